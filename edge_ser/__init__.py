@@ -1,0 +1,40 @@
+"""Speech emotion recognition on edge devices: train, export, build engines, run live, profile.
+
+Names are imported at first use, so that `import edge_ser` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Chunk": "edge_ser.audio",
+    "FrontendConfig": "edge_ser.card",
+    "ModelCard": "edge_ser.card",
+    "EdgeSerError": "edge_ser.errors",
+    "StreamingMfcc": "edge_ser.frontend",
+    "mfcc": "edge_ser.frontend",
+    "Prediction": "edge_ser.runtime.recognizer",
+    "Recognizer": "edge_ser.runtime.recognizer",
+}
+
+__all__ = ["__version__", *sorted(_HOME)]  # noqa: PLE0604
+
+if TYPE_CHECKING:
+    from edge_ser.audio import Chunk as Chunk
+    from edge_ser.card import FrontendConfig as FrontendConfig
+    from edge_ser.card import ModelCard as ModelCard
+    from edge_ser.errors import EdgeSerError as EdgeSerError
+    from edge_ser.frontend import StreamingMfcc as StreamingMfcc
+    from edge_ser.frontend import mfcc as mfcc
+    from edge_ser.runtime.recognizer import Prediction as Prediction
+    from edge_ser.runtime.recognizer import Recognizer as Recognizer
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'edge_ser' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME[name]), name)

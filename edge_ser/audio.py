@@ -1,0 +1,208 @@
+"""Audio in: decode files, make mono, resample, check. Every chunk carries its sample rate."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+from edge_ser.errors import AudioError
+
+Float32 = NDArray[np.float32]
+
+SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".w64", ".caf")
+"""Endings that a directory is searched for; a file that is named is tried whatever its ending."""
+
+MIN_RATE, MAX_RATE = 4_000, 768_000
+"""Sample rates, in Hz, that make sense for speech and that the resampler takes."""
+
+FULL_SCALE = 0.999
+"""Magnitude from which a sample counts as clipped: 16-bit audio tops out at 0.99997."""
+
+SILENCE_DBFS = -120.0
+"""What digital silence reads as."""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A piece of a mono stream: float32 [n_samples] in [-1, 1] at `sample_rate` Hz."""
+
+    samples: Float32
+    sample_rate: int
+
+
+def dbfs(samples: Float32) -> float:
+    """Return the RMS level in dB relative to full scale (a full-scale square wave is 0)."""
+    if len(samples) == 0:
+        return SILENCE_DBFS
+    power = float(np.dot(samples, samples)) / len(samples)
+    return max(SILENCE_DBFS, 10.0 * float(np.log10(power))) if power > 0 else SILENCE_DBFS
+
+
+def to_mono(samples: Float32, channel: int | None, source: str) -> Float32:
+    """Reduce [n_samples, n_channels] to [n_samples]: one channel, or the mean of all.
+
+    Raises:
+        AudioError: the channel does not exist.
+    """
+    n_channels = samples.shape[1]
+    if channel is None:
+        return samples[:, 0] if n_channels == 1 else samples.mean(axis=1, dtype=np.float32)
+    if not 0 <= channel < n_channels:
+        raise AudioError(
+            f"{source} has {n_channels} channel(s), channel {channel} was asked for; "
+            f"take 0 to {n_channels - 1}"
+        )
+    return np.ascontiguousarray(samples[:, channel])
+
+
+def check_finite(samples: Float32, source: str) -> None:
+    """Refuse NaN and infinity, which would silently spoil every later window.
+
+    Raises:
+        AudioError: a sample is not finite.
+    """
+    finite = np.isfinite(samples)
+    if not finite.all():
+        bad = int(len(samples) - np.count_nonzero(finite))
+        raise AudioError(
+            f"{source}: {bad} sample(s) are NaN or infinite, numbers in [-1, 1] were wanted; "
+            "repair the recording or the program that wrote it"
+        )
+
+
+class Resampler:
+    """Resample a stream, chunk by chunk, with the filter of `soxr` HQ; equal rates pass through."""
+
+    def __init__(self, rate_in: int, rate_out: int) -> None:
+        check_rate(rate_in)
+        self._stream = (
+            None
+            if rate_in == rate_out
+            else soxr.ResampleStream(rate_in, rate_out, 1, dtype="float32", quality="HQ")
+        )
+
+    def push(self, samples: Float32, last: bool = False) -> Float32:
+        """Take samples at the input rate and return those that are ready at the output rate."""
+        if self._stream is None:
+            return samples
+        return np.asarray(self._stream.resample_chunk(samples, last=last), dtype=np.float32)
+
+
+def check_rate(sample_rate: int) -> None:
+    """Refuse sample rates that cannot be speech.
+
+    Raises:
+        AudioError: outside MIN_RATE to MAX_RATE.
+    """
+    if not MIN_RATE <= sample_rate <= MAX_RATE:
+        raise AudioError(
+            f"a sample rate of {sample_rate} Hz came, {MIN_RATE} to {MAX_RATE} Hz were wanted; "
+            "record the speech at 16000 Hz or more"
+        )
+
+
+def find_audio(path: Path) -> tuple[Path, ...]:
+    """Return `path` itself if it is a file, or the audio files below a directory, sorted.
+
+    Raises:
+        AudioError: nothing there, or a directory without audio.
+    """
+    if path.is_dir():
+        found = sorted(
+            p
+            for p in path.rglob("*")
+            if p.suffix.lower() in SUFFIXES and not p.name.startswith(".") and p.is_file()
+        )
+        if not found:
+            raise AudioError(
+                f"{path} holds no audio ({', '.join(SUFFIXES)}); name a file or another directory"
+            )
+        return tuple(found)
+    if not path.exists():
+        raise AudioError(f"there is no file {path}; check the spelling and the current directory")
+    return (path,)
+
+
+def file_chunks(path: Path, channel: int | None = None, block_s: float = 1.0) -> Iterator[Chunk]:
+    """Decode a file in pieces of about `block_s` seconds: memory does not grow with its length.
+
+    Args:
+        path: anything libsndfile reads (WAV, FLAC, OGG, MP3, AIFF, ...), any rate and width.
+        channel: the channel to take, None for the mean of all.
+        block_s: seconds of a piece.
+
+    Raises:
+        AudioError: missing, unreadable, empty or truncated, or with samples that are not finite.
+    """
+    find_audio(path)
+    _refuse_truncated_wav(path)
+    try:
+        with soundfile.SoundFile(str(path)) as file:
+            check_rate(file.samplerate)
+            if file.frames == 0:
+                raise AudioError(f"{path} holds no samples; record it again")
+            n_read = 0
+            for block in file.blocks(
+                blocksize=max(1, int(block_s * file.samplerate)), dtype="float32", always_2d=True
+            ):
+                n_read += len(block)
+                samples = to_mono(block, channel, str(path))
+                check_finite(samples, str(path))
+                yield Chunk(samples, file.samplerate)
+            if n_read < file.frames:
+                raise _truncated(path, file.frames / file.samplerate, n_read / file.samplerate)
+    except soundfile.LibsndfileError as error:
+        raise AudioError(
+            f"{path} cannot be read as audio ({error.error_string.rstrip('.')}); wanted WAV, FLAC, "
+            "OGG, MP3 or another format of libsndfile; convert it, e.g. with ffmpeg"
+        ) from None
+    except OSError as error:
+        raise AudioError(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+def load(path: Path, sample_rate: int, channel: int | None = None) -> Float32:
+    """Return a whole file as float32 [n_samples] at `sample_rate` Hz; errors as `file_chunks`."""
+    pieces: list[Float32] = []
+    resampler: Resampler | None = None
+    for chunk in file_chunks(path, channel):
+        resampler = resampler or Resampler(chunk.sample_rate, sample_rate)
+        pieces.append(resampler.push(chunk.samples))
+    if resampler is not None:
+        pieces.append(resampler.push(np.empty(0, dtype=np.float32), last=True))
+    return np.concatenate(pieces)
+
+
+def _truncated(path: Path, declared_s: float, held_s: float) -> AudioError:
+    return AudioError(
+        f"{path} is truncated: its header promises {declared_s:.2f} s, it holds {held_s:.2f} s; "
+        "copy or record it again"
+    )
+
+
+def _refuse_truncated_wav(path: Path) -> None:
+    """Compare the data chunk of a RIFF file with what is there: libsndfile shortens it silently.
+
+    Sizes 0 and 0xFFFFFFFF mean "unknown" in files that were written to a pipe, and are let through.
+    """
+    with path.open("rb") as file:
+        head = file.read(12)
+        if len(head) < 12 or head[:4] != b"RIFF" or head[8:] != b"WAVE":
+            return
+        byte_rate = 0
+        while len(header := file.read(8)) == 8:
+            name, size = header[:4], struct.unpack("<I", header[4:])[0]
+            if name == b"data":
+                held = path.stat().st_size - file.tell()
+                if size not in (0, 0xFFFFFFFF) and held < size and byte_rate:
+                    raise _truncated(path, size / byte_rate, held / byte_rate)
+                return
+            body = file.read(size + size % 2)
+            if name == b"fmt " and len(body) >= 12:
+                byte_rate = struct.unpack("<I", body[8:12])[0]

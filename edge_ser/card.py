@@ -1,0 +1,282 @@
+"""The contract that a model file carries: front end, labels, normalisation, provenance, accuracy.
+
+Everything here is a frozen dataclass, checked when it is made, and travels as JSON in the metadata
+of the ONNX file (key `CARD_KEY`). No side file, nothing pickled.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from edge_ser.errors import ConfigError, ModelError
+from edge_ser.records import build
+
+CARD_KEY = "edge_ser.card"
+CARD_FORMAT = 1
+
+WINDOWS = ("hann", "hamming", "blackman", "boxcar")
+MEL_SCALES = ("slaney", "htk")
+DCT_NORMS = ("ortho", "none")
+INPUTS = ("features", "waveform")
+
+
+@dataclass(frozen=True)
+class FrontendConfig:
+    """How MFCCs are computed. Names and meanings are librosa's; there is no `top_db`.
+
+    librosa clips each recording at 80 dB below that recording's own maximum. A stream has no
+    maximum yet, so this front end has a fixed `log_floor` instead and gives the same features
+    whether the audio comes at once or in pieces.
+
+    Frame `t` (`center=False`, the default) covers samples `[t * hop_length, t * hop_length +
+    n_fft)` with the `win_length` window in its middle: no look-ahead, no padding. With
+    `center=True`, `n_fft // 2` zeros stand before and after the audio, so that frame `t` is centred
+    on sample `t * hop_length` (librosa's default).
+
+    Raises:
+        ConfigError: a value out of range, or a mel band so narrow that no FFT bin falls into it.
+    """
+
+    sample_rate: int = 16_000
+    """Hz; audio at another rate is resampled before."""
+    n_fft: int = 512
+    """Samples of one FFT."""
+    win_length: int = 400
+    """Samples of the window, at most `n_fft`."""
+    hop_length: int = 160
+    """Samples between frames."""
+    n_mels: int = 64
+    """Mel bands."""
+    n_mfcc: int = 40
+    """Coefficients kept, from the zeroth on; at most `n_mels`."""
+    fmin: float = 20.0
+    """Hz, lower edge of the lowest mel band."""
+    fmax: float = 7_600.0
+    """Hz, upper edge of the highest mel band; at most half the sample rate."""
+    window: str = "hann"
+    """One of hann, hamming, blackman, boxcar; periodic, as scipy's `fftbins=True`."""
+    mel_scale: str = "slaney"
+    """slaney (bands of equal area) or htk (bands of equal height)."""
+    dct_norm: str = "ortho"
+    """ortho, or none for the unscaled DCT-II."""
+    log_floor: float = 1e-10
+    """Smallest mel power; the logarithm is 10 log10(max(power, log_floor)), in dB."""
+    preemphasis: float = 0.0
+    """Coefficient a of y[n] = x[n] - a x[n-1], with x[-1] = 0; 0 turns it off."""
+    deltas: int = 0
+    """0, 1 or 2: how many derivatives follow the coefficients."""
+    center: bool = False
+    """Whether frames are centred on their time by zero padding."""
+
+    def __post_init__(self) -> None:
+        _positive_ints(self, "sample_rate", "n_fft", "win_length", "hop_length", "n_mels", "n_mfcc")
+        _require(self.win_length <= self.n_fft, "win_length", self.win_length, "at most n_fft")
+        _require(self.n_mfcc <= self.n_mels, "n_mfcc", self.n_mfcc, "at most n_mels")
+        _require(
+            0 <= self.fmin < self.fmax <= self.sample_rate / 2,
+            "fmin, fmax",
+            (self.fmin, self.fmax),
+            f"0 <= fmin < fmax <= {self.sample_rate / 2:g} Hz (half the sample rate)",
+        )
+        _one_of("window", self.window, WINDOWS)
+        _one_of("mel_scale", self.mel_scale, MEL_SCALES)
+        _one_of("dct_norm", self.dct_norm, DCT_NORMS)
+        _require(
+            math.isfinite(self.log_floor) and self.log_floor > 0,
+            "log_floor",
+            self.log_floor,
+            "a power above 0",
+        )
+        _require(0 <= self.preemphasis < 1, "preemphasis", self.preemphasis, "in [0, 1)")
+        _require(self.deltas in (0, 1, 2), "deltas", self.deltas, "0, 1 or 2")
+
+    @property
+    def n_features(self) -> int:
+        """Rows of the feature matrix: coefficients and their derivatives."""
+        return self.n_mfcc * (1 + self.deltas)
+
+    def n_frames(self, n_samples: int) -> int:
+        """Frames of `n_samples` samples; 0 when they are too few for one."""
+        padded = n_samples + (2 * (self.n_fft // 2) if self.center else 0)
+        return max(0, 1 + (padded - self.n_fft) // self.hop_length) if n_samples else 0
+
+    @classmethod
+    def paper(cls) -> FrontendConfig:
+        """Return the configuration of arXiv 2507.03251: 22,050 Hz, 2048/512, 20 coefficients.
+
+        The paper's notebooks also clip at 80 dB below the recording's maximum, which no stream can
+        know; that clipping is left out.
+        """
+        return cls(
+            sample_rate=22_050,
+            n_fft=2048,
+            win_length=2048,
+            hop_length=512,
+            n_mels=128,
+            n_mfcc=20,
+            fmin=0.0,
+            fmax=11_025.0,
+            center=True,
+        )
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """Mean and standard deviation of each feature over the training frames.
+
+    The network applies them itself, as its first step: features go in as the front end makes them.
+    They stand here for whoever wants to check or to quantise.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        _require(len(self.mean) == len(self.std), "std", len(self.std), "as many as the means")
+        _require(
+            all(math.isfinite(value) for value in self.mean + self.std) and min(self.std) > 0,
+            "normalization",
+            "values",
+            "finite means and positive deviations",
+        )
+
+
+@dataclass(frozen=True)
+class CorpusUse:
+    """A corpus that the weights were trained on, and under which terms it came."""
+
+    name: str
+    n_clips: int
+    """Clips in training; validation and test clips are not among them."""
+    speakers: tuple[str, ...]
+    licence: str
+    citation: str
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """One measurement of this very model. A figure without its protocol means nothing."""
+
+    protocol: str
+    """How train and test were kept apart, e.g. `speaker-independent`."""
+    split: str
+    """`test`, or `validation`: the speakers by which the epoch was chosen, so slightly flattering."""
+    corpus: str
+    speakers: tuple[str, ...]
+    n_clips: int
+    wa: float
+    """Weighted accuracy: correct clips / clips, in [0, 1]."""
+    uar: float
+    """Unweighted average recall: the mean of the recalls of the classes, in [0, 1]."""
+    recall: Mapping[str, float] = field(default_factory=dict)
+    """Recall of each class that occurs, in [0, 1]."""
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.wa <= 1, "wa", self.wa, "in [0, 1]")
+        _require(0 <= self.uar <= 1, "uar", self.uar, "in [0, 1]")
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """Everything needed to use a model and to judge it.
+
+    Raises:
+        ConfigError: values that contradict each other.
+    """
+
+    name: str
+    architecture: str
+    n_parameters: int
+    labels: tuple[str, ...]
+    """Classes in the order of the logits."""
+    input: str
+    """`features` [batch, n_features, n_frames] or `waveform` [batch, n_samples]."""
+    frontend: FrontendConfig
+    normalization: Normalization
+    window_s: float
+    """Seconds of audio that are classified at once."""
+    hop_s: float
+    """Seconds between the starts of two windows."""
+    min_window_s: float
+    """Shortest audio that is classified at all, in seconds."""
+    corpora: tuple[CorpusUse, ...]
+    weights_licence: str
+    accuracy: tuple[Accuracy, ...]
+    seed: int
+    created: str
+    """ISO 8601 date of the training."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    format: int = CARD_FORMAT
+
+    def __post_init__(self) -> None:
+        _require(self.format == CARD_FORMAT, "format", self.format, str(CARD_FORMAT))
+        _require(len(self.labels) >= 2, "labels", self.labels, "at least two classes")
+        _require(len(set(self.labels)) == len(self.labels), "labels", self.labels, "no name twice")
+        _one_of("input", self.input, INPUTS)
+        _require(
+            len(self.normalization.mean) == self.frontend.n_features,
+            "normalization",
+            len(self.normalization.mean),
+            f"{self.frontend.n_features} values, one a feature",
+        )
+        _require(
+            0 < self.min_window_s <= self.window_s,
+            "min_window_s",
+            self.min_window_s,
+            f"above 0 and at most window_s ({self.window_s:g})",
+        )
+        _require(0 < self.hop_s, "hop_s", self.hop_s, "above 0")
+
+    def to_json(self) -> str:
+        """Return the card as one line of JSON, keys sorted."""
+        return json.dumps(dataclasses.asdict(self), sort_keys=True, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> ModelCard:
+        """Read a card written by `to_json`.
+
+        Raises:
+            ModelError: not JSON, another format version, or fields missing or unknown.
+        """
+        try:
+            data = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ModelError(f"the ModelCard is not JSON ({error}); export the model again") from None
+        if not isinstance(data, dict) or "format" not in data:
+            raise ModelError(
+                "the metadata holds a card, but not an edge-ser ModelCard (it has no 'format'); "
+                "export the model with `edge-ser export`"
+            )
+        if data["format"] != CARD_FORMAT:
+            raise ModelError(
+                f"the ModelCard has format {data['format']!r}, this edge-ser reads format "
+                f"{CARD_FORMAT}; export the model again, or install the edge-ser that wrote it"
+            )
+        try:
+            return build(cls, data, "ModelCard")
+        except ConfigError as error:
+            raise ModelError(f"{error}; export the model again") from None
+
+
+def _require(holds: bool, name: str, value: object, wanted: str) -> None:
+    if not holds:
+        raise ConfigError(f"{name} is {value!r}, wanted: {wanted}")
+
+
+def _one_of(name: str, value: str, choices: tuple[str, ...]) -> None:
+    _require(value in choices, name, value, "one of " + ", ".join(choices))
+
+
+def _positive_ints(config: object, *names: str) -> None:
+    for name in names:
+        value = getattr(config, name)
+        _require(
+            isinstance(value, int) and not isinstance(value, bool) and value > 0,
+            name,
+            value,
+            "a whole number above 0",
+        )

@@ -1,0 +1,76 @@
+"""The command line. Only click is imported here; each command loads its own layer when it runs."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import NoReturn
+
+import click
+
+from edge_ser import __version__
+from edge_ser.errors import EdgeSerError
+
+_COMMANDS = {
+    "export": ("edge_ser.cli.export", "Turn a training run into an ONNX model that carries its card."),
+    "run": ("edge_ser.cli.run", "Recognise emotion in files, a pipe or a live microphone."),
+    "train": ("edge_ser.cli.train", "Train the compact network on speech corpora."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands' names and imports one only when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return all command names."""
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command."""
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(_COMMANDS[cmd_name][0])
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands by their one-line texts, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in sorted(_COMMANDS.items())])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="edge-ser")
+def group() -> None:
+    """Speech emotion recognition on edge devices.
+
+    \b
+    The main job, from a corpus to a live microphone:
+      edge-ser train --corpus RAVDESS=DIR --out runs/first
+      edge-ser export runs/first --out model.onnx
+      edge-ser run --mic --model model.onnx
+
+    `edge-ser run --mic` alone uses the model that comes with the package.
+    """
+
+
+def main() -> NoReturn:
+    """Run the command line: errors on one line of stderr, exit code 2 for usage, 1 for the rest."""
+    try:
+        code = group(standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        code = stop.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except click.Abort:
+        click.echo("stopped", err=True)
+        code = 130
+    except EdgeSerError as error:
+        click.echo(f"edge-ser: {error}", err=True)
+        code = error.exit_code
+    except BrokenPipeError:
+        # The reader of our output left, as `| head` does: nothing is wrong, nobody to tell.
+        sys.stderr.close()
+        code = 0
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,247 @@
+"""`edge-ser train`: corpora in, a run directory with checkpoint, figures and pictures out."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edge_ser.errors import ConfigError, TrainingError, missing_extra
+
+if TYPE_CHECKING:
+    import torch
+    from rich.console import Console
+
+    from edge_ser.card import Accuracy
+    from edge_ser.training.job import Job
+    from edge_ser.training.settings import TrainConfig
+    from edge_ser.training.trainer import Trainer
+
+
+@click.command(name="train")
+@click.option(
+    "--corpus",
+    "corpora",
+    multiple=True,
+    metavar="NAME=DIR",
+    help="A corpus: RAVDESS, EMO-DB, TESS, SAVEE, EMOVO or CREMA-D with its folder; or "
+    "folder:NAME=DIR (label/speaker/clip.wav) or csv:NAME=FILE for your own. Repeat for several.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="The run directory to write.",
+)
+@click.option("--resume", is_flag=True, help="Continue the run in --out after its last epoch.")
+@click.option(
+    "--test-speakers",
+    metavar="A,B,...",
+    help="Speakers kept for the final test (1,11 or RAVDESS/1,EMO-DB/03), or none.  "
+    "[default: a fifth of each corpus]",
+)
+@click.option(
+    "--validation-speakers",
+    metavar="A,B,...",
+    help="Speakers by which the epoch is chosen.  [default: a sixth of the others]",
+)
+@click.option(
+    "--labels",
+    metavar="A,B,...",
+    help="Emotions to learn, or all.  [default: those that every corpus has]",
+)
+@click.option("--epochs", type=click.IntRange(1), help="At most so many.  [default: 60]")
+@click.option(
+    "--patience", type=click.IntRange(1), help="Stop after so many without gain.  [default: 20]"
+)
+@click.option("--batch-size", type=click.IntRange(2), help="Clips of a step.  [default: 32]")
+@click.option("--learning-rate", type=float, help="Highest learning rate.  [default: 0.002]")
+@click.option("--seed", type=int, help="Decides all that is drawn.  [default: 0]")
+@click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    help="JSON with settings, as under `config` in a run.json; options override it.",
+)
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where to train; auto takes CUDA when it is there.",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(1, 256),
+    help="CPU threads.  [default: half the processors]",
+)
+def command(
+    corpora: tuple[str, ...],
+    out: Path,
+    resume: bool,
+    test_speakers: str | None,
+    validation_speakers: str | None,
+    labels: str | None,
+    config_file: Path | None,
+    device: str,
+    threads: int | None,
+    **settings: float | None,
+) -> None:
+    """Train the compact attention 1D-CNN, and measure it on speakers it has never heard.
+
+    \b
+      edge-ser train --corpus EMO-DB=DIR --out runs/emodb
+      edge-ser train --corpus RAVDESS=DIR --test-speakers 1,11,20,21 --out runs/ravdess
+
+    The protocol is speaker-independent: no speaker of the validation or test clips is in training.
+    RUN then holds run.json, the checkpoints, metrics.json, curves.png and confusion matrices; an
+    interrupted run goes on with `edge-ser train --resume --out RUN`.
+    """
+    given = {name: value for name, value in settings.items() if value is not None}
+    if resume and (corpora or given or labels or test_speakers or validation_speakers or config_file):
+        raise click.UsageError("--resume takes its settings from the run; give only --out")
+    if not resume and not corpora:
+        raise click.UsageError("no --corpus came; try: --corpus RAVDESS=DIR")
+    _need_training_packages()
+
+    from rich.console import Console
+
+    from edge_ser.training.job import finish, plan, replan
+
+    console = Console(stderr=True, highlight=False)
+    if resume:
+        job = replan(out)
+    else:
+        config = _config(config_file, given)
+        job = plan(corpora, config, labels, test_speakers, validation_speakers)
+    _show_job(console, job)
+    trainer = _start(console, job, out, _device(device, threads), resume)
+    try:
+        _train(console, trainer)
+    except KeyboardInterrupt:
+        raise TrainingError(
+            f"stopped after {len(trainer.history)} complete epoch(s); "
+            f"continue with: edge-ser train --resume --out {out}"
+        ) from None
+    _show_result(console, finish(job, trainer), out)
+
+
+def _need_training_packages() -> None:
+    for package in ("torch", "safetensors", "matplotlib"):
+        try:
+            __import__(package)
+        except ImportError:
+            raise missing_extra(package, "train") from None
+
+
+def _config(path: Path | None, given: dict[str, float]) -> TrainConfig:
+    from edge_ser.records import build
+    from edge_ser.training.settings import TrainConfig
+
+    if path is None:
+        return TrainConfig(**given)  # type: ignore[arg-type]
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not JSON ({error})") from None
+    return dataclasses.replace(build(TrainConfig, data, str(path)), **given)  # type: ignore[arg-type]
+
+
+def _device(name: str, threads: int | None) -> torch.device:
+    import torch
+
+    torch.set_num_threads(threads or max(1, (os.cpu_count() or 2) // 2))
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("--device cuda was asked for, torch sees no CUDA device; use --device cpu")
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+def _show_job(console: Console, job: Job) -> None:
+    from edge_ser.corpora import describe
+    from edge_ser.training.splits import speakers
+
+    for summary in describe(job.clips):
+        official = summary.n_official
+        part = f" of {official}" if official not in (None, summary.n_clips) else ""
+        emotions = ", ".join(f"{name} {n}" for name, n in summary.emotions.items())
+        console.print(
+            f"[bold]{summary.corpus}[/]: {summary.n_clips}{part} clips, "
+            f"{summary.n_speakers} speakers; {emotions}"
+        )
+    if job.left_out:
+        left = ", ".join(f"{name} {n}" for name, n in sorted(job.left_out.items()))
+        console.print(f"left out, not among the labels: {left}")
+    console.print(f"protocol: [bold]{job.split.protocol}[/]")
+    for name, clips in (
+        ("training", job.split.train),
+        ("validation", job.split.validation),
+        ("test", job.split.test),
+    ):
+        who = ", ".join(speakers(clips)) or "none"
+        console.print(f"  {name:<10} {len(clips):5} clips: {who}")
+
+
+def _start(
+    console: Console, job: Job, out: Path, device: torch.device, resume: bool
+) -> Trainer:
+    from rich.progress import Progress
+
+    from edge_ser.training.job import start
+    from edge_ser.training.model import count_parameters
+
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task("features", total=len(job.clips))
+        trainer = start(job, out, device, lambda: progress.advance(task), resume)
+    console.print(
+        f"{len(job.labels)} classes, {count_parameters(trainer.model):,} parameters, on {device}"
+        + (f", resumed after epoch {len(trainer.history)}" if resume else "")
+    )
+    return trainer
+
+
+def _train(console: Console, trainer: Trainer) -> None:
+    from rich.progress import Progress
+
+    total = trainer.record.config.epochs
+    with Progress(console=console, transient=True) as progress:
+        run = progress.add_task("training", total=total, completed=len(trainer.history))
+        steps = progress.add_task("epoch")
+        for epoch in trainer.epochs(
+            lambda done, of: progress.update(steps, completed=done, total=of)
+        ):
+            progress.update(run, completed=epoch.epoch + 1)
+            console.print(
+                f"epoch {epoch.epoch + 1:3}/{total}  loss {epoch.train_loss:.3f}  validation: loss "
+                f"{epoch.validation_loss:.3f}  WA {epoch.wa:6.1%}  UAR {epoch.uar:6.1%}"
+                + ("  [green]best[/]" if epoch.best else "")
+            )
+    best = trainer.best
+    if len(trainer.history) < total:
+        console.print(f"stopped early: no gain for {trainer.stale_epochs} epochs")
+    console.print(f"kept: epoch {best.epoch + 1}")
+
+
+def _show_result(console: Console, accuracies: tuple[Accuracy, ...], out: Path) -> None:
+    from rich.table import Table
+
+    table = Table("protocol", "split", "corpus", "speakers", "clips", "WA", "UAR", box=None)
+    for a in accuracies:
+        table.add_row(
+            a.protocol,
+            a.split,
+            a.corpus,
+            str(len(a.speakers)),
+            str(a.n_clips),
+            f"{a.wa:.1%}",
+            f"{a.uar:.1%}",
+        )
+    console.print(table)
+    console.print(f"written to {out}; next: edge-ser export {out} --out model.onnx")

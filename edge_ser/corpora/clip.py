@@ -1,0 +1,41 @@
+"""One labelled recording, as every other part of edge-ser sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+UNKNOWN_SPEAKER = "?"
+"""Stands for the speaker, in `Clip.speaker` after the corpus name, when nobody said who speaks."""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A labelled audio file. Nothing here was read from the audio itself."""
+
+    path: Path
+    """Where the audio lies."""
+    corpus: str
+    """A key of `CORPORA`, or the name that the user gave to own recordings."""
+    speaker: str
+    """Unique across corpora: "RAVDESS/01", "TESS/OAF", "NAME/speaker"."""
+    emotion: str
+    """One of `EMOTIONS`; own recordings may bring others, in lower case."""
+    label: str
+    """The corpus' own label: "W", "ps", "fearful", "ANG"."""
+    gender: str | None
+    """"male" or "female", None where not known."""
+    group: str
+    """Clips with one group hold the same audio and belong on one side of any split."""
+    channel: int | None
+    """Channel to read, from 0; None: the mean of all."""
+
+
+def speaker_id(corpus: str, speaker: str) -> str:
+    """Return the name of a speaker that is unique across corpora."""
+    return f"{corpus}/{speaker}"
+
+
+def speaker_known(clip: Clip) -> bool:
+    """Return whether it is known who speaks, which a speaker-independent split requires."""
+    return clip.speaker != speaker_id(clip.corpus, UNKNOWN_SPEAKER)

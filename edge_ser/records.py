@@ -1,0 +1,60 @@
+"""Frozen dataclasses from parsed JSON, every field checked and named when it does not fit."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from typing import Any, TypeVar
+
+from edge_ser.errors import ConfigError
+
+T = TypeVar("T")
+
+
+def build(kind: type[T], data: Any, where: str) -> T:
+    """Make the dataclass `kind` from parsed JSON.
+
+    Args:
+        kind: a dataclass of str, int, float, bool, tuples, string-keyed mappings and dataclasses.
+        data: what `json.loads` returned.
+        where: what to call it in errors.
+
+    Raises:
+        ConfigError: fields missing, unknown or of another type, or values that `kind` refuses.
+    """
+    if not isinstance(data, dict):
+        raise ConfigError(f"{where} is {type(data).__name__}, an object was wanted")
+    hints = typing.get_type_hints(kind)
+    known = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    required = {
+        name
+        for name, f in known.items()
+        if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+    }
+    if missing := sorted(required - data.keys()):
+        raise ConfigError(f"{where} lacks {', '.join(missing)}")
+    if unknown := sorted(data.keys() - known.keys()):
+        raise ConfigError(f"{where} has unknown fields {', '.join(unknown)}")
+    return kind(**{k: _convert(hints[k], v, f"{where}.{k}") for k, v in data.items()})
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    """Check a parsed JSON value against a field's type and return it in that type."""
+    if dataclasses.is_dataclass(hint):
+        return build(typing.cast(type, hint), value, where)
+    origin = typing.get_origin(hint)
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise ConfigError(f"{where} is {value!r}, a list was wanted")
+        item = typing.get_args(hint)[0]
+        return tuple(_convert(item, v, f"{where}[{i}]") for i, v in enumerate(value))
+    if origin is not None:
+        if not isinstance(value, dict):
+            raise ConfigError(f"{where} is {value!r}, an object was wanted")
+        item = typing.get_args(hint)[1]
+        return {str(k): _convert(item, v, f"{where}.{k}") for k, v in value.items()}
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
+        raise ConfigError(f"{where} is {value!r}, {hint.__name__} was wanted")
+    return value

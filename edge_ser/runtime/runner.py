@@ -1,0 +1,62 @@
+"""One shape for all backends: a card, and a function from input to logits."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_ser.card import ModelCard
+from edge_ser.errors import ModelError
+
+Float32 = NDArray[np.float32]
+
+
+class Runner(Protocol):
+    """A loaded model. Implementations are made by `open_runner`; tests bring their own."""
+
+    @property
+    def card(self) -> ModelCard:
+        """What the model file says of itself."""
+
+    def run(self, inputs: Float32) -> Float32:
+        """Return logits float32 [batch, n_classes].
+
+        Args:
+            inputs: float32, C-contiguous; [batch, n_features, n_frames] or, when `card.input` is
+                `waveform`, [batch, n_samples].
+
+        Raises:
+            ModelError: an input of another shape, or logits that are not finite.
+        """
+
+
+def bundled_model() -> Path:
+    """Return the path of the model that comes with the package."""
+    path = Path(str(resources.files("edge_ser") / "assets" / "edge_ser.onnx"))
+    if not path.is_file():
+        raise ModelError(f"the bundled model is missing from {path}; install edge-ser again")
+    return path
+
+
+def open_runner(model: str | Path | None = None, threads: int = 1) -> Runner:
+    """Open a model file with the backend that its ending asks for.
+
+    Args:
+        model: an ONNX file of `edge-ser export`; None for the bundled model.
+        threads: CPU threads for one inference; one is fastest for networks this small.
+
+    Raises:
+        ModelError: the file is missing, unreadable, or not one of ours.
+    """
+    path = bundled_model() if model is None else Path(model)
+    if not path.is_file():
+        raise ModelError(f"there is no model {path}; give --model a file that `edge-ser export` wrote")
+    if path.suffix.lower() != ".onnx":
+        raise ModelError(f"{path} does not end in .onnx; give --model an ONNX file")
+    from edge_ser.runtime.onnx_runner import OnnxRunner
+
+    return OnnxRunner(path, threads)

@@ -1,0 +1,56 @@
+"""Checkpoints as safetensors: tensors and a JSON header, nothing that runs code when it is read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from edge_ser.errors import TrainingError
+from edge_ser.files import replacing
+
+_HEADER = "edge_ser.checkpoint"
+
+
+def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
+    """Write tensors and a JSON header, whole or not at all."""
+    from safetensors.torch import save_file
+
+    with replacing(path) as temporary:
+        contiguous = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
+        save_file(contiguous, str(temporary), metadata={_HEADER: json.dumps(header)})
+
+
+def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what `save_checkpoint` wrote.
+
+    Raises:
+        TrainingError: missing, damaged, or not a checkpoint of edge-ser.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise TrainingError(f"there is no checkpoint {path}; train first, or without --resume")
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            header = (file.metadata() or {}).get(_HEADER)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise TrainingError(f"the checkpoint {path} is damaged ({error}); train again") from None
+    if header is None:
+        raise TrainingError(f"{path} is not an edge-ser checkpoint; give a run of `edge-ser train`")
+    return tensors, json.loads(header)
+
+
+def with_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors with `prefix.` before their names."""
+    return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}
+
+
+def strip_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors whose names begin with `prefix.`, without it."""
+    start = f"{prefix}."
+    return {n.removeprefix(start): t for n, t in tensors.items() if n.startswith(start)}

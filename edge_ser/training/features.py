@@ -1,0 +1,103 @@
+"""Log mel spectra of all clips, computed once by the one front end and kept in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import soxr
+import torch
+from torch import Tensor
+
+from edge_ser.audio import load
+from edge_ser.card import FrontendConfig, Normalization
+from edge_ser.corpora import Clip
+from edge_ser.frontend import delta_kernels, dct_basis, log_mel
+
+
+@dataclass(frozen=True)
+class FeatureBank:
+    """Frames of many clips in one matrix, each clip once for each playing speed."""
+
+    frames: Tensor
+    """float32 [total_frames, n_mels], dB."""
+    starts: Tensor
+    """int64 [n_clips, n_speeds], first row of each clip."""
+    lengths: Tensor
+    """int64 [n_clips, n_speeds], rows of each clip."""
+
+    def clip(self, index: int, speed: int = 0) -> Tensor:
+        """Return one clip's frames, [n_frames, n_mels]."""
+        start, length = int(self.starts[index, speed]), int(self.lengths[index, speed])
+        return self.frames[start : start + length]
+
+    def to(self, device: torch.device) -> FeatureBank:
+        """Return the bank with all its tensors on `device`."""
+        return FeatureBank(
+            self.frames.to(device), self.starts.to(device), self.lengths.to(device)
+        )
+
+
+def build_bank(
+    clips: Sequence[Clip],
+    config: FrontendConfig,
+    speeds: tuple[float, ...] = (1.0,),
+    progress: Callable[[], None] = lambda: None,
+) -> FeatureBank:
+    """Decode every clip and compute its log mel spectrum at each playing speed.
+
+    Args:
+        clips: what to read.
+        config: the front end.
+        speeds: 1.1 plays 10% faster and higher; the first one is index 0 of the bank.
+        progress: called after each clip.
+    """
+    pieces: list[np.ndarray[tuple[int, ...], np.dtype[np.float32]]] = []
+    for clip in clips:
+        samples = load(clip.path, config.sample_rate, clip.channel)
+        for speed in speeds:
+            played = samples
+            if speed != 1.0:
+                played = soxr.resample(samples, config.sample_rate * speed, config.sample_rate)
+            pieces.append(np.ascontiguousarray(log_mel(played, config).T))
+        progress()
+    lengths = torch.tensor([len(p) for p in pieces]).reshape(len(clips), len(speeds))
+    starts = (lengths.flatten().cumsum(0) - lengths.flatten()).reshape(lengths.shape)
+    return FeatureBank(torch.from_numpy(np.concatenate(pieces)), starts, lengths)
+
+
+class Cepstrum(torch.nn.Module):
+    """Log mel frames to features by the front end's own tables: DCT and derivatives."""
+
+    def __init__(self, config: FrontendConfig) -> None:
+        super().__init__()
+        self.register_buffer("dct", torch.from_numpy(dct_basis(config).astype(np.float32)))
+        self.register_buffer("kernels", torch.from_numpy(delta_kernels(config.deltas)))
+
+    def forward(self, log_mels: Tensor) -> Tensor:
+        """Map [batch, n_frames, n_mels] to features [batch, n_features, n_frames]."""
+        static = torch.einsum("km,btm->bkt", self.dct, log_mels)
+        kernels: Tensor = self.kernels  # type: ignore[assignment]
+        if not len(kernels):
+            return static
+        half = kernels.shape[1] // 2
+        windows = torch.nn.functional.pad(static, (half, half), mode="replicate").unfold(
+            2, kernels.shape[1], 1
+        )
+        return torch.cat([static, *(windows @ kernel for kernel in kernels)], dim=1)
+
+
+def measure_normalization(
+    bank: FeatureBank, cepstrum: Cepstrum, indices: Sequence[int]
+) -> Normalization:
+    """Return mean and deviation of each feature over the original frames of the given clips."""
+    total = count = square = 0.0
+    for index in indices:
+        features = cepstrum(bank.clip(index)[None])[0].double()
+        total = total + features.sum(1)
+        square = square + (features**2).sum(1)
+        count += features.shape[1]
+    mean = torch.as_tensor(total / count)
+    std = (torch.as_tensor(square / count) - mean**2).clamp_min(1e-6).sqrt()
+    return Normalization(tuple(mean.tolist()), tuple(std.tolist()))

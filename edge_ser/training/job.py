@@ -1,0 +1,237 @@
+"""A training job from corpora to a run directory: choose clips, split, learn, measure, draw."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from edge_ser.card import Accuracy
+from edge_ser.corpora import Clip, CorpusKind, load_corpora, parse_spec, sort_emotions
+from edge_ser.errors import ConfigError, TrainingError
+from edge_ser.files import write_text
+from edge_ser.metrics import recalls, unweighted_average_recall, weighted_accuracy
+from edge_ser.training.features import Cepstrum, build_bank, measure_normalization
+from edge_ser.training.model import ModelConfig
+from edge_ser.training.plots import draw_confusion, draw_curves
+from edge_ser.training.scoring import Scores
+from edge_ser.training.settings import RUN_FILE, RunRecord, TrainConfig, data_digest
+from edge_ser.training.splits import Split, speaker_independent, speakers
+from edge_ser.training.trainer import Part, Trainer
+
+METRICS_FILE = "metrics.json"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What will be trained on: decided and checked, nothing computed yet."""
+
+    config: TrainConfig
+    corpora: tuple[str, ...]
+    split: Split
+    labels: tuple[str, ...]
+    left_out: dict[str, int]
+    """Clips of emotions that are not among the labels, by emotion."""
+    digest: str
+
+    @property
+    def clips(self) -> tuple[Clip, ...]:
+        """All clips, training first, then validation, then test."""
+        return self.split.train + self.split.validation + self.split.test
+
+    def part(self, clips: Sequence[Clip]) -> Part:
+        """Return clips as indices into `clips`, with their classes."""
+        place = {clip.path: index for index, clip in enumerate(self.clips)}
+        return Part(
+            tuple(place[clip.path] for clip in clips),
+            tuple(self.labels.index(clip.emotion) for clip in clips),
+        )
+
+
+def plan(
+    corpora: Sequence[str],
+    config: TrainConfig,
+    labels: str | None = None,
+    test_speakers: str | None = None,
+    validation_speakers: str | None = None,
+) -> Job:
+    """Read the corpora's file names and decide labels and split.
+
+    Args:
+        corpora: `NAME=DIR` each.
+        config: the settings.
+        labels: comma-separated emotions; `all` for every one that occurs; None for those that
+            every corpus has.
+        test_speakers: see `speaker_independent`.
+        validation_speakers: likewise.
+
+    Raises:
+        CorpusError, ConfigError: the corpora, labels or speakers do not fit.
+    """
+    clips = load_corpora(corpora)
+    chosen = _choose_labels(clips, labels)
+    left_out = Counter(clip.emotion for clip in clips if clip.emotion not in chosen)
+    kept = [clip for clip in clips if clip.emotion in chosen]
+    return Job(
+        config=config,
+        corpora=tuple(_absolute(spec) for spec in corpora),
+        split=speaker_independent(kept, config.seed, test_speakers, validation_speakers),
+        labels=chosen,
+        left_out=dict(left_out),
+        digest=data_digest(kept),
+    )
+
+
+def replan(run: Path) -> Job:
+    """Return the job of an interrupted run, checked against the corpora as they are now.
+
+    Raises:
+        TrainingError: no run there, or the corpora have changed since.
+    """
+    record = RunRecord.load(run)
+
+    def names(part: tuple[str, ...]) -> str:
+        return ",".join(part) or "none"
+
+    job = plan(
+        record.corpora,
+        record.config,
+        ",".join(record.labels),
+        names(record.test_speakers),
+        names(record.validation_speakers),
+    )
+    if job.digest != record.data_digest:
+        raise TrainingError(
+            f"the corpora are not those that {run} was trained on ({', '.join(record.corpora)}): "
+            "files were added, removed or changed; restore them, or train anew"
+        )
+    return job
+
+
+def start(
+    job: Job,
+    run: Path,
+    device: torch.device,
+    on_clip: Callable[[], None] = lambda: None,
+    resume: bool = False,
+) -> Trainer:
+    """Compute the features and return the trainer, its run directory written.
+
+    Raises:
+        TrainingError: the directory holds another run, or nothing to resume.
+        AudioError: a clip cannot be read.
+    """
+    if not resume and (run / RUN_FILE).exists():
+        raise TrainingError(
+            f"{run} already holds a training run; continue it with --resume, or choose another --out"
+        )
+    config = job.config
+    bank = build_bank(job.clips, config.frontend, config.augment.speeds, on_clip)
+    train = job.part(job.split.train)
+    if resume:
+        record = RunRecord.load(run)
+    else:
+        record = RunRecord(
+            config=config,
+            model=ModelConfig(
+                n_features=config.frontend.n_features, n_classes=len(job.labels)
+            ),
+            normalization=measure_normalization(bank, Cepstrum(config.frontend), train.indices),
+            labels=job.labels,
+            corpora=job.corpora,
+            protocol=job.split.protocol,
+            train_speakers=speakers(job.split.train),
+            validation_speakers=speakers(job.split.validation),
+            test_speakers=speakers(job.split.test),
+            data_digest=job.digest,
+            created=datetime.datetime.now(tz=datetime.timezone.utc).date().isoformat(),
+        )
+        record.save(run)
+    trainer = Trainer(record, bank, train, job.part(job.split.validation), run, device)
+    if resume:
+        trainer.resume()
+    return trainer
+
+
+def finish(job: Job, trainer: Trainer) -> tuple[Accuracy, ...]:
+    """Measure the best epoch on the validation and test speakers; write figures and pictures."""
+    trainer.load_best()
+    accuracies: list[Accuracy] = []
+    parts = {"validation": job.split.validation, "test": job.split.test}
+    for name, clips in parts.items():
+        if not clips:
+            continue
+        scores = trainer.score(job.part(clips))
+        accuracies += _accuracies(job, name, clips, scores)
+        title = f"{name} speakers, {job.split.protocol}"
+        draw_confusion(trainer.run / f"confusion-{name}.png", scores.confusion, job.labels, title)
+    draw_curves(trainer.run / "curves.png", trainer.history)
+    text = json.dumps([dataclasses.asdict(a) for a in accuracies], indent=1)
+    write_text(trainer.run / METRICS_FILE, text + "\n")
+    return tuple(accuracies)
+
+
+def _accuracies(
+    job: Job, split: str, clips: tuple[Clip, ...], scores: Scores
+) -> list[Accuracy]:
+    corpora = sorted({clip.corpus for clip in clips})
+    groups = {corpus: [c.corpus == corpus for c in clips] for corpus in corpora}
+    if len(corpora) > 1:
+        groups["all"] = [True] * len(clips)
+    result = []
+    for corpus, mask in groups.items():
+        chosen = np.array(mask)
+        counts = Scores(scores.probs[chosen], scores.truth[chosen]).confusion
+        result.append(
+            Accuracy(
+                protocol=job.split.protocol,
+                split=split,
+                corpus=corpus,
+                speakers=speakers(c for c, keep in zip(clips, mask, strict=True) if keep),
+                n_clips=int(chosen.sum()),
+                wa=weighted_accuracy(counts),
+                uar=unweighted_average_recall(counts),
+                recall={
+                    label: float(r)
+                    for label, r in zip(job.labels, recalls(counts), strict=True)
+                    if np.isfinite(r)
+                },
+            )
+        )
+    return result
+
+
+def _choose_labels(clips: Sequence[Clip], wanted: str | None) -> tuple[str, ...]:
+    by_corpus: dict[str, set[str]] = {}
+    for clip in clips:
+        by_corpus.setdefault(clip.corpus, set()).add(clip.emotion)
+    every = set().union(*by_corpus.values())
+    if wanted is None:
+        chosen = set.intersection(*by_corpus.values())
+    elif wanted.strip().lower() == "all":
+        chosen = every
+    else:
+        chosen = {name.strip().lower() for name in wanted.split(",") if name.strip()}
+        if unknown := sorted(chosen - every):
+            raise ConfigError(
+                f"no clip is labelled {', '.join(unknown)}; there are {', '.join(sort_emotions(every))}"
+            )
+    if len(chosen) < 2:
+        raise ConfigError(
+            f"{len(chosen)} label(s) are left ({', '.join(sorted(chosen)) or 'none'}), at least two "
+            "are needed; name them with --labels, or --labels all"
+        )
+    return sort_emotions(chosen)
+
+
+def _absolute(text: str) -> str:
+    spec = parse_spec(text)
+    kind = "" if spec.kind is CorpusKind.OFFICIAL else f"{spec.kind.value}:"
+    return f"{kind}{spec.name}={spec.path.absolute()}"

@@ -1,0 +1,153 @@
+"""The compact network: residual 1D convolutions over MFCC frames with both attentions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from edge_ser.card import Normalization
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Sizes of `CompactAttentionCnn`; the defaults stay under 500,000 parameters."""
+
+    n_features: int = 40
+    n_classes: int = 8
+    channels: tuple[int, ...] = (96, 96, 128, 128)
+    """Channels of the stem and of each block after it."""
+    strides: tuple[int, ...] = (1, 2, 2, 1)
+    """Stride in time of the stem and of each block."""
+    kernel: int = 5
+    reduction: int = 8
+    """Channel attention squeezes to channels / reduction."""
+    attention_channels: int = 64
+    """Hidden channels of the attentive pooling."""
+    dropout: float = 0.3
+
+
+class ChannelAttention(nn.Module):
+    """Weigh channels by a shared MLP over their mean and maximum in time (CBAM, 1807.06521)."""
+
+    def __init__(self, channels: int, reduction: int) -> None:
+        super().__init__()
+        hidden = max(4, channels // reduction)
+        self.mlp = nn.Sequential(
+            nn.Conv1d(channels, hidden, 1), nn.ReLU(), nn.Conv1d(hidden, channels, 1)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map [batch, channels, frames] to the same shape."""
+        weights = self.mlp(x.mean(-1, keepdim=True)) + self.mlp(x.amax(-1, keepdim=True))
+        return x * torch.sigmoid(weights)
+
+
+class SpatialAttention(nn.Module):
+    """Weigh frames by a convolution over the mean and maximum of their channels (CBAM)."""
+
+    def __init__(self, kernel: int = 7) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(2, 1, kernel, padding=kernel // 2, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map [batch, channels, frames] to the same shape."""
+        summary = torch.cat([x.mean(1, keepdim=True), x.amax(1, keepdim=True)], dim=1)
+        return x * torch.sigmoid(self.conv(summary))
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions with batch normalisation, both attentions, and a shortcut."""
+
+    def __init__(self, n_in: int, n_out: int, stride: int, config: ModelConfig) -> None:
+        super().__init__()
+        pad = config.kernel // 2
+        self.body = nn.Sequential(
+            nn.Conv1d(n_in, n_out, config.kernel, stride=stride, padding=pad, bias=False),
+            nn.BatchNorm1d(n_out),
+            nn.ReLU(),
+            nn.Conv1d(n_out, n_out, 3, padding=1, bias=False),
+            nn.BatchNorm1d(n_out),
+            ChannelAttention(n_out, config.reduction),
+            SpatialAttention(),
+        )
+        self.shortcut: nn.Module = nn.Identity()
+        if n_in != n_out or stride != 1:
+            self.shortcut = nn.Sequential(
+                nn.Conv1d(n_in, n_out, 1, stride=stride, bias=False), nn.BatchNorm1d(n_out)
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map [batch, n_in, frames] to [batch, n_out, ceil(frames / stride)]."""
+        return torch.relu(self.body(x) + self.shortcut(x))
+
+
+class AttentiveStatistics(nn.Module):
+    """Mean and standard deviation over time under learned weights (1803.10963)."""
+
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__()
+        self.score = nn.Sequential(
+            nn.Conv1d(channels, hidden, 1), nn.Tanh(), nn.Conv1d(hidden, channels, 1)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map [batch, channels, frames] to [batch, 2 * channels], for any number of frames."""
+        weights = torch.softmax(self.score(x), dim=-1)
+        mean = (weights * x).sum(-1)
+        variance = (weights * x * x).sum(-1) - mean * mean
+        return torch.cat([mean, torch.sqrt(torch.relu(variance) + 1e-5)], dim=1)
+
+
+class CompactAttentionCnn(nn.Module):
+    """Logits of an utterance of any length from its MFCCs.
+
+    Takes features as the front end makes them: the normalisation is the first step inside.
+    """
+
+    def __init__(self, config: ModelConfig, normalization: Normalization) -> None:
+        super().__init__()
+        self.config = config
+        mean = torch.tensor(normalization.mean, dtype=torch.float32)[:, None]
+        std = torch.tensor(normalization.std, dtype=torch.float32)[:, None]
+        self.register_buffer("mean", mean)
+        self.register_buffer("inverse_std", 1.0 / std)
+        width = config.channels[0]
+        self.stem = nn.Sequential(
+            nn.Conv1d(
+                config.n_features,
+                width,
+                config.kernel,
+                stride=config.strides[0],
+                padding=config.kernel // 2,
+                bias=False,
+            ),
+            nn.BatchNorm1d(width),
+            nn.ReLU(),
+        )
+        self.blocks = nn.Sequential(
+            *(
+                ResidualBlock(n_in, n_out, stride, config)
+                for n_in, n_out, stride in zip(
+                    config.channels[:-1], config.channels[1:], config.strides[1:], strict=True
+                )
+            )
+        )
+        self.pool = AttentiveStatistics(config.channels[-1], config.attention_channels)
+        self.head = nn.Sequential(
+            nn.BatchNorm1d(2 * config.channels[-1]),
+            nn.Dropout(config.dropout),
+            nn.Linear(2 * config.channels[-1], config.n_classes),
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map features [batch, n_features, frames] to logits [batch, n_classes]."""
+        x = (features - self.mean) * self.inverse_std
+        logits: Tensor = self.head(self.pool(self.blocks(self.stem(x))))
+        return logits
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Return how many numbers training adjusts."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)

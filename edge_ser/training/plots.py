@@ -1,0 +1,72 @@
+"""Pictures of a training run: curves over epochs, and who was taken for whom."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_ser.files import replacing
+from edge_ser.metrics import recalls, unweighted_average_recall, weighted_accuracy
+from edge_ser.training.trainer import Epoch
+
+
+def draw_curves(path: Path, history: Sequence[Epoch]) -> None:
+    """Write losses and validation figures by epoch as a PNG."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.6), dpi=120, layout="constrained")
+    left, right = figure.subplots(1, 2)
+    epochs = [e.epoch + 1 for e in history]
+    left.plot(epochs, [e.train_loss for e in history], label="training (augmented)")
+    left.plot(epochs, [e.validation_loss for e in history], label="validation speakers")
+    left.set(xlabel="epoch", ylabel="cross-entropy, nats", title="loss")
+    right.plot(epochs, [100 * e.uar for e in history], label="UAR")
+    right.plot(epochs, [100 * e.wa for e in history], label="WA", alpha=0.6)
+    best = [e for e in history if e.best][-1]
+    right.axvline(best.epoch + 1, color="gray", linestyle=":", label=f"kept: epoch {best.epoch + 1}")
+    right.set(xlabel="epoch", ylabel="%", title="validation speakers")
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+        axes.legend(frameon=False)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png")
+
+
+def draw_confusion(
+    path: Path, counts: NDArray[np.int64], labels: Sequence[str], title: str
+) -> None:
+    """Write a confusion matrix, rows the truth in percent, as a PNG."""
+    from matplotlib.figure import Figure
+
+    size = 2.2 + 0.62 * len(labels)
+    figure = Figure(figsize=(size, size), dpi=120, layout="constrained")
+    axes = figure.subplots()
+    totals = counts.sum(axis=1, keepdims=True)
+    shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for row, column in np.ndindex(*counts.shape):
+        if counts[row, column]:
+            axes.text(
+                column,
+                row,
+                f"{100 * shares[row, column]:.0f}",
+                ha="center",
+                va="center",
+                color="white" if shares[row, column] > 0.55 else "black",
+            )
+    names = [f"{label} ({n})" for label, n in zip(labels, totals[:, 0], strict=True)]
+    axes.set_yticks(range(len(labels)), names)
+    axes.set_xticks(range(len(labels)), labels, rotation=40, ha="right")
+    axes.set(xlabel="recognised, % of the row", ylabel="intended (clips)")
+    wa, uar = weighted_accuracy(counts), unweighted_average_recall(counts)
+    axes.set_title(f"{title}\nWA {100 * wa:.1f}%  UAR {100 * uar:.1f}%", fontsize=10)
+    missing = int(np.isnan(recalls(counts)).sum())
+    if missing:
+        axes.annotate(
+            f"{missing} class(es) without clips", (0, 0), (0, -60), textcoords="offset points"
+        )
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png")

@@ -1,0 +1,114 @@
+"""What a training run is told, and what it writes down about itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edge_ser.card import FrontendConfig, Normalization
+from edge_ser.corpora import Clip
+from edge_ser.errors import ConfigError, TrainingError
+from edge_ser.files import write_text
+from edge_ser.records import build
+from edge_ser.training.augment import AugmentConfig
+from edge_ser.training.model import ModelConfig
+
+RUN_FILE = "run.json"
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Everything that decides a training's result, together with the data.
+
+    Raises:
+        ConfigError: values that no training can use.
+    """
+
+    epochs: int = 60
+    batch_size: int = 32
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.02
+    warmup_share: float = 0.1
+    """Share of the steps in which the learning rate rises, before it falls as a cosine."""
+    ema_decay: float = 0.99
+    """The model kept is an exponential moving average of the weights, by this factor a step."""
+    label_smoothing: float = 0.1
+    patience: int = 20
+    """Epochs without a better validation UAR after which training stops."""
+    window_s: float = 3.0
+    hop_s: float = 0.25
+    min_window_s: float = 0.5
+    seed: int = 0
+    frontend: FrontendConfig = field(default_factory=FrontendConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "patience"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}, wanted: 1 or more")
+        if not 0 < self.learning_rate < 1:
+            raise ConfigError(f"learning_rate is {self.learning_rate}, wanted: between 0 and 1")
+        if self.batch_size < 2:
+            raise ConfigError("batch_size is 1, wanted: 2 or more, for batch normalisation")
+
+    @property
+    def window_frames(self) -> int:
+        """Feature frames of one window."""
+        return self.frontend.n_frames(round(self.window_s * self.frontend.sample_rate))
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run directory's `run.json`: enough to resume, to export and to judge."""
+
+    config: TrainConfig
+    model: ModelConfig
+    normalization: Normalization
+    labels: tuple[str, ...]
+    corpora: tuple[str, ...]
+    """The `NAME=DIR` specifications, directories absolute."""
+    protocol: str
+    train_speakers: tuple[str, ...]
+    validation_speakers: tuple[str, ...]
+    test_speakers: tuple[str, ...]
+    data_digest: str
+    created: str
+
+    def save(self, run: Path) -> None:
+        """Write the record into the run directory."""
+        text = json.dumps(dataclasses.asdict(self), indent=1)
+        write_text(run / RUN_FILE, text + "\n")
+
+    @classmethod
+    def load(cls, run: Path) -> RunRecord:
+        """Read the record of a run directory.
+
+        Raises:
+            TrainingError: no run there, or one that this version cannot read.
+        """
+        path = run / RUN_FILE
+        if not path.is_file():
+            raise TrainingError(
+                f"{run} is not a training run: it has no {RUN_FILE}; give the directory that "
+                "`edge-ser train --out` wrote"
+            )
+        try:
+            return build(cls, json.loads(path.read_text(encoding="utf-8")), str(path))
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise TrainingError(f"{path} is damaged ({error}); train again") from None
+        except ConfigError as error:
+            raise TrainingError(f"{error}; train again with this version of edge-ser") from None
+
+
+def data_digest(clips: Sequence[Clip]) -> str:
+    """Return a SHA-256 over names, labels and sizes of clips: other data, other digest."""
+    digest = hashlib.sha256()
+    for clip in clips:
+        size = clip.path.stat().st_size
+        line = f"{clip.corpus}\t{clip.speaker}\t{clip.emotion}\t{clip.path.name}\t{size}\n"
+        digest.update(line.encode())
+    return digest.hexdigest()

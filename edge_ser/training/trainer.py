@@ -1,0 +1,267 @@
+"""The training loop: seeded, resumable after every epoch, stopped by speakers it does not train on.
+
+Nothing here prints: each epoch comes back as a record, for the command line to show.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from edge_ser.errors import TrainingError
+from edge_ser.metrics import unweighted_average_recall, weighted_accuracy
+from edge_ser.training.augment import Augmenter, mixup
+from edge_ser.training.checkpoint import (
+    load_checkpoint,
+    save_checkpoint,
+    strip_prefix,
+    with_prefix,
+)
+from edge_ser.training.features import Cepstrum, FeatureBank
+from edge_ser.training.model import CompactAttentionCnn
+from edge_ser.training.scoring import Scores, score
+from edge_ser.training.settings import RunRecord
+
+LAST = "last.safetensors"
+BEST = "best.safetensors"
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch brought; `uar` and `wa` are of the validation speakers, in [0, 1]."""
+
+    epoch: int
+    train_loss: float
+    validation_loss: float
+    wa: float
+    uar: float
+    learning_rate: float
+    best: bool
+
+
+@dataclass(frozen=True)
+class Part:
+    """Clips of a bank by index, with their classes."""
+
+    indices: tuple[int, ...]
+    targets: tuple[int, ...]
+
+
+class Trainer:
+    """One training run: iterate over `epochs` until it ends.
+
+    Args:
+        record: what was decided before.
+        bank: the features of all clips.
+        train: what is learned from.
+        validation: clips of other speakers, by which the epoch is chosen.
+        run: the run directory.
+        device: where the network lives.
+    """
+
+    def __init__(
+        self,
+        record: RunRecord,
+        bank: FeatureBank,
+        train: Part,
+        validation: Part,
+        run: Path,
+        device: torch.device,
+    ) -> None:
+        self.record, self.train_part, self.validation_part = record, train, validation
+        self.run, self.device = run, device
+        self.history: list[Epoch] = []
+        config = record.config
+        torch.manual_seed(config.seed)
+        self.bank = bank.to(device)
+        self.cepstrum = Cepstrum(config.frontend).to(device)
+        self.model = CompactAttentionCnn(record.model, record.normalization).to(device)
+        self.averaged = CompactAttentionCnn(record.model, record.normalization).to(device)
+        self.averaged.load_state_dict(self.model.state_dict())
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        )
+        self.augmenter = Augmenter(config.augment, config.frontend, config.window_frames, device)
+        self._targets = torch.zeros(len(bank.starts), dtype=torch.long)
+        self._targets[list(train.indices)] = torch.tensor(train.targets)
+        self._weights = _class_weights(train.targets, len(record.labels)).to(device)
+        self._steps_per_epoch = max(1, len(train.indices) // config.batch_size)
+
+    def epochs(self, on_step: Callable[[int, int], None] = lambda *_: None) -> Iterator[Epoch]:
+        """Train, yielding after each epoch, when its checkpoint is safely written.
+
+        Args:
+            on_step: called with (step, steps of the epoch) after each step.
+
+        Raises:
+            TrainingError: the loss is not finite.
+        """
+        config = self.record.config
+        while len(self.history) < config.epochs and self.stale_epochs < config.patience:
+            number = len(self.history)
+            loss = self._train_epoch(number, on_step)
+            scores = self.score(self.validation_part)
+            counts = scores.confusion
+            uar = unweighted_average_recall(counts)
+            best_before = max((e.uar for e in self.history), default=-1.0)
+            epoch = Epoch(
+                epoch=number,
+                train_loss=loss,
+                validation_loss=scores.loss,
+                wa=weighted_accuracy(counts),
+                uar=uar,
+                learning_rate=self.optimizer.param_groups[0]["lr"],
+                best=uar > best_before,
+            )
+            self.history.append(epoch)
+            self._save(epoch.best)
+            yield epoch
+
+    @property
+    def stale_epochs(self) -> int:
+        """Epochs since the best one."""
+        best = max((e.epoch for e in self.history if e.best), default=-1)
+        return len(self.history) - 1 - best if self.history else 0
+
+    @property
+    def best(self) -> Epoch:
+        """The epoch whose weights are kept."""
+        return [e for e in self.history if e.best][-1]
+
+    def score(self, part: Part) -> Scores:
+        """Score the averaged weights on clips of the bank."""
+        return score(
+            self.averaged,
+            self.cepstrum,
+            self.bank,
+            part.indices,
+            part.targets,
+            self.record.config,
+        )
+
+    def load_best(self) -> None:
+        """Take the weights of the best epoch."""
+        tensors, _ = load_checkpoint(self.run / BEST)
+        self.averaged.load_state_dict(tensors)
+
+    def resume(self) -> None:
+        """Continue from the last complete epoch.
+
+        Raises:
+            TrainingError: no checkpoint, a damaged one, or one of another network.
+        """
+        path = self.run / LAST
+        tensors, header = load_checkpoint(path)
+        try:
+            self.model.load_state_dict(strip_prefix("model", tensors))
+            self.averaged.load_state_dict(strip_prefix("averaged", tensors))
+            self._load_optimizer(strip_prefix("optimizer", tensors))
+            self.history = [Epoch(**epoch) for epoch in header["history"]]
+        except (RuntimeError, KeyError, TypeError) as error:
+            reason = str(error).splitlines()[0]
+            raise TrainingError(
+                f"the checkpoint {path} does not belong to this run ({reason}); train again"
+            ) from None
+
+    def _train_epoch(self, number: int, on_step: Callable[[int, int], None]) -> float:
+        config = self.record.config
+        # All randomness of an epoch comes from its number, so that a resumed run draws the same.
+        torch.manual_seed(1_000_003 * config.seed + number)
+        rng = torch.Generator().manual_seed(1_000_003 * config.seed + number)
+        order = torch.tensor(self.train_part.indices)
+        order = order[torch.randperm(len(order), generator=rng)]
+        self.model.train()
+        total = 0.0
+        for step in range(self._steps_per_epoch):
+            clips = order[step * config.batch_size : (step + 1) * config.batch_size]
+            done = number * self._steps_per_epoch + step
+            for group in self.optimizer.param_groups:
+                group["lr"] = self._learning_rate(done)
+            loss = self._loss(clips, rng)
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
+            self.optimizer.step()
+            self._average(done)
+            total += float(loss.detach())
+            on_step(step + 1, self._steps_per_epoch)
+        mean = total / self._steps_per_epoch
+        if not math.isfinite(mean):
+            raise TrainingError(
+                f"the loss of epoch {number + 1} is {mean}; try a smaller --learning-rate"
+            )
+        return mean
+
+    def _loss(self, clips: Tensor, rng: torch.Generator) -> Tensor:
+        config = self.record.config
+        features = self.cepstrum(self.augmenter.windows(self.bank, clips, rng))
+        n_classes = len(self.record.labels)
+        targets = torch.nn.functional.one_hot(self._targets[clips], n_classes).float()
+        features, targets = mixup(
+            features, targets.to(self.device), config.augment.mixup_alpha, rng
+        )
+        weights = targets @ self._weights
+        smooth = config.label_smoothing
+        targets = targets * (1 - smooth) + smooth / n_classes
+        losses = -(targets * torch.log_softmax(self.model(features), dim=1)).sum(1)
+        return (losses * weights).sum() / weights.sum()
+
+    def _learning_rate(self, step: int) -> float:
+        config = self.record.config
+        total = self._steps_per_epoch * config.epochs
+        warmup = max(1.0, config.warmup_share * total)
+        if step < warmup:
+            return config.learning_rate * (step + 1) / warmup
+        progress = (step - warmup) / max(1.0, total - warmup)
+        return config.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
+
+    @torch.no_grad()
+    def _average(self, step: int) -> None:
+        # A young average would remember the random start: its decay grows with the steps.
+        decay = min(self.record.config.ema_decay, (1 + step) / (10 + step))
+        for mean, value in zip(
+            self.averaged.state_dict().values(), self.model.state_dict().values(), strict=True
+        ):
+            if mean.is_floating_point():
+                mean.lerp_(value, 1 - decay)
+            else:
+                mean.copy_(value)
+
+    def _save(self, best: bool) -> None:
+        header = {"history": [asdict(epoch) for epoch in self.history]}
+        if best:
+            save_checkpoint(self.run / BEST, self.averaged.state_dict(), header)
+        tensors = {
+            **with_prefix("model", self.model.state_dict()),
+            **with_prefix("averaged", self.averaged.state_dict()),
+            **with_prefix("optimizer", self._optimizer_tensors()),
+        }
+        save_checkpoint(self.run / LAST, tensors, header)
+
+    def _optimizer_tensors(self) -> dict[str, Tensor]:
+        state = self.optimizer.state_dict()["state"]
+        return {
+            f"{index}.{name}": torch.as_tensor(value)
+            for index, values in state.items()
+            for name, value in values.items()
+        }
+
+    def _load_optimizer(self, tensors: dict[str, Tensor]) -> None:
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, tensor in tensors.items():
+            index, _, name = key.partition(".")
+            state.setdefault(int(index), {})[name] = tensor
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def _class_weights(targets: tuple[int, ...], n_classes: int) -> Tensor:
+    """Return weights by the inverse square root of how often a class occurs, mean 1."""
+    counts = torch.bincount(torch.tensor(targets), minlength=n_classes).float()
+    weights = counts.clamp_min(1).rsqrt()
+    return weights / weights.mean()
