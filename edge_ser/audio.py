@@ -16,7 +16,19 @@ from edge_ser.errors import AudioError
 
 Float32 = NDArray[np.float32]
 
-SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".w64", ".caf")
+SUFFIXES = (
+    ".wav",
+    ".flac",
+    ".ogg",
+    ".oga",
+    ".opus",
+    ".mp3",
+    ".aif",
+    ".aiff",
+    ".au",
+    ".w64",
+    ".caf",
+)
 """Endings that a directory is searched for; a file that is named is tried whatever its ending."""
 
 MIN_RATE, MAX_RATE = 4_000, 768_000

@@ -229,7 +229,7 @@ class ModelCard:
             self.min_window_s,
             f"above 0 and at most window_s ({self.window_s:g})",
         )
-        _require(0 < self.hop_s, "hop_s", self.hop_s, "above 0")
+        _require(self.hop_s > 0, "hop_s", self.hop_s, "above 0")
 
     def to_json(self) -> str:
         """Return the card as one line of JSON, keys sorted."""
@@ -245,7 +245,9 @@ class ModelCard:
         try:
             data = json.loads(text)
         except json.JSONDecodeError as error:
-            raise ModelError(f"the ModelCard is not JSON ({error}); export the model again") from None
+            raise ModelError(
+                f"the ModelCard is not JSON ({error}); export the model again"
+            ) from None
         if not isinstance(data, dict) or "format" not in data:
             raise ModelError(
                 "the metadata holds a card, but not an edge-ser ModelCard (it has no 'format'); "

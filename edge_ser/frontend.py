@@ -163,7 +163,7 @@ def mfcc(samples: Float32, config: FrontendConfig) -> Float32:
     top_db=None)` with the same settings.
     """
     static = _cepstrum(log_mel(samples, config), config)
-    return _append_deltas(_edge_pad(static, config), config) if config.deltas else static
+    return _append_deltas(_edge_pad(static), config) if config.deltas else static
 
 
 def log_mel(samples: Float32, config: FrontendConfig) -> Float32:
@@ -184,16 +184,16 @@ def _preemphasize(samples: Float32, before: float, config: FrontendConfig) -> Fl
     if config.preemphasis == 0 or len(samples) == 0:
         return samples
     shifted = np.concatenate([np.array([before], np.float32), samples[:-1]])
-    return samples - np.float32(config.preemphasis) * shifted
+    return np.asarray(samples - np.float32(config.preemphasis) * shifted, dtype=np.float32)
 
 
 def _log_mel_frames(samples: Float32, config: FrontendConfig) -> Float32:
     """Return all complete frames of `samples`, [n_mels, n_frames], n_frames possibly 0."""
     tables = _tables(config)
     n_frames = max(0, 1 + (len(samples) - config.n_fft) // config.hop_length)
-    result = np.empty((n_frames, config.n_mels), dtype=np.float32)
+    result: Float32 = np.empty((n_frames, config.n_mels), dtype=np.float32)
     if n_frames == 0:
-        return result.T
+        return np.asarray(result.T)
     # The FFT of the window alone, zero-padded on the right, has the same power as that of the whole
     # frame with the window in its middle: only the phase differs.
     views = np.lib.stride_tricks.sliding_window_view(samples[tables.offset :], config.win_length)
@@ -204,7 +204,7 @@ def _log_mel_frames(samples: Float32, config: FrontendConfig) -> Float32:
         power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
         mel = np.maximum(_matmul(power, tables.mel), np.float32(config.log_floor))
         np.multiply(np.log10(mel), np.float32(10.0), out=result[start : start + _BLOCK])
-    return result.T
+    return np.asarray(result.T)
 
 
 def _cepstrum(log_mels: Float32, config: FrontendConfig) -> Float32:
@@ -223,10 +223,10 @@ def _matmul(rows: NDArray[Any], table: NDArray[Any]) -> NDArray[Any]:
     return result
 
 
-def _edge_pad(static: Float32, config: FrontendConfig) -> Float32:
+def _edge_pad(static: Float32) -> Float32:
     """Repeat the first and the last frame, so that derivatives exist everywhere."""
     half = DELTA_WIDTH // 2
-    return np.pad(static, ((0, 0), (half, half)), mode="edge")
+    return np.asarray(np.pad(static, ((0, 0), (half, half)), mode="edge"))
 
 
 def _append_deltas(padded: Float32, config: FrontendConfig) -> Float32:

@@ -24,7 +24,10 @@ def recalls(counts: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the recall of each class, in [0, 1]; NaN for classes that never occur."""
     totals = counts.sum(axis=1)
     hits: NDArray[np.float64] = np.diag(counts).astype(np.float64)
-    return np.divide(hits, totals, out=np.full(len(counts), np.nan), where=totals > 0)
+    values: NDArray[np.float64] = np.divide(
+        hits, totals, out=np.full(len(counts), np.nan), where=totals > 0
+    )
+    return values
 
 
 def unweighted_average_recall(counts: NDArray[np.int64]) -> float:

@@ -12,7 +12,10 @@ from edge_ser import __version__
 from edge_ser.errors import EdgeSerError
 
 _COMMANDS = {
-    "export": ("edge_ser.cli.export", "Turn a training run into an ONNX model that carries its card."),
+    "export": (
+        "edge_ser.cli.export",
+        "Turn a training run into an ONNX model that carries its card.",
+    ),
     "run": ("edge_ser.cli.run", "Recognise emotion in files, a pipe or a live microphone."),
     "train": ("edge_ser.cli.train", "Train the compact network on speech corpora."),
 }
@@ -21,11 +24,11 @@ _COMMANDS = {
 class LazyGroup(click.Group):
     """A group that knows its commands' names and imports one only when it is asked for."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """Return all command names."""
         return sorted(_COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """Import the command."""
         if cmd_name not in _COMMANDS:
             return None
@@ -33,7 +36,11 @@ class LazyGroup(click.Group):
         command: click.Command = module.command
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(
+        self,
+        ctx: click.Context,  # noqa: ARG002
+        formatter: click.HelpFormatter,
+    ) -> None:
         """List the commands by their one-line texts, without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in sorted(_COMMANDS.items())])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,9 +42,7 @@ if TYPE_CHECKING:
 @click.option(
     "--window", "window_s", type=float, help="Seconds classified at once.  [default: the model's]"
 )
-@click.option(
-    "--hop", "hop_s", type=float, help="Seconds between windows.  [default: the model's]"
-)
+@click.option("--hop", "hop_s", type=float, help="Seconds between windows.  [default: the model's]")
 @click.option(
     "--min-level",
     "min_level_dbfs",
@@ -204,6 +203,8 @@ def _run_microphone(
     from edge_ser.runtime.microphone import Microphone, find_device
     from edge_ser.runtime.recognizer import WindowStream
 
+    # A service manager ends us with SIGTERM: the same clean end as Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with Microphone(find_device(device), channel) as microphone:
         name = microphone.device.name
         output.note(

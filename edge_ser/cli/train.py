@@ -102,7 +102,9 @@ def command(
     interrupted run goes on with `edge-ser train --resume --out RUN`.
     """
     given = {name: value for name, value in settings.items() if value is not None}
-    if resume and (corpora or given or labels or test_speakers or validation_speakers or config_file):
+    if resume and (
+        corpora or given or labels or test_speakers or validation_speakers or config_file
+    ):
         raise click.UsageError("--resume takes its settings from the run; give only --out")
     if not resume and not corpora:
         raise click.UsageError("no --corpus came; try: --corpus RAVDESS=DIR")
@@ -158,7 +160,9 @@ def _device(name: str, threads: int | None) -> torch.device:
 
     torch.set_num_threads(threads or max(1, (os.cpu_count() or 2) // 2))
     if name == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("--device cuda was asked for, torch sees no CUDA device; use --device cpu")
+        raise ConfigError(
+            "--device cuda was asked for, torch sees no CUDA device; use --device cpu"
+        )
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(name)
@@ -189,9 +193,7 @@ def _show_job(console: Console, job: Job) -> None:
         console.print(f"  {name:<10} {len(clips):5} clips: {who}")
 
 
-def _start(
-    console: Console, job: Job, out: Path, device: torch.device, resume: bool
-) -> Trainer:
+def _start(console: Console, job: Job, out: Path, device: torch.device, resume: bool) -> Trainer:
     from rich.progress import Progress
 
     from edge_ser.training.job import start

@@ -21,11 +21,9 @@ def crema_d_genders(root: Path, files: Iterable[AudioFile]) -> dict[str, str]:
 
     Raises CorpusError when the file is there and is not what it should be.
     """
-    places = [root]
-    for folder in sorted({file.path.parent for file in files}):
-        if folder.absolute().name == _AUDIO_FOLDER:
-            places.append(folder.absolute().parent)
-    for place in places:
+    folders = sorted({file.path.parent.absolute() for file in files})
+    beside = (folder.parent for folder in folders if folder.name == _AUDIO_FOLDER)
+    for place in (root, *beside):
         for path in (place / _FILE_NAME, place / "meta" / _FILE_NAME):
             if path.is_file():
                 return _read(path)

@@ -42,11 +42,13 @@ def find_audio(root: Path, suffixes: tuple[str, ...], corpus: str) -> tuple[Audi
     Raises CorpusError, with the name of the corpus, when root is not a folder that can be read,
     holds no audio, or holds a link to audio that is not there.
     """
-    if not os.path.exists(root):
-        raise CorpusError(f"{corpus}: the folder {root} does not exist")
-    if not os.path.isdir(root):
-        raise CorpusError(f"{corpus}: {root} is a file; give the folder that holds the recordings")
     try:
+        if not root.exists():
+            raise CorpusError(f"{corpus}: the folder {root} does not exist")
+        if not root.is_dir():
+            raise CorpusError(
+                f"{corpus}: {root} is a file; give the folder that holds the recordings"
+            )
         paths = list(_walk(root, suffixes, (os.path.realpath(root),)))
     except OSError as error:
         raise CorpusError(
@@ -88,4 +90,4 @@ def _walk(folder: Path, suffixes: tuple[str, ...], above: tuple[str, ...]) -> It
 
 def _audio_file(path: Path, root: Path) -> AudioFile:
     relative = PurePosixPath(path.relative_to(root).as_posix())
-    return AudioFile(path, relative, folder=os.path.basename(os.path.abspath(path.parent)))
+    return AudioFile(path, relative, folder=Path(os.path.abspath(path.parent)).name)

@@ -49,7 +49,7 @@ _RAVDESS_LABELS = {
 _RAVDESS_SAME_AUDIO = {"03-01-03-01-02-02-07": "03-01-03-01-02-01-07"}
 
 
-def _ravdess(stem: str, folder: str) -> OfficialName | None:
+def _ravdess(stem: str, _folder: str) -> OfficialName | None:
     match = _RAVDESS.fullmatch(stem)
     if match is None:
         return None
@@ -68,7 +68,7 @@ _EMO_DB = re.compile(r"(03|08|09|1[0-6])([ab]\d\d)([WLEAFTN])([a-z])", re.ASCII 
 _EMO_DB_MEN = {"03", "10", "11", "12", "15"}
 
 
-def _emo_db(stem: str, folder: str) -> OfficialName | None:
+def _emo_db(stem: str, _folder: str) -> OfficialName | None:
     match = _EMO_DB.fullmatch(stem)
     if match is None:
         return None
@@ -87,7 +87,7 @@ _TESS = re.compile(
 )
 
 
-def _tess(stem: str, folder: str) -> OfficialName | None:
+def _tess(stem: str, _folder: str) -> OfficialName | None:
     match = _TESS.fullmatch(stem)
     if match is None:
         return None
@@ -125,7 +125,7 @@ _EMOVO = re.compile(
 )
 
 
-def _emovo(stem: str, folder: str) -> OfficialName | None:
+def _emovo(stem: str, _folder: str) -> OfficialName | None:
     match = _EMOVO.fullmatch(stem.lower())
     if match is None:
         return None
@@ -145,7 +145,7 @@ _CREMA_D = re.compile(
 )
 
 
-def _crema_d(stem: str, folder: str) -> OfficialName | None:
+def _crema_d(stem: str, _folder: str) -> OfficialName | None:
     match = _CREMA_D.fullmatch(stem.upper())
     if match is None:
         return None

@@ -96,7 +96,7 @@ def _without_copies(
 def _is_nested_copy(deep: PurePosixPath, shallow: PurePosixPath) -> bool:
     """Return whether the deep path is the shallow one with folders put in between."""
     remaining = iter(deep.parts)
-    return len(deep.parts) > len(shallow.parts) and all(part in remaining for part in shallow.parts)
+    return all(part in remaining for part in shallow.parts)
 
 
 def _clip(info: CorpusInfo, file: AudioFile, name: OfficialName, genders: dict[str, str]) -> Clip:

@@ -57,8 +57,8 @@ def parse_spec(text: str) -> CorpusSpec:
 
 
 def _name_of(kind: CorpusKind, path: Path) -> str:
-    name = os.path.basename(os.path.abspath(path))
-    return Path(name).stem if kind is CorpusKind.CSV else name
+    place = Path(os.path.abspath(path))
+    return place.stem if kind is CorpusKind.CSV else place.name
 
 
 def _own_name(kind: CorpusKind, name: str) -> str:

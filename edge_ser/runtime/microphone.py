@@ -57,8 +57,8 @@ def list_devices() -> tuple[InputDevice, ...]:
     """
     sd = _portaudio()
     # PortAudio lists devices once, when it starts: look again for what was plugged in since.
-    sd._terminate()
-    sd._initialize()
+    sd._terminate()  # noqa: SLF001 (there is no public way)
+    sd._initialize()  # noqa: SLF001
     default = sd.default.device[0]
     if default < 0 and sd.query_hostapis():
         default = sd.query_hostapis(0)["default_input_device"]
@@ -141,7 +141,7 @@ class Microphone:
                     dtype="float32",
                     blocksize=int(BLOCK_S * self.device.sample_rate),
                     callback=self._callback,
-                    finished_callback=lambda: self._put(None),
+                    finished_callback=self._finished,
                 )
                 self._stream.start()
                 return self
@@ -187,6 +187,10 @@ class Microphone:
             self.overruns += 1
         if not self._put(block.copy()):
             self.dropped_s += frames / self.device.sample_rate
+
+    def _finished(self) -> None:
+        """Run in PortAudio's thread when the stream has ended, by us or by itself."""
+        self._put(None)
 
     def _put(self, block: Any) -> bool:
         try:

@@ -36,8 +36,7 @@ class OnnxRunner:
             self._session = ort.InferenceSession(
                 str(path), options, providers=["CPUExecutionProvider"]
             )
-        except Exception as error:
-            # onnxruntime's exceptions share no base below Exception.
+        except Exception as error:  # noqa: BLE001 (onnxruntime's share no narrower base)
             reason = str(error).splitlines()[0]
             raise ModelError(
                 f"{path} cannot be loaded as an ONNX model ({reason}); export it again"
@@ -89,11 +88,15 @@ class OnnxRunner:
             )
         self._input = inputs[0]
         rows = self._card.frontend.n_features
-        shape = {"features": [None, rows, None], "waveform": [None, None]}[self._card.input]
-        for what, want, got in (
-            ("input", shape, self._input.shape),
-            ("output", [None, len(self._card.labels)], outputs[0].shape),
-        ):
+        shapes: dict[str, list[int | None]] = {
+            "features": [None, rows, None],
+            "waveform": [None, None],
+        }
+        wanted: dict[str, tuple[list[int | None], list[int | str | None]]] = {
+            "input": (shapes[self._card.input], self._input.shape),
+            "output": ([None, len(self._card.labels)], outputs[0].shape),
+        }
+        for what, (want, got) in wanted.items():
             fits = len(want) == len(got) and all(
                 w is None or w == g for w, g in zip(want, got, strict=True)
             )

@@ -145,7 +145,9 @@ class WindowStream:
         self._rate = 0
         frontend = recognizer.card.frontend
         self._samples = Timeline(1)
-        self._features = None if recognizer.card.input == "waveform" else Timeline(frontend.n_features)
+        self._features = (
+            None if recognizer.card.input == "waveform" else Timeline(frontend.n_features)
+        )
         self._mfcc = StreamingMfcc(frontend)
         self._n_windows = 0
         self._busy_ns = 0

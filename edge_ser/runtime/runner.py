@@ -54,7 +54,9 @@ def open_runner(model: str | Path | None = None, threads: int = 1) -> Runner:
     """
     path = bundled_model() if model is None else Path(model)
     if not path.is_file():
-        raise ModelError(f"there is no model {path}; give --model a file that `edge-ser export` wrote")
+        raise ModelError(
+            f"there is no model {path}; give --model a file that `edge-ser export` wrote"
+        )
     if path.suffix.lower() != ".onnx":
         raise ModelError(f"{path} does not end in .onnx; give --model an ONNX file")
     from edge_ser.runtime.onnx_runner import OnnxRunner

@@ -42,7 +42,9 @@ def pcm_chunks(
         AudioError: an impossible rate, nothing on the stream, or samples that are not finite.
     """
     if encoding not in _ENCODINGS:
-        raise ConfigError(f"encoding {encoding!r} came, one of {', '.join(PCM_ENCODINGS)} was wanted")
+        raise ConfigError(
+            f"encoding {encoding!r} came, one of {', '.join(PCM_ENCODINGS)} was wanted"
+        )
     if not 1 <= n_channels <= 64:
         raise ConfigError(f"{n_channels} channels came, 1 to 64 were wanted")
     check_rate(sample_rate)

@@ -18,7 +18,7 @@ class Timeline:
     @property
     def end(self) -> int:
         """Index after the last column that came."""
-        return self._start + self._columns.shape[1]
+        return self._start + int(self._columns.shape[1])
 
     def append(self, columns: Float32) -> None:
         """Add columns [n_rows, n] at the end."""

@@ -84,9 +84,7 @@ class Augmenter:
     def _signed(self, rng: torch.Generator, *shape: int) -> Tensor:
         return 2 * self._uniform(rng, *shape) - 1
 
-    def _cut(
-        self, bank: FeatureBank, clips: Tensor, rng: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
+    def _cut(self, bank: FeatureBank, clips: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """Return windows at a random speed, place and stretch, and which frames hold the clip."""
         n = len(clips)
         speeds = torch.randint(bank.starts.shape[1], (n,), generator=rng).to(self.device)

@@ -13,7 +13,7 @@ from torch import Tensor
 from edge_ser.audio import load
 from edge_ser.card import FrontendConfig, Normalization
 from edge_ser.corpora import Clip
-from edge_ser.frontend import delta_kernels, dct_basis, log_mel
+from edge_ser.frontend import dct_basis, delta_kernels, log_mel
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,7 @@ class FeatureBank:
 
     def to(self, device: torch.device) -> FeatureBank:
         """Return the bank with all its tensors on `device`."""
-        return FeatureBank(
-            self.frames.to(device), self.starts.to(device), self.lengths.to(device)
-        )
+        return FeatureBank(self.frames.to(device), self.starts.to(device), self.lengths.to(device))
 
 
 def build_bank(
@@ -72,20 +70,20 @@ class Cepstrum(torch.nn.Module):
 
     def __init__(self, config: FrontendConfig) -> None:
         super().__init__()
+        self.dct: Tensor
+        self.kernels: Tensor
         self.register_buffer("dct", torch.from_numpy(dct_basis(config).astype(np.float32)))
         self.register_buffer("kernels", torch.from_numpy(delta_kernels(config.deltas)))
 
     def forward(self, log_mels: Tensor) -> Tensor:
         """Map [batch, n_frames, n_mels] to features [batch, n_features, n_frames]."""
         static = torch.einsum("km,btm->bkt", self.dct, log_mels)
-        kernels: Tensor = self.kernels  # type: ignore[assignment]
-        if not len(kernels):
+        if len(self.kernels) == 0:
             return static
-        half = kernels.shape[1] // 2
-        windows = torch.nn.functional.pad(static, (half, half), mode="replicate").unfold(
-            2, kernels.shape[1], 1
-        )
-        return torch.cat([static, *(windows @ kernel for kernel in kernels)], dim=1)
+        half = self.kernels.shape[1] // 2
+        padded = torch.nn.functional.pad(static, (half, half), mode="replicate")
+        windows = padded.unfold(2, self.kernels.shape[1], 1)
+        return torch.cat([static, *(windows @ kernel for kernel in self.kernels)], dim=1)
 
 
 def measure_normalization(

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from edge_ser.card import Accuracy
-from edge_ser.corpora import Clip, CorpusKind, load_corpora, parse_spec, sort_emotions
+from edge_ser.card import Accuracy, CorpusUse
+from edge_ser.corpora import CORPORA, Clip, CorpusKind, load_corpora, parse_spec, sort_emotions
 from edge_ser.errors import ConfigError, TrainingError
 from edge_ser.files import write_text
 from edge_ser.metrics import recalls, unweighted_average_recall, weighted_accuracy
@@ -140,12 +140,11 @@ def start(
     else:
         record = RunRecord(
             config=config,
-            model=ModelConfig(
-                n_features=config.frontend.n_features, n_classes=len(job.labels)
-            ),
+            model=ModelConfig(n_features=config.frontend.n_features, n_classes=len(job.labels)),
             normalization=measure_normalization(bank, Cepstrum(config.frontend), train.indices),
             labels=job.labels,
             corpora=job.corpora,
+            used=_used(job.split.train),
             protocol=job.split.protocol,
             train_speakers=speakers(job.split.train),
             validation_speakers=speakers(job.split.validation),
@@ -178,9 +177,7 @@ def finish(job: Job, trainer: Trainer) -> tuple[Accuracy, ...]:
     return tuple(accuracies)
 
 
-def _accuracies(
-    job: Job, split: str, clips: tuple[Clip, ...], scores: Scores
-) -> list[Accuracy]:
+def _accuracies(job: Job, split: str, clips: tuple[Clip, ...], scores: Scores) -> list[Accuracy]:
     corpora = sorted({clip.corpus for clip in clips})
     groups = {corpus: [c.corpus == corpus for c in clips] for corpus in corpora}
     if len(corpora) > 1:
@@ -206,6 +203,23 @@ def _accuracies(
             )
         )
     return result
+
+
+def _used(clips: Sequence[Clip]) -> tuple[CorpusUse, ...]:
+    uses = []
+    for corpus in sorted({clip.corpus for clip in clips}):
+        own = [clip for clip in clips if clip.corpus == corpus]
+        info = CORPORA.get(corpus)
+        uses.append(
+            CorpusUse(
+                name=corpus,
+                n_clips=len(own),
+                speakers=speakers(own),
+                licence=info.licence if info else "the user's own recordings",
+                citation=info.citation if info else "",
+            )
+        )
+    return tuple(uses)
 
 
 def _choose_labels(clips: Sequence[Clip], wanted: str | None) -> tuple[str, ...]:

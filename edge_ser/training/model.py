@@ -40,8 +40,9 @@ class ChannelAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [batch, channels, frames] to the same shape."""
-        weights = self.mlp(x.mean(-1, keepdim=True)) + self.mlp(x.amax(-1, keepdim=True))
-        return x * torch.sigmoid(weights)
+        # Both summaries go through the MLP side by side, so that the exported graph holds it once.
+        summaries = torch.cat([x.mean(-1, keepdim=True), x.amax(-1, keepdim=True)], dim=-1)
+        return x * torch.sigmoid(self.mlp(summaries).sum(-1, keepdim=True))
 
 
 class SpatialAttention(nn.Module):
@@ -111,6 +112,8 @@ class CompactAttentionCnn(nn.Module):
         self.config = config
         mean = torch.tensor(normalization.mean, dtype=torch.float32)[:, None]
         std = torch.tensor(normalization.std, dtype=torch.float32)[:, None]
+        self.mean: Tensor
+        self.inverse_std: Tensor
         self.register_buffer("mean", mean)
         self.register_buffer("inverse_std", 1.0 / std)
         width = config.channels[0]

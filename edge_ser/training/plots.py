@@ -26,7 +26,9 @@ def draw_curves(path: Path, history: Sequence[Epoch]) -> None:
     right.plot(epochs, [100 * e.uar for e in history], label="UAR")
     right.plot(epochs, [100 * e.wa for e in history], label="WA", alpha=0.6)
     best = [e for e in history if e.best][-1]
-    right.axvline(best.epoch + 1, color="gray", linestyle=":", label=f"kept: epoch {best.epoch + 1}")
+    right.axvline(
+        best.epoch + 1, color="gray", linestyle=":", label=f"kept: epoch {best.epoch + 1}"
+    )
     right.set(xlabel="epoch", ylabel="%", title="validation speakers")
     for axes in (left, right):
         axes.grid(alpha=0.3)

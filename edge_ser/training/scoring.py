@@ -12,6 +12,7 @@ from torch import Tensor
 
 from edge_ser.metrics import confusion
 from edge_ser.training.features import Cepstrum, FeatureBank
+from edge_ser.training.model import CompactAttentionCnn
 from edge_ser.training.settings import TrainConfig
 
 _BATCH = 128
@@ -39,7 +40,7 @@ class Scores:
 
 
 def score(
-    model: torch.nn.Module,
+    model: CompactAttentionCnn,
     cepstrum: Cepstrum,
     bank: FeatureBank,
     indices: Sequence[int],
@@ -55,7 +56,7 @@ def score(
         length = min(config.window_frames, len(frames))
         for start in range(0, len(frames) - length + 1, hop):
             pieces.setdefault(length, []).append((place, frames[start : start + length]))
-    sums = np.zeros((len(indices), model.config.n_classes))  # type: ignore[union-attr, arg-type]
+    sums = np.zeros((len(indices), model.config.n_classes))
     counts = np.zeros(len(indices))
     with torch.inference_mode():
         for windows in pieces.values():

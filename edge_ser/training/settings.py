@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edge_ser.card import FrontendConfig, Normalization
+from edge_ser.card import CorpusUse, FrontendConfig, Normalization
 from edge_ser.corpora import Clip
 from edge_ser.errors import ConfigError, TrainingError
 from edge_ser.files import write_text
@@ -71,6 +71,8 @@ class RunRecord:
     labels: tuple[str, ...]
     corpora: tuple[str, ...]
     """The `NAME=DIR` specifications, directories absolute."""
+    used: tuple[CorpusUse, ...]
+    """What training heard of each corpus."""
     protocol: str
     train_speakers: tuple[str, ...]
     validation_speakers: tuple[str, ...]

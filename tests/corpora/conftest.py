@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Iterable
 from itertools import product
 from pathlib import Path
 
 import pytest
+
+from edge_ser.corpora import CORPORA, Clip, load_corpus
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -30,20 +33,7 @@ def corpora_dir() -> Path:
 @pytest.fixture
 def make_tree(tmp_path: Path) -> MakeTree:
     """Make empty files in a fresh folder: an adaptor that opened one would fail."""
-
-    def make(relative_paths: Iterable[str]) -> Path:
-        root = tmp_path / "tree"
-        root.mkdir(exist_ok=True)
-        folders: set[Path] = set()
-        for relative in relative_paths:
-            path = root / relative
-            if path.parent not in folders:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                folders.add(path.parent)
-            path.touch()
-        return root
-
-    return make
+    return functools.partial(touch_all, tmp_path / "tree")
 
 
 @pytest.fixture(scope="session")
@@ -57,6 +47,36 @@ def official_paths() -> dict[str, list[str]]:
         "EMOVO": emovo_paths(),
         "CREMA-D": crema_d_paths(),
     }
+
+
+@pytest.fixture(scope="session")
+def official_root(
+    official_paths: dict[str, list[str]], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A folder with a tree of empty files for each official release."""
+    root = tmp_path_factory.mktemp("official")
+    for corpus, paths in official_paths.items():
+        touch_all(root / corpus, paths)
+    return root
+
+
+@pytest.fixture(scope="session")
+def official_clips(official_root: Path) -> dict[str, tuple[Clip, ...]]:
+    """What is loaded from each tree in official_root."""
+    return {corpus: load_corpus(f"{corpus}={official_root / corpus}") for corpus in CORPORA}
+
+
+def touch_all(root: Path, relative_paths: Iterable[str]) -> Path:
+    """Make empty files below root."""
+    root.mkdir(exist_ok=True)
+    folders: set[Path] = set()
+    for relative in relative_paths:
+        path = root / relative
+        if path.parent not in folders:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            folders.add(path.parent)
+        path.touch()
+    return root
 
 
 def ravdess_paths() -> list[str]:

@@ -58,14 +58,13 @@ def per_speaker(clips):
         ),
     ],
 )
-@pytest.mark.parametrize("suffix", [".wav", ".flac", ".WAV"])
-def test_every_official_name_is_read(make_tree, official_paths, corpus, emotions, speakers, suffix):
-    paths = [path.replace(".wav", suffix) for path in official_paths[corpus]]
-    root = make_tree(paths)
+def test_every_official_name_is_read(
+    official_root, official_paths, official_clips, corpus, emotions, speakers
+):
+    root = official_root / corpus
+    clips = official_clips[corpus]
 
-    clips = load_corpus(f"{corpus}={root}")
-
-    assert [clip.path for clip in clips] == [root / path for path in sorted(paths)]
+    assert [clip.path for clip in clips] == [root / p for p in sorted(official_paths[corpus])]
     assert Counter(clip.emotion for clip in clips) == emotions
     assert per_speaker(clips) == speakers
     assert {clip.corpus for clip in clips} == {corpus}
@@ -75,6 +74,17 @@ def test_every_official_name_is_read(make_tree, official_paths, corpus, emotions
     assert len(speakers) == info.n_speakers
     if corpus not in ("EMO-DB", "CREMA-D"):  # of these two the tree holds more than the release
         assert len(clips) == info.n_clips
+
+
+@pytest.mark.parametrize("corpus", CORPORA)
+@pytest.mark.parametrize("suffix", [".flac", ".WAV", ".Flac"])
+def test_suffixes(make_tree, official_paths, corpus, suffix):
+    paths = [path.replace(".wav", suffix) for path in official_paths[corpus][:9]]
+    root = make_tree([*paths, "notes.txt", "video.mp4", "other.mp3"])
+
+    assert [clip.path for clip in load_corpus(f"{corpus}={root}")] == [
+        root / path for path in sorted(paths)
+    ]
 
 
 @pytest.mark.parametrize("corpus", CORPORA)
@@ -102,23 +112,21 @@ def test_labels_map_into_the_shared_vocabulary(corpus):
         ("EMOVO", {"m1", "m2", "m3"}),
     ],
 )
-def test_gender(make_tree, official_paths, corpus, men):
-    clips = load_corpus(f"{corpus}={make_tree(official_paths[corpus])}")
+def test_gender(official_clips, corpus, men):
+    clips = official_clips[corpus]
 
     assert {clip.gender for clip in clips} <= {"male", "female"}
     assert {c.speaker for c in clips if c.gender == "male"} == {f"{corpus}/{man}" for man in men}
 
 
 @pytest.mark.parametrize("corpus", CORPORA)
-def test_one_channel_of_emovo_and_the_mean_of_the_others(make_tree, official_paths, corpus):
-    clips = load_corpus(f"{corpus}={make_tree(official_paths[corpus])}")
-
-    assert {clip.channel for clip in clips} == {0 if corpus == "EMOVO" else None}
+def test_one_channel_of_emovo_and_the_mean_of_the_others(official_clips, corpus):
+    assert {clip.channel for clip in official_clips[corpus]} == {0 if corpus == "EMOVO" else None}
 
 
 @pytest.mark.parametrize("corpus", CORPORA)
-def test_groups_are_unique_but_for_the_doubled_ravdess_clip(make_tree, official_paths, corpus):
-    clips = load_corpus(f"{corpus}={make_tree(official_paths[corpus])}")
+def test_groups_are_unique_but_for_the_doubled_ravdess_clip(official_clips, corpus):
+    clips = official_clips[corpus]
 
     groups = Counter(clip.group for clip in clips)
     shared = [clip.path.stem for clip in clips if groups[clip.group] > 1]
@@ -144,7 +152,7 @@ def test_order_does_not_depend_on_the_order_of_creation(make_tree, official_path
 @pytest.mark.parametrize("corpus", CORPORA)
 @pytest.mark.parametrize("around", ["Data", "download/Data"])
 def test_folders_around_the_corpus_do_not_matter(make_tree, official_paths, corpus, around):
-    paths = official_paths[corpus]
+    paths = official_paths[corpus][::7]
     root = make_tree(f"{around}/{path}" for path in paths)
 
     clips = load_corpus(f"{corpus}={root}")
@@ -155,7 +163,7 @@ def test_folders_around_the_corpus_do_not_matter(make_tree, official_paths, corp
 
 @pytest.mark.parametrize("corpus", CORPORA)
 def test_files_directly_in_the_folder(make_tree, official_paths, corpus):
-    names = [PurePosixPath(path).name for path in official_paths[corpus]]
+    names = [PurePosixPath(path).name for path in official_paths[corpus][::7]]
 
     clips = load_corpus(f"{corpus}={make_tree(names)}")
 
@@ -178,7 +186,7 @@ def test_files_directly_in_the_folder(make_tree, official_paths, corpus):
     ],
 )
 def test_a_nested_copy_does_not_double_the_clips(make_tree, official_paths, corpus, outer, copy):
-    paths = official_paths[corpus]
+    paths = official_paths[corpus][::7]
     original = [str(PurePosixPath(outer, path)) for path in paths]
     root = make_tree([*original, *(f"{copy}/{path}" for path in paths)])
 
@@ -202,7 +210,7 @@ def test_one_clip_in_two_formats_is_an_error(make_tree):
 
 
 def test_ravdess_songs_and_sound_of_videos_are_passed_over(make_tree, official_paths):
-    speech = official_paths["RAVDESS"]
+    speech = official_paths["RAVDESS"][::7]
     extras = [
         "Audio_Song_Actors_01-24/Actor_01/03-02-03-01-01-01-01.wav",
         "Actor_01/01-01-03-01-01-01-01.wav",
@@ -258,9 +266,12 @@ def test_savee_folder_of_one_speaker(make_tree, monkeypatch):
     assert [clip.speaker for clip in load_corpus("SAVEE=.")] == ["SAVEE/DC", "SAVEE/DC"]
 
 
-DEMOGRAPHICS = (
-    '"ActorID","Age","Sex","Race","Ethnicity"\n1001,51,"Male","a","b"\n1002,21,"Female","a","b"\n'
-)
+DEMOGRAPHICS = """\
+"ActorID","Age","Sex","Race","Ethnicity"
+1001,51,"Male","Caucasian","Not Hispanic"
+1002,21,"Female","Caucasian","Not Hispanic"
+1003,30,"Unknown","Caucasian","Not Hispanic"
+"""
 
 
 @pytest.mark.parametrize(
@@ -407,13 +418,13 @@ def test_unknown_names(make_tree):
 
 def test_strange_files_among_the_clips(make_tree, official_paths):
     strange = ["Actor_01/extra_1.wav", "Actor_01/extra_2.wav", "a.flac", "z.wav"]
-    root = make_tree([*official_paths["RAVDESS"], *strange])
+    root = make_tree([*official_paths["RAVDESS"][:40], *strange])
 
     with pytest.raises(CorpusError) as raised:
         load_corpus(f"RAVDESS={root}")
 
     message = str(raised.value)
-    assert "4 of the 1444 audio files" in message
+    assert "4 of the 44 audio files" in message
     assert "(Actor_01/extra_1.wav, Actor_01/extra_2.wav, a.flac, …)" in message
     assert "no other audio" in message
 

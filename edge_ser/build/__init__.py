@@ -1,0 +1,1 @@
+"""Everything done to an ONNX file. Never torch."""

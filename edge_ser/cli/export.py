@@ -1,0 +1,93 @@
+"""`edge-ser export`: a training run in, one ONNX file out that carries its card."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from edge_ser.errors import missing_extra
+
+
+@click.command(name="export")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="The ONNX file to write."
+)
+@click.option(
+    "--with-frontend",
+    is_flag=True,
+    help="Put the MFCCs into the graph: the input is audio [batch, n_samples], not features.",
+)
+@click.option("--name", help="The model's name in its card.  [default: the run's]")
+@click.option(
+    "--weights-licence", help="Terms of the weights.  [default: what the corpora ask for]"
+)
+@click.option(
+    "--gate-audio",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Speech to compare PyTorch and ONNX Runtime on.  [default: the run's own clips]",
+)
+@click.option(
+    "--gate-clips",
+    type=click.IntRange(1),
+    default=32,
+    show_default=True,
+    help="How many clips to compare on.",
+)
+def command(
+    run: Path,
+    out: Path,
+    with_frontend: bool,
+    name: str | None,
+    weights_licence: str | None,
+    gate_audio: tuple[Path, ...],
+    gate_clips: int,
+) -> None:
+    """Turn the training run RUN into an ONNX model that carries labels, front end and provenance.
+
+    \b
+      edge-ser export runs/first --out model.onnx
+      edge-ser export runs/first --out model-audio.onnx --with-frontend
+
+    Nothing is written unless ONNX Runtime gives PyTorch's logits on real clips: within 1e-4 from
+    features, within 1e-3 from audio.
+    """
+    if out.suffix.lower() != ".onnx":
+        raise click.UsageError(f"--out {out} came, a name ending in .onnx was wanted")
+    for package in ("torch", "onnx", "safetensors"):
+        try:
+            __import__(package)
+        except ImportError:
+            raise missing_extra(package, "train") from None
+
+    from rich.console import Console
+
+    from edge_ser.training.export import export
+
+    card, parity = export(
+        run,
+        out,
+        waveform=with_frontend,
+        name=name,
+        weights_licence=weights_licence,
+        gate_audio=gate_audio,
+        gate_clips=gate_clips,
+    )
+    console = Console(stderr=True, highlight=False)
+    console.print(
+        f"[bold]{out}[/]: {card.input} in, {len(card.labels)} classes "
+        f"({', '.join(card.labels)}), {card.n_parameters:,} parameters, {out.stat().st_size:,} bytes"
+    )
+    console.print(
+        f"parity with PyTorch over {parity.n_clips} clips: largest difference of a logit "
+        f"{parity.max_difference:.1e}, allowed {parity.tolerance:.0e}"
+    )
+    for a in card.accuracy:
+        console.print(
+            f"{a.protocol}, {a.split}, {a.corpus}: WA {a.wa:.1%}, UAR {a.uar:.1%} "
+            f"({a.n_clips} clips of {len(a.speakers)} speakers)"
+        )
+    console.print(f"weights: {card.weights_licence}")
+    console.print(f"next: edge-ser run --mic --model {out}")

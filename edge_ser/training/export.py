@@ -1,0 +1,210 @@
+"""From a run directory to one ONNX file that carries everything needed to use it.
+
+Two gates stand before the file is written: on real clips, the logits of ONNX Runtime equal those of
+PyTorch, with features going in and with the waveform going in.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import io
+import json
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+
+import edge_ser
+from edge_ser.audio import find_audio, load
+from edge_ser.build.frontend_graph import IR_VERSION, OPSET, with_frontend
+from edge_ser.card import CARD_KEY, Accuracy, ModelCard
+from edge_ser.corpora import CORPORA
+from edge_ser.errors import ConfigError, EdgeSerError, TrainingError
+from edge_ser.files import replacing
+from edge_ser.frontend import mfcc
+from edge_ser.records import build
+from edge_ser.runtime.onnx_runner import OnnxRunner
+from edge_ser.training.checkpoint import load_checkpoint
+from edge_ser.training.job import METRICS_FILE, replan
+from edge_ser.training.model import CompactAttentionCnn, count_parameters
+from edge_ser.training.settings import RunRecord
+from edge_ser.training.trainer import BEST
+
+Float32 = NDArray[np.float32]
+
+TOLERANCE = {"features": 1e-4, "waveform": 1e-3}
+"""Largest absolute difference of logits that the gates let through, by kind of input."""
+
+ARCHITECTURE = "compact-attention-cnn"
+
+
+@dataclass(frozen=True)
+class Parity:
+    """What a gate measured."""
+
+    n_clips: int
+    max_difference: float
+    """Largest absolute difference of any logit."""
+    tolerance: float
+
+
+def export(
+    run: Path,
+    out: Path,
+    *,
+    waveform: bool = False,
+    name: str | None = None,
+    weights_licence: str | None = None,
+    gate_audio: Sequence[Path] = (),
+    gate_clips: int = 32,
+) -> tuple[ModelCard, Parity]:
+    """Write the best epoch of a run as ONNX, if it passes its gate.
+
+    Args:
+        run: the run directory.
+        out: the file to write.
+        waveform: put the front end into the graph, so that the input is audio.
+        name: what to call the model; by default the name of the run directory.
+        weights_licence: terms of the weights; by default those that the corpora ask for.
+        gate_audio: recordings to compare on; by default clips of the run's own corpora.
+        gate_clips: how many clips to compare on.
+
+    Raises:
+        TrainingError: an unfinished or damaged run, no audio to compare on, or logits that differ.
+    """
+    record = RunRecord.load(run)
+    accuracy = _accuracy(run)
+    recordings = _recordings(run, record, gate_audio, gate_clips)
+    network = _network(run, record)
+    model = _features_model(network, record)
+    if waveform:
+        model = with_frontend(model, record.config.frontend)
+    card = ModelCard(
+        name=name or run.resolve().name,
+        architecture=ARCHITECTURE,
+        n_parameters=count_parameters(network),
+        labels=record.labels,
+        input="waveform" if waveform else "features",
+        frontend=record.config.frontend,
+        normalization=record.normalization,
+        window_s=record.config.window_s,
+        hop_s=record.config.hop_s,
+        min_window_s=record.config.min_window_s,
+        corpora=record.used,
+        weights_licence=weights_licence or _licence(record),
+        accuracy=accuracy,
+        seed=record.config.seed,
+        created=record.created,
+        versions={
+            "edge-ser": edge_ser.__version__,
+            **{p: importlib.metadata.version(p) for p in ("torch", "onnx", "onnxruntime", "numpy")},
+        },
+    )
+    onnx.helper.set_model_props(model, {CARD_KEY: card.to_json()})
+    model.producer_name, model.producer_version = "edge-ser", edge_ser.__version__
+    onnx.checker.check_model(model, full_check=True)
+    with replacing(out) as temporary:
+        onnx.save(model, str(temporary))
+        parity = _compare(network, temporary, recordings, record)
+        if not parity.max_difference <= parity.tolerance:
+            raise TrainingError(
+                f"the exported model differs from PyTorch by {parity.max_difference:.2e} in a logit "
+                f"over {parity.n_clips} clips, at most {parity.tolerance:.0e} is allowed; {out} was "
+                "not written. Please report this with the versions of torch and onnxruntime"
+            )
+    return card, parity
+
+
+def _network(run: Path, record: RunRecord) -> CompactAttentionCnn:
+    tensors, _ = load_checkpoint(run / BEST)
+    network = CompactAttentionCnn(record.model, record.normalization)
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise TrainingError(
+            f"the checkpoint {run / BEST} does not belong to this run "
+            f"({str(error).splitlines()[0]}); train again"
+        ) from None
+    return network.eval()
+
+
+def _features_model(network: CompactAttentionCnn, record: RunRecord) -> onnx.ModelProto:
+    example = torch.zeros(1, record.model.n_features, record.config.window_frames)
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        # The newer exporter writes opset 18 at least, and TensorRT 8.6 reads 17 at most.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.onnx.export(
+            network,
+            (example,),
+            buffer,  # type: ignore[arg-type]
+            input_names=["features"],
+            output_names=["logits"],
+            dynamic_axes={"features": {0: "batch", 2: "frames"}, "logits": {0: "batch"}},
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    model = onnx.load_from_string(buffer.getvalue())
+    model.ir_version = IR_VERSION
+    return model
+
+
+def _licence(record: RunRecord) -> str:
+    """Return what the corpora ask of weights trained on them, each term once."""
+    names = [use.name for use in record.used]
+    terms = (CORPORA[n].weights_licence if n in CORPORA else f"not stated for {n}" for n in names)
+    return "; ".join(dict.fromkeys(terms))
+
+
+def _accuracy(run: Path) -> tuple[Accuracy, ...]:
+    path = run / METRICS_FILE
+    if not path.is_file():
+        raise TrainingError(
+            f"{run} has no {METRICS_FILE}: its training did not end; continue it with "
+            f"edge-ser train --resume --out {run}"
+        )
+    try:
+        items = json.loads(path.read_text(encoding="utf-8"))
+        return tuple(build(Accuracy, item, str(path)) for item in items)
+    except (json.JSONDecodeError, UnicodeDecodeError, ConfigError) as error:
+        raise TrainingError(f"{path} is damaged ({error}); train again") from None
+
+
+def _recordings(
+    run: Path, record: RunRecord, gate_audio: Sequence[Path], n_clips: int
+) -> list[Float32]:
+    """Return up to `n_clips` recordings, spread evenly over the run's clips or the given audio."""
+    sources: list[tuple[Path, int | None]]
+    if gate_audio:
+        sources = [(file, None) for path in gate_audio for file in find_audio(path)]
+    else:
+        try:
+            sources = [(clip.path, clip.channel) for clip in replan(run).clips]
+        except EdgeSerError as error:
+            raise TrainingError(
+                f"the parity gate compares on the run's own clips, but {error}; "
+                "or give other speech with --gate-audio"
+            ) from None
+    rate = record.config.frontend.sample_rate
+    step = max(1, len(sources) // n_clips)
+    return [load(path, rate, channel) for path, channel in sources[::step][:n_clips]]
+
+
+def _compare(
+    network: CompactAttentionCnn, path: Path, recordings: Sequence[Float32], record: RunRecord
+) -> Parity:
+    """Run PyTorch on NumPy's features, and the file on whatever it takes."""
+    runner = OnnxRunner(path)
+    worst = 0.0
+    for samples in recordings:
+        features = mfcc(samples, record.config.frontend)[None]
+        with torch.inference_mode():
+            expected = network(torch.from_numpy(features)).numpy()
+        got = runner.run(features if runner.card.input == "features" else samples[None])
+        worst = max(worst, float(np.abs(got - expected).max()))
+    return Parity(len(recordings), worst, TOLERANCE[runner.card.input])
