@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Callable, Iterable
 from itertools import product
 from pathlib import Path
@@ -12,22 +11,7 @@ import pytest
 
 from edge_ser.corpora import CORPORA, Clip, load_corpus
 
-REPOSITORY = Path(__file__).parents[2]
-
 MakeTree = Callable[[Iterable[str]], Path]
-
-
-@pytest.fixture(scope="session")
-def corpora_dir() -> Path:
-    """Folder with real corpora: EDGE_SER_CORPORA, or shared/corpora beside the repository."""
-    default = REPOSITORY.parent / "shared" / "corpora"
-    path = Path(os.environ.get("EDGE_SER_CORPORA", default))
-    if not path.is_dir():
-        reason = f"no real corpora: {path} is not a folder (set EDGE_SER_CORPORA)"
-        if os.environ.get("EDGE_SER_STRICT") == "1":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return path
 
 
 @pytest.fixture

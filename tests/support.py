@@ -1,0 +1,98 @@
+"""Small parts that many tests stand on: a strict switch, a tiny model, a runner that remembers."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+import pytest
+
+from edge_ser.card import FrontendConfig, ModelCard, Normalization
+
+ROOT = Path(__file__).resolve().parent.parent
+EXAMPLES = ROOT / "examples"
+STRICT = os.environ.get("EDGE_SER_STRICT") == "1"
+
+
+def skip_or_fail(reason: str) -> NoReturn:
+    """Skip a test whose surroundings lack something; fail it where everything must be there."""
+    if STRICT:
+        pytest.fail(f"EDGE_SER_STRICT=1 and {reason}")
+    pytest.skip(reason)
+
+
+def make_card(**changes: object) -> ModelCard:
+    """Return a valid card of a small model: 3 labels, 13 MFCCs, windows of 1 s every 0.25 s."""
+    frontend = FrontendConfig(n_mels=26, n_mfcc=13)
+    card = ModelCard(
+        name="tiny",
+        architecture="test",
+        n_parameters=42,
+        labels=("low", "middle", "high"),
+        input="features",
+        frontend=frontend,
+        normalization=Normalization((0.0,) * 13, (1.0,) * 13),
+        window_s=1.0,
+        hop_s=0.25,
+        min_window_s=0.25,
+        corpora=(),
+        weights_licence="none",
+        accuracy=(),
+        seed=0,
+        created="2026-01-01",
+    )
+    return dataclasses.replace(card, **changes)  # type: ignore[arg-type]
+
+
+class FakeRunner:
+    """A runner whose logits are simple functions of its input; keeps every input it got."""
+
+    def __init__(self, card: ModelCard | None = None) -> None:
+        self.card = card or make_card()
+        self.inputs: list[np.ndarray] = []
+
+    def run(self, inputs: np.ndarray) -> np.ndarray:
+        self.inputs.append(inputs.copy())
+        flat = inputs.reshape(len(inputs), -1)
+        columns = [flat.mean(1), flat.std(1), flat[:, ::7].mean(1)]
+        logits = np.stack(columns, axis=1)[:, : len(self.card.labels)]
+        return np.tanh(logits).astype(np.float32)
+
+
+def write_tiny_model(path: Path, card: ModelCard | None = None, key: str | None = None) -> Path:
+    """Write an ONNX model: the means of the input's rows times a fixed matrix, with a card."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    from edge_ser.card import CARD_KEY
+
+    card = card or make_card()
+    n_labels = len(card.labels)
+    if card.input == "features":
+        shape: list[object] = ["batch", card.frontend.n_features, "frames"]
+        rows = card.frontend.n_features
+        nodes = [helper.make_node("ReduceMean", ["input"], ["mean"], axes=[2], keepdims=0)]
+    else:
+        shape, rows = ["batch", "samples"], 1
+        nodes = [
+            helper.make_node("Mul", ["input", "input"], ["square"]),
+            helper.make_node("ReduceMean", ["square"], ["mean"], axes=[1], keepdims=1),
+        ]
+    weights = np.random.default_rng(0).normal(size=(rows, n_labels)).astype(np.float32) / 50
+    nodes.append(helper.make_node("MatMul", ["mean", "weights"], ["logits"]))
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", n_labels])],
+        [numpy_helper.from_array(weights, "weights")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    model.ir_version = 8
+    if key != "":
+        helper.set_model_props(model, {key or CARD_KEY: card.to_json()})
+    onnx.save(model, str(path))
+    return path
