@@ -64,7 +64,7 @@ def group() -> None:
 def main() -> NoReturn:
     """Run the command line: errors on one line of stderr, exit code 2 for usage, 1 for the rest."""
     try:
-        code = group(standalone_mode=False)
+        code = group(prog_name="edge-ser", standalone_mode=False)
     except click.exceptions.Exit as stop:
         code = stop.exit_code
     except click.ClickException as error:
@@ -76,8 +76,4 @@ def main() -> NoReturn:
     except EdgeSerError as error:
         click.echo(f"edge-ser: {error}", err=True)
         code = error.exit_code
-    except BrokenPipeError:
-        # The reader of our output left, as `| head` does: nothing is wrong, nobody to tell.
-        sys.stderr.close()
-        code = 0
     sys.exit(code if isinstance(code, int) else 0)

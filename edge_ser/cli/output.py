@@ -107,6 +107,7 @@ class JsonLines(Output):
             "confidence": p.confidence,
             "probs": dict(p.probs) if heard else None,
             "level_dbfs": round(p.level_dbfs, 1),
+            "clipped": round(p.clipped, 4),
             "compute_ms": round(p.compute_ms, 3),
             **more,
         }

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from edge_ser.runtime.recognizer import Recognizer
 
 
+_CLIPPED = 0.002
+"""Share of clipped samples from which a user should hear of it."""
+
+
 @click.command(name="run")
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
@@ -98,11 +102,11 @@ def command(
     \b
       edge-ser run --wav examples/
       edge-ser run --mic
-      ffmpeg -i talk.mp3 -f s16le -ac 1 -ar 16000 - | edge-ser run --stdin --rate 16000 --format jsonl
+      arecord -f S16_LE -r 16000 | edge-ser run --stdin --rate 16000
 
-    JSON lines: one object a window with source, start_s, end_s, label, confidence, probs, level_dbfs
-    and compute_ms; label, confidence and probs are null where the window is silent. A file ends with
-    an object with "final": true for the whole clip. Messages go to stderr.
+    JSON lines: one object a window with source, start_s, end_s, label, confidence, probs,
+    level_dbfs, clipped and compute_ms; label, confidence and probs are null where the window is
+    silent. A file ends with an object with "final": true for the whole clip. Messages go to stderr.
     """
     if list_devices:
         _print_devices()
@@ -161,7 +165,13 @@ def _run_files(
                 for window in recognizer.stream(file_chunks(path, channel), str(path)):
                     tally.add(window)
                     output.window(window)
-                output.final(tally.final())
+                clip = tally.final()
+                output.final(clip)
+                if clip.clipped > _CLIPPED:
+                    output.note(
+                        f"{path}: {clip.clipped:.1%} of the samples are clipped, so the result is "
+                        "doubtful; record with less gain"
+                    )
             except AudioError as error:
                 output.problem(str(error))
                 failed += 1

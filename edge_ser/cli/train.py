@@ -95,7 +95,7 @@ def command(
 
     \b
       edge-ser train --corpus EMO-DB=DIR --out runs/emodb
-      edge-ser train --corpus RAVDESS=DIR --test-speakers 1,11,20,21 --out runs/ravdess
+      edge-ser train --corpus RAVDESS=DIR --test-speakers 1,11 --out runs/ravdess
 
     The protocol is speaker-independent: no speaker of the validation or test clips is in training.
     RUN then holds run.json, the checkpoints, metrics.json, curves.png and confusion matrices; an

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_ser.audio import Chunk, Resampler, check_finite, dbfs, file_chunks
+from edge_ser.audio import FULL_SCALE, Chunk, Resampler, check_finite, dbfs, file_chunks
 from edge_ser.errors import AudioError, ConfigError
 from edge_ser.frontend import StreamingMfcc
 from edge_ser.runtime.runner import Runner, open_runner
@@ -40,6 +40,8 @@ class Prediction:
     """Probability of each class, by label; sums to 1."""
     level_dbfs: float
     """RMS level of the window, dB of full scale; for a whole clip, of its loudest window."""
+    clipped: float
+    """Share of the samples at full scale, in [0, 1]; for a whole clip, of its worst window."""
     compute_ms: float
     """Time spent on features and inference since the window before; for a clip, on all of it."""
     final: bool = False
@@ -228,6 +230,7 @@ class WindowStream:
             label=max(probs, key=probs.__getitem__) if probs else None,
             probs=probs,
             level_dbfs=level,
+            clipped=float(np.mean(np.abs(samples) >= FULL_SCALE)),
             compute_ms=busy_ns / 1e6,
         )
 
@@ -241,12 +244,14 @@ class ClipTally:
         self._n_active = 0
         self._end_s = 0.0
         self._level = -np.inf
+        self._clipped = 0.0
         self._compute_ms = 0.0
 
     def add(self, window: Prediction) -> None:
         """Count a window in; silent ones only lengthen the clip."""
         self._end_s = window.end_s
         self._level = max(self._level, window.level_dbfs)
+        self._clipped = max(self._clipped, window.clipped)
         self._compute_ms += window.compute_ms
         self._n_active += window.label is not None
         for label, p in window.probs.items():
@@ -271,6 +276,7 @@ class ClipTally:
             label=max(probs, key=probs.__getitem__),
             probs=probs,
             level_dbfs=self._level,
+            clipped=self._clipped,
             compute_ms=self._compute_ms,
             final=True,
         )

@@ -41,6 +41,11 @@ class AugmentConfig:
     wrap_share: float = 0.5
     """Share of the short clips that are repeated to the window's length; the others stand somewhere
     in silence, as in a live stream."""
+    partial_share: float = 0.3
+    """Share of the examples that only partly lie in the window, as an utterance does that begins or
+    ends in a live stream; the rest of the window is silence."""
+    partial_least: float = 0.4
+    """Part of the window that is then filled at least."""
     time_mask: int = 24
     """Longest of two masks, in frames."""
     band_mask: int = 8
@@ -93,7 +98,12 @@ class Augmenter:
         rate = 1 + self.config.stretch * self._signed(rng, n, 1)
         spare = lengths - self.n_frames * rate
         offset = self._uniform(rng, n, 1) * spare
-        wrapped = self._uniform(rng, n, 1) < self.config.wrap_share
+        partial = self._uniform(rng, n, 1) < self.config.partial_share
+        least = torch.minimum(self.config.partial_least * self.n_frames * rate, lengths)
+        across = least - self.n_frames * rate
+        across = across + self._uniform(rng, n, 1) * (lengths - least - across)
+        offset = torch.where(partial, across, offset)
+        wrapped = (self._uniform(rng, n, 1) < self.config.wrap_share) & ~partial
         position = offset + torch.arange(self.n_frames, device=self.device) * rate
         heard = (position >= 0) & (position <= lengths - 1)
         heard = heard | wrapped

@@ -1,0 +1,290 @@
+"""Cards: what is written is read back, and nothing foreign, damaged or contradictory is accepted."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support import make_card
+
+from edge_ser.card import (
+    DCT_NORMS,
+    INPUTS,
+    MEL_SCALES,
+    WINDOWS,
+    Accuracy,
+    CorpusUse,
+    FrontendConfig,
+    ModelCard,
+    Normalization,
+)
+from edge_ser.errors import ConfigError, ModelError
+
+
+def full_card() -> ModelCard:
+    """Return a card with every field filled."""
+    return make_card(
+        corpora=(
+            CorpusUse("EMO-DB", 321, ("EMO-DB/03", "EMO-DB/08"), "free", "Burkhardt 2005"),
+            CorpusUse("lab «é»", 0, (), "own", ""),
+        ),
+        accuracy=(
+            Accuracy(
+                protocol="speaker-independent",
+                split="test",
+                corpus="EMO-DB",
+                speakers=("EMO-DB/09",),
+                n_clips=43,
+                wa=0.1 + 0.2,
+                uar=1 / 3,
+                recall={"low": 0.0, "high": 1.0},
+            ),
+        ),
+        versions={"numpy": "2.0.0", "torch": "2.4.0"},
+    )
+
+
+def damaged(**changes: object) -> str:
+    """Return the JSON of a full card with some top-level fields replaced."""
+    return json.dumps({**json.loads(full_card().to_json()), **changes})
+
+
+def nested(path: str, value: object) -> str:
+    """Return the JSON of a full card with the value at `path` (dots and indices) replaced."""
+    data = json.loads(full_card().to_json())
+    *parents, last = (int(key) if key.isdecimal() else key for key in path.split("."))
+    place = data
+    for key in parents:
+        place = place[key]
+    place[last] = value
+    return json.dumps(data)
+
+
+# --- round trip --------------------------------------------------------------------------
+
+
+def test_a_full_card_comes_back_equal():
+    card = full_card()
+    assert ModelCard.from_json(card.to_json()) == card
+
+
+def test_json_is_one_line_with_sorted_keys_and_stable():
+    text = full_card().to_json()
+    assert "\n" not in text
+    assert list(json.loads(text)) == sorted(json.loads(text))
+    assert ModelCard.from_json(text).to_json() == text
+
+
+@st.composite
+def frontends(draw):
+    sample_rate = draw(st.integers(4_000, 96_000))
+    edges = st.floats(0, sample_rate / 2)
+    low, high = sorted(draw(st.tuples(edges, edges).filter(lambda pair: pair[0] != pair[1])))
+    n_fft = draw(st.integers(1, 8_192))
+    n_mels = draw(st.integers(1, 128))
+    return FrontendConfig(
+        sample_rate=sample_rate,
+        n_fft=n_fft,
+        win_length=draw(st.integers(1, n_fft)),
+        hop_length=draw(st.integers(1, 4_096)),
+        n_mels=n_mels,
+        n_mfcc=draw(st.integers(1, n_mels)),
+        fmin=low,
+        fmax=high,
+        window=draw(st.sampled_from(WINDOWS)),
+        mel_scale=draw(st.sampled_from(MEL_SCALES)),
+        dct_norm=draw(st.sampled_from(DCT_NORMS)),
+        log_floor=draw(st.floats(1e-30, 1.0)),
+        preemphasis=draw(st.floats(0, 1, exclude_max=True)),
+        deltas=draw(st.integers(0, 2)),
+        center=draw(st.booleans()),
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(frontend=frontends(), label=st.text(min_size=1), kind=st.sampled_from(INPUTS))
+def test_any_card_comes_back_equal(frontend, label, kind):
+    n = frontend.n_features
+    card = make_card(
+        frontend=frontend,
+        normalization=Normalization((0.1,) * n, (1 / 3,) * n),
+        labels=(label, label + "'"),
+        input=kind,
+        window_s=60.0,
+        min_window_s=60.0,
+    )
+    assert ModelCard.from_json(card.to_json()) == card
+
+
+def test_whole_numbers_are_taken_for_floats():
+    """JSON written by another tool may say 1 for 1.0."""
+    card = ModelCard.from_json(damaged(window_s=1))
+    assert isinstance(card.window_s, float)
+    assert card.window_s == 1.0
+
+
+def test_fields_with_defaults_may_be_missing():
+    data = json.loads(full_card().to_json())
+    del data["versions"]
+    assert ModelCard.from_json(json.dumps(data)).versions == {}
+
+
+def test_cards_are_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        full_card().name = "other"
+
+
+# --- foreign -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["", "not json", "{", '{"format": 1', "\ufeff{}"])
+def test_not_json(text):
+    with pytest.raises(ModelError, match=r"is not JSON .*export the model again"):
+        ModelCard.from_json(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 100_000, '{"format": ' + "1" * 5_000 + "}"],
+    ids=["too deep", "a number too long"],
+)
+def test_json_that_python_gives_up_on(text):
+    with pytest.raises(ModelError, match="export the model again"):
+        ModelCard.from_json(text)
+
+
+@pytest.mark.parametrize("text", ["[]", "[1, 2]", "null", "3", '"format"', "{}", '{"labels": []}'])
+def test_json_of_something_else(text):
+    with pytest.raises(ModelError, match="not an edge-ser ModelCard"):
+        ModelCard.from_json(text)
+
+
+@pytest.mark.parametrize("version", [0, 2, "1", None, [1]])
+def test_another_format(version):
+    with pytest.raises(ModelError) as raised:
+        ModelCard.from_json(damaged(format=version))
+    assert f"has format {version!r}" in str(raised.value)
+    assert "reads format 1" in str(raised.value)
+
+
+# --- damaged -----------------------------------------------------------------------------
+
+REQUIRED = [
+    field.name
+    for field in dataclasses.fields(ModelCard)
+    if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+]
+
+
+@pytest.mark.parametrize("name", REQUIRED)
+def test_a_missing_field_is_named(name):
+    data = json.loads(full_card().to_json())
+    del data[name]
+    with pytest.raises(ModelError, match=f"^ModelCard lacks {name}; export the model again$"):
+        ModelCard.from_json(json.dumps(data))
+
+
+def test_unknown_fields_are_named():
+    with pytest.raises(ModelError, match="ModelCard has unknown fields colour, shape"):
+        ModelCard.from_json(damaged(shape=1, colour="red"))
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("name", 3, "ModelCard.name is 3, str was wanted"),
+        ("n_parameters", 1.5, "ModelCard.n_parameters is 1.5, int was wanted"),
+        ("n_parameters", True, "ModelCard.n_parameters is True, int was wanted"),
+        ("seed", "0", "ModelCard.seed is '0', int was wanted"),
+        ("seed", None, "ModelCard.seed is None, int was wanted"),
+        ("format", True, "ModelCard.format is True, int was wanted"),
+        ("format", 1.0, "ModelCard.format is 1.0, int was wanted"),
+        ("window_s", True, "ModelCard.window_s is True, float was wanted"),
+        ("window_s", "3", "ModelCard.window_s is '3', float was wanted"),
+        ("labels", "abc", "ModelCard.labels is 'abc', a list was wanted"),
+        ("labels.1", 7, "ModelCard.labels[1] is 7, str was wanted"),
+        ("versions", [], "ModelCard.versions is [], an object was wanted"),
+        ("versions.torch", 2, "ModelCard.versions.torch is 2, str was wanted"),
+        ("frontend", [], "ModelCard.frontend is list, an object was wanted"),
+        ("frontend.center", 1, "ModelCard.frontend.center is 1, bool was wanted"),
+        ("frontend.hop_length", 160.5, "ModelCard.frontend.hop_length is 160.5, int was wanted"),
+        ("frontend.top_db", 80, "ModelCard.frontend has unknown fields top_db"),
+        ("frontend.hop_length", 0, "hop_length is 0, wanted: a whole number above 0"),
+        ("frontend.window", "kaiser", "window is 'kaiser', wanted: one of hann"),
+        ("normalization", {"mean": []}, "ModelCard.normalization lacks std"),
+        ("normalization.mean.2", None, "ModelCard.normalization.mean[2] is None, float was wanted"),
+        ("corpora.0.n_clips", 1.5, "ModelCard.corpora[0].n_clips is 1.5, int was wanted"),
+        ("corpora.1", {}, "ModelCard.corpora[1] lacks citation, licence, n_clips, name, speakers"),
+        ("accuracy.0.wa", 1.5, "wa is 1.5, wanted: in [0, 1]"),
+        ("accuracy.0.uar", -0.5, "uar is -0.5, wanted: in [0, 1]"),
+        ("accuracy.0.recall.low", "0", "ModelCard.accuracy[0].recall.low is '0', float was wanted"),
+    ],
+)
+def test_a_damaged_value_is_named(path, value, message):
+    with pytest.raises(ModelError) as raised:
+        ModelCard.from_json(nested(path, value))
+    assert message in str(raised.value)
+    assert str(raised.value).endswith("; export the model again")
+
+
+# --- contradictions ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"format": 2}, "format"),
+        ({"labels": ()}, "labels"),
+        ({"labels": ("only",)}, "labels"),
+        ({"labels": ("a", "b", "a")}, "labels"),
+        ({"input": "spectrogram"}, "input"),
+        ({"normalization": Normalization((0.0,) * 12, (1.0,) * 12)}, "normalization"),
+        ({"frontend": FrontendConfig(n_mfcc=13, deltas=1)}, "normalization"),
+        ({"min_window_s": 1.5}, "min_window_s"),
+        ({"min_window_s": 0.0}, "min_window_s"),
+        ({"window_s": 0.1}, "min_window_s"),
+        ({"window_s": float("nan")}, "min_window_s"),
+        ({"hop_s": 0.0}, "hop_s"),
+        ({"hop_s": float("nan")}, "hop_s"),
+    ],
+)
+def test_contradictions_name_the_field(changes, name):
+    with pytest.raises(ConfigError, match=f"^{name} is .*, wanted: "):
+        make_card(**changes)
+
+
+@pytest.mark.parametrize("name", ["window_s", "hop_s"])
+def test_endless_times_are_refused(name):
+    """`to_json` could not write them, and json.loads reads Infinity without a word."""
+    with pytest.raises(ConfigError, match=f"^{name} is inf, wanted: "):
+        make_card(**{name: float("inf")})
+
+
+def test_audio_too_short_for_a_single_frame_is_not_enough_to_classify():
+    """0.02 s are 320 samples, a frame has 512: the network would get no frame at all."""
+    with pytest.raises(ConfigError, match=r"^min_window_s is 0\.02, wanted: "):
+        make_card(min_window_s=0.02)
+
+
+@pytest.mark.parametrize(
+    ("mean", "std", "name"),
+    [
+        ((0.0, 1.0), (1.0,), "std"),
+        ((0.0,), (0.0,), "normalization"),
+        ((0.0,), (-1.0,), "normalization"),
+        ((float("nan"),), (1.0,), "normalization"),
+        ((0.0,), (float("inf"),), "normalization"),
+        ((), (), "normalization"),
+    ],
+)
+def test_normalization_that_cannot_be_applied(mean, std, name):
+    with pytest.raises(ConfigError, match=f"^{name} is .*, wanted: "):
+        Normalization(mean, std)
+
+
+def test_an_empty_normalization_in_json():
+    with pytest.raises(ModelError, match="normalization"):
+        ModelCard.from_json(damaged(normalization={"mean": [], "std": []}))

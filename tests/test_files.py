@@ -1,0 +1,97 @@
+"""Outputs are whole or not there."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+
+import pytest
+
+from edge_ser.errors import ConfigError
+from edge_ser.files import replacing, write_text
+
+
+@pytest.fixture
+def umask():
+    """Set the umask for one test."""
+    before = os.umask(0o022)
+    yield os.umask
+    os.umask(before)
+
+
+def test_a_new_file_with_missing_directories(tmp_path):
+    path = tmp_path / "a" / "b" / "out.txt"
+    write_text(path, "größer\n")
+    assert path.read_bytes() == "größer\n".encode()
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_the_old_file_stays_until_the_new_one_is_whole(tmp_path):
+    path = tmp_path / "out.txt"
+    write_text(path, "old")
+    with replacing(path) as temporary:
+        temporary.write_text("new")
+        assert path.read_text() == "old"
+        assert temporary.parent == path.parent
+        assert temporary.suffix == ".txt"
+        assert temporary.name.startswith(".")
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("crash", [RuntimeError, KeyboardInterrupt])
+@pytest.mark.parametrize("existed", [False, True])
+def test_a_crash_leaves_the_old_file_and_no_temporary(tmp_path, crash, existed):
+    path = tmp_path / "out.txt"
+    if existed:
+        path.write_text("old")
+
+    with pytest.raises(crash), replacing(path) as temporary:
+        temporary.write_text("half")
+        raise crash
+
+    assert [p.read_text() for p in tmp_path.iterdir()] == (["old"] if existed else [])
+
+
+def test_text_that_cannot_be_encoded_leaves_the_old_file(tmp_path):
+    path = tmp_path / "out.txt"
+    path.write_text("old")
+    with pytest.raises(UnicodeEncodeError):
+        write_text(path, "\ud800")
+    assert [p.read_text() for p in tmp_path.iterdir()] == ["old"]
+
+
+def test_a_file_stands_where_the_directory_should_be(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match=r"out\.txt cannot be written \(.+\); choose another"):
+        write_text(tmp_path / "file" / "out.txt", "text")
+
+
+def test_a_directory_that_may_not_be_written(tmp_path, monkeypatch):
+    """Simulated: whoever runs the tests as root may write everywhere."""
+
+    def refuse(**_options: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(tempfile, "mkstemp", refuse)
+    with pytest.raises(ConfigError, match=r"cannot be written \(Permission denied\)"):
+        write_text(tmp_path / "out.txt", "text")
+
+
+def test_a_directory_stands_where_the_file_should_be(tmp_path):
+    path = tmp_path / "out"
+    path.mkdir()
+    with pytest.raises(ConfigError, match=r"out cannot be written \(.+\); choose another"):
+        write_text(path, "text")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(("mask", "wanted"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_permissions_are_those_of_any_new_file(tmp_path, umask, mask, wanted):
+    """A temporary file is private; the finished one has to be readable as the umask says."""
+    umask(mask)
+    path = tmp_path / "out.txt"
+    write_text(path, "text")
+    assert stat.S_IMODE(path.stat().st_mode) == wanted
+    assert os.umask(mask) == mask

@@ -1,0 +1,109 @@
+"""Dataclasses from JSON: every type, every refusal, and the place that it names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pytest
+
+from edge_ser.errors import ConfigError
+from edge_ser.records import build
+
+
+@dataclass(frozen=True)
+class Inner:
+    size: int
+    name: str = "inner"
+
+    def __post_init__(self) -> None:
+        if self.size < 0:
+            raise ConfigError(f"size is {self.size}, wanted: not negative")
+
+
+@dataclass(frozen=True)
+class Outer:
+    flag: bool
+    ratio: float
+    inner: Inner
+    words: tuple[str, ...] = ()
+    inners: tuple[Inner, ...] = ()
+    table: Mapping[str, float] = field(default_factory=dict)
+
+
+GOOD = {"flag": True, "ratio": 0.5, "inner": {"size": 3}}
+
+
+def test_every_kind_of_field():
+    data = {
+        **GOOD,
+        "words": ["a", "b"],
+        "inners": [{"size": 1, "name": "x"}],
+        "table": {"pi": 3.5, "one": 1},
+    }
+    assert build(Outer, data, "it") == Outer(
+        flag=True,
+        ratio=0.5,
+        inner=Inner(3),
+        words=("a", "b"),
+        inners=(Inner(1, "x"),),
+        table={"pi": 3.5, "one": 1.0},
+    )
+
+
+def test_defaults_fill_what_is_missing():
+    assert build(Outer, GOOD, "it") == Outer(True, 0.5, Inner(3))  # noqa: FBT003
+
+
+def test_a_whole_number_becomes_a_float():
+    built = build(Outer, {**GOOD, "ratio": 2, "table": {"a": 1}}, "it")
+    assert (type(built.ratio), type(built.table["a"])) == (float, float)
+
+
+@pytest.mark.parametrize("data", [None, [], [GOOD], "text", 3, True])
+def test_something_other_than_an_object(data):
+    with pytest.raises(ConfigError) as raised:
+        build(Outer, data, "it")
+    assert str(raised.value) == f"it is {type(data).__name__}, an object was wanted"
+
+
+def test_all_missing_fields_are_named():
+    with pytest.raises(ConfigError, match="^it lacks inner, ratio$"):
+        build(Outer, {"flag": True}, "it")
+
+
+def test_all_unknown_fields_are_named():
+    with pytest.raises(ConfigError, match="^it has unknown fields a, b$"):
+        build(Outer, {**GOOD, "b": 1, "a": 2}, "it")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"flag": 1}, "it.flag is 1, bool was wanted"),
+        ({"flag": "true"}, "it.flag is 'true', bool was wanted"),
+        ({"ratio": True}, "it.ratio is True, float was wanted"),
+        ({"ratio": "0.5"}, "it.ratio is '0.5', float was wanted"),
+        ({"ratio": None}, "it.ratio is None, float was wanted"),
+        ({"inner": 3}, "it.inner is int, an object was wanted"),
+        ({"inner": {"size": True}}, "it.inner.size is True, int was wanted"),
+        ({"inner": {"size": 3.0}}, "it.inner.size is 3.0, int was wanted"),
+        ({"inner": {}}, "it.inner lacks size"),
+        ({"inner": {"size": 1, "colour": 2}}, "it.inner has unknown fields colour"),
+        ({"inner": {"size": -1}}, "size is -1, wanted: not negative"),
+        ({"words": "ab"}, "it.words is 'ab', a list was wanted"),
+        ({"words": ["a", 1]}, "it.words[1] is 1, str was wanted"),
+        ({"inners": [{"size": 1}, {}]}, "it.inners[1] lacks size"),
+        ({"table": [1]}, "it.table is [1], an object was wanted"),
+        ({"table": {"a": "b"}}, "it.table.a is 'b', float was wanted"),
+    ],
+)
+def test_the_place_is_named(changes, message):
+    with pytest.raises(ConfigError) as raised:
+        build(Outer, {**GOOD, **changes}, "it")
+    assert str(raised.value) == message
+
+
+def test_a_whole_number_beyond_any_float():
+    with pytest.raises(ConfigError, match=r"^it\.ratio is .*float was wanted"):
+        build(Outer, {**GOOD, "ratio": 10**400}, "it")
