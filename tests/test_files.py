@@ -47,9 +47,13 @@ def test_a_crash_leaves_the_old_file_and_no_temporary(tmp_path, crash, existed):
     if existed:
         path.write_text("old")
 
-    with pytest.raises(crash), replacing(path) as temporary:
-        temporary.write_text("half")
-        raise crash
+    def write_half() -> None:
+        with replacing(path) as temporary:
+            temporary.write_text("half")
+            raise crash
+
+    with pytest.raises(crash):
+        write_half()
 
     assert [p.read_text() for p in tmp_path.iterdir()] == (["old"] if existed else [])
 

@@ -99,10 +99,11 @@ def librosa_mfcc(samples: np.ndarray, config: FrontendConfig) -> np.ndarray:
     norm = "ortho" if config.dct_norm == "ortho" else None
     # In double: librosa's float32 DCT rounds more than the tolerance where it is not normalised.
     static = librosa.feature.mfcc(S=decibels.astype(np.float64), n_mfcc=config.n_mfcc, norm=norm)
-    rows = [static]
-    for order in range(1, config.deltas + 1):
-        rows.append(librosa.feature.delta(static, order=order, mode="nearest"))
-    return np.concatenate(rows).astype(np.float32)
+    derivatives = [
+        librosa.feature.delta(static, order=order, mode="nearest")
+        for order in range(1, config.deltas + 1)
+    ]
+    return np.concatenate([static, *derivatives]).astype(np.float32)
 
 
 def assert_equals_librosa(samples: np.ndarray, config: FrontendConfig) -> None:
@@ -197,7 +198,7 @@ def test_digital_silence_is_the_log_floor_everywhere():
 
 
 def test_what_follows_does_not_change_earlier_frames():
-    """librosa's top_db=80 fails this: it clips at the loudest frame of the whole clip."""
+    """With librosa's top_db=80 this fails: it clips at the loudest frame of the whole clip."""
     config = FrontendConfig()
     quiet = 1e-3 * synthetic("noise", 16_000)
     loud = np.concatenate([quiet, 9 * synthetic("noise", 16_000)])

@@ -13,6 +13,8 @@ from edge_ser.records import build
 
 @dataclass(frozen=True)
 class Inner:
+    """A part that refuses some values itself."""
+
     size: int
     name: str = "inner"
 
@@ -23,6 +25,8 @@ class Inner:
 
 @dataclass(frozen=True)
 class Outer:
+    """One field of every kind."""
+
     flag: bool
     ratio: float
     inner: Inner
@@ -52,7 +56,7 @@ def test_every_kind_of_field():
 
 
 def test_defaults_fill_what_is_missing():
-    assert build(Outer, GOOD, "it") == Outer(True, 0.5, Inner(3))  # noqa: FBT003
+    assert build(Outer, GOOD, "it") == Outer(flag=True, ratio=0.5, inner=Inner(3))
 
 
 def test_a_whole_number_becomes_a_float():
@@ -68,12 +72,12 @@ def test_something_other_than_an_object(data):
 
 
 def test_all_missing_fields_are_named():
-    with pytest.raises(ConfigError, match="^it lacks inner, ratio$"):
+    with pytest.raises(ConfigError, match=r"^it lacks inner, ratio$"):
         build(Outer, {"flag": True}, "it")
 
 
 def test_all_unknown_fields_are_named():
-    with pytest.raises(ConfigError, match="^it has unknown fields a, b$"):
+    with pytest.raises(ConfigError, match=r"^it has unknown fields a, b$"):
         build(Outer, {**GOOD, "b": 1, "a": 2}, "it")
 
 

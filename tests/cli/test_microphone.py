@@ -228,4 +228,3 @@ def test_portaudio_missing_names_the_package():
 
     assert done.returncode == 1
     assert "sudo apt install libportaudio2" in done.stderr
-

@@ -1,0 +1,74 @@
+# `make demo` and `make test` do everything on a fresh machine; `make help` lists the rest.
+
+PYTHON ?= python3
+# CPU training needs no CUDA build: give another one here if you want it, e.g. TORCH=torch
+TORCH ?= torch==2.13.0
+CORPORA ?= $(or $(EDGE_SER_CORPORA),../shared/corpora)
+DEVICE_PYTHONS = 3.10 3.12
+PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
+
+.PHONY: demo test lint test-main accuracy bundled-model pictures gpu-test clean help
+.DELETE_ON_ERROR:
+
+help: ## List the targets
+	@awk -F':.*## ' '/^[a-z%-]+:.*## /{printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: .venv-demo/ready ## Base install in .venv-demo, then recognise the example clips
+	.venv-demo/bin/edge-ser run --wav examples
+
+test: lint test-main $(DEVICE_PYTHONS:%=test-device-%) ## Set everything up, check and test it
+
+lint: .venv/ready ## ruff and mypy
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+test-main: .venv/ready ## The whole suite on PYTHON
+	.venv/bin/python -m pytest
+
+# JetPack 6 ships CPython 3.10, JetPack 7 ships 3.12; there is no torch there.
+test-device-%: ## The device side on another CPython, without torch
+	@if python=$$(.ci/find-python $*); then \
+	  $(MAKE) --no-print-directory .venv-$*/ready DEVICE_PYTHON="$$python" && \
+	  echo "device side on CPython $*" && \
+	  .venv-$*/bin/python -m pytest --ignore=tests/training; \
+	elif [ "$(EDGE_SER_STRICT)" = 1 ]; then \
+	  echo "CPython $* is not on PATH nor in pyenv, and EDGE_SER_STRICT=1" >&2; exit 1; \
+	else \
+	  echo "skipped: CPython $* is not on PATH nor in pyenv"; \
+	fi
+
+accuracy: .venv/ready ## Train on RAVDESS with one EmoBox fold held out, export, recognise, compare
+	.venv/bin/python benchmarks/ravdess_fold.py --corpora $(CORPORA)
+
+bundled-model: .venv/ready ## Train and export the model in edge_ser/assets
+	.venv/bin/edge-ser train --corpus RAVDESS=$(CORPORA)/RAVDESS --corpus EMO-DB=$(CORPORA)/EMO-DB \
+	  --corpus TESS=$(CORPORA)/TESS --config edge_ser/assets/bundled_training.json \
+	  --threads 1 --out runs/bundled
+	.venv/bin/edge-ser export runs/bundled --out edge_ser/assets/edge_ser.onnx --name edge-ser-6 \
+	  --weights-licence "CC BY-NC-SA 4.0 (non-commercial)"
+
+pictures: .venv/ready ## Draw the README's picture of the terminal
+	.venv/bin/python docs/draw_terminal.py
+
+gpu-test: .venv/ready ## What only a CUDA device shows
+	EDGE_SER_STRICT=1 .venv/bin/python -m pytest -m gpu
+
+.venv-demo/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-demo
+	.venv-demo/bin/python $(PIP_INSTALL) --editable .
+	touch $@
+
+.venv/ready: pyproject.toml
+	$(PYTHON) -m venv .venv
+	.venv/bin/python $(PIP_INSTALL) "$(TORCH)"
+	.venv/bin/python $(PIP_INSTALL) --editable '.[dev]'
+	touch $@
+
+.venv-%/ready: pyproject.toml
+	"$(DEVICE_PYTHON)" -m venv .venv-$*
+	.venv-$*/bin/python $(PIP_INSTALL) --editable '.[test]'
+	touch $@
+
+clean: ## Remove the virtual environments
+	rm -rf .venv .venv-demo $(DEVICE_PYTHONS:%=.venv-%)

@@ -1,0 +1,219 @@
+"""The main job from a shell: train, export, run, with nothing done by hand in between."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+from support import ROOT
+
+SPEAKERS = ("--test-speakers", "s6", "--validation-speakers", "synth/s3")
+
+
+@pytest.fixture(scope="module")
+def settings(config, tmp_path_factory) -> Path:
+    """A file with the small settings, as --config takes it."""
+    path = tmp_path_factory.mktemp("config") / "small.json"
+    path.write_text(json.dumps(dataclasses.asdict(config)))
+    return path
+
+
+@pytest.fixture(scope="module")
+def arguments(corpus, settings) -> tuple[str, ...]:
+    options = ("--epochs", "4", "--threads", "1", "--device", "cpu", "--config", str(settings))
+    return ("train", "--corpus", corpus, *SPEAKERS, *options)
+
+
+@pytest.fixture(scope="module")
+def first(edge_ser, arguments, tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
+    """A run trained by the command line, and what was printed."""
+    run = tmp_path_factory.mktemp("cli") / "runs" / "first"
+    return run, edge_ser(*arguments, "--out", run)
+
+
+# --- the main job ------------------------------------------------------------------------
+
+
+def test_training_says_what_it_does(first, corpus_dir):
+    run, done = first
+
+    assert done.stdout == ""
+    assert "synth: 96 clips, 6 speakers; neutral 24, happy 24, sad 24, angry 24" in done.stderr
+    assert "protocol: speaker-independent" in done.stderr
+    assert "validation    16 clips: synth/s3" in done.stderr
+    assert "test          16 clips: synth/s6" in done.stderr
+    assert "epoch   4/4" in done.stderr
+    assert f"edge-ser export {run}" in done.stderr.replace("\n", "")
+    record = json.loads((run / "run.json").read_text())
+    assert record["config"]["epochs"] == 4  # the option wins over the file
+    assert record["config"]["window_s"] == 1.0
+    assert record["corpora"] == [f"folder:synth={corpus_dir}"]
+
+
+@pytest.mark.parametrize("extra", [(), ("--with-frontend",)], ids=["features", "waveform"])
+def test_export_and_run(edge_ser, first, corpus_dir, tmp_path, extra):
+    model = tmp_path / "model.onnx"
+    clip = corpus_dir / "happy" / "s6" / "0.wav"
+
+    done = edge_ser("export", first[0], "--out", model, "--gate-clips", 4, *extra)
+    assert "parity with PyTorch over 4 clips" in done.stderr
+    assert f"allowed {'1e-03' if extra else '1e-04'}" in done.stderr
+    assert "speaker-independent, test, synth: WA" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+
+    done = edge_ser("run", "--wav", clip, "--model", model, "--format", "jsonl")
+    *windows, final = map(json.loads, done.stdout.splitlines())
+    assert windows
+    assert final["final"]
+    assert final["source"] == str(clip)
+    assert final["label"] in {"neutral", "happy", "sad", "angry"}
+    assert sum(final["probs"].values()) == pytest.approx(1)
+
+
+def kill_after_first_epoch(arguments: tuple[str, ...], run: Path, how: signal.Signals) -> str:
+    with subprocess.Popen(
+        [sys.executable, "-m", "edge_ser", *arguments, "--out", str(run)],
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        deadline = time.monotonic() + 100
+        while not (run / "last.safetensors").exists():
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        process.send_signal(how)
+        _, messages = process.communicate(timeout=100)
+    assert process.returncode == (-how if how == signal.SIGKILL else 1)
+    assert not (run / "metrics.json").exists()
+    return messages
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kills a process by a signal")
+@pytest.mark.parametrize("how", ["SIGKILL", "SIGINT"])
+def test_a_stopped_training_ends_as_one_that_was_not(edge_ser, first, arguments, tmp_path, how):
+    run = tmp_path / "run"
+    messages = kill_after_first_epoch(arguments, run, signal.Signals[how])
+    if how == "SIGINT":
+        assert f"edge-ser train --resume --out {run}" in messages
+        assert "Traceback" not in messages
+
+    done = edge_ser("train", "--resume", "--out", run, "--threads", 1)
+
+    assert "resumed after epoch" in done.stderr
+    for name in ("run.json", "metrics.json"):
+        assert (run / name).read_text() == (first[0] / name).read_text()
+    one, other = (load_file(folder / "best.safetensors") for folder in (run, first[0]))
+    assert all((one[name] == other[name]).all() for name in other)
+    assert not [path for path in run.iterdir() if path.name.startswith(".") and how == "SIGINT"]
+
+
+# --- errors ------------------------------------------------------------------------------
+
+
+def test_another_corpus_than_was_said(edge_ser, corpus_dir, tmp_path):
+    done = edge_ser("train", "--corpus", f"RAVDESS={corpus_dir}", "--out", tmp_path / "r", code=1)
+
+    assert done.stderr.startswith("edge-ser: RAVDESS: none of the 96 audio files")
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_run_that_is_there(edge_ser, first, arguments):
+    done = edge_ser(*arguments, "--out", first[0], code=1)
+    assert f"{first[0]} already holds a training run; continue it with --resume" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ((), "no --corpus came; try: --corpus RAVDESS=DIR"),
+        (("--resume", "--epochs", "3"), "--resume takes its settings from the run"),
+        (("--resume", "--corpus", "RAVDESS=x"), "--resume takes its settings from the run"),
+        (("--corpus", "RAVDESS=x", "--epochs", "0"), "--epochs"),
+        (("--corpus", "RAVDESS=x", "--batch-size", "1"), "--batch-size"),
+        (("--corpus", "RAVDESS=x", "--device", "tpu"), "--device"),
+        (("--corpus", "RAVDESS=x", "--learning-rate", "fast"), "--learning-rate"),
+    ],
+)
+def test_options_that_cannot_be(edge_ser, tmp_path, options, message):
+    done = edge_ser("train", *options, "--out", tmp_path / "run", code=2)
+
+    assert message in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--corpus", "RAVDES=x"), "unknown corpus 'RAVDES'"),
+        (("--corpus", "RAVDESS"), "does not name a corpus"),
+        (("--learning-rate", "3"), "learning_rate is 3.0"),
+        (("--labels", "sad,joyful"), "no clip is labelled joyful"),
+        (("--test-speakers", "s9"), "there is no test speaker 's9'; to choose from: synth/s1"),
+        (("--config", "missing.json"), "missing.json cannot be read"),
+    ],
+)
+def test_settings_that_cannot_be(edge_ser, corpus, tmp_path, options, message):
+    given = options if "--corpus" in options else ("--corpus", corpus, *options)
+
+    done = edge_ser("train", *given, "--out", tmp_path / "run", code=2)
+
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "is not JSON"),
+        ('{"epoch": 3}', "has unknown fields epoch"),
+        ('{"augment": {"speeds": 1}}', "augment.speeds is 1, a list was wanted"),
+    ],
+)
+def test_a_settings_file_that_cannot_be_used(edge_ser, corpus, tmp_path, text, message):
+    path = tmp_path / "settings.json"
+    path.write_text(text)
+
+    done = edge_ser("train", "--corpus", corpus, "--config", path, "--out", tmp_path / "r", code=2)
+
+    assert f"{path}" in done.stderr
+    assert message in done.stderr
+
+
+def test_export_needs_an_onnx_name_and_a_run(edge_ser, tmp_path):
+    done = edge_ser("export", tmp_path, "--out", tmp_path / "model.pt", code=2)
+    assert "a name ending in .onnx was wanted" in done.stderr
+
+    done = edge_ser("export", tmp_path, "--out", tmp_path / "model.onnx", code=1)
+    assert f"{tmp_path} is not a training run" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("command", "package"), [("train", "torch"), ("train", "matplotlib"), ("export", "torch")]
+)
+def test_a_missing_package_is_named_with_its_extra(tmp_path, command, package):
+    options = {"train": ["--corpus", "RAVDESS=x"], "export": [str(tmp_path)]}[command]
+    script = (
+        f"import sys; sys.modules[{package!r}] = None; "
+        f"sys.argv = {['edge-ser', command, *options, '--out', str(tmp_path / 'x.onnx')]!r}; "
+        "from edge_ser.cli import main; main()"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"edge-ser: the package {package} is needed for this and is not installed; "
+        "run: pip install 'edge-ser[train]'\n"
+    )

@@ -1,0 +1,454 @@
+"""From corpora to a run directory: labels, records, what is refused, and honest figures."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from support import make_card
+
+from edge_ser.card import FrontendConfig, Normalization
+from edge_ser.corpora import Clip
+from edge_ser.errors import AudioError, ConfigError, TrainingError
+from edge_ser.metrics import recalls
+from edge_ser.runtime.recognizer import Recognizer
+from edge_ser.training.augment import AugmentConfig
+from edge_ser.training.features import Cepstrum, build_bank
+from edge_ser.training.job import finish, plan, replan, start
+from edge_ser.training.model import CompactAttentionCnn, ModelConfig
+from edge_ser.training.scoring import Scores, score
+from edge_ser.training.settings import RunRecord, TrainConfig
+
+CPU = torch.device("cpu")
+
+
+def touch_corpus(root: Path, *labels: str, speakers: tuple[str, ...] = ("a", "b", "c", "d")) -> str:
+    """Make a corpus of empty files and return its specification."""
+    for label in labels:
+        for speaker in speakers:
+            (root / label / speaker).mkdir(parents=True)
+            (root / label / speaker / "1.wav").touch()
+    return f"folder:{root.name}={root}"
+
+
+# --- labels ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("wanted", "labels", "left_out"),
+    [
+        (None, ("sad", "angry"), {"happy": 4, "bored": 4, "whisper": 4}),
+        ("all", ("happy", "sad", "angry", "bored", "whisper"), {}),
+        (" ALL ", ("happy", "sad", "angry", "bored", "whisper"), {}),
+        ("Whisper, happy,", ("happy", "whisper"), {"sad": 8, "angry": 8, "bored": 4}),
+    ],
+)
+def test_labels(tmp_path, wanted, labels, left_out):
+    corpora = [
+        touch_corpus(tmp_path / "one", "sad", "anger", "joy"),
+        touch_corpus(tmp_path / "two", "boredom", "sad", "angry", "whisper"),
+    ]
+
+    job = plan(corpora, TrainConfig(), wanted)
+
+    assert job.labels == labels
+    assert job.left_out == left_out
+    assert {clip.emotion for clip in job.clips} == set(labels)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ("sad,joyful", "no clip is labelled joyful; there are happy, sad"),
+        ("sad", "1 label"),
+        ("", "0 label"),
+    ],
+)
+def test_labels_that_cannot_be_learned(tmp_path, wanted, message):
+    corpus = touch_corpus(tmp_path / "one", "sad", "happy")
+
+    with pytest.raises(ConfigError, match=message):
+        plan([corpus], TrainConfig(), wanted)
+
+
+def test_corpora_without_a_common_label(tmp_path):
+    corpora = [touch_corpus(tmp_path / "one", "sad"), touch_corpus(tmp_path / "two", "happy")]
+
+    with pytest.raises(ConfigError, match="--labels all"):
+        plan(corpora, TrainConfig())
+
+
+# --- the plan ----------------------------------------------------------------------------
+
+
+def test_parts_point_at_their_clips(job):
+    for clips in (job.split.train, job.split.validation, job.split.test):
+        part = job.part(clips)
+        assert [job.clips[index] for index in part.indices] == list(clips)
+        assert [job.labels[target] for target in part.targets] == [clip.emotion for clip in clips]
+    assert Counter(clip.speaker for clip in job.clips) == {f"synth/s{n}": 16 for n in range(1, 7)}
+
+
+def test_places_are_written_absolute(tmp_path, monkeypatch):
+    touch_corpus(tmp_path / "one", "sad", "happy")
+    monkeypatch.chdir(tmp_path)
+
+    assert plan(["folder:Me=one"], TrainConfig()).corpora == (f"folder:Me={tmp_path / 'one'}",)
+    assert plan(["folder=one"], TrainConfig()).corpora == (f"folder:one={tmp_path / 'one'}",)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"epochs": 0},
+        {"batch_size": 1},
+        {"patience": 0},
+        {"learning_rate": 0.0},
+        {"learning_rate": 1.0},
+        {"learning_rate": float("nan")},
+        {"window_s": 0.01},
+        {"hop_s": 0.0},
+        {"hop_s": 0.001},
+        {"min_window_s": 4.0},
+        {"min_window_s": 0.0},
+        {"ema_decay": 1.5},
+        {"label_smoothing": -1.0},
+        {"seed": 2**80},
+    ],
+    ids=str,
+)
+def test_settings_that_no_training_can_use(changes):
+    with pytest.raises(ConfigError, match=next(iter(changes))):
+        TrainConfig(**changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"speeds": ()},
+        {"speeds": (0.9, 1.0)},
+        {"speeds": (1.0, 0.0)},
+        {"stretch": 1.0},
+        {"vtlp": 1.0},
+        {"snr_db": (40.0, 5.0)},
+        {"snr_db": (5.0,)},
+        {"time_mask": -1},
+        {"noise_share": 2.0},
+    ],
+    ids=str,
+)
+def test_augmentation_that_cannot_work(changes):
+    with pytest.raises(ConfigError, match=next(iter(changes))):
+        AugmentConfig(**changes)
+
+
+# --- the run directory -------------------------------------------------------------------
+
+
+def test_the_run_directory(trained, job):
+    names = {path.name for path in trained.iterdir()}
+    assert names == {
+        "run.json",
+        "best.safetensors",
+        "last.safetensors",
+        "metrics.json",
+        "curves.png",
+        "confusion-validation.png",
+        "confusion-test.png",
+    }
+    record = RunRecord.load(trained)
+    assert record.config == job.config
+    assert record.labels == ("neutral", "happy", "sad", "angry")
+    assert record.protocol == "speaker-independent"
+    assert record.train_speakers == ("synth/s1", "synth/s2", "synth/s4", "synth/s5")
+    assert (record.validation_speakers, record.test_speakers) == (("synth/s3",), ("synth/s6",))
+    (use,) = record.used
+    assert (use.name, use.n_clips, use.speakers) == ("synth", 64, record.train_speakers)
+
+
+@pytest.mark.parametrize("name", ["curves.png", "confusion-validation.png", "confusion-test.png"])
+def test_pictures_show_something(trained, name):
+    from matplotlib.image import imread
+
+    pixels = imread(trained / name)
+
+    assert pixels.shape[0] > 300
+    assert pixels.shape[1] > 300
+    assert len(np.unique(pixels.reshape(-1, pixels.shape[2]), axis=0)) > 20
+    assert (trained / name).stat().st_size < 200_000
+
+
+def test_figures_are_those_of_the_scores(trained, trainer, job):
+    figures = json.loads((trained / "metrics.json").read_text())
+
+    assert [figure["split"] for figure in figures] == ["validation", "test"]
+    for figure, clips in zip(figures, (job.split.validation, job.split.test), strict=True):
+        scores = trainer.score(job.part(clips))
+        right = scores.probs.argmax(1) == scores.truth
+        assert figure["protocol"] == "speaker-independent"
+        assert figure["corpus"] == "synth"
+        assert figure["speakers"] == sorted({clip.speaker for clip in clips})
+        assert figure["n_clips"] == len(clips) == 16
+        assert figure["wa"] == pytest.approx(right.mean())
+        assert figure["recall"] == {
+            label: pytest.approx(right[scores.truth == index].mean())
+            for index, label in enumerate(job.labels)
+        }
+        assert figure["uar"] == pytest.approx(np.mean(list(figure["recall"].values())))
+
+
+def test_several_corpora_are_measured_each_and_together(trainer, job, run_copy):
+    """Half of the clips called another corpus; the file shows three figures for each part."""
+
+    def rename(clips: tuple[Clip, ...]) -> tuple[Clip, ...]:
+        return tuple(
+            dataclasses.replace(clip, corpus="other" if place % 2 else "synth")
+            for place, clip in enumerate(clips)
+        )
+
+    parts = {name: rename(getattr(job.split, name)) for name in ("train", "validation", "test")}
+    two = dataclasses.replace(job, split=dataclasses.replace(job.split, **parts))
+    copy = object.__new__(type(trainer))
+    vars(copy).update(vars(trainer), run=run_copy)
+
+    accuracies = finish(two, copy)
+
+    assert [(a.split, a.corpus, a.n_clips) for a in accuracies] == [
+        (split, corpus, n)
+        for split in ("validation", "test")
+        for corpus, n in (("other", 8), ("synth", 8), ("all", 16))
+    ]
+    each, both = accuracies[:2], accuracies[2]
+    assert both.wa == pytest.approx(np.mean([a.wa for a in each]))
+
+
+def test_without_a_test_set_there_is_only_validation(corpus, config, tmp_path):
+    job = plan([corpus], config, test_speakers="none", validation_speakers="s3")
+    trainer = start(job, tmp_path / "run", CPU)
+    next(trainer.epochs())
+
+    assert [a.split for a in finish(job, trainer)] == ["validation"]
+    assert not (tmp_path / "run" / "confusion-test.png").exists()
+    assert replan(tmp_path / "run").split == job.split
+
+
+def test_scores_count():
+    probs = np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.6, 0.3, 0.1]])
+    scores = Scores(probs, np.array([0, 1, 1]))
+
+    assert scores.confusion.tolist() == [[1, 0, 0], [1, 1, 0], [0, 0, 0]]
+    assert scores.loss == pytest.approx(-np.log([0.7, 0.8, 0.3]).mean())
+    assert recalls(scores.confusion)[:2].tolist() == [1.0, 0.5]
+
+
+# --- refused -----------------------------------------------------------------------------
+
+
+def test_a_run_is_not_overwritten(job, run_copy):
+    before = {path: path.read_bytes() for path in run_copy.iterdir()}
+
+    with pytest.raises(TrainingError, match=rf"{run_copy} already holds a training run.*--resume"):
+        start(job, run_copy, CPU)
+
+    assert {path: path.read_bytes() for path in run_copy.iterdir()} == before
+
+
+def test_a_clip_that_cannot_be_read_leaves_no_run(corpus_dir, config, tmp_path):
+    root = Path(shutil.copytree(corpus_dir, tmp_path / "corpus"))
+    clip = root / "sad" / "s1" / "0.wav"
+    clip.write_bytes(clip.read_bytes()[:-1000])
+
+    with pytest.raises(AudioError, match=str(clip)):
+        start(plan([f"folder:synth={root}"], config), tmp_path / "run", CPU)
+
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("make", [False, True])
+def test_no_run_to_go_on_with(tmp_path, make):
+    run = tmp_path / "run"
+    if make:
+        run.mkdir()
+
+    with pytest.raises(TrainingError, match=f"{run} is not a training run"):
+        replan(run)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text[: len(text) // 2],
+        lambda text: "",
+        lambda text: "[]",
+        lambda text: text.replace('"epochs": 6', '"epochs": 0'),
+        lambda text: text.replace('"epochs"', '"rounds"'),
+        lambda text: text.replace('"hop_length": 160', '"hop_length": "160"'),
+        lambda text: text.encode().replace(b"synth", b"\xff\xfe"),
+    ],
+    ids=["half", "empty", "list", "range", "name", "type", "encoding"],
+)
+def test_a_damaged_record_is_named(run_copy, damage):
+    path = run_copy / "run.json"
+    damaged = damage(path.read_text())
+    path.write_bytes(damaged if isinstance(damaged, bytes) else damaged.encode())
+
+    with pytest.raises(TrainingError, match=str(path)):
+        replan(run_copy)
+
+
+@pytest.fixture
+def moved(run_copy, corpus_dir, tmp_path) -> tuple[Path, Path]:
+    """A run, and its corpus in a place where it may be changed."""
+    root = Path(shutil.copytree(corpus_dir, tmp_path / "corpus"))
+    record = dataclasses.replace(RunRecord.load(run_copy), corpora=(f"folder:synth={root}",))
+    record.save(run_copy)
+    return run_copy, root
+
+
+def test_a_run_is_planned_again_as_it_was(moved, job):
+    again = replan(moved[0])
+
+    assert (again.labels, again.digest, again.config) == (job.labels, job.digest, job.config)
+    for one, other in zip(again.clips, job.clips, strict=True):
+        assert dataclasses.replace(one, path=other.path) == other
+    assert again.part(again.split.test) == job.part(job.split.test)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda root: (root / "sad" / "s1" / "0.wav").unlink(),
+        lambda root: shutil.copy(root / "sad" / "s1" / "0.wav", root / "sad" / "s1" / "new.wav"),
+        lambda root: (root / "sad" / "s1" / "0.wav").rename(root / "sad" / "s1" / "x.wav"),
+        lambda root: (root / "sad" / "s1" / "0.wav").rename(root / "sad" / "s2" / "9.wav"),
+        lambda root: soundfile.write(root / "sad" / "s1" / "0.wav", np.zeros(999), 16_000),
+        lambda root: [shutil.rmtree(folder) for folder in root.glob("*/s6")],
+        lambda root: shutil.rmtree(root / "sad"),
+        shutil.rmtree,
+    ],
+    ids=["gone", "new", "renamed", "speaker", "size", "test speaker", "label", "all"],
+)
+def test_corpora_that_changed_are_refused(moved, change):
+    run, root = moved
+    change(root)
+
+    with pytest.raises(TrainingError, match=f"not those that {run} was trained on"):
+        replan(run)
+
+
+def test_odd_names_of_speakers_and_labels_survive_a_stop(tmp_path):
+    """A comma separates names on the command line, and may stand in the name of a folder."""
+    speakers = ("Doe, Ann", "doe, ann", "1", "01", "none", "a=b")
+    corpus = touch_corpus(tmp_path / "own", "sad", "well, well", speakers=speakers)
+    job = plan([corpus], TrainConfig())
+    record = RunRecord(
+        config=job.config,
+        model=ModelConfig(),
+        normalization=Normalization((0.0,), (1.0,)),
+        labels=job.labels,
+        corpora=job.corpora,
+        used=(),
+        protocol=job.split.protocol,
+        train_speakers=tuple(sorted({clip.speaker for clip in job.split.train})),
+        validation_speakers=tuple(sorted({clip.speaker for clip in job.split.validation})),
+        test_speakers=tuple(sorted({clip.speaker for clip in job.split.test})),
+        data_digest=job.digest,
+        created="2026-01-01",
+    )
+    record.save(tmp_path / "run")
+
+    assert replan(tmp_path / "run") == job
+
+
+# --- figures are those of the device -----------------------------------------------------
+
+
+def test_clips_are_scored_as_the_exported_model_scores_them(trainer, job, exported):
+    """The honesty of every figure: training measures what `edge-ser run` does."""
+    clips = job.split.validation + job.split.test
+    scores = trainer.score(job.part(clips))
+
+    for kind in ("features", "waveform"):
+        recognizer = Recognizer(exported[kind][0])
+        for clip, probs in zip(clips, scores.probs, strict=True):
+            recognition = recognizer.recognize(clip.path, clip.channel)
+            heard = [recognition.final.probs[label] for label in job.labels]
+            np.testing.assert_allclose(heard, probs, rtol=0, atol=1e-4)
+
+
+def normalization(frontend: FrontendConfig) -> Normalization:
+    return Normalization((0.0,) * frontend.n_features, (50.0,) * frontend.n_features)
+
+
+class NetworkRunner:
+    """A PyTorch network in the place of an exported one."""
+
+    def __init__(self, network: CompactAttentionCnn, config: TrainConfig) -> None:
+        self.card = make_card(
+            frontend=config.frontend,
+            normalization=normalization(config.frontend),
+            window_s=config.window_s,
+            hop_s=config.hop_s,
+            min_window_s=config.min_window_s,
+        )
+        self.network = network
+
+    def run(self, inputs: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            return self.network(torch.from_numpy(inputs)).numpy()
+
+
+FRONTENDS = {
+    "default": FrontendConfig(),
+    "paper": FrontendConfig.paper(),
+    "centred": FrontendConfig(center=True, preemphasis=0.97),
+    "deltas": FrontendConfig(n_mfcc=13, deltas=2),
+}
+SAMPLES = {
+    "shorter than a window": 12_000,
+    "a window": 16_000,
+    "a frame short of a window": 15_900,
+    "two windows": 20_000,
+    "a frame short of two windows": 19_936,
+    "long": 41_234,
+}
+
+
+@pytest.mark.parametrize("frontend", FRONTENDS)
+@pytest.mark.parametrize("length", SAMPLES)
+def test_scoring_hears_the_windows_that_the_device_hears(frontend, length, make_voice, tmp_path):
+    rng = np.random.default_rng(1)
+    samples = make_voice("happy", 150, SAMPLES[length] / 16_000, rng) * np.linspace(
+        0.2, 1, SAMPLES[length]
+    )
+    assert_scored_as_on_the_device(samples, FRONTENDS[frontend], tmp_path)
+
+
+def test_scoring_leaves_silent_windows_out_as_the_device_does(make_voice, tmp_path):
+    rng = np.random.default_rng(1)
+    samples = np.concatenate([make_voice("happy", 150, 1.0, rng), np.zeros(32_000, np.float32)])
+    assert_scored_as_on_the_device(samples, FrontendConfig(), tmp_path)
+
+
+def assert_scored_as_on_the_device(samples, frontend, folder):
+    path = folder / "clip.wav"
+    soundfile.write(path, samples, 16_000)
+    config = TrainConfig(window_s=1.0, frontend=frontend)
+    torch.manual_seed(0)
+    sizes = ModelConfig(n_features=frontend.n_features, n_classes=3)
+    network = CompactAttentionCnn(sizes, normalization(frontend)).eval()
+    network.head[2].weight.data *= 30  # an untrained network hardly tells windows apart
+    runner = NetworkRunner(network, config)
+    clip = Clip(path, "own", "own/ann", "sad", "sad", None, "own/1", None)
+
+    heard = Recognizer(runner).recognize(path).final
+    scores = score(network, Cepstrum(frontend), build_bank([clip], frontend), [0], [0], config)
+
+    np.testing.assert_allclose(list(heard.probs.values()), scores.probs[0], rtol=0, atol=1e-4)
