@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import soxr
 from numpy.typing import NDArray
 
 from edge_ser.errors import AudioError
+from edge_ser.wav import FinishedWav, find_data
 
 Float32 = NDArray[np.float32]
 
@@ -77,12 +78,16 @@ def to_mono(samples: Float32, channel: int | None, source: str) -> Float32:
 def check_finite(samples: Float32, source: str) -> None:
     """Refuse NaN and infinity, which would silently spoil every later window.
 
+    Args:
+        samples: [n_samples] or [n_samples, n_channels].
+        source: what to call it in the error.
+
     Raises:
         AudioError: a sample is not finite.
     """
     finite = np.isfinite(samples)
     if not finite.all():
-        bad = int(len(samples) - np.count_nonzero(finite))
+        bad = len(samples) - int(np.count_nonzero(finite.reshape(len(samples), -1).all(axis=1)))
         raise AudioError(
             f"{source}: {bad} sample(s) are NaN or infinite, numbers in [-1, 1] were wanted; "
             "repair the recording or the program that wrote it"
@@ -154,9 +159,8 @@ def file_chunks(path: Path, channel: int | None = None, block_s: float = 1.0) ->
         AudioError: missing, unreadable, empty or truncated, or with samples that are not finite.
     """
     find_audio(path)
-    _refuse_truncated_wav(path)
     try:
-        with soundfile.SoundFile(str(path)) as file:
+        with _open(path) as file:
             check_rate(file.samplerate)
             if file.frames == 0:
                 raise AudioError(f"{path} holds no samples; record it again")
@@ -165,9 +169,8 @@ def file_chunks(path: Path, channel: int | None = None, block_s: float = 1.0) ->
                 blocksize=max(1, int(block_s * file.samplerate)), dtype="float32", always_2d=True
             ):
                 n_read += len(block)
-                samples = to_mono(block, channel, str(path))
-                check_finite(samples, str(path))
-                yield Chunk(samples, file.samplerate)
+                check_finite(block, str(path))
+                yield Chunk(to_mono(block, channel, str(path)), file.samplerate)
             if n_read < file.frames:
                 raise _truncated(path, file.frames / file.samplerate, n_read / file.samplerate)
     except soundfile.LibsndfileError as error:
@@ -191,30 +194,28 @@ def load(path: Path, sample_rate: int, channel: int | None = None) -> Float32:
     return np.concatenate(pieces)
 
 
+@contextmanager
+def _open(path: Path) -> Iterator[soundfile.SoundFile]:
+    """Open a file by its descriptor, because by its name soundfile would believe the ending.
+
+    Raises:
+        AudioError: a WAV file whose header promises more than it holds.
+    """
+    with path.open("rb", buffering=0) as raw:
+        data = find_data(raw)
+        raw.seek(0)
+        if data is not None and data.is_truncated:
+            raise _truncated(path, data.declared / data.byte_rate, data.held / data.byte_rate)
+        if data is not None and data.is_unfinished:
+            with FinishedWav(path, data) as finished, soundfile.SoundFile(finished) as file:
+                yield file
+        else:
+            with soundfile.SoundFile(raw.fileno(), closefd=False) as file:
+                yield file
+
+
 def _truncated(path: Path, declared_s: float, held_s: float) -> AudioError:
     return AudioError(
         f"{path} is truncated: its header promises {declared_s:.2f} s, it holds {held_s:.2f} s; "
         "copy or record it again"
     )
-
-
-def _refuse_truncated_wav(path: Path) -> None:
-    """Compare the data chunk of a RIFF file with what is there: libsndfile shortens it silently.
-
-    Sizes 0 and 0xFFFFFFFF mean "unknown" in files that were written to a pipe, and are let through.
-    """
-    with path.open("rb") as file:
-        head = file.read(12)
-        if len(head) < 12 or head[:4] != b"RIFF" or head[8:] != b"WAVE":
-            return
-        byte_rate = 0
-        while len(header := file.read(8)) == 8:
-            name, size = header[:4], struct.unpack("<I", header[4:])[0]
-            if name == b"data":
-                held = path.stat().st_size - file.tell()
-                if size not in (0, 0xFFFFFFFF) and held < size and byte_rate:
-                    raise _truncated(path, size / byte_rate, held / byte_rate)
-                return
-            body = file.read(size + size % 2)
-            if name == b"fmt " and len(body) >= 12:
-                byte_rate = struct.unpack("<I", body[8:12])[0]

@@ -18,6 +18,8 @@ from edge_ser.records import build
 CARD_KEY = "edge_ser.card"
 CARD_FORMAT = 1
 
+_MIN_FLOAT32 = 1.2e-38
+
 WINDOWS = ("hann", "hamming", "blackman", "boxcar")
 MEL_SCALES = ("slaney", "htk")
 DCT_NORMS = ("ortho", "none")
@@ -86,13 +88,15 @@ class FrontendConfig:
         _one_of("mel_scale", self.mel_scale, MEL_SCALES)
         _one_of("dct_norm", self.dct_norm, DCT_NORMS)
         _require(
-            math.isfinite(self.log_floor) and self.log_floor > 0,
+            _MIN_FLOAT32 <= self.log_floor < math.inf,
             "log_floor",
             self.log_floor,
-            "a power above 0",
+            "a power above 0, in single precision too",
         )
         _require(0 <= self.preemphasis < 1, "preemphasis", self.preemphasis, "in [0, 1)")
-        _require(self.deltas in (0, 1, 2), "deltas", self.deltas, "0, 1 or 2")
+        deltas_fit = type(self.deltas) is int and self.deltas in {0, 1, 2}
+        _require(deltas_fit, "deltas", self.deltas, "0, 1 or 2")
+        _require(isinstance(self.center, bool), "center", self.center, "True or False")
 
     @property
     def n_features(self) -> int:
@@ -138,7 +142,9 @@ class Normalization:
     def __post_init__(self) -> None:
         _require(len(self.mean) == len(self.std), "std", len(self.std), "as many as the means")
         _require(
-            all(math.isfinite(value) for value in self.mean + self.std) and min(self.std) > 0,
+            len(self.std) > 0
+            and all(math.isfinite(value) for value in self.mean + self.std)
+            and min(self.std) > 0,
             "normalization",
             "values",
             "finite means and positive deviations",
@@ -223,13 +229,15 @@ class ModelCard:
             len(self.normalization.mean),
             f"{self.frontend.n_features} values, one a feature",
         )
+        _require(0 < self.window_s < math.inf, "window_s", self.window_s, "above 0, in seconds")
+        _require(0 < self.hop_s < math.inf, "hop_s", self.hop_s, "above 0, in seconds")
+        shortest = self.frontend.n_fft / self.frontend.sample_rate
         _require(
-            0 < self.min_window_s <= self.window_s,
+            shortest <= self.min_window_s <= self.window_s,
             "min_window_s",
             self.min_window_s,
-            f"above 0 and at most window_s ({self.window_s:g})",
+            f"from {shortest:g} (one frame) to window_s ({self.window_s:g})",
         )
-        _require(self.hop_s > 0, "hop_s", self.hop_s, "above 0")
 
     def to_json(self) -> str:
         """Return the card as one line of JSON, keys sorted."""
@@ -244,7 +252,7 @@ class ModelCard:
         """
         try:
             data = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise ModelError(
                 f"the ModelCard is not JSON ({error}); export the model again"
             ) from None

@@ -24,15 +24,16 @@ def replacing(path: Path) -> Iterator[Path]:
             prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent
         )
     except OSError as error:
-        raise ConfigError(
-            f"{path} cannot be written ({error.strerror}); choose another place"
-        ) from None
+        raise _unwritable(path, error) from None
     os.close(handle)
     temporary = Path(name)
     try:
         yield temporary
         temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
+        try:
+            temporary.replace(path)
+        except OSError as error:
+            raise _unwritable(path, error) from None
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -41,6 +42,10 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def _unwritable(path: Path, error: OSError) -> ConfigError:
+    return ConfigError(f"{path} cannot be written ({error.strerror}); choose another place")
 
 
 def _umask() -> int:

@@ -254,6 +254,8 @@ class StreamingMfcc:
         """Forget everything: the next sample is the first of a new stream."""
         lead = self.config.n_fft // 2 if self.config.center else 0
         self._samples: Float32 = np.zeros(lead, dtype=np.float32)
+        self._gap = 0
+        self._heard = False
         self._last = 0.0
         self._static: Float32 | None = None
 
@@ -262,11 +264,12 @@ class StreamingMfcc:
         emphasized = _preemphasize(samples, self._last, self.config)
         if len(samples):
             self._last = float(samples[-1])
+            self._heard = True
         return self._with_deltas(self._frames(emphasized))
 
     def flush(self) -> Float32:
         """End the stream: return the frames that waited for more audio, and reset."""
-        tail = self.config.n_fft // 2 if self.config.center else 0
+        tail = self.config.n_fft // 2 if self.config.center and self._heard else 0
         static = self._frames(np.zeros(tail, dtype=np.float32))
         last = self._with_deltas(static)
         if self.config.deltas and self._static is not None:
@@ -279,9 +282,13 @@ class StreamingMfcc:
     def _frames(self, emphasized: Float32) -> Float32:
         """Return the coefficients of the frames that `emphasized` completes."""
         config = self.config
-        buffer = np.concatenate([self._samples, emphasized])
+        # Where the hop is longer than a frame, what lies between two frames is passed over.
+        buffer = np.concatenate([self._samples, emphasized[self._gap :]])
+        self._gap = max(0, self._gap - len(emphasized))
         log_mels = _log_mel_frames(buffer, config)
-        self._samples = buffer[log_mels.shape[1] * config.hop_length :].copy()
+        done = log_mels.shape[1] * config.hop_length
+        self._gap += max(0, done - len(buffer))
+        self._samples = buffer[done:].copy()
         return _cepstrum(log_mels, config)
 
     def _with_deltas(self, static: Float32) -> Float32:

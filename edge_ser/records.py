@@ -54,7 +54,10 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         item = typing.get_args(hint)[1]
         return {str(k): _convert(item, v, f"{where}.{k}") for k, v in value.items()}
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise ConfigError(f"{where} is beyond all range, float was wanted") from None
     if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
         raise ConfigError(f"{where} is {value!r}, {hint.__name__} was wanted")
     return value

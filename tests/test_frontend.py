@@ -379,7 +379,7 @@ def test_a_long_stream_keeps_little():
 def test_invalid_field(field, value, wanted):
     with pytest.raises(ConfigError) as raised:
         FrontendConfig(**{field: value})
-    assert str(raised.value) == f"{field} is {value!r}, wanted: {wanted}"
+    assert str(raised.value).startswith(f"{field} is {value!r}, wanted: {wanted}")
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,8 @@ def with_frontend(model: onnx.ModelProto, config: FrontendConfig) -> onnx.ModelP
     merged: onnx.ModelProto = onnx.compose.merge_models(
         front, model, io_map=[("features", "features")]
     )
+    # Both parts declared the opset, and the merger keeps both declarations.
+    del merged.opset_import[1:]
     return merged
 
 

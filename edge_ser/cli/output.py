@@ -208,7 +208,7 @@ def window_view(prediction: Prediction, labels: tuple[str, ...]) -> RenderableTy
     table = Table.grid(padding=(0, 1))
     table.add_column(width=10, justify="right")
     table.add_column(width=_BAR)
-    table.add_column(width=6, justify="right")
+    table.add_column(width=7, justify="right")
     for label in labels:
         p = prediction.probs.get(label, 0.0)
         top = label == prediction.label

@@ -9,7 +9,8 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from edge_ser.card import CARD_KEY, ModelCard
-from edge_ser.errors import ModelError
+from edge_ser.errors import ConfigError, ModelError
+from edge_ser.frontend import mel_filterbank
 
 Float32 = NDArray[np.float32]
 
@@ -60,6 +61,11 @@ class OnnxRunner:
                 f"{self.path} takes {self._input.name} {expected}, {list(inputs.shape)} came; "
                 "compute the features with the front end of the model's card"
             )
+        if inputs.dtype != np.float32 or inputs.size == 0:
+            raise ModelError(
+                f"{self.path} takes float32 that is not empty, {inputs.dtype} came, of shape "
+                f"{list(inputs.shape)}; give it what the front end makes"
+            )
         logits: Float32 = self._session.run(None, {self._input.name: inputs})[0]
         if not np.isfinite(logits).all():
             raise ModelError(f"{self.path} returned logits that are not finite; export it again")
@@ -74,9 +80,11 @@ class OnnxRunner:
                 "labels and front end are unknown; use a model written by `edge-ser export`"
             )
         try:
-            return ModelCard.from_json(metadata[CARD_KEY])
-        except ModelError as error:
+            card = ModelCard.from_json(metadata[CARD_KEY])
+            mel_filterbank(card.frontend)
+        except (ModelError, ConfigError) as error:
             raise ModelError(f"{self.path}: {error}") from None
+        return card
 
     def _check_graph(self) -> None:
         """Refuse a card that was put on another network."""
@@ -87,6 +95,10 @@ class OnnxRunner:
                 "wanted; export the model again"
             )
         self._input = inputs[0]
+        if self._input.type != "tensor(float)":
+            raise ModelError(
+                f"{self.path} takes {self._input.type}, float32 was wanted; export the model again"
+            )
         rows = self._card.frontend.n_features
         shapes: dict[str, list[int | None]] = {
             "features": [None, rows, None],

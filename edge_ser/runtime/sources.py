@@ -61,8 +61,8 @@ def pcm_chunks(
         if not data:
             continue
         frames = np.frombuffer(data, dtype).astype(np.float32).reshape(-1, n_channels)
+        check_finite(frames, "stdin")
         samples = to_mono(frames / np.float32(scale), channel, "stdin")
-        check_finite(samples, "stdin")
         n_frames += len(samples)
         yield Chunk(samples, sample_rate)
     if n_frames == 0:

@@ -41,7 +41,7 @@ class AugmentConfig:
     wrap_share: float = 0.5
     """Share of the short clips that are repeated to the window's length; the others stand somewhere
     in silence, as in a live stream."""
-    partial_share: float = 0.3
+    partial_share: float = 0.0
     """Share of the examples that only partly lie in the window, as an utterance does that begins or
     ends in a live stream; the rest of the window is silence."""
     partial_least: float = 0.4

@@ -103,6 +103,8 @@ def labels_of(output: str) -> Counter[str]:
 def test_a_played_clip_is_heard_as_the_file_is(studio, example_clips, index):
     clip = example_clips[index]
     process = studio.listen("--format", "jsonl")
+    assert process.stdout
+    first = process.stdout.readline()  # a microphone is open long before somebody speaks
     studio.play(clip)
     time.sleep(3.0)
     process.send_signal(signal.SIGINT)
@@ -116,6 +118,7 @@ def test_a_played_clip_is_heard_as_the_file_is(studio, example_clips, index):
     final = json.loads(named.stdout.splitlines()[-1])
 
     assert process.returncode == 0, errors
+    assert json.loads(first)["label"] is None, "silence until the clip is played"
     heard = labels_of(output)
     assert heard.most_common(1)[0][0] == final["label"], (heard, final)
     assert "windows:" in errors

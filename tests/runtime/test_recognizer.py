@@ -297,6 +297,7 @@ def test_speech_between_silences():
     heard = [list(w.probs.values()) for w in windows if w.label]
     assert list(tally.final().probs.values()) == pytest.approx(np.mean(heard, axis=0).tolist())
     assert tally.final().end_s == 5.0
+    assert tally.final().level_dbfs == max(w.level_dbfs for w in windows) > windows[-1].level_dbfs
 
 
 def test_levels_and_clipping_of_a_window():
@@ -305,6 +306,16 @@ def test_levels_and_clipping_of_a_window():
     (window,) = Recognizer(FakeRunner()).stream([Chunk(samples, RATE)])
     assert window.level_dbfs == pytest.approx(10 * np.log10(0.01 * 0.99375 + 0.00625), abs=0.01)
     assert window.clipped == pytest.approx(100 / RATE)
+
+
+def test_clipping_of_a_clip_is_that_of_its_worst_window():
+    samples = noise(2 * RATE)
+    samples[:100] = -1.0
+    tally = ClipTally("a.wav")
+    for window in Recognizer(FakeRunner()).stream([Chunk(samples, RATE)]):
+        tally.add(window)
+    assert window.clipped == 0.0
+    assert tally.final().clipped == pytest.approx(100 / RATE)
 
 
 # --- streams that go wrong ----------------------------------------------------------------

@@ -26,6 +26,7 @@ NOTHING = AugmentConfig(
     response_db=0.0,
     noise_share=0.0,
     wrap_share=0.0,
+    partial_share=0.0,
     time_mask=0,
     band_mask=0,
     mixup_alpha=0.0,
@@ -143,6 +144,33 @@ def test_a_wrapped_clip_fills_the_window():
     x = windows(bank_of(25, level_db=-30.0), n=20, wrap_share=1.0)
 
     torch.testing.assert_close(x, torch.full_like(x, -30.0), rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("length", [15, 40, N_FRAMES, 90, 300])
+def test_a_partial_clip_fills_the_least_part_of_the_window(length):
+    """Utterances that begin or end in the window; a wrapped one would begin again."""
+    x = windows(
+        bank_of(length, level_db=-30.0),
+        n=300,
+        partial_share=1.0,
+        partial_least=0.4,
+        wrap_share=1.0,
+    )
+
+    heard = (x > FLOOR_DB).all(2)
+    assert (x[~heard] == FLOOR_DB).all()
+    assert heard.sum(1).min() >= min(length, 0.4 * N_FRAMES) - 1
+    assert (heard.int().diff(dim=1).abs().sum(1) <= 2).all()
+    assert not heard[:, 0].all()  # some begin in the window
+    assert not heard[:, -1].all()  # some end in it
+
+
+def test_clips_are_partial_in_the_asked_share():
+    """A clip as long as the window is whole in it, unless it is drawn to be partial."""
+    x = windows(bank_of(N_FRAMES, level_db=-30.0), n=1000, partial_share=0.3)
+
+    partial = (x == FLOOR_DB).any(2).any(1)
+    assert partial.float().mean() == pytest.approx(0.3, abs=0.05)
 
 
 def test_stretch_changes_how_fast_frames_follow():

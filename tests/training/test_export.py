@@ -183,7 +183,7 @@ def test_logits_that_are_not_numbers_do_not_pass(run_copy, tmp_path):
     tensors["head.2.bias"] = torch.full_like(tensors["head.2.bias"], torch.nan)
     save_checkpoint(path, tensors, header)
 
-    with pytest.raises(Exception, match="not finite|differs"):
+    with pytest.raises(Exception, match=r"not finite|differs"):
         export(run_copy, tmp_path / "x.onnx", gate_clips=2)
     assert not (tmp_path / "x.onnx").exists()
 
@@ -207,7 +207,7 @@ def test_other_speech_can_be_compared_on(trained, tmp_path, example_clips):
 
 
 def test_speech_to_compare_on_that_is_not_there(trained, tmp_path):
-    with pytest.raises(AudioError, match="nowhere.wav"):
+    with pytest.raises(AudioError, match=r"nowhere\.wav"):
         export(trained, tmp_path / "x.onnx", gate_audio=[tmp_path / "nowhere.wav"])
     assert list(tmp_path.iterdir()) == []
 

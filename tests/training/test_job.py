@@ -141,6 +141,8 @@ def test_settings_that_no_training_can_use(changes):
         {"snr_db": (5.0,)},
         {"time_mask": -1},
         {"noise_share": 2.0},
+        {"partial_share": -0.1},
+        {"partial_least": 0.0},
     ],
     ids=str,
 )
@@ -285,8 +287,8 @@ def test_no_run_to_go_on_with(tmp_path, make):
     "damage",
     [
         lambda text: text[: len(text) // 2],
-        lambda text: "",
-        lambda text: "[]",
+        lambda _: "",
+        lambda _: "[]",
         lambda text: text.replace('"epochs": 6', '"epochs": 0'),
         lambda text: text.replace('"epochs"', '"rounds"'),
         lambda text: text.replace('"hop_length": 160', '"hop_length": "160"'),

@@ -37,7 +37,7 @@ def test_the_default_network_stays_under_half_a_million_parameters(network):
 
 
 def test_frozen_parameters_do_not_count(network):
-    network.head.requires_grad_(False)
+    network.head.requires_grad_(requires_grad=False)
     assert count_parameters(network) < sum(p.numel() for p in network.parameters())
 
 
@@ -100,7 +100,7 @@ def test_attentions_only_weigh():
     torch.testing.assert_close(by_channel, by_channel[:, :, :1].expand(-1, -1, 30))
     torch.testing.assert_close(by_frame, by_frame[:, :1].expand(-1, 16, -1))
     for factor in (by_channel, by_frame):
-        assert 0 < factor.min()
+        assert factor.min() > 0
         assert factor.max() < 1
 
 

@@ -187,7 +187,7 @@ def test_no_test_set(none):
 
 
 def test_unknown_speakers_are_refused_with_advice():
-    with pytest.raises(ConfigError, match="label/speaker/clip.wav") as raised:
+    with pytest.raises(ConfigError, match=r"label/speaker/clip\.wav") as raised:
         speaker_independent(RAVDESS + clips_of("own", "?"), 0)
     assert str(Path("own/?/0.wav")) in str(raised.value)
     assert "CSV" in str(raised.value)

@@ -56,7 +56,7 @@ def test_the_average_follows_the_weights(make_trainer, tmp_path):
     weights = trainer.model.state_dict()
     for name, value in trainer.averaged.named_parameters():
         moved = (value - before[name]).norm()
-        assert 0 < moved, name
+        assert moved > 0, name
         assert (value - weights[name]).norm() < (before[name] - weights[name]).norm(), name
 
 
@@ -170,7 +170,7 @@ def test_a_loss_that_is_not_finite_ends_the_training(make_trainer, tmp_path, mon
     before = (tmp_path / "run" / LAST).read_bytes()
     monkeypatch.setattr(trainer, "_loss", lambda *_: trainer.model.head[2].bias.sum() * torch.nan)
 
-    with pytest.raises(TrainingError, match="epoch 2 is nan.*--learning-rate"):
+    with pytest.raises(TrainingError, match=r"epoch 2 is nan.*--learning-rate"):
         run_through(trainer)
 
     assert (tmp_path / "run" / LAST).read_bytes() == before
