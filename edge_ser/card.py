@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from edge_ser.errors import ConfigError, ModelError
-from edge_ser.records import build
+from edge_ser.records import build, require
 
 CARD_KEY = "edge_ser.card"
 CARD_FORMAT = 1
@@ -76,9 +76,9 @@ class FrontendConfig:
 
     def __post_init__(self) -> None:
         _positive_ints(self, "sample_rate", "n_fft", "win_length", "hop_length", "n_mels", "n_mfcc")
-        _require(self.win_length <= self.n_fft, "win_length", self.win_length, "at most n_fft")
-        _require(self.n_mfcc <= self.n_mels, "n_mfcc", self.n_mfcc, "at most n_mels")
-        _require(
+        require(self.win_length <= self.n_fft, "win_length", self.win_length, "at most n_fft")
+        require(self.n_mfcc <= self.n_mels, "n_mfcc", self.n_mfcc, "at most n_mels")
+        require(
             0 <= self.fmin < self.fmax <= self.sample_rate / 2,
             "fmin, fmax",
             (self.fmin, self.fmax),
@@ -87,16 +87,16 @@ class FrontendConfig:
         _one_of("window", self.window, WINDOWS)
         _one_of("mel_scale", self.mel_scale, MEL_SCALES)
         _one_of("dct_norm", self.dct_norm, DCT_NORMS)
-        _require(
+        require(
             _MIN_FLOAT32 <= self.log_floor < math.inf,
             "log_floor",
             self.log_floor,
             "a power above 0, in single precision too",
         )
-        _require(0 <= self.preemphasis < 1, "preemphasis", self.preemphasis, "in [0, 1)")
+        require(0 <= self.preemphasis < 1, "preemphasis", self.preemphasis, "in [0, 1)")
         deltas_fit = type(self.deltas) is int and self.deltas in {0, 1, 2}
-        _require(deltas_fit, "deltas", self.deltas, "0, 1 or 2")
-        _require(isinstance(self.center, bool), "center", self.center, "True or False")
+        require(deltas_fit, "deltas", self.deltas, "0, 1 or 2")
+        require(isinstance(self.center, bool), "center", self.center, "True or False")
 
     @property
     def n_features(self) -> int:
@@ -140,8 +140,8 @@ class Normalization:
     std: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        _require(len(self.mean) == len(self.std), "std", len(self.std), "as many as the means")
-        _require(
+        require(len(self.mean) == len(self.std), "std", len(self.std), "as many as the means")
+        require(
             len(self.std) > 0
             and all(math.isfinite(value) for value in self.mean + self.std)
             and min(self.std) > 0,
@@ -182,8 +182,8 @@ class Accuracy:
     """Recall of each class that occurs, in [0, 1]."""
 
     def __post_init__(self) -> None:
-        _require(0 <= self.wa <= 1, "wa", self.wa, "in [0, 1]")
-        _require(0 <= self.uar <= 1, "uar", self.uar, "in [0, 1]")
+        require(0 <= self.wa <= 1, "wa", self.wa, "in [0, 1]")
+        require(0 <= self.uar <= 1, "uar", self.uar, "in [0, 1]")
 
 
 @dataclass(frozen=True)
@@ -219,20 +219,20 @@ class ModelCard:
     format: int = CARD_FORMAT
 
     def __post_init__(self) -> None:
-        _require(self.format == CARD_FORMAT, "format", self.format, str(CARD_FORMAT))
-        _require(len(self.labels) >= 2, "labels", self.labels, "at least two classes")
-        _require(len(set(self.labels)) == len(self.labels), "labels", self.labels, "no name twice")
+        require(self.format == CARD_FORMAT, "format", self.format, str(CARD_FORMAT))
+        require(len(self.labels) >= 2, "labels", self.labels, "at least two classes")
+        require(len(set(self.labels)) == len(self.labels), "labels", self.labels, "no name twice")
         _one_of("input", self.input, INPUTS)
-        _require(
+        require(
             len(self.normalization.mean) == self.frontend.n_features,
             "normalization",
             len(self.normalization.mean),
             f"{self.frontend.n_features} values, one a feature",
         )
-        _require(0 < self.window_s < math.inf, "window_s", self.window_s, "above 0, in seconds")
-        _require(0 < self.hop_s < math.inf, "hop_s", self.hop_s, "above 0, in seconds")
+        require(0 < self.window_s < math.inf, "window_s", self.window_s, "above 0, in seconds")
+        require(0 < self.hop_s < math.inf, "hop_s", self.hop_s, "above 0, in seconds")
         shortest = self.frontend.n_fft / self.frontend.sample_rate
-        _require(
+        require(
             shortest <= self.min_window_s <= self.window_s,
             "min_window_s",
             self.min_window_s,
@@ -272,19 +272,14 @@ class ModelCard:
             raise ModelError(f"{error}; export the model again") from None
 
 
-def _require(holds: bool, name: str, value: object, wanted: str) -> None:
-    if not holds:
-        raise ConfigError(f"{name} is {value!r}, wanted: {wanted}")
-
-
 def _one_of(name: str, value: str, choices: tuple[str, ...]) -> None:
-    _require(value in choices, name, value, "one of " + ", ".join(choices))
+    require(value in choices, name, value, "one of " + ", ".join(choices))
 
 
 def _positive_ints(config: object, *names: str) -> None:
     for name in names:
         value = getattr(config, name)
-        _require(
+        require(
             isinstance(value, int) and not isinstance(value, bool) and value > 0,
             name,
             value,

@@ -61,3 +61,9 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
         raise ConfigError(f"{where} is {value!r}, {hint.__name__} was wanted")
     return value
+
+
+def require(holds: bool, name: str, value: object, wanted: str) -> None:
+    """Raise a ConfigError that says what came and what was wanted, unless `holds`."""
+    if not holds:
+        raise ConfigError(f"{name} is {value!r}, wanted: {wanted}")

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from edge_ser.card import FrontendConfig
 from edge_ser.frontend import hz_to_mel, mel_edges
+from edge_ser.records import require
 from edge_ser.training.features import FeatureBank
 
 
@@ -52,6 +53,33 @@ class AugmentConfig:
     """Widest of two masks, in mel bands."""
     mixup_alpha: float = 0.3
     """Parameter of the Beta distribution of mixup (1710.09412); 0 turns it off."""
+
+    def __post_init__(self) -> None:
+        require(
+            len(self.speeds) > 0 and self.speeds[0] == 1 and min(self.speeds) > 0,
+            "speeds",
+            self.speeds,
+            "1 first, then others above 0",
+        )
+        for name in ("stretch", "vtlp"):
+            value = getattr(self, name)
+            require(0 <= value < 0.5, name, value, "in [0, 0.5)")
+        for name in ("noise_share", "wrap_share", "partial_share"):
+            value = getattr(self, name)
+            require(0 <= value <= 1, name, value, "in [0, 1]")
+        least = self.partial_least
+        require(0 < least <= 1, "partial_least", least, "above 0, at most 1")
+        for name in ("gain_db", "response_db", "noise_tilt_db", "mixup_alpha"):
+            value = getattr(self, name)
+            require(0 <= value < float("inf"), name, value, "0 or more")
+        for name in ("time_mask", "band_mask"):
+            require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+        require(
+            len(self.snr_db) == 2 and self.snr_db[0] <= self.snr_db[1],
+            "snr_db",
+            self.snr_db,
+            "the lowest, then the highest",
+        )
 
 
 class Augmenter:
@@ -104,14 +132,15 @@ class Augmenter:
         across = across + self._uniform(rng, n, 1) * (lengths - least - across)
         offset = torch.where(partial, across, offset)
         wrapped = (self._uniform(rng, n, 1) < self.config.wrap_share) & ~partial
+        # Whole frames: in between, frames would be blurred even where nothing is stretched.
+        offset = offset.floor()
         position = offset + torch.arange(self.n_frames, device=self.device) * rate
         heard = (position >= 0) & (position <= lengths - 1)
         heard = heard | wrapped
         position = torch.where(wrapped, position % lengths, position)
-        low = position.floor().clamp(min=0)
-        low = torch.minimum(low, (lengths - 2).clamp(min=0))
+        low = torch.minimum(position.floor().long().clamp(min=0), (lengths - 2).clamp(min=0))
         weight = (position - low).clamp(0, 1)[:, :, None]
-        first = (starts + low).long()
+        first = starts + low
         second = torch.minimum(first + 1, starts + lengths - 1)
         return torch.lerp(bank.frames[first], bank.frames[second], weight), heard
 
@@ -144,7 +173,7 @@ class Augmenter:
         low, high = self.config.snr_db
         power = torch.pow(10.0, x / 10)
         weights = heard[:, :, None].float()
-        speech = (power * weights).sum((1, 2)) / (weights.sum((1, 2)) * n_mels)
+        speech = (power * weights).sum((1, 2)) / (weights.sum((1, 2)).clamp_min(1) * n_mels)
         snr = low + (high - low) * self._uniform(rng, n)
         tilt = self.config.noise_tilt_db * self._signed(rng, n, 1)
         shape = torch.pow(10.0, tilt * torch.linspace(-0.05, 0.05, n_mels, device=self.device))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from torch import Tensor
+from torch.nn import Module
 
 from edge_ser.errors import TrainingError
 from edge_ser.files import replacing
@@ -40,9 +41,34 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise TrainingError(f"the checkpoint {path} is damaged ({error}); train again") from None
-    if header is None:
-        raise TrainingError(f"{path} is not an edge-ser checkpoint; give a run of `edge-ser train`")
-    return tensors, json.loads(header)
+    try:
+        parsed = json.loads(header or "")
+    except json.JSONDecodeError:
+        raise TrainingError(
+            f"{path} is not an edge-ser checkpoint; give a run of `edge-ser train`"
+        ) from None
+    return tensors, parsed
+
+
+def load_weights(network: Module, path: Path) -> None:
+    """Put a checkpoint's tensors into a network.
+
+    Raises:
+        TrainingError: no such checkpoint, a damaged one, or one of another network.
+    """
+    tensors, _ = load_checkpoint(path)
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise foreign_checkpoint(path, error) from None
+
+
+def foreign_checkpoint(path: Path, error: Exception) -> TrainingError:
+    """Return the error for tensors that do not fit."""
+    reason = str(error).splitlines()[0]
+    return TrainingError(
+        f"the checkpoint {path} does not belong to this run ({reason}); train again"
+    )
 
 
 def with_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -29,7 +29,7 @@ from edge_ser.files import replacing
 from edge_ser.frontend import mfcc
 from edge_ser.records import build
 from edge_ser.runtime.onnx_runner import OnnxRunner
-from edge_ser.training.checkpoint import load_checkpoint
+from edge_ser.training.checkpoint import load_weights
 from edge_ser.training.job import METRICS_FILE, replan
 from edge_ser.training.model import CompactAttentionCnn, count_parameters
 from edge_ser.training.settings import RunRecord
@@ -121,15 +121,8 @@ def export(
 
 
 def _network(run: Path, record: RunRecord) -> CompactAttentionCnn:
-    tensors, _ = load_checkpoint(run / BEST)
     network = CompactAttentionCnn(record.model, record.normalization)
-    try:
-        network.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise TrainingError(
-            f"the checkpoint {run / BEST} does not belong to this run "
-            f"({str(error).splitlines()[0]}); train again"
-        ) from None
+    load_weights(network, run / BEST)
     return network.eval()
 
 
@@ -170,6 +163,8 @@ def _accuracy(run: Path) -> tuple[Accuracy, ...]:
         )
     try:
         items = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(items, list):
+            raise ConfigError(f"{type(items).__name__}, a list was wanted")
         return tuple(build(Accuracy, item, str(path)) for item in items)
     except (json.JSONDecodeError, UnicodeDecodeError, ConfigError) as error:
         raise TrainingError(f"{path} is damaged ({error}); train again") from None
@@ -191,8 +186,8 @@ def _recordings(
                 "or give other speech with --gate-audio"
             ) from None
     rate = record.config.frontend.sample_rate
-    step = max(1, len(sources) // n_clips)
-    return [load(path, rate, channel) for path, channel in sources[::step][:n_clips]]
+    chosen = np.linspace(0, len(sources) - 1, min(n_clips, len(sources))).round().astype(int)
+    return [load(path, rate, channel) for path, channel in (sources[i] for i in chosen)]
 
 
 def _compare(

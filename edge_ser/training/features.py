@@ -13,6 +13,7 @@ from torch import Tensor
 from edge_ser.audio import load
 from edge_ser.card import FrontendConfig, Normalization
 from edge_ser.corpora import Clip
+from edge_ser.errors import AudioError
 from edge_ser.frontend import dct_basis, delta_kernels, log_mel
 
 
@@ -50,6 +51,9 @@ def build_bank(
         config: the front end.
         speeds: 1.1 plays 10% faster and higher; the first one is index 0 of the bank.
         progress: called after each clip.
+
+    Raises:
+        AudioError: a clip that cannot be read, or is too short for one frame.
     """
     pieces: list[np.ndarray[tuple[int, ...], np.dtype[np.float32]]] = []
     for clip in clips:
@@ -58,7 +62,11 @@ def build_bank(
             played = samples
             if speed != 1.0:
                 played = soxr.resample(samples, config.sample_rate * speed, config.sample_rate)
-            pieces.append(np.ascontiguousarray(log_mel(played, config).T))
+            try:
+                frames = log_mel(played, config)
+            except AudioError as error:
+                raise AudioError(f"{clip.path}: {error}") from None
+            pieces.append(np.ascontiguousarray(frames.T))
         progress()
     lengths = torch.tensor([len(p) for p in pieces]).reshape(len(clips), len(speeds))
     starts = (lengths.flatten().cumsum(0) - lengths.flatten()).reshape(lengths.shape)
@@ -86,12 +94,10 @@ class Cepstrum(torch.nn.Module):
         return torch.cat([static, *(windows @ kernel for kernel in self.kernels)], dim=1)
 
 
-def measure_normalization(
-    bank: FeatureBank, cepstrum: Cepstrum, indices: Sequence[int]
-) -> Normalization:
-    """Return mean and deviation of each feature over the original frames of the given clips."""
+def measure_normalization(bank: FeatureBank, cepstrum: Cepstrum) -> Normalization:
+    """Return mean and deviation of each feature over all clips at their own speed."""
     total = count = square = 0.0
-    for index in indices:
+    for index in range(len(bank.starts)):
         features = cepstrum(bank.clip(index)[None])[0].double()
         total = total + features.sum(1)
         square = square + (features**2).sum(1)

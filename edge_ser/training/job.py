@@ -15,16 +15,16 @@ import torch
 
 from edge_ser.card import Accuracy, CorpusUse
 from edge_ser.corpora import CORPORA, Clip, CorpusKind, load_corpora, parse_spec, sort_emotions
-from edge_ser.errors import ConfigError, TrainingError
+from edge_ser.errors import ConfigError, CorpusError, TrainingError
 from edge_ser.files import write_text
 from edge_ser.metrics import recalls, unweighted_average_recall, weighted_accuracy
 from edge_ser.training.features import Cepstrum, build_bank, measure_normalization
 from edge_ser.training.model import ModelConfig
 from edge_ser.training.plots import draw_confusion, draw_curves
-from edge_ser.training.scoring import Scores
+from edge_ser.training.scoring import HeardClips, Scores, hear
 from edge_ser.training.settings import RUN_FILE, RunRecord, TrainConfig, data_digest
 from edge_ser.training.splits import Split, speaker_independent, speakers
-from edge_ser.training.trainer import Part, Trainer
+from edge_ser.training.trainer import Trainer
 
 METRICS_FILE = "metrics.json"
 
@@ -46,29 +46,31 @@ class Job:
         """All clips, training first, then validation, then test."""
         return self.split.train + self.split.validation + self.split.test
 
-    def part(self, clips: Sequence[Clip]) -> Part:
-        """Return clips as indices into `clips`, with their classes."""
-        place = {clip.path: index for index, clip in enumerate(self.clips)}
-        return Part(
-            tuple(place[clip.path] for clip in clips),
-            tuple(self.labels.index(clip.emotion) for clip in clips),
-        )
+    def targets(self, clips: Sequence[Clip]) -> tuple[int, ...]:
+        """Return the class of each clip."""
+        return tuple(self.labels.index(clip.emotion) for clip in clips)
+
+    def hear(
+        self, clips: Sequence[Clip], progress: Callable[[], None] = lambda: None
+    ) -> HeardClips:
+        """Return clips as a device hears them, to be scored; errors as `scoring.hear`."""
+        return hear(clips, self.targets(clips), self.config, progress)
 
 
 def plan(
     corpora: Sequence[str],
     config: TrainConfig,
-    labels: str | None = None,
-    test_speakers: str | None = None,
-    validation_speakers: str | None = None,
+    labels: str | frozenset[str] | None = None,
+    test_speakers: str | frozenset[str] | None = None,
+    validation_speakers: str | frozenset[str] | None = None,
 ) -> Job:
     """Read the corpora's file names and decide labels and split.
 
     Args:
         corpora: `NAME=DIR` each.
         config: the settings.
-        labels: comma-separated emotions; `all` for every one that occurs; None for those that
-            every corpus has.
+        labels: comma-separated emotions; `all` for every one that occurs; a set of exact names;
+            None for those that every corpus has.
         test_speakers: see `speaker_independent`.
         validation_speakers: likewise.
 
@@ -96,22 +98,22 @@ def replan(run: Path) -> Job:
         TrainingError: no run there, or the corpora have changed since.
     """
     record = RunRecord.load(run)
-
-    def names(part: tuple[str, ...]) -> str:
-        return ",".join(part) or "none"
-
-    job = plan(
-        record.corpora,
-        record.config,
-        ",".join(record.labels),
-        names(record.test_speakers),
-        names(record.validation_speakers),
+    changed = TrainingError(
+        f"the corpora are not those that {run} was trained on ({', '.join(record.corpora)}): "
+        "files were added, removed or changed; restore them, or train anew"
     )
-    if job.digest != record.data_digest:
-        raise TrainingError(
-            f"the corpora are not those that {run} was trained on ({', '.join(record.corpora)}): "
-            "files were added, removed or changed; restore them, or train anew"
+    try:
+        job = plan(
+            record.corpora,
+            record.config,
+            frozenset(record.labels),
+            frozenset(record.test_speakers),
+            frozenset(record.validation_speakers),
         )
+    except (ConfigError, CorpusError) as error:
+        raise TrainingError(f"{changed} ({error})") from None
+    if job.digest != record.data_digest:
+        raise changed
     return job
 
 
@@ -133,15 +135,17 @@ def start(
             f"{run} already holds a training run; continue it with --resume, or choose another --out"
         )
     config = job.config
-    bank = build_bank(job.clips, config.frontend, config.augment.speeds, on_clip)
-    train = job.part(job.split.train)
+    bank = build_bank(job.split.train, config.frontend, config.augment.speeds, on_clip)
+    # The test clips are read now too: one that is damaged should not end a training of hours.
+    parts = {"validation": job.split.validation, "test": job.split.test}
+    heard = {name: job.hear(clips, on_clip) for name, clips in parts.items()}
     if resume:
         record = RunRecord.load(run)
     else:
         record = RunRecord(
             config=config,
             model=ModelConfig(n_features=config.frontend.n_features, n_classes=len(job.labels)),
-            normalization=measure_normalization(bank, Cepstrum(config.frontend), train.indices),
+            normalization=measure_normalization(bank, Cepstrum(config.frontend)),
             labels=job.labels,
             corpora=job.corpora,
             used=_used(job.split.train),
@@ -153,7 +157,7 @@ def start(
             created=datetime.datetime.now(tz=datetime.timezone.utc).date().isoformat(),
         )
         record.save(run)
-    trainer = Trainer(record, bank, train, job.part(job.split.validation), run, device)
+    trainer = Trainer(record, bank, job.targets(job.split.train), heard, run, device)
     if resume:
         trainer.resume()
     return trainer
@@ -167,7 +171,7 @@ def finish(job: Job, trainer: Trainer) -> tuple[Accuracy, ...]:
     for name, clips in parts.items():
         if not clips:
             continue
-        scores = trainer.score(job.part(clips))
+        scores = trainer.score(trainer.heard[name])
         accuracies += _accuracies(job, name, clips, scores)
         title = f"{name} speakers, {job.split.protocol}"
         draw_confusion(trainer.run / f"confusion-{name}.png", scores.confusion, job.labels, title)
@@ -222,17 +226,19 @@ def _used(clips: Sequence[Clip]) -> tuple[CorpusUse, ...]:
     return tuple(uses)
 
 
-def _choose_labels(clips: Sequence[Clip], wanted: str | None) -> tuple[str, ...]:
+def _choose_labels(clips: Sequence[Clip], wanted: str | frozenset[str] | None) -> tuple[str, ...]:
     by_corpus: dict[str, set[str]] = {}
     for clip in clips:
         by_corpus.setdefault(clip.corpus, set()).add(clip.emotion)
     every = set().union(*by_corpus.values())
     if wanted is None:
         chosen = set.intersection(*by_corpus.values())
-    elif wanted.strip().lower() == "all":
+    elif isinstance(wanted, str) and wanted.strip().lower() == "all":
         chosen = every
     else:
-        chosen = {name.strip().lower() for name in wanted.split(",") if name.strip()}
+        if isinstance(wanted, str):
+            wanted = frozenset(name.strip().lower() for name in wanted.split(",") if name.strip())
+        chosen = set(wanted)
         if unknown := sorted(chosen - every):
             raise ConfigError(
                 f"no clip is labelled {', '.join(unknown)}; there are {', '.join(sort_emotions(every))}"

@@ -1,8 +1,12 @@
-"""Score a network on clips the way `edge-ser run` does: mean probability over a clip's windows."""
+"""Score a network on clips as a device would: on the windows that the runtime itself cuts.
+
+The clips go through `runtime.recognizer`, with a runner that keeps what it is given. So a figure of
+training is a figure of `edge-ser run`: the same windows, the same features, silence left out.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +14,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from edge_ser.audio import file_chunks
+from edge_ser.card import ModelCard, Normalization
+from edge_ser.corpora import Clip
 from edge_ser.metrics import confusion
-from edge_ser.training.features import Cepstrum, FeatureBank
+from edge_ser.runtime.recognizer import Recognizer
 from edge_ser.training.model import CompactAttentionCnn
 from edge_ser.training.settings import TrainConfig
 
@@ -19,10 +26,20 @@ _BATCH = 128
 
 
 @dataclass(frozen=True)
+class HeardClips:
+    """Clips as the runtime cuts them, with the classes that are true."""
+
+    windows: tuple[Tensor, ...]
+    """Of each clip, features [n_windows, n_features, n_frames]; no windows where all is silent."""
+    targets: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Scores:
     """Clip probabilities [n_clips, n_classes] and the classes [n_clips] that were true."""
 
     probs: NDArray[np.float64]
+    """A silent clip, which a device refuses, has the same probability for all classes."""
     truth: NDArray[np.int64]
 
     @property
@@ -39,32 +56,81 @@ class Scores:
         return float(-np.log(picked.clip(1e-12)).mean())
 
 
-def score(
-    model: CompactAttentionCnn,
-    cepstrum: Cepstrum,
-    bank: FeatureBank,
-    indices: Sequence[int],
+class _Listener:
+    """A runner that keeps its inputs and recognises nothing."""
+
+    def __init__(self, config: TrainConfig) -> None:
+        n = config.frontend.n_features
+        self.inputs: list[NDArray[np.float32]] = []
+        self.card = ModelCard(
+            name="listener",
+            architecture="none",
+            n_parameters=0,
+            labels=("some", "other"),
+            input="features",
+            frontend=config.frontend,
+            normalization=Normalization((0.0,) * n, (1.0,) * n),
+            window_s=config.window_s,
+            hop_s=config.hop_s,
+            min_window_s=config.min_window_s,
+            corpora=(),
+            weights_licence="none",
+            accuracy=(),
+            seed=0,
+            created="",
+        )
+
+    def run(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        self.inputs.append(inputs[0].copy())
+        return np.zeros((1, 2), dtype=np.float32)
+
+
+def hear(
+    clips: Sequence[Clip],
     targets: Sequence[int],
     config: TrainConfig,
-) -> Scores:
-    """Return the scores of the clips `indices` of a bank, whose classes are `targets`."""
+    progress: Callable[[], None] = lambda: None,
+) -> HeardClips:
+    """Cut clips into the windows that a device recognises.
+
+    Args:
+        clips: what to read.
+        targets: the class of each.
+        config: front end, window and hop.
+        progress: called after each clip.
+
+    Raises:
+        AudioError: a clip that is unreadable, or shorter than `config.min_window_s`.
+    """
+    windows = []
+    shape = (config.frontend.n_features, config.window_frames)
+    for clip in clips:
+        listener = _Listener(config)
+        chunks = file_chunks(clip.path, clip.channel)
+        for _ in Recognizer(listener).stream(chunks, str(clip.path)):
+            pass
+        heard = np.stack(listener.inputs) if listener.inputs else np.empty((0, *shape), np.float32)
+        windows.append(torch.from_numpy(heard))
+        progress()
+    return HeardClips(tuple(windows), tuple(targets))
+
+
+def score(model: CompactAttentionCnn, clips: HeardClips) -> Scores:
+    """Return the mean probabilities of each clip's windows."""
     model.eval()
-    hop = round(config.hop_s * config.frontend.sample_rate / config.frontend.hop_length)
-    pieces: dict[int, list[tuple[int, Tensor]]] = {}
-    for place, index in enumerate(indices):
-        frames = bank.clip(index)
-        length = min(config.window_frames, len(frames))
-        for start in range(0, len(frames) - length + 1, hop):
-            pieces.setdefault(length, []).append((place, frames[start : start + length]))
-    sums = np.zeros((len(indices), model.config.n_classes))
-    counts = np.zeros(len(indices))
+    device = model.mean.device
+    by_length: dict[int, list[int]] = {}
+    for place, windows in enumerate(clips.windows):
+        if len(windows):
+            by_length.setdefault(windows.shape[2], []).append(place)
+    n_classes = model.config.n_classes
+    probs = np.full((len(clips.windows), n_classes), 1.0 / n_classes)
     with torch.inference_mode():
-        for windows in pieces.values():
-            for begin in range(0, len(windows), _BATCH):
-                part = windows[begin : begin + _BATCH]
-                logits = model(cepstrum(torch.stack([frames for _, frames in part])))
-                probs = torch.softmax(logits.double(), dim=1).cpu().numpy()
-                places = np.array([place for place, _ in part])
-                np.add.at(sums, places, probs)
-                np.add.at(counts, places, 1)
-    return Scores(sums / counts[:, None], np.asarray(targets, dtype=np.int64))
+        for places in by_length.values():
+            parts = torch.split(torch.cat([clips.windows[place] for place in places]), _BATCH)
+            logits = torch.cat([model(part.to(device)).cpu() for part in parts])
+            sizes = [len(clips.windows[place]) for place in places]
+            own = torch.split(torch.softmax(logits.double(), dim=1), sizes)
+            for place, windows in zip(places, own, strict=True):
+                probs[place] = windows.mean(0).numpy()
+    return Scores(probs, np.asarray(clips.targets, dtype=np.int64))

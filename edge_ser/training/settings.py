@@ -13,7 +13,7 @@ from edge_ser.card import CorpusUse, FrontendConfig, Normalization
 from edge_ser.corpora import Clip
 from edge_ser.errors import ConfigError, TrainingError
 from edge_ser.files import write_text
-from edge_ser.records import build
+from edge_ser.records import build, require
 from edge_ser.training.augment import AugmentConfig
 from edge_ser.training.model import ModelConfig
 
@@ -47,13 +47,27 @@ class TrainConfig:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "patience"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}, wanted: 1 or more")
-        if not 0 < self.learning_rate < 1:
-            raise ConfigError(f"learning_rate is {self.learning_rate}, wanted: between 0 and 1")
-        if self.batch_size < 2:
-            raise ConfigError("batch_size is 1, wanted: 2 or more, for batch normalisation")
+        for name in ("epochs", "patience"):
+            require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
+        size = self.batch_size
+        require(size >= 2, "batch_size", size, "2 or more, for batch normalisation")
+        rate, decay = self.learning_rate, self.weight_decay
+        require(0 < rate < 1, "learning_rate", rate, "between 0 and 1")
+        require(0 <= decay < 1, "weight_decay", decay, "in [0, 1)")
+        for name in ("warmup_share", "ema_decay", "label_smoothing"):
+            value = getattr(self, name)
+            require(0 <= value < 1, name, value, "in [0, 1)")
+        require(0 <= self.seed < 2**32, "seed", self.seed, "from 0 to 4294967295")
+        frame_s = self.frontend.n_fft / self.frontend.sample_rate
+        hop_s = self.frontend.hop_length / self.frontend.sample_rate
+        require(frame_s <= self.window_s <= 60, "window_s", self.window_s, f"{frame_s:g} to 60")
+        require(hop_s <= self.hop_s <= 60, "hop_s", self.hop_s, f"{hop_s:g} to 60")
+        require(
+            frame_s <= self.min_window_s <= self.window_s,
+            "min_window_s",
+            self.min_window_s,
+            f"{frame_s:g} to window_s ({self.window_s:g})",
+        )
 
     @property
     def window_frames(self) -> int:
@@ -103,7 +117,9 @@ class RunRecord:
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise TrainingError(f"{path} is damaged ({error}); train again") from None
         except ConfigError as error:
-            raise TrainingError(f"{error}; train again with this version of edge-ser") from None
+            raise TrainingError(
+                f"{path} does not fit ({error}); train again with this version of edge-ser"
+            ) from None
 
 
 def data_digest(clips: Sequence[Clip]) -> str:

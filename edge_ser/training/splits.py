@@ -30,8 +30,8 @@ class Split:
 def speaker_independent(
     clips: Sequence[Clip],
     seed: int,
-    test_speakers: str | None = None,
-    validation_speakers: str | None = None,
+    test_speakers: str | frozenset[str] | None = None,
+    validation_speakers: str | frozenset[str] | None = None,
 ) -> Split:
     """Split clips so that no speaker stands on two sides.
 
@@ -39,7 +39,8 @@ def speaker_independent(
         clips: all clips.
         seed: decides which speakers are drawn where none are named.
         test_speakers: comma-separated speakers (`1,11` or, with several corpora, `RAVDESS/1`);
-            `none` for no test set; None draws a fifth of each corpus' speakers.
+            `none` for no test set; a set of exact names; None draws a fifth of each corpus'
+            speakers, where there are three or more.
         validation_speakers: the same, of the speakers that are left; None draws a sixth of them.
 
     Raises:
@@ -52,9 +53,16 @@ def speaker_independent(
                 "were not heard in training; use label/speaker/clip.wav folders, or a CSV manifest "
                 "with a speaker column"
             )
-    test = _choose(clips, test_speakers, share=5, seed=seed, what="test")
+    drawable = frozenset(
+        corpus for corpus, members in _members(clips).items() if len(members) >= _MIN_SPEAKERS
+    )
+    test = _choose(clips, test_speakers, "test")
+    if test is None:
+        test = _draw(clips, drawable, share=5, seed=seed)
     left = [clip for clip in clips if clip.speaker not in test]
-    validation = _choose(left, validation_speakers, share=6, seed=seed + 1, what="validation")
+    validation = _choose(left, validation_speakers, "validation")
+    if validation is None:
+        validation = _draw(left, drawable, share=6, seed=seed + 1)
     split = Split(
         protocol=SPEAKER_INDEPENDENT,
         train=tuple(c for c in left if c.speaker not in validation),
@@ -77,22 +85,29 @@ def speakers(clips: Iterable[Clip]) -> tuple[str, ...]:
 
 
 def _choose(
-    clips: Sequence[Clip], names: str | None, share: int, seed: int, what: str
-) -> frozenset[str]:
+    clips: Sequence[Clip], names: str | frozenset[str] | None, what: str
+) -> frozenset[str] | None:
+    """Return the speakers that are named, None where the choice is left open."""
+    known = speakers(clips)
     if names is None:
-        return _draw(clips, share, seed)
+        return None
+    if isinstance(names, frozenset):
+        if unknown := sorted(names.difference(known)):
+            raise ConfigError(f"there is no {what} speaker {', '.join(unknown)}")
+        return names
     if names.strip().lower() == "none":
         return frozenset()
-    known = speakers(clips)
     return frozenset(_find(name.strip(), known, what) for name in names.split(",") if name.strip())
 
 
 def _find(name: str, known: tuple[str, ...], what: str) -> str:
-    """Match `1`, `01` or `ravdess/1` to `RAVDESS/01`."""
+    """Match `1`, `01` or `ravdess/1` to `RAVDESS/01`; an exact name wins over other spellings."""
 
     def key(speaker: str) -> str:
         return speaker.lower().lstrip("0") or "0"
 
+    if name in known:
+        return name
     wanted_corpus, _, wanted = name.rpartition("/")
     found = [
         speaker
@@ -104,26 +119,32 @@ def _find(name: str, known: tuple[str, ...], what: str) -> str:
         return found[0]
     if found:
         raise ConfigError(
-            f"{what} speaker {name!r} stands in several corpora; say which: {', '.join(found)}"
+            f"{what} speaker {name!r} fits several, in several corpora or spellings; "
+            f"say which: {', '.join(found)}"
         )
     raise ConfigError(f"there is no {what} speaker {name!r}; to choose from: {', '.join(known)}")
 
 
-def _draw(clips: Sequence[Clip], share: int, seed: int) -> frozenset[str]:
-    """Draw one speaker in `share` from each corpus, genders in turn, so that both are heard."""
+def _members(clips: Sequence[Clip]) -> dict[str, dict[str, str]]:
+    """Return the gender of each speaker, by corpus; an empty one where it is not known."""
     genders: dict[str, dict[str, str]] = defaultdict(dict)
     for clip in clips:
         genders[clip.corpus][clip.speaker] = clip.gender or ""
+    return genders
+
+
+def _draw(clips: Sequence[Clip], corpora: frozenset[str], share: int, seed: int) -> frozenset[str]:
+    """Draw one speaker in `share` from each corpus, genders in turn, so that both are heard."""
     drawn: set[str] = set()
-    for corpus, members in sorted(genders.items()):
-        if len(members) < _MIN_SPEAKERS:
+    for corpus, members in sorted(_members(clips).items()):
+        if corpus not in corpora:
             continue
         rng = random.Random(f"{seed}/{corpus}")  # noqa: S311 (a draw, not a secret)
         pools: dict[str, list[str]] = defaultdict(list)
         for speaker, gender in sorted(members.items()):
             pools[gender].append(speaker)
         queues = [rng.sample(pool, len(pool)) for _, pool in sorted(pools.items())]
-        n_wanted = max(min(2, len(members) // 3), round(len(members) / share))
+        n_wanted = max(1, min(2, len(members) // 3), round(len(members) / share))
         for turn in range(n_wanted):
             queue = queues[turn % len(queues)] or max(queues, key=len)
             drawn.add(queue.pop())

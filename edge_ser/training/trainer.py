@@ -6,7 +6,7 @@ Nothing here prints: each epoch comes back as a record, for the command line to 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,14 +17,16 @@ from edge_ser.errors import TrainingError
 from edge_ser.metrics import unweighted_average_recall, weighted_accuracy
 from edge_ser.training.augment import Augmenter, mixup
 from edge_ser.training.checkpoint import (
+    foreign_checkpoint,
     load_checkpoint,
+    load_weights,
     save_checkpoint,
     strip_prefix,
     with_prefix,
 )
 from edge_ser.training.features import Cepstrum, FeatureBank
 from edge_ser.training.model import CompactAttentionCnn
-from edge_ser.training.scoring import Scores, score
+from edge_ser.training.scoring import HeardClips, Scores, score
 from edge_ser.training.settings import RunRecord
 
 LAST = "last.safetensors"
@@ -44,22 +46,14 @@ class Epoch:
     best: bool
 
 
-@dataclass(frozen=True)
-class Part:
-    """Clips of a bank by index, with their classes."""
-
-    indices: tuple[int, ...]
-    targets: tuple[int, ...]
-
-
 class Trainer:
     """One training run: iterate over `epochs` until it ends.
 
     Args:
         record: what was decided before.
-        bank: the features of all clips.
-        train: what is learned from.
-        validation: clips of other speakers, by which the epoch is chosen.
+        bank: the clips that are learned from.
+        targets: the class of each clip of the bank.
+        heard: clips of other speakers by part; by those of `validation` the epoch is chosen.
         run: the run directory.
         device: where the network lives.
     """
@@ -68,12 +62,12 @@ class Trainer:
         self,
         record: RunRecord,
         bank: FeatureBank,
-        train: Part,
-        validation: Part,
+        targets: Sequence[int],
+        heard: Mapping[str, HeardClips],
         run: Path,
         device: torch.device,
     ) -> None:
-        self.record, self.train_part, self.validation_part = record, train, validation
+        self.record, self.heard = record, heard
         self.run, self.device = run, device
         self.history: list[Epoch] = []
         config = record.config
@@ -87,10 +81,9 @@ class Trainer:
             self.model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
         self.augmenter = Augmenter(config.augment, config.frontend, config.window_frames, device)
-        self._targets = torch.zeros(len(bank.starts), dtype=torch.long)
-        self._targets[list(train.indices)] = torch.tensor(train.targets)
-        self._weights = _class_weights(train.targets, len(record.labels)).to(device)
-        self._steps_per_epoch = max(1, len(train.indices) // config.batch_size)
+        self._targets = torch.tensor(targets)
+        self._weights = _class_weights(self._targets, len(record.labels)).to(device)
+        self._steps_per_epoch = max(1, len(targets) // config.batch_size)
 
     def epochs(self, on_step: Callable[[int, int], None] = lambda *_: None) -> Iterator[Epoch]:
         """Train, yielding after each epoch, when its checkpoint is safely written.
@@ -105,7 +98,7 @@ class Trainer:
         while len(self.history) < config.epochs and self.stale_epochs < config.patience:
             number = len(self.history)
             loss = self._train_epoch(number, on_step)
-            scores = self.score(self.validation_part)
+            scores = self.score(self.heard["validation"])
             counts = scores.confusion
             uar = unweighted_average_recall(counts)
             best_before = max((e.uar for e in self.history), default=-1.0)
@@ -133,29 +126,27 @@ class Trainer:
         """The epoch whose weights are kept."""
         return [e for e in self.history if e.best][-1]
 
-    def score(self, part: Part) -> Scores:
-        """Score the averaged weights on clips of the bank."""
-        return score(
-            self.averaged,
-            self.cepstrum,
-            self.bank,
-            part.indices,
-            part.targets,
-            self.record.config,
-        )
+    def score(self, clips: HeardClips) -> Scores:
+        """Score the averaged weights."""
+        return score(self.averaged, clips)
 
     def load_best(self) -> None:
-        """Take the weights of the best epoch."""
-        tensors, _ = load_checkpoint(self.run / BEST)
-        self.averaged.load_state_dict(tensors)
+        """Take the weights of the best epoch.
+
+        Raises:
+            TrainingError: no such checkpoint, a damaged one, or one of another network.
+        """
+        load_weights(self.averaged, self.run / BEST)
 
     def resume(self) -> None:
-        """Continue from the last complete epoch.
+        """Continue from the last complete epoch; from the start when there was none.
 
         Raises:
             TrainingError: no checkpoint, a damaged one, or one of another network.
         """
         path = self.run / LAST
+        if not path.exists():
+            return
         tensors, header = load_checkpoint(path)
         try:
             self.model.load_state_dict(strip_prefix("model", tensors))
@@ -163,18 +154,14 @@ class Trainer:
             self._load_optimizer(strip_prefix("optimizer", tensors))
             self.history = [Epoch(**epoch) for epoch in header["history"]]
         except (RuntimeError, KeyError, TypeError) as error:
-            reason = str(error).splitlines()[0]
-            raise TrainingError(
-                f"the checkpoint {path} does not belong to this run ({reason}); train again"
-            ) from None
+            raise foreign_checkpoint(path, error) from None
 
     def _train_epoch(self, number: int, on_step: Callable[[int, int], None]) -> float:
         config = self.record.config
         # All randomness of an epoch comes from its number, so that a resumed run draws the same.
         torch.manual_seed(1_000_003 * config.seed + number)
         rng = torch.Generator().manual_seed(1_000_003 * config.seed + number)
-        order = torch.tensor(self.train_part.indices)
-        order = order[torch.randperm(len(order), generator=rng)]
+        order = torch.randperm(len(self._targets), generator=rng)
         self.model.train()
         total = 0.0
         for step in range(self._steps_per_epoch):
@@ -260,8 +247,8 @@ class Trainer:
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
-def _class_weights(targets: tuple[int, ...], n_classes: int) -> Tensor:
+def _class_weights(targets: Tensor, n_classes: int) -> Tensor:
     """Return weights by the inverse square root of how often a class occurs, mean 1."""
-    counts = torch.bincount(torch.tensor(targets), minlength=n_classes).float()
+    counts = torch.bincount(targets, minlength=n_classes).float()
     weights = counts.clamp_min(1).rsqrt()
     return weights / weights.mean()

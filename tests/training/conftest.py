@@ -118,7 +118,12 @@ def job(corpus, config):
 def bank(job):
     from edge_ser.training.features import build_bank
 
-    return build_bank(job.clips, job.config.frontend, job.config.augment.speeds)
+    return build_bank(job.split.train, job.config.frontend, job.config.augment.speeds)
+
+
+@pytest.fixture(scope="session")
+def validation(job):
+    return job.hear(job.split.validation)
 
 
 @pytest.fixture(scope="session")
@@ -153,7 +158,7 @@ def run_copy(trained, tmp_path) -> Path:
 
 
 @pytest.fixture
-def make_trainer(trainer, job, bank):
+def make_trainer(trainer, job, bank, validation):
     """Make a fresh trainer of a small network on the session's features."""
     import torch
 
@@ -168,8 +173,8 @@ def make_trainer(trainer, job, bank):
         settings = dataclasses.replace(job.config, **changes)
         record = dataclasses.replace(trainer.record, config=settings, model=small)
         record.save(run)
-        train, validation = job.part(job.split.train), job.part(job.split.validation)
-        return Trainer(record, bank, train, validation, run, torch.device("cpu"))
+        targets = job.targets(job.split.train)
+        return Trainer(record, bank, targets, {"validation": validation}, run, torch.device("cpu"))
 
     return make
 

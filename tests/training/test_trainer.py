@@ -44,7 +44,7 @@ def test_the_kept_weights_are_those_of_the_best_epoch(trainer, job):
     assert header["history"][-1] == dataclasses.asdict(trainer.best)
     for name, value in trainer.averaged.state_dict().items():
         assert torch.equal(value, tensors[name])
-    scores = trainer.score(job.part(job.split.validation))
+    scores = trainer.score(job.hear(job.split.validation))
     assert scores.loss == pytest.approx(trainer.best.validation_loss)
 
 
@@ -81,7 +81,7 @@ def test_steps_are_reported(make_trainer, tmp_path):
 
 
 def test_rare_classes_weigh_more():
-    weights = _class_weights((0,) * 16 + (1,) * 4 + (2,), 3)
+    weights = _class_weights(torch.tensor([0] * 16 + [1] * 4 + [2]), 3)
 
     assert weights.mean() == pytest.approx(1)
     assert weights[1] / weights[0] == pytest.approx(2)
