@@ -43,8 +43,8 @@ class AugmentConfig:
     """Share of the short clips that are repeated to the window's length; the others stand somewhere
     in silence, as in a live stream."""
     partial_share: float = 0.0
-    """Share of the examples that only partly lie in the window, as an utterance does that begins or
-    ends in a live stream; the rest of the window is silence."""
+    """Share of the examples placed so that they may begin or end in the window, as an utterance does
+    in a live stream; the rest of the window is silence."""
     partial_least: float = 0.4
     """Part of the window that is then filled at least."""
     time_mask: int = 24

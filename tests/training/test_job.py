@@ -453,3 +453,11 @@ def assert_scored_as_on_the_device(samples, frontend, folder):
     scores = score(network, hear([clip], [0], config))
 
     np.testing.assert_allclose(list(heard.probs.values()), scores.probs[0], rtol=0, atol=1e-4)
+
+
+def test_a_label_that_no_training_speaker_says_is_refused(tmp_path):
+    touch_corpus(tmp_path / "own", "sad", "happy", speakers=("ann", "bob", "eve"))
+    touch_corpus(tmp_path / "own", "angry", speakers=("ann",))
+
+    with pytest.raises(ConfigError, match="no training speaker says angry"):
+        plan([f"folder:own={tmp_path / 'own'}"], TrainConfig(batch_size=2), "all", "ann", "bob")
