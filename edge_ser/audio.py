@@ -135,7 +135,9 @@ def find_audio(path: Path) -> tuple[Path, ...]:
         found = sorted(
             p
             for p in path.rglob("*")
-            if p.suffix.lower() in SUFFIXES and not p.name.startswith(".") and p.is_file()
+            if p.suffix.lower() in SUFFIXES
+            and not any(part.startswith(".") for part in p.relative_to(path).parts)
+            and p.is_file()
         )
         if not found:
             raise AudioError(

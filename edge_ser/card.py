@@ -40,7 +40,8 @@ class FrontendConfig:
     on sample `t * hop_length` (librosa's default).
 
     Raises:
-        ConfigError: a value out of range, or a mel band so narrow that no FFT bin falls into it.
+        ConfigError: a value out of range. (`frontend.mel_filterbank` refuses bands so narrow that no
+            FFT bin falls into them.)
     """
 
     sample_rate: int = 16_000

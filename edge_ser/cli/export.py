@@ -75,7 +75,7 @@ def command(
         gate_audio=gate_audio,
         gate_clips=gate_clips,
     )
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
     console.print(
         f"[bold]{out}[/]: {card.input} in, {len(card.labels)} classes "
         f"({', '.join(card.labels)}), {card.n_parameters:,} parameters, {out.stat().st_size:,} bytes"

@@ -114,7 +114,7 @@ def command(
 
     from edge_ser.training.job import finish, plan, replan
 
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
     if resume:
         job = replan(out)
     else:
