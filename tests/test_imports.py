@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import importlib.metadata
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -153,3 +155,14 @@ def test_every_help_works_in_a_bare_process(arguments):
     assert done.returncode == 0
     assert done.stdout.startswith("Usage: ")
     assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_the_base_install_asks_for_the_device_runtime_only():
+    """What `pip install edge-ser` brings to a board: neither torch nor anything of training."""
+    base = {
+        re.split(r"[^\w-]", line)[0]
+        for line in importlib.metadata.requires("edge-ser") or ()
+        if "extra ==" not in line
+    }
+
+    assert base == {"click", "numpy", "onnxruntime", "rich", "sounddevice", "soundfile", "soxr"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import json
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -145,6 +146,7 @@ def start(
         raise TrainingError(
             f"{run} already holds a training run; continue it with --resume, or choose another --out"
         )
+    _refuse_unwritable(run)
     config = job.config
     bank = build_bank(job.split.train, config.frontend, config.augment.speeds, on_clip)
     # The test clips are read now too: one that is damaged should not end a training of hours.
@@ -172,6 +174,21 @@ def start(
     if resume:
         trainer.resume()
     return trainer
+
+
+def _refuse_unwritable(run: Path) -> None:
+    """Find out before the features are computed, not after."""
+    is_new = not run.exists()
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=run).close()
+    except OSError as error:
+        raise ConfigError(
+            f"the run directory {run} cannot be written ({error.strerror}); choose another --out"
+        ) from None
+    finally:
+        if is_new and run.is_dir():
+            run.rmdir()
 
 
 def finish(job: Job, trainer: Trainer) -> tuple[Accuracy, ...]:

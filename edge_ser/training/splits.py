@@ -73,7 +73,9 @@ def speaker_independent(
         empty = "training" if not split.train else "validation"
         raise ConfigError(
             f"no speaker is left for {empty}: {len({c.speaker for c in clips})} speaker(s), "
-            f"{len(test)} for testing, {len(validation)} for validation; name fewer, or add speakers"
+            f"{len(test)} for testing, {len(validation)} for validation. A corpus of fewer than "
+            f"{_MIN_SPEAKERS} is not drawn from: say who with --validation-speakers and --test-speakers "
+            "(or --test-speakers none), or add speakers"
         )
     _refuse_overlap(split)
     return split

@@ -461,3 +461,14 @@ def test_a_label_that_no_training_speaker_says_is_refused(tmp_path):
 
     with pytest.raises(ConfigError, match="no training speaker says angry"):
         plan([f"folder:own={tmp_path / 'own'}"], TrainConfig(batch_size=2), "all", "ann", "bob")
+
+
+@pytest.mark.parametrize("place", ["file", "file/run"])
+def test_a_run_directory_that_cannot_be_written_is_named_before_any_work(job, tmp_path, place):
+    (tmp_path / "file").touch()
+    seen = []
+
+    with pytest.raises(ConfigError, match=r"the run directory .*file.* cannot be written"):
+        start(job, tmp_path / place, CPU, on_clip=lambda: seen.append(1))
+
+    assert seen == []
