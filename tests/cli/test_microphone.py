@@ -99,8 +99,7 @@ def labels_of(output: str) -> Counter[str]:
     )
 
 
-# The neutral clip is left out: nearly as many of its windows, cut anywhere, sound happy, so that its
-# majority hangs on where the windows happen to fall.
+# The neutral clip is left out: where the windows happen to fall, its majority can hang on a single one.
 @pytest.mark.parametrize("emotion", ["ANG", "DIS", "FEA", "HAP"])
 def test_a_played_clip_is_heard_as_the_file_is(studio, example_clips, emotion):
     (clip,) = (path for path in example_clips if emotion in path.stem)
