@@ -75,9 +75,9 @@ def command(
         gate_audio=gate_audio,
         gate_clips=gate_clips,
     )
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
     console.print(
-        f"[bold]{out}[/]: {card.input} in, {len(card.labels)} classes "
+        f"{out}: {card.input} in, {len(card.labels)} classes "
         f"({', '.join(card.labels)}), {card.n_parameters:,} parameters, {out.stat().st_size:,} bytes"
     )
     console.print(

@@ -178,7 +178,7 @@ class LiveView(Output):
 
     def note(self, text: str) -> None:
         """Print above the bars."""
-        self._console.print(text, style="dim", highlight=False)
+        self._console.print(text, style="dim", highlight=False, markup=False)
 
     def problem(self, text: str) -> None:
         """Print above the bars, on stderr when that is not this terminal."""

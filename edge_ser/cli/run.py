@@ -77,7 +77,11 @@ _CLIPPED = 0.002
     show_default=True,
     help="Sample format of --stdin.",
 )
-@click.option("--seconds", type=float, help="Stop --mic after so many seconds.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0, min_open=True),
+    help="Stop --mic after so many seconds.",
+)
 def command(
     files: tuple[Path, ...],
     wav: bool,
@@ -238,6 +242,7 @@ def _run_microphone(
 
 def _print_devices() -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from edge_ser.runtime.microphone import list_devices
@@ -249,7 +254,12 @@ def _print_devices() -> None:
     for d in devices:
         mark = "*" if d.is_default else ""
         table.add_row(
-            mark, str(d.index), d.name, d.host_api, str(d.n_channels), f"{d.sample_rate} Hz"
+            mark,
+            str(d.index),
+            escape(d.name),
+            escape(d.host_api),
+            str(d.n_channels),
+            f"{d.sample_rate} Hz",
         )
     console = Console()
     console.print(table)

@@ -169,6 +169,8 @@ def _device(name: str, threads: int | None) -> torch.device:
 
 
 def _show_job(console: Console, job: Job) -> None:
+    from rich.markup import escape
+
     from edge_ser.corpora import describe
     from edge_ser.training.splits import speakers
 
@@ -177,12 +179,12 @@ def _show_job(console: Console, job: Job) -> None:
         part = f" of {official}" if official not in (None, summary.n_clips) else ""
         emotions = ", ".join(f"{name} {n}" for name, n in summary.emotions.items())
         console.print(
-            f"[bold]{summary.corpus}[/]: {summary.n_clips}{part} clips, "
-            f"{summary.n_speakers} speakers; {emotions}"
+            f"[bold]{escape(summary.corpus)}[/]: {summary.n_clips}{part} clips, "
+            f"{summary.n_speakers} speakers; {escape(emotions)}"
         )
     if job.left_out:
         left = ", ".join(f"{name} {n}" for name, n in sorted(job.left_out.items()))
-        console.print(f"left out, not among the labels: {left}")
+        console.print(f"left out, not among the labels: {escape(left)}")
     console.print(f"protocol: [bold]{job.split.protocol}[/]")
     for name, clips in (
         ("training", job.split.train),
@@ -190,7 +192,7 @@ def _show_job(console: Console, job: Job) -> None:
         ("test", job.split.test),
     ):
         who = ", ".join(speakers(clips)) or "none"
-        console.print(f"  {name:<10} {len(clips):5} clips: {who}")
+        console.print(f"  {name:<10} {len(clips):5} clips: {escape(who)}")
 
 
 def _start(console: Console, job: Job, out: Path, device: torch.device, resume: bool) -> Trainer:
@@ -232,6 +234,7 @@ def _train(console: Console, trainer: Trainer) -> None:
 
 
 def _show_result(console: Console, accuracies: tuple[Accuracy, ...], out: Path) -> None:
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table("protocol", "split", "corpus", "speakers", "clips", "WA", "UAR", box=None)
@@ -239,11 +242,11 @@ def _show_result(console: Console, accuracies: tuple[Accuracy, ...], out: Path) 
         table.add_row(
             a.protocol,
             a.split,
-            a.corpus,
+            escape(a.corpus),
             str(len(a.speakers)),
             str(a.n_clips),
             f"{a.wa:.1%}",
             f"{a.uar:.1%}",
         )
     console.print(table)
-    console.print(f"written to {out}; next: edge-ser export {out} --out model.onnx")
+    console.print(f"written to {out}; next: edge-ser export {out} --out model.onnx", markup=False)
