@@ -51,7 +51,7 @@ _CLIPPED = 0.002
     "--min-level",
     "min_level_dbfs",
     type=click.FloatRange(-120, 0),
-    default=-60.0,
+    default=-70.0,
     show_default=True,
     help="Level in dB of full scale below which a window is silence.",
 )

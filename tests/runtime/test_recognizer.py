@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support import FakeRunner, make_card
 
-from edge_ser.audio import SILENCE_DBFS, Chunk
+from edge_ser.audio import SILENCE_DBFS, Chunk, dbfs, load
 from edge_ser.card import FrontendConfig, ModelCard, Normalization
 from edge_ser.errors import AudioError, ConfigError, ModelError
 from edge_ser.frontend import mfcc
@@ -449,3 +449,14 @@ def test_live_windows_of_the_bundled_model_follow_each_other(example_clips):
     windows = list(recognizer.stream(in_chunks(samples, [320] * 200, rate)))
     assert len(windows) >= 3
     assert {b.start_s - a.start_s for a, b in pairwise(windows)} == {0.5}
+
+
+def test_soft_speech_is_no_silence(example_clips):
+    """RAVDESS has sentences at -64 dB of full scale."""
+    samples = load(example_clips[0], 16_000)
+    soft = samples * 10 ** ((-64 - dbfs(samples)) / 20)
+
+    (window,) = Recognizer().stream([Chunk(soft.astype(np.float32), 16_000)])
+
+    assert window.level_dbfs == pytest.approx(-64, abs=0.1)
+    assert window.label is not None
