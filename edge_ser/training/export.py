@@ -1,7 +1,7 @@
 """From a run directory to one ONNX file that carries everything needed to use it.
 
-Two gates stand before the file is written: on real clips, the logits of ONNX Runtime equal those of
-PyTorch, with features going in and with the waveform going in.
+A gate stands before either form is written: on real clips, the logits of ONNX Runtime equal those of
+PyTorch, whether features go in or the waveform.
 """
 
 from __future__ import annotations

@@ -50,6 +50,11 @@ class Job:
         """All clips, training first, then validation, then test."""
         return self.split.train + self.split.validation + self.split.test
 
+    @property
+    def scored(self) -> dict[str, tuple[Clip, ...]]:
+        """The parts that are not trained on, by name."""
+        return {"validation": self.split.validation, "test": self.split.test}
+
     def targets(self, clips: Sequence[Clip]) -> tuple[int, ...]:
         """Return the class of each clip."""
         return tuple(self.labels.index(clip.emotion) for clip in clips)
@@ -139,7 +144,8 @@ def start(
     """Compute the features and return the trainer, its run directory written.
 
     Raises:
-        TrainingError: the directory holds another run, or nothing to resume.
+        TrainingError: the directory holds another run, or a checkpoint that does not belong to it.
+        ConfigError: the directory cannot be written.
         AudioError: a clip cannot be read.
     """
     if not resume and (run / RUN_FILE).exists():
@@ -150,8 +156,7 @@ def start(
     config = job.config
     bank = build_bank(job.split.train, config.frontend, config.augment.speeds, on_clip)
     # The test clips are read now too: one that is damaged should not end a training of hours.
-    parts = {"validation": job.split.validation, "test": job.split.test}
-    heard = {name: job.hear(clips, on_clip) for name, clips in parts.items()}
+    heard = {name: job.hear(clips, on_clip) for name, clips in job.scored.items()}
     if resume:
         record = RunRecord.load(run)
     else:
@@ -195,8 +200,7 @@ def finish(job: Job, trainer: Trainer) -> tuple[Accuracy, ...]:
     """Measure the best epoch on the validation and test speakers; write figures and pictures."""
     trainer.load_best()
     accuracies: list[Accuracy] = []
-    parts = {"validation": job.split.validation, "test": job.split.test}
-    for name, clips in parts.items():
+    for name, clips in job.scored.items():
         if not clips:
             continue
         scores = trainer.score(trainer.heard[name])

@@ -142,7 +142,7 @@ class Trainer:
         """Continue from the last complete epoch; from the start when there was none.
 
         Raises:
-            TrainingError: no checkpoint, a damaged one, or one of another network.
+            TrainingError: a damaged checkpoint, or one of another network.
         """
         path = self.run / LAST
         if not path.exists():
