@@ -5,7 +5,7 @@ Only names of files and folders are read here, never the audio.
 
 from __future__ import annotations
 
-from edge_ser.corpora.clip import UNKNOWN_SPEAKER, Clip, speaker_known
+from edge_ser.corpora.clip import UNKNOWN_SPEAKER, Clip, Copy, speaker_known
 from edge_ser.corpora.info import CORPORA, CorpusInfo, corpus_info
 from edge_ser.corpora.labels import EMOTIONS, shared_emotion, sort_emotions
 from edge_ser.corpora.load import load_corpora, load_corpus
@@ -17,6 +17,7 @@ __all__ = [
     "EMOTIONS",
     "UNKNOWN_SPEAKER",
     "Clip",
+    "Copy",
     "CorpusInfo",
     "CorpusKind",
     "CorpusSpec",

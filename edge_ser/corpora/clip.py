@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 from pathlib import Path
 
 UNKNOWN_SPEAKER = "?"
 """Stands for the speaker, in `Clip.speaker` after the corpus name, when nobody said who speaks."""
+
+
+class Copy(str, enum.Enum):
+    """The rows that the paper's notebooks make of one recording, before they split."""
+
+    ORIGINAL = "original"
+    NOISE = "noise"
+    PITCH = "pitch"
+    PITCH_NOISE = "pitch+noise"
 
 
 @dataclass(frozen=True)
@@ -29,6 +39,8 @@ class Clip:
     """Clips with one group hold the same audio and belong on one side of any split."""
     channel: int | None
     """Channel to read, from 0; None: the mean of all."""
+    copy: Copy = Copy.ORIGINAL
+    """Which augmented copy of the recording this is; only the `paper` protocol makes any."""
 
 
 def speaker_id(corpus: str, speaker: str) -> str:

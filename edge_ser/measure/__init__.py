@@ -1,0 +1,1 @@
+"""What a model is worth: accuracy with its uncertainty, reports. Never torch."""

@@ -1,0 +1,53 @@
+"""What is compared on the same folds: one shape for the compact network, the paper's and baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_ser.protocols.fold import Fold
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a system, trained on a fold's training clips, says of its test clips."""
+
+    probs: NDArray[np.float64]
+    """[n_test, n_classes], in the order of the fold's test clips and of the labels; rows sum to 1.
+    Where a system only decides, all of it stands on the class decided."""
+    n_parameters: int
+    """Numbers that training adjusted."""
+    train_s: float
+    """Seconds that training took, features included."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the figure must know: fewer epochs than the paper's, a smaller network."""
+
+
+class System(Protocol):
+    """Something that learns from one part of a fold and is tested on another."""
+
+    @property
+    def name(self) -> str:
+        """A short name for tables and files: `compact`, `paper`, `svm-compare`, `majority`."""
+
+    @property
+    def settings(self) -> Mapping[str, object]:
+        """Everything that decides its result, for the record; values that JSON can hold."""
+
+    def fit_predict(
+        self, fold: Fold, labels: tuple[str, ...], progress: Callable[[str, float], None]
+    ) -> Outcome:
+        """Train on the fold and predict its test clips.
+
+        Args:
+            fold: a division of clips whose emotions are all among `labels`.
+            labels: the classes, in the order of the probabilities.
+            progress: called with what is being done and its share done, in [0, 1].
+
+        Raises:
+            EdgeSerError: audio that cannot be read, a package that is missing, a training that failed.
+        """
