@@ -7,7 +7,7 @@ CORPORA ?= $(or $(EDGE_SER_CORPORA),../shared/corpora)
 DEVICE_PYTHONS = 3.10 3.12
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint test-main accuracy start-up bundled-model pictures gpu-test clean help
+.PHONY: demo test lint test-main accuracy results start-up bundled-model pictures gpu-test clean help
 .DELETE_ON_ERROR:
 
 help: ## List the targets
@@ -40,6 +40,9 @@ test-device-%: ## The device side on another CPython, without torch
 
 accuracy: .venv/ready ## Train on RAVDESS with one EmoBox fold held out, export, recognise, compare
 	.venv/bin/python benchmarks/ravdess_fold.py --corpora $(CORPORA)
+
+results: .venv/ready ## Write results/RESULTS.md and the README's summary from results/*.json
+	.venv/bin/python benchmarks/tabulate.py
 
 start-up: .venv-demo/ready ## Time `edge-ser --help` and one clip, whole processes
 	PYTHON=$(PYTHON) benchmarks/start_up.sh

@@ -217,6 +217,14 @@ class ModelCard:
     created: str
     """ISO 8601 date of the training."""
     versions: Mapping[str, str] = field(default_factory=dict)
+    temperature: float = 1.0
+    """What the logits were divided by so that probabilities are calibrated (Guo et al. 2017,
+    arXiv 1706.04599). The graph does it already: nothing is left to apply. 1: no calibration."""
+    abstain_below: float = 0.0
+    """Probability of the label, in [0, 1), below which the model's makers advise to take no label;
+    0: never. Advice only: the runtime still reports the label with its probability."""
+    taught_by: tuple[str, ...] = ()
+    """Other models that taught this one, as name, source and licence; none is in the file."""
     format: int = CARD_FORMAT
 
     def __post_init__(self) -> None:
@@ -239,6 +247,10 @@ class ModelCard:
             self.min_window_s,
             f"from {shortest:g} (one frame) to window_s ({self.window_s:g})",
         )
+        require(0 < self.temperature < math.inf, "temperature", self.temperature, "above 0, finite")
+        require(0 <= self.abstain_below < 1, "abstain_below", self.abstain_below, "in [0, 1)")
+        named = all(teacher.strip() for teacher in self.taught_by)
+        require(named, "taught_by", self.taught_by, "a name for each")
 
     def to_json(self) -> str:
         """Return the card as one line of JSON, keys sorted."""

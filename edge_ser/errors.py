@@ -35,6 +35,10 @@ class TrainingError(EdgeSerError):
     """A training run that cannot start, continue or be exported."""
 
 
+class LeakError(TrainingError):
+    """What is tested stands in training too, and the protocol does not say so."""
+
+
 class MissingDependency(EdgeSerError):
     """An optional package or a system library that this feature needs is not installed."""
 

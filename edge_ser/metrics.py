@@ -1,11 +1,26 @@
-"""Figures of merit over clips: weighted accuracy, unweighted average recall, confusion."""
+"""Figures of merit over clips: accuracy, recall, confusion, calibration, and their uncertainty.
+
+Counts may have leading axes [..., n_classes, n_answers]: the bootstrap scores thousands at once.
+A confusion may have one more column than rows, for clips that a model gave no answer to; they are
+errors in all figures.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+Float64 = NDArray[np.float64]
+Counts = NDArray[Any]
+"""Whole numbers or, where they are weighted sums, floats."""
+
+ECE_BINS = 15
+"""Bins of the expected calibration error, as in Guo et al. 2017, arXiv 1706.04599."""
+
+_LEAST_PROBABILITY = 1e-12
 
 
 def confusion(truth: Sequence[int], predicted: Sequence[int], n_classes: int) -> NDArray[np.int64]:
@@ -15,22 +30,107 @@ def confusion(truth: Sequence[int], predicted: Sequence[int], n_classes: int) ->
     return counts
 
 
-def weighted_accuracy(counts: NDArray[np.int64]) -> float:
+def weighted_accuracies(counts: Counts) -> Float64:
+    """Return correct / all, in [0, 1], of confusions [..., n_classes, n_answers]; 0 when empty."""
+    hits, totals = _diagonal(counts).sum(axis=-1), counts.sum(axis=(-2, -1))
+    return np.asarray(hits / np.maximum(1, totals), dtype=np.float64)
+
+
+def weighted_accuracy(counts: Counts) -> float:
     """Return correct / all, in [0, 1], of a confusion matrix; 0 when it is empty."""
-    return float(np.trace(counts) / max(1, counts.sum()))
+    return float(weighted_accuracies(counts))
 
 
-def recalls(counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the recall of each class, in [0, 1]; NaN for classes that never occur."""
-    totals = counts.sum(axis=1)
-    hits: NDArray[np.float64] = np.diag(counts).astype(np.float64)
-    values: NDArray[np.float64] = np.divide(
-        hits, totals, out=np.full(len(counts), np.nan), where=totals > 0
-    )
+def recalls(counts: Counts) -> Float64:
+    """Return the recall of each class [..., n_classes], in [0, 1]; NaN for those that never occur."""
+    hits, totals = _diagonal(counts), counts.sum(axis=-1)
+    values: Float64 = np.divide(hits, totals, out=np.full(hits.shape, np.nan), where=totals > 0)
     return values
 
 
-def unweighted_average_recall(counts: NDArray[np.int64]) -> float:
-    """Return the mean recall over the classes that occur, in [0, 1]; 0 when there are none."""
+def unweighted_average_recalls(counts: Counts) -> Float64:
+    """Return the mean recall [...] over the classes that occur, in [0, 1]; 0 when there are none."""
     values = recalls(counts)
-    return float(np.nanmean(values)) if np.isfinite(values).any() else 0.0
+    occurs = np.isfinite(values)
+    total = np.where(occurs, values, 0.0).sum(axis=-1)
+    return np.asarray(total / np.maximum(1, occurs.sum(axis=-1)), dtype=np.float64)
+
+
+def unweighted_average_recall(counts: Counts) -> float:
+    """Return the mean recall over the classes that occur, in [0, 1]; 0 when there are none."""
+    return float(unweighted_average_recalls(counts))
+
+
+def calibration_bins(
+    confidence: Float64, correct: NDArray[np.bool_], n_bins: int = ECE_BINS
+) -> Float64:
+    """Return sums over clips [n_bins, 3]: how many, of their confidences, how many were correct.
+
+    Args:
+        confidence: probability of the label that was given, [n_clips], in [0, 1].
+        correct: whether that label is true, [n_clips].
+        n_bins: of equal width; bin m holds confidences in (m / n_bins, (m + 1) / n_bins].
+    """
+    bins = np.clip(np.ceil(confidence * n_bins).astype(int) - 1, 0, n_bins - 1)
+    columns = (np.ones_like(confidence), confidence, correct.astype(np.float64))
+    return np.stack([np.bincount(bins, column, minlength=n_bins) for column in columns], axis=1)
+
+
+def calibration_errors(bins: Float64) -> Float64:
+    """Return the expected calibration error [...] of sums [..., n_bins, 3]; 0 without clips.
+
+    ECE = sum over bins of (n_bin / n) |accuracy_bin - confidence_bin|, in [0, 1]: by how much
+    confidence and accuracy differ (Guo et al. 2017, arXiv 1706.04599, equation 3). Few clips bias it
+    upwards.
+    """
+    gaps = np.abs(bins[..., 2] - bins[..., 1]).sum(axis=-1)
+    return np.asarray(gaps / np.maximum(1, bins[..., 0].sum(axis=-1)), dtype=np.float64)
+
+
+def expected_calibration_error(
+    confidence: Float64, correct: NDArray[np.bool_], n_bins: int = ECE_BINS
+) -> float:
+    """Return the expected calibration error of clips; see `calibration_errors`."""
+    return float(calibration_errors(calibration_bins(confidence, correct, n_bins)))
+
+
+def brier_scores(probs: Float64, truth: NDArray[np.int64]) -> Float64:
+    """Return sum over classes of (p - 1[true])^2 of each clip, in [0, 2] (Brier 1950).
+
+    Args:
+        probs: [n_clips, n_classes], rows sum to 1.
+        truth: classes [n_clips].
+    """
+    wanted = np.eye(probs.shape[1])[truth]
+    return np.asarray(((probs - wanted) ** 2).sum(axis=1))
+
+
+def log_losses(probs: Float64, truth: NDArray[np.int64]) -> Float64:
+    """Return the negative log likelihood of each clip, in nats; p counts as 1e-12 at least."""
+    picked = probs[np.arange(len(truth)), truth]
+    return np.asarray(-np.log(np.maximum(picked, _LEAST_PROBABILITY)))
+
+
+def bootstrap_weights(n_speakers: int, n_draws: int, seed: int) -> NDArray[np.int64]:
+    """Draw speakers with replacement; return how often each was drawn, [n_draws, n_speakers].
+
+    Clips of one speaker are alike, so it is speakers that are drawn, with all their clips (Bisani &
+    Ney 2004, ICASSP, doi:10.1109/ICASSP.2004.1326009): an interval over clips would be too narrow.
+    """
+    rng = np.random.default_rng(seed)
+    return rng.multinomial(n_speakers, np.full(n_speakers, 1 / n_speakers), size=n_draws)
+
+
+def percentile_interval(draws: Float64, level: float = 0.95) -> tuple[float, float]:
+    """Return the percentile interval of bootstrap draws [n_draws] (Efron 1979); NaN are left out.
+
+    With fewer than about ten speakers it is too narrow (Cameron, Gelbach & Miller 2008,
+    doi:10.1162/rest.90.3.414).
+    """
+    tail = (1 - level) / 2
+    low, high = np.nanquantile(draws, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def _diagonal(counts: Counts) -> Counts:
+    return np.diagonal(counts, axis1=-2, axis2=-1)

@@ -6,7 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
+from official_trees import official_names, touch_all
 from support import EXAMPLES, ROOT, skip_or_fail, write_tiny_model
+
+from edge_ser.corpora import CORPORA, Clip, load_corpus
 
 
 @pytest.fixture(scope="session")
@@ -30,3 +33,26 @@ def example_clips() -> list[Path]:
 def tiny_model(tmp_path: Path) -> Path:
     """A small valid model file."""
     return write_tiny_model(tmp_path / "tiny.onnx")
+
+
+@pytest.fixture(scope="session")
+def official_paths() -> dict[str, list[str]]:
+    """Every path of each official release, in the layout people unpack it into."""
+    return official_names()
+
+
+@pytest.fixture(scope="session")
+def official_root(
+    official_paths: dict[str, list[str]], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A folder with a tree of empty files for each official release."""
+    root = tmp_path_factory.mktemp("official")
+    for corpus, paths in official_paths.items():
+        touch_all(root / corpus, paths)
+    return root
+
+
+@pytest.fixture(scope="session")
+def official_clips(official_root: Path) -> dict[str, tuple[Clip, ...]]:
+    """What is loaded from each tree in official_root."""
+    return {corpus: load_corpus(f"{corpus}={official_root / corpus}") for corpus in CORPORA}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from edge_ser.card import FrontendConfig, ModelCard, Normalization
+from edge_ser.corpora import Clip
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "examples"
@@ -22,6 +24,31 @@ def skip_or_fail(reason: str) -> NoReturn:
     if STRICT:
         pytest.fail(f"EDGE_SER_STRICT=1 and {reason}")
     pytest.skip(reason)
+
+
+def clips_of(
+    corpus: str,
+    *names: str,
+    n: int = 2,
+    genders: str = "",
+    emotions: Sequence[str] = ("sad", "happy"),
+) -> list[Clip]:
+    """Return n clips of each speaker, whose genders are given by their first letters; no files."""
+    words = {"m": "male", "f": "female", "": None}
+    return [
+        Clip(
+            path=Path(f"{corpus}/{name}/{take}.wav"),
+            corpus=corpus,
+            speaker=f"{corpus}/{name}",
+            emotion=emotions[take % len(emotions)],
+            label="",
+            gender=words[genders[place % len(genders)] if genders else ""],
+            group=f"{corpus}/{name}/{take}",
+            channel=None,
+        )
+        for place, name in enumerate(names)
+        for take in range(n)
+    ]
 
 
 def make_card(**changes: object) -> ModelCard:

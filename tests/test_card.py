@@ -44,6 +44,9 @@ def full_card() -> ModelCard:
             ),
         ),
         versions={"numpy": "2.0.0", "torch": "2.4.0"},
+        temperature=1.25,
+        abstain_below=0.4,
+        taught_by=("a speaker encoder, 256 values a clip (Apache-2.0)",),
     )
 
 
@@ -126,10 +129,15 @@ def test_whole_numbers_are_taken_for_floats():
     assert card.window_s == 1.0
 
 
-def test_fields_with_defaults_may_be_missing():
+@pytest.mark.parametrize(
+    ("name", "default"),
+    [("versions", {}), ("temperature", 1.0), ("abstain_below", 0.0), ("taught_by", ())],
+)
+def test_fields_with_defaults_may_be_missing(name, default):
+    """As in cards that were written before there was such a field."""
     data = json.loads(full_card().to_json())
-    del data["versions"]
-    assert ModelCard.from_json(json.dumps(data)).versions == {}
+    del data[name]
+    assert getattr(ModelCard.from_json(json.dumps(data)), name) == default
 
 
 def test_cards_are_frozen():
@@ -208,6 +216,10 @@ def test_unknown_fields_are_named():
         ("labels.1", 7, "ModelCard.labels[1] is 7, str was wanted"),
         ("versions", [], "ModelCard.versions is [], an object was wanted"),
         ("versions.torch", 2, "ModelCard.versions.torch is 2, str was wanted"),
+        ("temperature", "1", "ModelCard.temperature is '1', float was wanted"),
+        ("abstain_below", 1.0, "abstain_below is 1.0, wanted: in [0, 1)"),
+        ("taught_by", "a teacher", "ModelCard.taught_by is 'a teacher', a list was wanted"),
+        ("taught_by", [3], "ModelCard.taught_by[0] is 3, str was wanted"),
         ("frontend", [], "ModelCard.frontend is list, an object was wanted"),
         ("frontend.center", 1, "ModelCard.frontend.center is 1, bool was wanted"),
         ("frontend.hop_length", 160.5, "ModelCard.frontend.hop_length is 160.5, int was wanted"),
@@ -249,6 +261,14 @@ def test_a_damaged_value_is_named(path, value, message):
         ({"window_s": float("nan")}, "(min_)?window_s"),
         ({"hop_s": 0.0}, "hop_s"),
         ({"hop_s": float("nan")}, "hop_s"),
+        ({"temperature": 0.0}, "temperature"),
+        ({"temperature": -1.0}, "temperature"),
+        ({"temperature": float("inf")}, "temperature"),
+        ({"temperature": float("nan")}, "temperature"),
+        ({"abstain_below": -0.1}, "abstain_below"),
+        ({"abstain_below": 1.0}, "abstain_below"),
+        ({"abstain_below": float("nan")}, "abstain_below"),
+        ({"taught_by": ("",)}, "taught_by"),
     ],
 )
 def test_contradictions_name_the_field(changes, name):

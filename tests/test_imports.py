@@ -47,7 +47,17 @@ THIRD_PARTY = {
     "runtime": {"numpy", "onnxruntime", "sounddevice"},
     "build": {"numpy", "onnx"},
     "measure": {"numpy", "onnxruntime"},
-    "training": {"numpy", "onnx", "torch", "safetensors", "matplotlib", "soxr"},
+    "training": {
+        "numpy",
+        "onnx",
+        "torch",
+        "safetensors",
+        "matplotlib",
+        "soxr",
+        "librosa",
+        "opensmile",
+        "sklearn",
+    },
     "cli": {"click", "rich", "torch"},
 }
 """Packages that a layer may name at all; torch in `cli` is for annotations and settings."""
@@ -147,7 +157,8 @@ def test_training_commands_name_the_extra_that_is_missing(tmp_path, command):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], *([c, "-h"] for c in ("train", "export", "run"))]
+    "arguments",
+    [["--help"], *([c, "-h"] for c in ("cross-validate", "evaluate", "train", "export", "run"))],
 )
 def test_every_help_works_in_a_bare_process(arguments):
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Figures of merit against counts made by hand."""
+"""Figures of merit against counts made by hand, scikit-learn, and what they promise."""
 
 from __future__ import annotations
 
@@ -6,8 +6,22 @@ import math
 
 import numpy as np
 import pytest
+import sklearn.metrics
 
-from edge_ser.metrics import confusion, recalls, unweighted_average_recall, weighted_accuracy
+from edge_ser.metrics import (
+    bootstrap_weights,
+    brier_scores,
+    calibration_bins,
+    confusion,
+    expected_calibration_error,
+    log_losses,
+    percentile_interval,
+    recalls,
+    unweighted_average_recall,
+    unweighted_average_recalls,
+    weighted_accuracies,
+    weighted_accuracy,
+)
 
 TRUTH = [0, 0, 0, 0, 1, 1, 2]
 PREDICTED = [0, 0, 0, 1, 1, 2, 0]
@@ -71,3 +85,130 @@ def test_against_the_definition_on_random_labels():
 def test_a_class_beyond_the_last(label):
     with pytest.raises(IndexError):
         confusion([label], [0], 3)
+
+
+def random_answers(n: int = 400, n_classes: int = 5) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(2)
+    return rng.integers(0, n_classes, n), rng.dirichlet(np.full(n_classes, 0.7), size=n)
+
+
+def test_accuracy_and_recall_are_those_of_scikit_learn():
+    truth, probs = random_answers()
+    predicted = probs.argmax(1)
+
+    counts = confusion(truth, predicted, 5)
+
+    assert counts.tolist() == sklearn.metrics.confusion_matrix(truth, predicted).tolist()
+    assert weighted_accuracy(counts) == pytest.approx(
+        sklearn.metrics.accuracy_score(truth, predicted)
+    )
+    assert unweighted_average_recall(counts) == pytest.approx(
+        sklearn.metrics.balanced_accuracy_score(truth, predicted)
+    )
+    assert recalls(counts) == pytest.approx(
+        sklearn.metrics.recall_score(truth, predicted, average=None)
+    )
+
+
+def test_scores_of_probabilities_are_those_of_scikit_learn():
+    truth, probs = random_answers()
+
+    assert log_losses(probs, truth).mean() == pytest.approx(sklearn.metrics.log_loss(truth, probs))
+    by_class = [sklearn.metrics.brier_score_loss(truth == k, probs[:, k]) for k in range(5)]
+    assert brier_scores(probs, truth).mean() == pytest.approx(sum(by_class))
+
+
+def test_scores_of_certainty():
+    sure = np.eye(3)
+    assert brier_scores(sure, np.array([0, 1, 0])).tolist() == [0, 0, 2]
+    assert log_losses(sure, np.array([0, 1, 0])) == pytest.approx([0, 0, -math.log(1e-12)])
+
+
+def test_many_confusions_at_once_are_scored_like_each_alone():
+    rng = np.random.default_rng(3)
+    counts = rng.integers(0, 4, size=(6, 7, 3, 4))
+    counts[2, 3] = 0
+    counts[1, :, 1] = 0
+
+    was, uars, each = (
+        f(counts) for f in (weighted_accuracies, unweighted_average_recalls, recalls)
+    )
+
+    for place in np.ndindex(6, 7):
+        assert was[place] == weighted_accuracy(counts[place])
+        assert uars[place] == unweighted_average_recall(counts[place])
+        np.testing.assert_array_equal(each[place], recalls(counts[place]))
+
+
+def test_clips_without_an_answer_are_errors():
+    """They stand in a further column."""
+    counts = np.array([[3, 0, 1], [0, 2, 2]])
+    assert weighted_accuracy(counts) == pytest.approx(5 / 8)
+    assert recalls(counts).tolist() == [0.75, 0.5]
+
+
+def test_calibration_error_by_hand():
+    """Five bins. (0.2, 0.4]: 0.3 and 0.4, one right. (0.8, 1]: 0.9, 0.9 and 1, two right."""
+    confidence = np.array([0.3, 0.4, 0.9, 0.9, 1.0])
+    correct = np.array([True, False, True, True, False])
+
+    bins = calibration_bins(confidence, correct, n_bins=5)
+
+    assert bins[:, 0].tolist() == [0, 2, 0, 0, 3]
+    assert bins[1].tolist() == pytest.approx([2, 0.7, 1])
+    wanted = 2 / 5 * abs(1 / 2 - 0.35) + 3 / 5 * abs(2 / 3 - 2.8 / 3)
+    assert expected_calibration_error(confidence, correct, n_bins=5) == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize(
+    ("confidence", "share", "wanted"), [(0.7, 0.7, 0.0), (1.0, 0.0, 1.0), (0.5, 1.0, 0.5)]
+)
+def test_calibration_error_of_a_single_confidence(confidence, share, wanted):
+    correct = np.arange(100) < 100 * share
+    got = expected_calibration_error(np.full(100, confidence), correct)
+    assert got == pytest.approx(wanted, abs=1e-9)
+
+
+def test_a_calibrated_model_has_nearly_no_calibration_error():
+    rng = np.random.default_rng(4)
+    confidence = rng.uniform(0.2, 1.0, 100_000)
+    assert expected_calibration_error(confidence, rng.uniform(size=100_000) < confidence) < 0.01
+
+
+def test_no_clips_have_no_calibration_error():
+    assert expected_calibration_error(np.empty(0), np.empty(0, dtype=bool)) == 0.0
+
+
+def test_bootstrap_draws_as_many_speakers_as_there_are_and_repeats_itself():
+    weights = bootstrap_weights(7, 300, seed=5)
+    assert weights.shape == (300, 7)
+    assert (weights.sum(axis=1) == 7).all()
+    assert weights.mean() == 1.0
+    np.testing.assert_array_equal(weights, bootstrap_weights(7, 300, seed=5))
+    assert (weights != bootstrap_weights(7, 300, seed=6)).any()
+
+
+def test_percentile_interval():
+    assert percentile_interval(np.arange(1001.0)) == pytest.approx((25, 975))
+    assert percentile_interval(np.array([np.nan, 1, 1])) == (1, 1)
+    assert percentile_interval(np.arange(101.0), level=0.9) == pytest.approx((5, 95))
+
+
+def test_the_interval_over_speakers_holds_what_it_promises_and_one_over_clips_does_not():
+    """Speakers differ much, their clips little: 24 speakers of 20 clips, drawn 300 times."""
+    rng = np.random.default_rng(6)
+    n_speakers, n_clips, n_repeats = 24, 20, 300
+    by_speaker = by_clip = 0
+    for repeat in range(n_repeats):
+        chance = rng.beta(2, 2, n_speakers)
+        right = rng.binomial(n_clips, chance)
+        low, high = percentile_interval(
+            bootstrap_weights(n_speakers, 400, repeat) @ right / (n_speakers * n_clips)
+        )
+        by_speaker += low <= 0.5 <= high
+        n = n_speakers * n_clips
+        low, high = percentile_interval(rng.binomial(n, right.sum() / n, size=400) / n)
+        by_clip += low <= 0.5 <= high
+
+    assert 0.89 <= by_speaker / n_repeats <= 0.98
+    assert by_clip / n_repeats < 0.7

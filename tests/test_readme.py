@@ -54,7 +54,7 @@ def test_its_licence_is_said_where_people_look():
 
 
 def test_every_command_that_is_named_exists():
-    named = set(re.findall(r"edge-ser (\w+)", README))
+    named = set(re.findall(r"edge-ser ([\w-]+)", README))
 
     assert named == set(group.list_commands(None))  # type: ignore[arg-type]
 

@@ -12,6 +12,14 @@ from edge_ser import __version__
 from edge_ser.errors import EdgeSerError
 
 _COMMANDS = {
+    "cross-validate": (
+        "edge_ser.cli.cross_validate",
+        "Compare systems on the same folds, and keep a record of each.",
+    ),
+    "evaluate": (
+        "edge_ser.cli.evaluate",
+        "Measure a model on labelled speech, with confidence intervals.",
+    ),
     "export": (
         "edge_ser.cli.export",
         "Turn a training run into an ONNX model that carries its card.",

@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from edge_ser.errors import ConfigError, TrainingError, missing_extra
+from edge_ser.protocols import PROTOCOLS, SplitOptions, speakers
 
 if TYPE_CHECKING:
     import torch
@@ -22,7 +24,19 @@ if TYPE_CHECKING:
     from edge_ser.training.trainer import Trainer
 
 
-@click.command(name="train")
+_PROTOCOL_HELP = "\b\nProtocols, and what stands on both sides:\n" + "\n".join(
+    textwrap.fill(
+        f"{protocol.name:<21}{protocol.declares}",
+        width=76,
+        initial_indent="  ",
+        subsequent_indent=" " * 23,
+        break_on_hyphens=False,
+    )
+    for protocol in PROTOCOLS.values()
+)
+
+
+@click.command(name="train", epilog=_PROTOCOL_HELP)
 @click.option(
     "--corpus",
     "corpora",
@@ -39,6 +53,22 @@ if TYPE_CHECKING:
 )
 @click.option("--resume", is_flag=True, help="Continue the run in --out after its last epoch.")
 @click.option(
+    "--protocol",
+    type=click.Choice(tuple(PROTOCOLS)),
+    help="Who may stand on both sides of the split; see below.  [default: speaker-independent]",
+)
+@click.option(
+    "--folds",
+    metavar="HOW",
+    help="drawn, leave-one-speaker-out or a number of folds of speakers; for clip-grouped a number "
+    "of folds of clips.  [default: drawn; 5 for clip-grouped]",
+)
+@click.option(
+    "--fold",
+    metavar="NAME",
+    help="Which fold to train, where the protocol has several: 1, EMO-DB/03, TESS.",
+)
+@click.option(
     "--test-speakers",
     metavar="A,B,...",
     help="Speakers kept for the final test (1,11 or RAVDESS/1,EMO-DB/03), or none.  "
@@ -47,7 +77,8 @@ if TYPE_CHECKING:
 @click.option(
     "--validation-speakers",
     metavar="A,B,...",
-    help="Speakers by which the epoch is chosen.  [default: a sixth of the others]",
+    help="Speakers by which the epoch is chosen, drawn, or none for a fixed number of epochs.  "
+    "[default: a sixth of the others; none for clip-grouped and paper]",
 )
 @click.option(
     "--labels",
@@ -83,6 +114,9 @@ def command(
     corpora: tuple[str, ...],
     out: Path,
     resume: bool,
+    protocol: str | None,
+    folds: str | None,
+    fold: str | None,
     test_speakers: str | None,
     validation_speakers: str | None,
     labels: str | None,
@@ -97,14 +131,22 @@ def command(
       edge-ser train --corpus EMO-DB=DIR --out runs/emodb
       edge-ser train --corpus RAVDESS=DIR --test-speakers 1,11 --out runs/ravdess
 
-    The protocol is speaker-independent: no speaker of the validation or test clips is in training.
-    RUN then holds run.json, the checkpoints, metrics.json, curves.png and confusion matrices; an
-    interrupted run goes on with `edge-ser train --resume --out RUN`.
+    The protocol is speaker-independent unless you name another: no speaker of the validation or
+    test clips is in training. Before every training, what stands on both sides is looked for; what
+    the protocol does not declare is refused. RUN then holds run.json, the checkpoints,
+    metrics.json, curves.png and confusion matrices; an interrupted run goes on with
+    `edge-ser train --resume --out RUN`.
     """
     given = {name: value for name, value in settings.items() if value is not None}
-    if resume and (
-        corpora or given or labels or test_speakers or validation_speakers or config_file
-    ):
+    division = {
+        "protocol": protocol,
+        "folds": folds,
+        "fold": fold,
+        "test_speakers": test_speakers,
+        "validation_speakers": validation_speakers,
+    }
+    split = SplitOptions(**{name: value for name, value in division.items() if value})
+    if resume and (corpora or given or labels or any(division.values()) or config_file):
         raise click.UsageError("--resume takes its settings from the run; give only --out")
     if not resume and not corpora:
         raise click.UsageError("no --corpus came; try: --corpus RAVDESS=DIR")
@@ -119,7 +161,7 @@ def command(
         job = replan(out)
     else:
         config = _config(config_file, given)
-        job = plan(corpora, config, labels, test_speakers, validation_speakers)
+        job = plan(corpora, config, labels, split)
     _show_job(console, job)
     trainer = _start(console, job, out, _device(device, threads), resume)
     try:
@@ -172,9 +214,10 @@ def _show_job(console: Console, job: Job) -> None:
     from rich.markup import escape
 
     from edge_ser.corpora import describe
-    from edge_ser.training.splits import speakers
 
-    for summary in describe(job.clips):
+    recordings = {clip.path: clip for clip in job.clips}
+    rows = "clips" if len(recordings) == len(job.clips) else "rows"
+    for summary in describe(recordings.values()):
         official = summary.n_official
         part = f" of {official}" if official not in (None, summary.n_clips) else ""
         emotions = ", ".join(f"{name} {n}" for name, n in summary.emotions.items())
@@ -185,14 +228,15 @@ def _show_job(console: Console, job: Job) -> None:
     if job.left_out:
         left = ", ".join(f"{name} {n}" for name, n in sorted(job.left_out.items()))
         console.print(f"left out, not among the labels: {escape(left)}")
-    console.print(f"protocol: [bold]{job.split.protocol}[/]")
+    console.print(f"protocol: [bold]{job.fold.protocol}[/], fold {escape(job.fold.name)}")
     for name, clips in (
-        ("training", job.split.train),
-        ("validation", job.split.validation),
-        ("test", job.split.test),
+        ("training", job.fold.train),
+        ("validation", job.fold.validation),
+        ("test", job.fold.test),
     ):
         who = ", ".join(speakers(clips)) or "none"
-        console.print(f"  {name:<10} {len(clips):5} clips: {escape(who)}")
+        console.print(f"  {name:<10} {len(clips):5} {rows}: {escape(who)}")
+    console.print(f"leaks: {escape(job.leaks.summary)}")
 
 
 def _start(console: Console, job: Job, out: Path, device: torch.device, resume: bool) -> Trainer:
@@ -222,11 +266,13 @@ def _train(console: Console, trainer: Trainer) -> None:
             lambda done, of: progress.update(steps, completed=done, total=of)
         ):
             progress.update(run, completed=epoch.epoch + 1)
-            console.print(
-                f"epoch {epoch.epoch + 1:3}/{total}  loss {epoch.train_loss:.3f}  validation: loss "
-                f"{epoch.validation_loss:.3f}  WA {epoch.wa:6.1%}  UAR {epoch.uar:6.1%}"
-                + ("  [green]best[/]" if epoch.best else "")
-            )
+            judged = ""
+            if epoch.wa is not None and epoch.uar is not None:
+                judged = (
+                    f"  validation: loss {epoch.validation_loss:.3f}  WA {epoch.wa:6.1%}  "
+                    f"UAR {epoch.uar:6.1%}" + ("  [green]best[/]" if epoch.best else "")
+                )
+            console.print(f"epoch {epoch.epoch + 1:3}/{total}  loss {epoch.train_loss:.3f}{judged}")
     best = trainer.best
     if len(trainer.history) < total:
         console.print(f"stopped early: no gain for {trainer.stale_epochs} epochs")

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from edge_ser.corpora import Clip
+
+
+class Shared(str, enum.Enum):
+    """What can stand on both sides of a split."""
+
+    SPEAKERS = "speakers"
+    CLIPS = "clips"
+    """The same row, or another file of the same group."""
+    COPIES = "copies"
+    """Another augmented copy of the same recording."""
+    AUDIO = "audio"
+    """A file of another name and group with the same content."""
 
 
 @dataclass(frozen=True)

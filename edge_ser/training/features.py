@@ -10,11 +10,11 @@ import soxr
 import torch
 from torch import Tensor
 
-from edge_ser.audio import load
 from edge_ser.card import FrontendConfig, Normalization
 from edge_ser.corpora import Clip
 from edge_ser.errors import AudioError
 from edge_ser.frontend import dct_basis, delta_kernels, log_mel
+from edge_ser.training.copies import load_copy
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def build_bank(
     """
     pieces: list[np.ndarray[tuple[int, ...], np.dtype[np.float32]]] = []
     for clip in clips:
-        samples = load(clip.path, config.sample_rate, clip.channel)
+        samples = load_copy(clip, config.sample_rate)
         for speed in speeds:
             played = samples
             if speed != 1.0:

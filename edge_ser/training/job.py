@@ -15,16 +15,33 @@ import numpy as np
 import torch
 
 from edge_ser.card import Accuracy, CorpusUse
-from edge_ser.corpora import CORPORA, Clip, CorpusKind, load_corpora, parse_spec, sort_emotions
-from edge_ser.errors import ConfigError, CorpusError, TrainingError
+from edge_ser.corpora import (
+    CORPORA,
+    Clip,
+    CorpusKind,
+    load_corpora,
+    parse_spec,
+    sort_emotions,
+)
+from edge_ser.errors import ConfigError, CorpusError, LeakError, TrainingError
 from edge_ser.files import write_text
 from edge_ser.metrics import recalls, unweighted_average_recall, weighted_accuracy
+from edge_ser.protocols import (
+    Fold,
+    LeakReport,
+    SplitOptions,
+    choose_fold,
+    data_digest,
+    fold_digest,
+    make_folds,
+    refuse_leaks,
+    speakers,
+)
 from edge_ser.training.features import Cepstrum, build_bank, measure_normalization
 from edge_ser.training.model import ModelConfig
 from edge_ser.training.plots import draw_confusion, draw_curves
 from edge_ser.training.scoring import HeardClips, Scores, hear
-from edge_ser.training.settings import RUN_FILE, RunRecord, TrainConfig, data_digest
-from edge_ser.training.splits import Split, speaker_independent, speakers
+from edge_ser.training.settings import RUN_FILE, RunRecord, TrainConfig
 from edge_ser.training.trainer import Trainer
 
 METRICS_FILE = "metrics.json"
@@ -39,21 +56,25 @@ class Job:
 
     config: TrainConfig
     corpora: tuple[str, ...]
-    split: Split
+    split: SplitOptions
+    """How the fold was asked for."""
+    fold: Fold
+    leaks: LeakReport
     labels: tuple[str, ...]
     left_out: dict[str, int]
     """Clips of emotions that are not among the labels, by emotion."""
     digest: str
+    """Of the data; see `protocols.data_digest`."""
 
     @property
     def clips(self) -> tuple[Clip, ...]:
         """All clips, training first, then validation, then test."""
-        return self.split.train + self.split.validation + self.split.test
+        return self.fold.clips
 
     @property
     def scored(self) -> dict[str, tuple[Clip, ...]]:
         """The parts that are not trained on, by name."""
-        return {"validation": self.split.validation, "test": self.split.test}
+        return {"validation": self.fold.validation, "test": self.fold.test}
 
     def targets(self, clips: Sequence[Clip]) -> tuple[int, ...]:
         """Return the class of each clip."""
@@ -70,38 +91,40 @@ def plan(
     corpora: Sequence[str],
     config: TrainConfig,
     labels: str | frozenset[str] | None = None,
-    test_speakers: str | frozenset[str] | None = None,
-    validation_speakers: str | frozenset[str] | None = None,
+    split: SplitOptions | None = None,
 ) -> Job:
-    """Read the corpora's file names and decide labels and split.
+    """Read the corpora's file names, decide labels and fold, and look for leaks between its parts.
 
     Args:
         corpora: `NAME=DIR` each.
         config: the settings.
         labels: comma-separated emotions; `all` for every one that occurs; a set of exact names;
             None for those that every corpus has.
-        test_speakers: see `speaker_independent`.
-        validation_speakers: likewise.
+        split: protocol, fold and speakers; by default drawn, speaker-independent.
 
     Raises:
-        CorpusError, ConfigError: the corpora, labels or speakers do not fit.
+        CorpusError, ConfigError: the corpora, labels, fold or speakers do not fit.
+        LeakError: more stands on both sides than the protocol declares.
     """
+    split = split or SplitOptions()
     clips = load_corpora(corpora)
     chosen = _choose_labels(clips, labels)
     left_out = Counter(clip.emotion for clip in clips if clip.emotion not in chosen)
     kept = [clip for clip in clips if clip.emotion in chosen]
-    split = speaker_independent(kept, config.seed, test_speakers, validation_speakers)
-    if unheard := sort_emotions(set(chosen) - {clip.emotion for clip in split.train}):
+    fold = choose_fold(make_folds(kept, split, config.seed), split.fold)
+    if unheard := sort_emotions(set(chosen) - {clip.emotion for clip in fold.train}):
         raise ConfigError(
             f"no training speaker says {', '.join(unheard)}, so it could never be learned; name other "
             "speakers, or leave it out with --labels"
         )
-    if len(split.train) < _MIN_CLIPS:
+    if len(fold.train) < _MIN_CLIPS:
         raise ConfigError("1 clip is left for training, two or more are needed; add recordings")
     return Job(
         config=config,
         corpora=tuple(_absolute(spec) for spec in corpora),
         split=split,
+        fold=fold,
+        leaks=refuse_leaks(fold),
         labels=chosen,
         left_out=dict(left_out),
         digest=data_digest(kept),
@@ -120,17 +143,16 @@ def replan(run: Path) -> Job:
         "files were added, removed or changed; restore them, or train anew"
     )
     try:
-        job = plan(
-            record.corpora,
-            record.config,
-            frozenset(record.labels),
-            frozenset(record.test_speakers),
-            frozenset(record.validation_speakers),
-        )
-    except (ConfigError, CorpusError) as error:
+        job = plan(record.corpora, record.config, frozenset(record.labels), record.split)
+    except (ConfigError, CorpusError, LeakError) as error:
         raise TrainingError(f"{changed} ({error})") from None
     if job.digest != record.data_digest:
         raise changed
+    if fold_digest(job.fold) != record.fold_digest:
+        raise TrainingError(
+            f"{run} was trained on another fold {record.fold!r} than this version of edge-ser makes; "
+            "go on with the version that began it, or train anew"
+        )
     return job
 
 
@@ -154,7 +176,7 @@ def start(
         )
     _refuse_unwritable(run)
     config = job.config
-    bank = build_bank(job.split.train, config.frontend, config.augment.speeds, on_clip)
+    bank = build_bank(job.fold.train, config.frontend, config.augment.speeds, on_clip)
     # The test clips are read now too: one that is damaged should not end a training of hours.
     heard = {name: job.hear(clips, on_clip) for name, clips in job.scored.items()}
     if resume:
@@ -166,16 +188,19 @@ def start(
             normalization=measure_normalization(bank, Cepstrum(config.frontend)),
             labels=job.labels,
             corpora=job.corpora,
-            used=_used(job.split.train),
-            protocol=job.split.protocol,
-            train_speakers=speakers(job.split.train),
-            validation_speakers=speakers(job.split.validation),
-            test_speakers=speakers(job.split.test),
+            used=_used(job.fold.train),
+            split=job.split,
+            fold=job.fold.name,
+            leaks=job.leaks,
+            train_speakers=speakers(job.fold.train),
+            validation_speakers=speakers(job.fold.validation),
+            test_speakers=speakers(job.fold.test),
             data_digest=job.digest,
+            fold_digest=fold_digest(job.fold),
             created=datetime.datetime.now(tz=datetime.timezone.utc).date().isoformat(),
         )
         record.save(run)
-    trainer = Trainer(record, bank, job.targets(job.split.train), heard, run, device)
+    trainer = Trainer(record, bank, job.targets(job.fold.train), heard, run, device)
     if resume:
         trainer.resume()
     return trainer
@@ -197,7 +222,7 @@ def _refuse_unwritable(run: Path) -> None:
 
 
 def finish(job: Job, trainer: Trainer) -> tuple[Accuracy, ...]:
-    """Measure the best epoch on the validation and test speakers; write figures and pictures."""
+    """Measure the best epoch on the validation and test clips; write figures and pictures."""
     trainer.load_best()
     accuracies: list[Accuracy] = []
     for name, clips in job.scored.items():
@@ -205,7 +230,7 @@ def finish(job: Job, trainer: Trainer) -> tuple[Accuracy, ...]:
             continue
         scores = trainer.score(trainer.heard[name])
         accuracies += _accuracies(job, name, clips, scores)
-        title = f"{name} speakers, {job.split.protocol}"
+        title = f"{name}, {job.fold.protocol}"
         draw_confusion(trainer.run / f"confusion-{name}.png", scores.confusion, job.labels, title)
     draw_curves(trainer.run / "curves.png", trainer.history)
     text = json.dumps([dataclasses.asdict(a) for a in accuracies], indent=1)
@@ -224,7 +249,7 @@ def _accuracies(job: Job, split: str, clips: tuple[Clip, ...], scores: Scores) -
         counts = Scores(scores.probs[chosen], scores.truth[chosen]).confusion
         result.append(
             Accuracy(
-                protocol=job.split.protocol,
+                protocol=job.fold.protocol,
                 split=split,
                 corpus=corpus,
                 speakers=speakers(c for c, keep in zip(clips, mask, strict=True) if keep),
@@ -249,7 +274,7 @@ def _used(clips: Sequence[Clip]) -> tuple[CorpusUse, ...]:
         uses.append(
             CorpusUse(
                 name=corpus,
-                n_clips=len(own),
+                n_clips=len({clip.path for clip in own}),
                 speakers=speakers(own),
                 licence=info.licence if info else "the user's own recordings",
                 citation=info.citation if info else "",

@@ -21,20 +21,28 @@ def draw_curves(path: Path, history: Sequence[Epoch]) -> None:
     left, right = figure.subplots(1, 2)
     epochs = [e.epoch + 1 for e in history]
     left.plot(epochs, [e.train_loss for e in history], label="training (augmented)")
-    left.plot(epochs, [e.validation_loss for e in history], label="validation speakers")
+    judged = [e for e in history if e.validation_loss is not None]
+    places = [e.epoch + 1 for e in judged]
     left.set(xlabel="epoch", ylabel="cross-entropy, nats", title="loss")
-    right.plot(epochs, [100 * e.uar for e in history], label="UAR")
-    right.plot(epochs, [100 * e.wa for e in history], label="WA", alpha=0.6)
+    if judged:
+        left.plot(places, [e.validation_loss for e in judged], label="validation speakers")
+        right.plot(places, [_percent(e.uar) for e in judged], label="UAR")
+        right.plot(places, [_percent(e.wa) for e in judged], label="WA", alpha=0.6)
     best = [e for e in history if e.best][-1]
     right.axvline(
         best.epoch + 1, color="gray", linestyle=":", label=f"kept: epoch {best.epoch + 1}"
     )
-    right.set(xlabel="epoch", ylabel="%", title="validation speakers")
+    title = "validation speakers" if judged else "no validation speakers: the last epoch is kept"
+    right.set(xlabel="epoch", ylabel="%", title=title, xlim=left.get_xlim())
     for axes in (left, right):
         axes.grid(alpha=0.3)
         axes.legend(frameon=False)
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png")
+
+
+def _percent(share: float | None) -> float:
+    return float("nan") if share is None else 100 * share
 
 
 def draw_confusion(

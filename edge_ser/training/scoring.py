@@ -6,7 +6,7 @@ training is a figure of `edge-ser run`: the same windows, the same features, sil
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,11 +14,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from edge_ser.audio import file_chunks
+from edge_ser.audio import Chunk, file_chunks
 from edge_ser.card import ModelCard, Normalization
-from edge_ser.corpora import Clip
+from edge_ser.corpora import Clip, Copy
 from edge_ser.metrics import confusion
 from edge_ser.runtime.recognizer import Recognizer
+from edge_ser.training.copies import load_copy
 from edge_ser.training.model import CompactAttentionCnn
 from edge_ser.training.settings import TrainConfig
 
@@ -106,13 +107,19 @@ def hear(
     shape = (config.frontend.n_features, config.window_frames)
     for clip in clips:
         listener = _Listener(config)
-        chunks = file_chunks(clip.path, clip.channel)
+        chunks = _chunks(clip, config.frontend.sample_rate)
         for _ in Recognizer(listener).stream(chunks, str(clip.path)):
             pass
         heard = np.stack(listener.inputs) if listener.inputs else np.empty((0, *shape), np.float32)
         windows.append(torch.from_numpy(heard))
         progress()
     return HeardClips(tuple(windows), tuple(targets))
+
+
+def _chunks(clip: Clip, sample_rate: int) -> Iterable[Chunk]:
+    if clip.copy is Copy.ORIGINAL:
+        return file_chunks(clip.path, clip.channel)
+    return [Chunk(load_copy(clip, sample_rate), sample_rate)]
 
 
 def score(model: CompactAttentionCnn, clips: HeardClips) -> Scores:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge_ser.card import CorpusUse, FrontendConfig, Normalization
-from edge_ser.corpora import Clip
 from edge_ser.errors import ConfigError, TrainingError
 from edge_ser.files import write_text
+from edge_ser.protocols import LeakReport, SplitOptions
 from edge_ser.records import build, require
 from edge_ser.training.augment import AugmentConfig
 from edge_ser.training.model import ModelConfig
@@ -87,11 +85,20 @@ class RunRecord:
     """The `NAME=DIR` specifications, directories absolute."""
     used: tuple[CorpusUse, ...]
     """What training heard of each corpus."""
-    protocol: str
+    split: SplitOptions
+    """How the clips were divided, so that it can be done again."""
+    fold: str
+    """Name of the fold."""
+    leaks: LeakReport
+    """What stands on both sides, all of it declared by the protocol."""
     train_speakers: tuple[str, ...]
     validation_speakers: tuple[str, ...]
+    """Empty for a training of a fixed number of epochs."""
     test_speakers: tuple[str, ...]
     data_digest: str
+    """Of names, labels and content; see `protocols.data_digest`."""
+    fold_digest: str
+    """Of which row stands where; see `protocols.fold_digest`."""
     created: str
 
     def save(self, run: Path) -> None:
@@ -120,13 +127,3 @@ class RunRecord:
             raise TrainingError(
                 f"{path} does not fit ({error}); train again with this version of edge-ser"
             ) from None
-
-
-def data_digest(clips: Sequence[Clip]) -> str:
-    """Return a SHA-256 over names, labels and sizes of clips: other data, other digest."""
-    digest = hashlib.sha256()
-    for clip in clips:
-        size = clip.path.stat().st_size
-        line = f"{clip.corpus}\t{clip.speaker}\t{clip.emotion}\t{clip.path.name}\t{size}\n"
-        digest.update(line.encode())
-    return digest.hexdigest()

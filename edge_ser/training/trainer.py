@@ -1,5 +1,7 @@
 """The training loop: seeded, resumable after every epoch, stopped by speakers it does not train on.
 
+Without such speakers it trains for as many epochs as it was told, and the last one is kept.
+
 Nothing here prints: each epoch comes back as a record, for the command line to show.
 """
 
@@ -35,13 +37,17 @@ BEST = "best.safetensors"
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch brought; `uar` and `wa` are of the validation speakers, in [0, 1]."""
+    """What one epoch brought.
+
+    `uar` and `wa` are of the validation speakers, in [0, 1]; they and `validation_loss` are None where
+    there are none.
+    """
 
     epoch: int
     train_loss: float
-    validation_loss: float
-    wa: float
-    uar: float
+    validation_loss: float | None
+    wa: float | None
+    uar: float | None
     learning_rate: float
     best: bool
 
@@ -53,7 +59,8 @@ class Trainer:
         record: what was decided before.
         bank: the clips that are learned from.
         targets: the class of each clip of the bank.
-        heard: clips of other speakers by part; by those of `validation` the epoch is chosen.
+        heard: clips of other speakers by part; by those of `validation` the epoch is chosen. Where
+            that part is empty the last epoch is.
         run: the run directory.
         device: where the network lives.
     """
@@ -98,22 +105,29 @@ class Trainer:
         while len(self.history) < config.epochs and self.stale_epochs < config.patience:
             number = len(self.history)
             loss = self._train_epoch(number, on_step)
-            scores = self.score(self.heard["validation"])
-            counts = scores.confusion
-            uar = unweighted_average_recall(counts)
-            best_before = max((e.uar for e in self.history), default=-1.0)
-            epoch = Epoch(
-                epoch=number,
-                train_loss=loss,
-                validation_loss=scores.loss,
-                wa=weighted_accuracy(counts),
-                uar=uar,
-                learning_rate=self.optimizer.param_groups[0]["lr"],
-                best=uar > best_before,
-            )
+            epoch = self._judge(number, loss)
             self.history.append(epoch)
             self._save(epoch.best)
             yield epoch
+
+    def _judge(self, number: int, loss: float) -> Epoch:
+        """Score the validation speakers; an epoch without them is better than the one before."""
+        rate = self.optimizer.param_groups[0]["lr"]
+        if not self.heard["validation"].windows:
+            return Epoch(number, loss, None, None, None, rate, best=True)
+        scores = self.score(self.heard["validation"])
+        counts = scores.confusion
+        uar = unweighted_average_recall(counts)
+        best_before = max((e.uar for e in self.history if e.uar is not None), default=-1.0)
+        return Epoch(
+            epoch=number,
+            train_loss=loss,
+            validation_loss=scores.loss,
+            wa=weighted_accuracy(counts),
+            uar=uar,
+            learning_rate=rate,
+            best=uar > best_before,
+        )
 
     @property
     def stale_epochs(self) -> int:

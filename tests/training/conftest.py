@@ -18,7 +18,6 @@ from support import skip_or_fail
 
 HERE = Path(__file__).parent
 HAS_TORCH = importlib.util.find_spec("torch") is not None
-WITHOUT_TORCH = {"test_splits.py"}
 RATE = 16_000
 LABELS = ("neutral", "happy", "sad", "angry")
 
@@ -31,14 +30,14 @@ class NeedsTorch(pytest.Module):
 
 
 def pytest_pycollect_makemodule(module_path, parent):
-    if HAS_TORCH or module_path.name in WITHOUT_TORCH:
+    if HAS_TORCH:
         return None
     return NeedsTorch.from_parent(parent, path=module_path)
 
 
 def pytest_collection_modifyitems(items):
     for item in items:
-        if item.path.parent == HERE and item.path.name not in WITHOUT_TORCH:
+        if item.path.parent == HERE:
             item.add_marker("torch")
 
 
@@ -109,21 +108,23 @@ def config():
 
 @pytest.fixture(scope="session")
 def job(corpus, config):
+    from edge_ser.protocols import SplitOptions
     from edge_ser.training.job import plan
 
-    return plan([corpus], config, test_speakers="s6", validation_speakers="s3")
+    split = SplitOptions(test_speakers="s6", validation_speakers="s3")
+    return plan([corpus], config, split=split)
 
 
 @pytest.fixture(scope="session")
 def bank(job):
     from edge_ser.training.features import build_bank
 
-    return build_bank(job.split.train, job.config.frontend, job.config.augment.speeds)
+    return build_bank(job.fold.train, job.config.frontend, job.config.augment.speeds)
 
 
 @pytest.fixture(scope="session")
 def validation(job):
-    return job.hear(job.split.validation)
+    return job.hear(job.fold.validation)
 
 
 @pytest.fixture(scope="session")
@@ -173,7 +174,7 @@ def make_trainer(trainer, job, bank, validation):
         settings = dataclasses.replace(job.config, **changes)
         record = dataclasses.replace(trainer.record, config=settings, model=small)
         record.save(run)
-        targets = job.targets(job.split.train)
+        targets = job.targets(job.fold.train)
         return Trainer(record, bank, targets, {"validation": validation}, run, torch.device("cpu"))
 
     return make

@@ -50,7 +50,8 @@ def test_training_says_what_it_does(first, corpus_dir):
 
     assert done.stdout == ""
     assert "synth: 96 clips, 6 speakers; neutral 24, happy 24, sad 24, angry 24" in done.stderr
-    assert "protocol: speaker-independent" in done.stderr
+    assert "protocol: speaker-independent, fold named" in done.stderr
+    assert "leaks: no speaker, clip, copy or audio stands on two sides" in done.stderr
     assert "validation    16 clips: synth/s3" in done.stderr
     assert "test          16 clips: synth/s6" in done.stderr
     assert "epoch   3/3" in done.stderr
@@ -168,6 +169,9 @@ def test_a_run_that_is_there(refused, trained, corpus):
         ((), "no --corpus came; try: --corpus RAVDESS=DIR"),
         (("--resume", "--epochs", "3"), "--resume takes its settings from the run"),
         (("--resume", "--corpus", "RAVDESS=x"), "--resume takes its settings from the run"),
+        (("--resume", "--protocol", "paper"), "--resume takes its settings from the run"),
+        (("--resume", "--fold", "1"), "--resume takes its settings from the run"),
+        (("--corpus", "RAVDESS=x", "--protocol", "fair"), "--protocol"),
         (("--corpus", "RAVDESS=x", "--epochs", "0"), "--epochs"),
         (("--corpus", "RAVDESS=x", "--batch-size", "1"), "--batch-size"),
         (("--corpus", "RAVDESS=x", "--device", "tpu"), "--device"),
@@ -191,6 +195,11 @@ def test_options_that_cannot_be(refused, tmp_path, options, message):
         (("--labels", "sad,joyful"), "no clip is labelled joyful"),
         (("--test-speakers", "s9"), "there is no test speaker 's9'; to choose from: synth/s1"),
         (("--config", "missing.json"), "missing.json cannot be read"),
+        (("--folds", "3"), "no --fold came; speaker-independent has 3 here: 1, 2, 3"),
+        (("--folds", "leave-one-speaker-out", "--fold", "s9"), "there is no fold 's9'"),
+        (("--protocol", "clip-grouped", "--folds", "few"), "--folds is 'few', wanted: a number"),
+        (("--protocol", "emobox"), "EmoBox has no folds of synth that keep speakers apart"),
+        (("--protocol", "cross-corpus"), "1 corpus came (synth)"),
     ],
 )
 def test_settings_that_cannot_be(refused, corpus, tmp_path, options, message):

@@ -32,9 +32,9 @@ def clip_at(path, channel=None) -> Clip:
 
 
 def test_the_bank_holds_each_clips_log_mel_spectrum(job, bank):
-    assert len(bank.starts) == len(job.split.train) == 64
+    assert len(bank.starts) == len(job.fold.train) == 64
     assert bank.frames.dtype == torch.float32
-    for index, clip in enumerate(job.split.train):
+    for index, clip in enumerate(job.fold.train):
         samples = load(clip.path, job.config.frontend.sample_rate)
         expected = log_mel(samples, job.config.frontend).T
         np.testing.assert_array_equal(bank.clip(index).numpy(), expected)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import shutil
 from collections import Counter
@@ -15,12 +16,13 @@ import torch
 from support import make_card
 
 from edge_ser.card import FrontendConfig, Normalization
-from edge_ser.corpora import Clip
-from edge_ser.errors import AudioError, ConfigError, TrainingError
+from edge_ser.corpora import Clip, Copy
+from edge_ser.errors import AudioError, ConfigError, LeakError, TrainingError
 from edge_ser.metrics import recalls
+from edge_ser.protocols import SplitOptions, fold_digest, speakers
 from edge_ser.runtime.recognizer import Recognizer
 from edge_ser.training.augment import AugmentConfig
-from edge_ser.training.job import finish, plan, replan, start
+from edge_ser.training.job import Job, finish, plan, replan, start
 from edge_ser.training.model import CompactAttentionCnn, ModelConfig
 from edge_ser.training.scoring import Scores, hear, score
 from edge_ser.training.settings import RunRecord, TrainConfig
@@ -88,7 +90,7 @@ def test_corpora_without_a_common_label(tmp_path):
 
 
 def test_targets_are_the_places_of_the_labels(job):
-    for clips in (job.split.train, job.split.validation, job.split.test):
+    for clips in (job.fold.train, job.fold.validation, job.fold.test):
         assert [job.labels[target] for target in job.targets(clips)] == [c.emotion for c in clips]
     assert Counter(clip.speaker for clip in job.clips) == {f"synth/s{n}": 16 for n in range(1, 7)}
 
@@ -165,7 +167,11 @@ def test_the_run_directory(trained, job):
     record = RunRecord.load(trained)
     assert record.config == job.config
     assert record.labels == ("neutral", "happy", "sad", "angry")
-    assert record.protocol == "speaker-independent"
+    assert record.split == SplitOptions(test_speakers="s6", validation_speakers="s3")
+    assert (record.split.protocol, record.fold) == ("speaker-independent", "named")
+    assert record.leaks == job.leaks
+    assert len(record.leaks.overlaps) == 12
+    assert record.leaks.found == ()
     assert record.train_speakers == ("synth/s1", "synth/s2", "synth/s4", "synth/s5")
     assert (record.validation_speakers, record.test_speakers) == (("synth/s3",), ("synth/s6",))
     (use,) = record.used
@@ -188,7 +194,7 @@ def test_figures_are_those_of_the_scores(trained, trainer, job):
     figures = json.loads((trained / "metrics.json").read_text())
 
     assert [figure["split"] for figure in figures] == ["validation", "test"]
-    for figure, clips in zip(figures, (job.split.validation, job.split.test), strict=True):
+    for figure, clips in zip(figures, (job.fold.validation, job.fold.test), strict=True):
         scores = trainer.score(job.hear(clips))
         right = scores.probs.argmax(1) == scores.truth
         assert figure["protocol"] == "speaker-independent"
@@ -212,8 +218,8 @@ def test_several_corpora_are_measured_each_and_together(trainer, job, run_copy):
             for place, clip in enumerate(clips)
         )
 
-    parts = {name: rename(getattr(job.split, name)) for name in ("train", "validation", "test")}
-    two = dataclasses.replace(job, split=dataclasses.replace(job.split, **parts))
+    parts = {name: rename(getattr(job.fold, name)) for name in ("train", "validation", "test")}
+    two = dataclasses.replace(job, fold=dataclasses.replace(job.fold, **parts))
     copy = object.__new__(type(trainer))
     vars(copy).update(vars(trainer), run=run_copy)
 
@@ -229,13 +235,14 @@ def test_several_corpora_are_measured_each_and_together(trainer, job, run_copy):
 
 
 def test_without_a_test_set_there_is_only_validation(corpus, config, tmp_path):
-    job = plan([corpus], config, test_speakers="none", validation_speakers="s3")
+    split = SplitOptions(test_speakers="none", validation_speakers="s3")
+    job = plan([corpus], config, split=split)
     trainer = start(job, tmp_path / "run", CPU)
     next(trainer.epochs())
 
     assert [a.split for a in finish(job, trainer)] == ["validation"]
     assert not (tmp_path / "run" / "confusion-test.png").exists()
-    assert replan(tmp_path / "run").split == job.split
+    assert replan(tmp_path / "run").fold == job.fold
 
 
 def test_scores_count():
@@ -266,8 +273,9 @@ def test_a_clip_that_cannot_be_read_leaves_no_run(corpus_dir, config, tmp_path, 
     clip = root / "sad" / speaker / "0.wav"
     clip.write_bytes(clip.read_bytes()[:-1000])
 
+    split = SplitOptions(test_speakers="s6", validation_speakers="s3")
     with pytest.raises(AudioError, match=str(clip)):
-        start(plan([f"folder:synth={root}"], config, None, "s6", "s3"), tmp_path / "run", CPU)
+        start(plan([f"folder:synth={root}"], config, None, split), tmp_path / "run", CPU)
 
     assert not (tmp_path / "run").exists()
 
@@ -319,7 +327,13 @@ def test_a_run_is_planned_again_as_it_was(moved, job):
     assert (again.labels, again.digest, again.config) == (job.labels, job.digest, job.config)
     for one, other in zip(again.clips, job.clips, strict=True):
         assert dataclasses.replace(one, path=other.path) == other
-    assert again.targets(again.split.test) == job.targets(job.split.test)
+    assert again.targets(again.fold.test) == job.targets(job.fold.test)
+
+
+def invert(path: Path) -> None:
+    """Write other audio of the same size."""
+    samples, rate = soundfile.read(path)
+    soundfile.write(path, -samples, rate)
 
 
 @pytest.mark.parametrize(
@@ -330,11 +344,12 @@ def test_a_run_is_planned_again_as_it_was(moved, job):
         lambda root: (root / "sad" / "s1" / "0.wav").rename(root / "sad" / "s1" / "x.wav"),
         lambda root: (root / "sad" / "s1" / "0.wav").rename(root / "sad" / "s2" / "9.wav"),
         lambda root: soundfile.write(root / "sad" / "s1" / "0.wav", np.zeros(999), 16_000),
+        lambda root: invert(root / "sad" / "s1" / "0.wav"),
         lambda root: [shutil.rmtree(folder) for folder in root.glob("*/s6")],
         lambda root: shutil.rmtree(root / "sad"),
         shutil.rmtree,
     ],
-    ids=["gone", "new", "renamed", "speaker", "size", "test speaker", "label", "all"],
+    ids=["gone", "new", "renamed", "speaker", "size", "content", "test speaker", "label", "all"],
 )
 def test_corpora_that_changed_are_refused(moved, change):
     run, root = moved
@@ -349,23 +364,125 @@ def test_odd_names_of_speakers_and_labels_survive_a_stop(tmp_path):
     speakers = ("Doe, Ann", "doe, ann", "1", "01", "none", "a=b")
     corpus = touch_corpus(tmp_path / "own", "sad", "well, well", speakers=speakers)
     job = plan([corpus], TrainConfig())
-    record = RunRecord(
+    record_of(job).save(tmp_path / "run")
+
+    assert replan(tmp_path / "run") == job
+
+
+# --- protocols ---------------------------------------------------------------------------
+
+
+def record_of(job: Job) -> RunRecord:
+    """Return what a run of this job would write down."""
+    return RunRecord(
         config=job.config,
         model=ModelConfig(),
         normalization=Normalization((0.0,), (1.0,)),
         labels=job.labels,
         corpora=job.corpora,
         used=(),
-        protocol=job.split.protocol,
-        train_speakers=tuple(sorted({clip.speaker for clip in job.split.train})),
-        validation_speakers=tuple(sorted({clip.speaker for clip in job.split.validation})),
-        test_speakers=tuple(sorted({clip.speaker for clip in job.split.test})),
+        split=job.split,
+        fold=job.fold.name,
+        leaks=job.leaks,
+        train_speakers=speakers(job.fold.train),
+        validation_speakers=speakers(job.fold.validation),
+        test_speakers=speakers(job.fold.test),
         data_digest=job.digest,
+        fold_digest=fold_digest(job.fold),
         created="2026-01-01",
     )
-    record.save(tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    "split",
+    [
+        SplitOptions(validation_speakers="none"),
+        SplitOptions(folds="leave-one-speaker-out", fold="synth/s2"),
+        SplitOptions(folds="3", fold="2", validation_speakers="none"),
+        SplitOptions("clip-grouped", fold="4"),
+        SplitOptions("paper"),
+    ],
+    ids=lambda split: f"{split.protocol} {split.folds}",
+)
+def test_every_protocol_is_planned_again_as_it_was(corpus, config, tmp_path, split):
+    job = plan([corpus], dataclasses.replace(config, seed=7), split=split)
+    record_of(job).save(tmp_path / "run")
+
+    again = replan(tmp_path / "run")
+
+    assert again == job
+    assert again.fold.protocol == split.protocol
+    assert RunRecord.load(tmp_path / "run") == record_of(job)
+
+
+def test_two_corpora_are_planned_again_as_they_were(tmp_path):
+    corpora = [touch_corpus(tmp_path / name, "sad", "happy") for name in ("one", "two")]
+    job = plan(corpora, TrainConfig(), split=SplitOptions("cross-corpus", fold="one"))
+    record_of(job).save(tmp_path / "run")
 
     assert replan(tmp_path / "run") == job
+    assert (job.fold.name, {c.corpus for c in job.fold.test}) == ("two to one", {"one"})
+
+
+def test_another_fold_than_was_trained_is_refused(corpus, config, tmp_path):
+    """As after an update of edge-ser that draws otherwise."""
+    job = plan([corpus], config)
+    other = plan([corpus], dataclasses.replace(config, seed=1))
+    record = dataclasses.replace(record_of(job), fold_digest=fold_digest(other.fold))
+    record.save(tmp_path / "run")
+
+    with pytest.raises(TrainingError, match=r"was trained on another fold 'drawn'"):
+        replan(tmp_path / "run")
+
+
+def test_a_leak_is_refused_before_any_training(corpus_dir, config, tmp_path):
+    root = Path(shutil.copytree(corpus_dir, tmp_path / "corpus"))
+    shutil.copy(root / "sad/s1/0.wav", root / "sad/s6/mine.wav")
+
+    split = SplitOptions(test_speakers="s6", validation_speakers="s3")
+    with pytest.raises(LeakError, match=r"synth/mine\.wav = synth/0\.wav"):
+        plan([f"folder:synth={root}"], config, split=split)
+
+
+def test_without_validation_the_last_epoch_is_kept(corpus, config, tmp_path):
+    job = plan([corpus], config, split=SplitOptions(validation_speakers="none"))
+    trainer = start(job, tmp_path / "run", CPU)
+
+    history = list(trainer.epochs())
+    accuracies = finish(job, trainer)
+
+    assert len(history) == config.epochs
+    assert all(e.best and e.uar is None and e.validation_loss is None for e in history)
+    assert trainer.best == history[-1]
+    assert [a.split for a in accuracies] == ["test"]
+    assert (trainer.run / "curves.png").stat().st_size > 1000
+
+
+def test_copies_are_heard_as_copies(corpus, config, tmp_path):
+    """Four rows of one recording are four different sounds, in training and in the test."""
+    job = plan([corpus], config, split=SplitOptions("paper"))
+    trainer = start(job, tmp_path / "run", CPU)
+
+    rows = {clip.copy: i for i, clip in enumerate(job.fold.train) if clip.path == _fullest(job)}
+    assert len(rows) > 1
+    heard = [trainer.bank.clip(i) for i in rows.values()]
+    assert all(not torch.equal(a, b) for a, b in itertools.combinations(heard, 2))
+    noisy = next(i for i, clip in enumerate(job.fold.test) if clip.copy is Copy.NOISE)
+    clean = job.hear([dataclasses.replace(job.fold.test[noisy], copy=Copy.ORIGINAL)])
+    assert not torch.equal(trainer.heard["test"].windows[noisy], clean.windows[0])
+
+
+def _fullest(job):
+    """Return the recording with the most rows in training."""
+    return Counter(clip.path for clip in job.fold.train).most_common(1)[0][0]
+
+
+def test_the_paper_is_planned_with_its_leak_stated(corpus, config):
+    job = plan([corpus], config, split=SplitOptions("paper"))
+
+    assert len(job.clips) == 4 * 96
+    assert {o.kind for o in job.leaks.found} == {"speakers", "copies"}
+    assert "Declared: augmented copies of test clips are in training" in job.leaks.summary
 
 
 # --- figures are those of the device -----------------------------------------------------
@@ -373,7 +490,7 @@ def test_odd_names_of_speakers_and_labels_survive_a_stop(tmp_path):
 
 def test_clips_are_scored_as_the_exported_model_scores_them(trainer, job, exported):
     """The honesty of every figure: training measures what `edge-ser run` does."""
-    clips = job.split.validation + job.split.test
+    clips = job.fold.validation + job.fold.test
     scores = trainer.score(job.hear(clips))
 
     for kind in ("features", "waveform"):
@@ -459,8 +576,9 @@ def test_a_label_that_no_training_speaker_says_is_refused(tmp_path):
     touch_corpus(tmp_path / "own", "sad", "happy", speakers=("ann", "bob", "eve"))
     touch_corpus(tmp_path / "own", "angry", speakers=("ann",))
 
+    split = SplitOptions(test_speakers="ann", validation_speakers="bob")
     with pytest.raises(ConfigError, match="no training speaker says angry"):
-        plan([f"folder:own={tmp_path / 'own'}"], TrainConfig(batch_size=2), "all", "ann", "bob")
+        plan([f"folder:own={tmp_path / 'own'}"], TrainConfig(batch_size=2), "all", split)
 
 
 @pytest.mark.parametrize("place", ["file", "file/run"])

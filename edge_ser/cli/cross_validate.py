@@ -1,0 +1,256 @@
+"""`edge-ser cross-validate`: several systems on the same folds, a record of each and one table."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edge_ser.errors import ConfigError, TrainingError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from edge_ser.measure.results import RunResult
+    from edge_ser.training.crossval import Comparison
+    from edge_ser.training.systems import System
+
+
+@click.command(name="cross-validate")
+@click.option(
+    "--corpus",
+    "corpora",
+    multiple=True,
+    required=True,
+    metavar="NAME=DIR",
+    help="A corpus, as for `edge-ser train`. Repeat for several, which are then joined.",
+)
+@click.option(
+    "--system",
+    "names",
+    multiple=True,
+    required=True,
+    metavar="NAME",
+    help="majority, svm-egemaps, svm-compare, paper or compact. Repeat for several.",
+)
+@click.option(
+    "--protocol",
+    default="speaker-independent",
+    show_default=True,
+    metavar="NAME",
+    help="speaker-independent, emobox, clip-grouped, paper or cross-corpus.",
+)
+@click.option(
+    "--folds",
+    default="",
+    metavar="HOW",
+    help="leave-one-speaker-out, or a number of folds.  [default: the protocol's own]",
+)
+@click.option(
+    "--fold",
+    "chosen",
+    multiple=True,
+    metavar="FOLD",
+    help="Only this one, by its name or the end of it. Repeat for several.  [default: all]",
+)
+@click.option(
+    "--validation-speakers",
+    default="",
+    metavar="A,B,...",
+    help="Speakers by which epochs are chosen, drawn, or none.  [default: the protocol's own]",
+)
+@click.option("--seed", default=0, show_default=True, help="Decides which speakers are drawn.")
+@click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    help='JSON with settings by system, as {"compact": {"epochs": 80}}.',
+)
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("results"),
+    show_default=True,
+    help="Where to write one JSON for each system.",
+)
+@click.option(
+    "--cache",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Keeps functionals and the results of single folds.  [default: ~/.cache/edge-ser]",
+)
+@click.option("--resume", is_flag=True, help="Take the folds that an interrupted run has done.")
+@click.option("--threads", type=click.IntRange(1, 256), help="CPU threads of the networks.")
+def command(
+    corpora: tuple[str, ...],
+    names: tuple[str, ...],
+    protocol: str,
+    folds: str,
+    chosen: tuple[str, ...],
+    validation_speakers: str,
+    seed: int,
+    config_file: Path | None,
+    results: Path,
+    cache: Path | None,
+    resume: bool,
+    threads: int | None,
+) -> None:
+    """Train and test several systems on the same folds, and keep a record of each.
+
+    \b
+      edge-ser cross-validate --corpus RAVDESS=DIR --protocol emobox \\
+        --system majority --system svm-compare --system compact
+      edge-ser cross-validate --corpus EMO-DB=DIR --folds leave-one-speaker-out \\
+        --system svm-egemaps
+
+    The SVMs need the `baselines` extra, the networks `train`.
+    """
+    from rich.console import Console
+
+    from edge_ser.protocols.registry import SplitOptions
+    from edge_ser.training.crossval import compare, cross_validate
+
+    console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+    cache = cache or _default_cache()
+    options = SplitOptions(protocol, folds, validation_speakers=validation_speakers)
+    comparison = compare(corpora, options, chosen, seed)
+    _show(console, comparison)
+    checkpoints = cache / "checkpoints" / comparison.digest[:16]
+    if not resume:
+        shutil.rmtree(checkpoints, ignore_errors=True)
+    systems = _systems(names, config_file, cache, checkpoints)
+    _limit_threads(threads)
+    records = []
+    for name, system in systems.items():
+        line = _command_line(comparison, chosen, name, config_file)
+        try:
+            with _Bars(console, system.name, len(comparison.folds)) as bars:
+                record = cross_validate(
+                    system, comparison, line, cache / "folds", resume, bars.update
+                )
+        except KeyboardInterrupt:
+            raise TrainingError(
+                f"stopped in {system.name}; the folds that are done are kept, go on with the same "
+                "command and --resume"
+            ) from None
+        console.print(f"{system.name}: written to {record.save(results)}")
+        records.append(record)
+    _table(records)
+
+
+class _Bars:
+    """Progress over folds and within one."""
+
+    def __init__(self, console: Console, system: str, n_folds: int) -> None:
+        from rich.progress import Progress
+
+        self._progress = Progress(console=console, transient=True, disable=not console.is_terminal)
+        self._all = self._progress.add_task(system, total=n_folds)
+        self._one = self._progress.add_task("", total=1.0)
+        self._seen: list[str] = []
+
+    def __enter__(self) -> _Bars:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def update(self, fold: str, doing: str, share: float) -> None:
+        if fold not in self._seen:
+            self._seen.append(fold)
+        self._progress.update(self._all, completed=len(self._seen) - 1)
+        self._progress.update(self._one, description=f"{fold}: {doing}", completed=share)
+
+
+def _systems(
+    names: tuple[str, ...], config_file: Path | None, cache: Path, checkpoints: Path
+) -> dict[str, System]:
+    from edge_ser.measure.results import read_json
+    from edge_ser.training.registry import make_system
+
+    settings: Mapping[str, Mapping[str, object]] = {}
+    if config_file is not None:
+        data = read_json(config_file)
+        if not isinstance(data, dict):
+            raise ConfigError(f"{config_file} is no object; wanted: settings by system")
+        if unused := sorted(set(data).difference(names)):
+            raise ConfigError(
+                f"{config_file} has settings of {', '.join(unused)}, asked for were "
+                f"{', '.join(names)}; its keys are the names of systems"
+            )
+        settings = data
+    return {name: make_system(name, settings.get(name, {}), cache, checkpoints) for name in names}
+
+
+def _show(console: Console, comparison: Comparison) -> None:
+    from edge_ser.corpora import describe
+
+    for corpus in describe(comparison.clips):
+        console.print(f"{corpus.corpus}: {corpus.n_clips} rows, {corpus.n_speakers} speakers")
+    console.print(f"{len(comparison.labels)} classes: {', '.join(comparison.labels)}")
+    options = comparison.options
+    console.print(
+        f"protocol: {' '.join(filter(None, (options.protocol, options.folds)))}, "
+        f"{len(comparison.folds)} of {comparison.n_folds} folds"
+    )
+    for summary in dict.fromkeys(leaks.summary for leaks in comparison.leaks):
+        console.print(f"  {summary}")
+
+
+def _table(records: list[RunResult]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("system", "folds", "WA", "UAR", "95% of WA", "parameters", box=None)
+    for record in records:
+        low_high = " to ".join(f"{v:.1%}" for v in record.wa_interval) or "few speakers"
+        table.add_row(
+            record.system,
+            str(len(record.folds)),
+            f"{record.mean_wa:.1%}",
+            f"{record.mean_uar:.1%}",
+            low_high,
+            f"{record.n_parameters:,}",
+        )
+    Console(highlight=False).print(table)
+
+
+def _command_line(
+    comparison: Comparison, chosen: tuple[str, ...], system: str, config_file: Path | None
+) -> str:
+    """Return the command that gives one system's record, places left out."""
+    words = ["edge-ser", "cross-validate"]
+    for corpus in dict.fromkeys(clip.corpus for clip in comparison.clips):
+        words += ["--corpus", f"{corpus}=DIR"]
+    options = comparison.options
+    words += ["--protocol", options.protocol]
+    given = {
+        "--folds": options.folds,
+        "--validation-speakers": options.validation_speakers,
+        "--seed": str(comparison.seed or ""),
+        "--config": config_file.name if config_file else "",
+    }
+    for option, value in given.items():
+        words += [option, value] if value else []
+    for fold in chosen:
+        words += ["--fold", fold]
+    return shlex.join([*words, "--system", system])
+
+
+def _default_cache() -> Path:
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "edge-ser"
+
+
+def _limit_threads(threads: int | None) -> None:
+    """Give torch its threads, where a system brought it."""
+    if "torch" in sys.modules:
+        import torch
+
+        torch.set_num_threads(threads or max(1, (os.cpu_count() or 2) // 2))

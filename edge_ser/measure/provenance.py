@@ -1,0 +1,45 @@
+"""Which code and which packages a figure came from."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+
+from edge_ser import __version__
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+
+
+def revision() -> str:
+    """Return the git revision of the code, "-dirty" after it where the package was changed since.
+
+    Code that was installed without its repository gives the version of the release.
+    """
+    if _git("ls-files", "--error-unmatch", "__init__.py") is None:
+        return f"release {__version__}"
+    head = _git("rev-parse", "HEAD") or "no commit"
+    return head + ("-dirty" if _git("status", "--porcelain", "--", ".") else "")
+
+
+def versions(packages: Iterable[str]) -> dict[str, str]:
+    """Return the versions of Python, edge-ser and those of `packages` that are installed."""
+    found = {"python": platform.python_version(), "edge-ser": __version__}
+    for package in packages:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _git(*arguments: str) -> str | None:
+    """Return what git prints, None where it fails or is not there."""
+    command = ["git", "-C", str(_PACKAGE), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

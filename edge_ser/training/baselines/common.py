@@ -1,0 +1,23 @@
+"""What the baselines share: the clips they may learn from, and the form of a bare decision."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_ser.corpora import Clip
+from edge_ser.protocols.fold import Fold
+
+
+def learnable(fold: Fold) -> tuple[Clip, ...]:
+    """Return the training and validation clips, without validation clips that are tested too."""
+    tested = frozenset(fold.test)
+    return fold.train + tuple(clip for clip in fold.validation if clip not in tested)
+
+
+def decided(classes: Sequence[int], n_classes: int) -> NDArray[np.float64]:
+    """Return [n_clips, n_classes] with 1 on each class that was decided, 0 elsewhere."""
+    rows: NDArray[np.float64] = np.eye(n_classes)[np.asarray(classes, dtype=int)]
+    return rows

@@ -1,0 +1,120 @@
+"""openSMILE functionals of whole clips, computed once and kept on disk.
+
+The `opensmile` package and the openSMILE library in it are free for research and private use only
+(audEERING's licence): a product needs other features or another licence.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import warnings
+from collections.abc import Callable, Sequence
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_ser.corpora import Clip
+from edge_ser.errors import AudioError, missing_extra
+from edge_ser.files import replacing
+from edge_ser.training.copies import load_copy
+
+SAMPLE_RATE = 16_000
+"""Hz. All clips are brought to it first, so that corpora of different rates can be compared."""
+
+
+class FeatureSet(str, Enum):
+    """Standard sets of functionals, by openSMILE's names."""
+
+    EGEMAPS = "eGeMAPSv02"
+    """88 functionals (Eyben et al. 2016, doi:10.1109/TAFFC.2015.2457417)."""
+    COMPARE = "ComParE_2016"
+    """6373 functionals (Schuller et al. 2016, Interspeech, the ComParE challenge)."""
+
+
+class Functionals:
+    """One vector of functionals a clip. Files in the cache are named by the audio's own digest."""
+
+    def __init__(self, feature_set: FeatureSet, cache: Path) -> None:
+        """Prepare openSMILE.
+
+        Args:
+            feature_set: which functionals.
+            cache: a directory to keep them in; made when it is not there.
+
+        Raises:
+            MissingDependency: opensmile is not installed.
+        """
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of the packages under opensmile, at import
+                import opensmile
+        except ImportError:
+            raise missing_extra("opensmile", "baselines") from None
+        self.version = importlib.metadata.version("opensmile")
+        self._smile: Any = opensmile.Smile(
+            feature_set=opensmile.FeatureSet[feature_set.value],
+            feature_level=opensmile.FeatureLevel.Functionals,
+        )
+        self._folder = cache / "functionals" / f"{feature_set.value}-opensmile-{self.version}"
+        self._known: dict[Clip, NDArray[np.float32]] = {}
+
+    @property
+    def n_features(self) -> int:
+        """Functionals of a clip."""
+        return len(self._smile.feature_names)
+
+    def matrix(
+        self, clips: Sequence[Clip], progress: Callable[[float], None] = lambda _: None
+    ) -> NDArray[np.float64]:
+        """Return functionals [n_clips, n_features].
+
+        Args:
+            clips: what to hear.
+            progress: called with the share done, in [0, 1].
+
+        Raises:
+            AudioError: a clip that cannot be read, or is too short for openSMILE.
+            ConfigError: the cache cannot be written.
+        """
+        rows = []
+        for done, clip in enumerate(clips, start=1):
+            if clip not in self._known:
+                self._known[clip] = self._kept(clip)
+            rows.append(self._known[clip])
+            progress(done / len(clips))
+        return np.asarray(rows, dtype=np.float64).reshape(len(clips), self.n_features)
+
+    def _kept(self, clip: Clip) -> NDArray[np.float32]:
+        samples = load_copy(clip, SAMPLE_RATE)
+        path = self._folder / f"{hashlib.sha256(samples.tobytes()).hexdigest()}.npy"
+        values = _read(path, self.n_features)
+        if values is None:
+            values = self._compute(samples, clip)
+            with replacing(path) as temporary:
+                np.save(temporary, values)
+        return values
+
+    def _compute(self, samples: NDArray[np.float32], clip: Clip) -> NDArray[np.float32]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # "too short" comes as NaN as well
+            values = np.asarray(self._smile(samples, SAMPLE_RATE), dtype=np.float32).ravel()
+        if not np.isfinite(values).all():
+            raise AudioError(
+                f"{clip.path} gives openSMILE functionals that are not numbers; it lasts "
+                f"{len(samples) / SAMPLE_RATE:.2f} s, clips of speech were wanted; leave it out"
+            )
+        return values
+
+
+def _read(path: Path, n_features: int) -> NDArray[np.float32] | None:
+    """Return kept functionals, None where there are none or a crash left something else."""
+    try:
+        values = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    fits = isinstance(values, np.ndarray) and values.shape == (n_features,)
+    return values.astype(np.float32) if fits and np.isfinite(values).all() else None

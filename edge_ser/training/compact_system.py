@@ -1,0 +1,84 @@
+"""The compact network as one of the systems that are compared on the same folds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from edge_ser.protocols import Fold, SplitOptions, data_digest, refuse_leaks
+from edge_ser.protocols.content import fold_digest
+from edge_ser.training.job import Job, start
+from edge_ser.training.model import count_parameters
+from edge_ser.training.settings import RUN_FILE, TrainConfig
+from edge_ser.training.systems import Outcome
+
+
+class CompactSystem:
+    """The network that edge-ser ships, trained and scored as `edge-ser train` does.
+
+    Args:
+        config: the settings.
+        runs: a directory for the run of each fold, from which a killed training goes on.
+    """
+
+    name = "compact"
+
+    def __init__(self, config: TrainConfig, runs: Path) -> None:
+        self.config = config
+        self._runs = runs
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+    @property
+    def settings(self) -> Mapping[str, object]:
+        """The settings, by name."""
+        return asdict(self.config)
+
+    def fit_predict(
+        self, fold: Fold, labels: tuple[str, ...], progress: Callable[[str, float], None]
+    ) -> Outcome:
+        """Train on the fold and predict its test clips; see `System`."""
+        began = time.perf_counter()
+        job = Job(
+            config=self.config,
+            corpora=(),
+            split=SplitOptions(protocol=fold.protocol),
+            fold=fold,
+            leaks=refuse_leaks(fold),
+            labels=labels,
+            left_out={},
+            digest=data_digest(fold.clips),
+        )
+        run = self._runs / self._run_name(fold, labels)
+        done = 0
+
+        def on_clip() -> None:
+            nonlocal done
+            done += 1
+            progress("features", done / len(fold.clips))
+
+        trainer = start(job, run, self._device, on_clip, resume=(run / RUN_FILE).is_file())
+        for epoch in trainer.epochs():
+            share = (epoch.epoch + 1) / self.config.epochs
+            progress(f"epoch {epoch.epoch + 1}, loss {epoch.train_loss:.3f}", share)
+        trainer.load_best()
+        return Outcome(
+            probs=trainer.score(trainer.heard["test"]).probs,
+            n_parameters=count_parameters(trainer.model),
+            train_s=time.perf_counter() - began,
+            notes=()
+            if fold.validation
+            else (f"no validation: epoch {self.config.epochs} is kept",),
+        )
+
+    def _run_name(self, fold: Fold, labels: tuple[str, ...]) -> str:
+        # With other settings or clips a training begins anew, beside what another one left.
+        identity = json.dumps([self.settings, labels, fold_digest(fold)], sort_keys=True)
+        digest = hashlib.sha256(identity.encode()).hexdigest()[:12]
+        return re.sub(r"[^\w.+-]+", "_", f"compact-{fold.protocol}-{fold.name}") + f"-{digest}"

@@ -1,0 +1,201 @@
+"""Systems over the folds of a protocol: each fold's result is kept at once, then summed up."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edge_ser import __version__
+from edge_ser.corpora import Clip, load_corpora, sort_emotions
+from edge_ser.errors import ConfigError, TrainingError
+from edge_ser.files import write_text
+from edge_ser.measure.provenance import revision, versions
+from edge_ser.measure.results import FoldResult, RunResult, read_json
+from edge_ser.protocols.content import data_digest, fold_digest
+from edge_ser.protocols.fold import Fold
+from edge_ser.protocols.leaks import LeakReport, refuse_leaks
+from edge_ser.protocols.registry import SplitOptions, choose_fold, make_folds
+from edge_ser.records import build
+from edge_ser.training.systems import Outcome, System
+
+PACKAGES = ("numpy", "soxr", "soundfile", "opensmile", "scikit-learn", "librosa", "torch")
+"""Whose versions stand in a record."""
+
+Progress = Callable[[str, str, float], None]
+"""Called with the fold's name, what is being done and its share done, in [0, 1]."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The folds that systems are compared on. Made by `compare`, which looks for leaks in them."""
+
+    options: SplitOptions
+    seed: int
+    folds: tuple[Fold, ...]
+    """Those to compute."""
+    n_folds: int
+    """Those that the protocol has."""
+    labels: tuple[str, ...]
+    leaks: tuple[LeakReport, ...]
+    """What stands on two sides, for each of `folds`."""
+
+    @property
+    def clips(self) -> tuple[Clip, ...]:
+        """Every row of the folds once, in the order of the first fold that has it."""
+        return tuple(dict.fromkeys(clip for fold in self.folds for clip in fold.clips))
+
+    @property
+    def digest(self) -> str:
+        """A digest of the recordings."""
+        return data_digest(self.clips)
+
+
+def compare(
+    corpora: Sequence[str], options: SplitOptions, wanted: Sequence[str] = (), seed: int = 0
+) -> Comparison:
+    """Divide corpora by a protocol, and look for what stands on two sides.
+
+    Args:
+        corpora: `NAME=DIR` each; the emotions that all of them have become the labels.
+        options: the protocol and its choices.
+        wanted: folds to compute, as for `choose_fold`; all where none is named.
+        seed: decides which speakers are drawn.
+
+    Raises:
+        ConfigError, CorpusError: corpora or choices that do not fit.
+        LeakError: more is shared than the protocol declares.
+    """
+    clips = load_corpora(corpora)
+    labels = common_labels(clips)
+    every = make_folds([clip for clip in clips if clip.emotion in labels], options, seed)
+    folds = tuple(dict.fromkeys(choose_fold(every, name) for name in wanted)) or every
+    for fold in folds:
+        if not fold.train or not fold.test:
+            raise ConfigError(
+                f"fold {fold.name} has {len(fold.train)} training and {len(fold.test)} test clips, "
+                "both were wanted; give more recordings, or another protocol"
+            )
+    leaks = tuple(refuse_leaks(fold) for fold in folds)
+    return Comparison(options, seed, folds, len(every), labels, leaks)
+
+
+def cross_validate(
+    system: System,
+    comparison: Comparison,
+    command: str,
+    kept: Path,
+    resume: bool = False,
+    progress: Progress = lambda *_: None,
+) -> RunResult:
+    """Train and test a system on every fold.
+
+    Args:
+        system: what learns.
+        comparison: the folds.
+        command: the command line, for the record; without places.
+        kept: a directory in which each fold's result is kept as soon as it is there.
+        resume: take the results that an interrupted run of the same code version, settings and clips
+            kept, instead of computing them again.
+        progress: called often.
+
+    Raises:
+        EdgeSerError: what the system raises, or a directory that cannot be written.
+    """
+    results = []
+    for fold, leaks in zip(comparison.folds, comparison.leaks, strict=True):
+        path = kept / f"{_key(system, fold, comparison.labels)}.json"
+        if resume and path.is_file():
+            result = build(FoldResult, read_json(path), str(path))
+            progress(fold.name, "kept from before", 1.0)
+        else:
+            result = _fold_result(system, fold, leaks, comparison.labels, progress)
+            write_text(path, json.dumps(asdict(result), indent=1) + "\n")
+        results.append(result)
+    seed = system.settings.get("seed")
+    return RunResult.of(
+        results,
+        system=system.name,
+        settings=_plain(system.settings),
+        labels=comparison.labels,
+        corpora=tuple(sorted({clip.corpus for clip in comparison.clips})),
+        protocol=comparison.options.protocol,
+        folding=comparison.options.folds,
+        n_folds=comparison.n_folds,
+        seeds=tuple(s for s in (comparison.seed, seed) if isinstance(s, int)),
+        data_digest=comparison.digest,
+        notes=tuple(dict.fromkeys(note for result in results for note in result.notes)),
+        versions=versions(PACKAGES),
+        command=command,
+        date=datetime.datetime.now(tz=datetime.timezone.utc).date().isoformat(),
+    )
+
+
+def common_labels(clips: Sequence[Clip]) -> tuple[str, ...]:
+    """Return the emotions that every corpus has.
+
+    Raises:
+        ConfigError: fewer than two.
+    """
+    by_corpus: dict[str, set[str]] = {}
+    for clip in clips:
+        by_corpus.setdefault(clip.corpus, set()).add(clip.emotion)
+    labels = sort_emotions(set.intersection(*by_corpus.values()) if by_corpus else ())
+    if len(labels) < 2:
+        raise ConfigError(
+            f"{', '.join(by_corpus) or 'no corpus'}: {len(labels)} emotion(s) in common, two or more "
+            "were wanted; compare on corpora that share emotions"
+        )
+    return labels
+
+
+def _fold_result(
+    system: System, fold: Fold, leaks: LeakReport, labels: tuple[str, ...], progress: Progress
+) -> FoldResult:
+    # Taken before: a change of the code while a fold is computed must not be claimed for it.
+    code = revision()
+    outcome = system.fit_predict(
+        fold, labels, lambda doing, share: progress(fold.name, doing, share)
+    )
+    _check(system, outcome, (len(fold.test), len(labels)))
+    return FoldResult.of(
+        fold.name,
+        [clip.speaker for clip in fold.test],
+        [labels.index(clip.emotion) for clip in fold.test],
+        outcome.probs.argmax(axis=1).tolist(),
+        len(labels),
+        n_train=len(fold.train),
+        n_validation=len(fold.validation),
+        n_parameters=outcome.n_parameters,
+        train_s=round(outcome.train_s, 2),
+        notes=outcome.notes,
+        declares=leaks.declares,
+        shared=leaks.found,
+        revision=code,
+    )
+
+
+def _check(system: System, outcome: Outcome, shape: tuple[int, int]) -> None:
+    """Refuse what is not probabilities: an argmax over NaN would count as a decision."""
+    probs = outcome.probs
+    if probs.shape != shape or not np.allclose(probs.sum(axis=1), 1.0, atol=1e-3):
+        raise TrainingError(
+            f"{system.name} gave {list(probs.shape)} with rows that sum to {probs.sum(axis=1)[:3]}, "
+            f"probabilities {list(shape)} were wanted: its training has failed; use other settings"
+        )
+
+
+def _key(system: System, fold: Fold, labels: tuple[str, ...]) -> str:
+    facts = (__version__, system.name, _plain(system.settings), labels, fold_digest(fold))
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _plain(settings: Mapping[str, object]) -> dict[str, object]:
+    """Return settings as JSON gives them back: tuples as lists."""
+    plain: dict[str, object] = json.loads(json.dumps(settings))
+    return plain

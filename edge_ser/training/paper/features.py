@@ -1,0 +1,106 @@
+"""The paper's features: the MFCCs of all frames raveled into one vector, ragged tails filled with 0."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_ser.corpora import Clip, Copy
+from edge_ser.errors import AudioError, missing_extra
+from edge_ser.training.copies import load_copy
+
+Float32 = NDArray[np.float32]
+
+SAMPLE_RATE = 22_050
+OFFSET_S, DURATION_S = 0.6, 2.5
+N_MFCC, N_FFT, HOP_LENGTH = 20, 2048, 512
+WITH_ZERO_CROSSINGS = frozenset({"EMO-DB", "EMOVO"})
+"""Corpora whose notebooks put the zero-crossing rate of each frame before the MFCCs."""
+
+
+def features(samples: Float32, zero_crossings: bool) -> Float32:
+    """Return float32 [21 * n_frames] or, without zero crossings, [20 * n_frames].
+
+    Args:
+        samples: [n_samples] at 22,050 Hz, one frame of 2,048 or more.
+        zero_crossings: put their rate in each frame, in [0, 1], before the MFCCs.
+
+    Raises:
+        MissingDependency: librosa is not installed.
+    """
+    try:
+        from librosa.feature import mfcc, zero_crossing_rate
+    except ImportError:
+        raise missing_extra("librosa", "train") from None
+    cepstra = mfcc(y=samples, sr=SAMPLE_RATE, n_mfcc=N_MFCC, n_fft=N_FFT, hop_length=HOP_LENGTH)
+    parts = [np.ravel(cepstra.T)]
+    if zero_crossings:
+        rates = zero_crossing_rate(samples, frame_length=N_FFT, hop_length=HOP_LENGTH)
+        parts.insert(0, rates[0])
+    return np.concatenate(parts).astype(np.float32)
+
+
+class FeatureRows:
+    """Features of clips and their copies, computed once however many folds ask for them."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self._seed = seed
+        self._rows: dict[tuple[Path, Copy], Float32] = {}
+
+    def compute(self, clips: Sequence[Clip], progress: Callable[[float], None]) -> int:
+        """Compute what is not there yet; return the length of the longest row of these clips.
+
+        Args:
+            clips: any number, with their copies.
+            progress: called after each clip with the share done.
+
+        Raises:
+            AudioError: a clip that cannot be read or ends too early.
+            MissingDependency: librosa is not installed.
+        """
+        for done, clip in enumerate(clips, 1):
+            key = (clip.path, clip.copy)
+            if key not in self._rows:
+                self._rows[key] = self._row(clip)
+            progress(done / len(clips))
+        return max(len(self._rows[clip.path, clip.copy]) for clip in clips)
+
+    def matrix(self, clips: Sequence[Clip], length: int) -> Float32:
+        """Return float32 [n_clips, length] of clips that were computed, tails filled with 0."""
+        result = np.zeros((len(clips), length), dtype=np.float32)
+        for row, clip in zip(result, clips, strict=True):
+            values = self._rows[clip.path, clip.copy]
+            row[: len(values)] = values
+        return result
+
+    def _row(self, clip: Clip) -> Float32:
+        samples = load_copy(clip, SAMPLE_RATE, OFFSET_S, DURATION_S, self._seed)
+        if len(samples) < N_FFT:
+            raise AudioError(
+                f"{clip.path} ends too early: the paper's recipe begins at {OFFSET_S} s and needs "
+                f"{N_FFT / SAMPLE_RATE:.2f} s from there; leave the clip out"
+            )
+        return features(samples, clip.corpus in WITH_ZERO_CROSSINGS)
+
+
+@dataclass(frozen=True)
+class Standardizer:
+    """Mean and deviation of each column over training rows, as scikit-learn's StandardScaler."""
+
+    mean: NDArray[np.float64]
+    std: NDArray[np.float64]
+
+    @classmethod
+    def fit(cls, rows: Float32) -> Standardizer:
+        """Measure [n_rows, length]; a column that never changes is only centred."""
+        std = rows.std(axis=0, dtype=np.float64)
+        constant = rows.min(axis=0) == rows.max(axis=0)
+        return cls(rows.mean(axis=0, dtype=np.float64), np.where(constant, 1.0, std))
+
+    def __call__(self, rows: Float32) -> Float32:
+        """Return the rows with mean 0 and deviation 1 in each column of the training rows."""
+        return ((rows - self.mean) / self.std).astype(np.float32)

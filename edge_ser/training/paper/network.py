@@ -1,0 +1,82 @@
+"""The paper's network: two convolutions along one flat vector, both attentions, one huge dense layer."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from edge_ser.training.model import ChannelAttention, SpatialAttention
+
+KERNEL = 7
+DROPOUT = 0.2
+REDUCTION = 16
+HIDDEN = 64
+
+
+class PaperNetwork(nn.Module):
+    """Logits of standardised feature vectors of one length.
+
+    Initialised and normalised as Keras does by default, where that changes the result: Glorot's
+    uniform weights and no biases, batch normalisation with momentum 0.99 (0.01 in torch's counting)
+    and epsilon 1e-3. One small difference is left: torch's running variance of the dense layer is
+    16/15 of Keras', which does not correct for the size of the batch.
+
+    Args:
+        length: numbers of a feature vector.
+        n_classes: logits.
+        channels: of both convolutions; the paper has 256.
+        stride: of both convolutions; the paper has 1.
+    """
+
+    def __init__(self, length: int, n_classes: int, channels: int = 256, stride: int = 1) -> None:
+        super().__init__()
+        self.convolutions = nn.Sequential(
+            *_convolution(1, channels, stride), *_convolution(channels, channels, stride)
+        )
+        self.dropout = nn.Dropout(DROPOUT)
+        self.channel_attention = ChannelAttention(channels, REDUCTION)
+        self.spatial_attention = SpatialAttention()
+        steps = length
+        for _ in range(2):
+            steps = (steps - KERNEL) // stride + 1
+        self.dense = nn.Linear(steps * channels, HIDDEN)
+        self.norm = _batch_norm(HIDDEN)
+        self.output = nn.Linear(HIDDEN, n_classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv1d | nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Map [batch, length] to logits [batch, n_classes]."""
+        x = self.dropout(self.convolutions(rows[:, None]))
+        x = self.spatial_attention(self.channel_attention(x))
+        # Keras has time before channels, so its weights would fit this dense layer as they are.
+        x = x.transpose(1, 2).flatten(1)
+        # In bfloat16 the millions of weights would be rounded anew in each step, which takes longer.
+        with torch.autocast(x.device.type, enabled=False):
+            hidden = torch.relu(self.dense(x.float()))
+        logits: Tensor = self.output(self.norm(hidden))
+        return logits
+
+    @property
+    def regularized(self) -> tuple[Tensor, ...]:
+        """The weights under L2: of both convolutions and of the first dense layer."""
+        kernels = [m.weight for m in self.convolutions if isinstance(m, nn.Conv1d)]
+        return (*kernels, self.dense.weight)
+
+
+def count_with_statistics(model: nn.Module) -> int:
+    """Return the number of parameters as Keras counts: batch norm's moving statistics included."""
+    statistics = sum(b.numel() for b in model.buffers() if b.is_floating_point())
+    return sum(p.numel() for p in model.parameters()) + statistics
+
+
+def _convolution(n_in: int, n_out: int, stride: int) -> tuple[nn.Module, ...]:
+    # The paper's max pooling of one value with stride 1 changes nothing and is left out.
+    return nn.Conv1d(n_in, n_out, KERNEL, stride=stride), nn.ReLU(), _batch_norm(n_out)
+
+
+def _batch_norm(channels: int) -> nn.BatchNorm1d:
+    return nn.BatchNorm1d(channels, eps=1e-3, momentum=0.01)

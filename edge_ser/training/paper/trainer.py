@@ -1,0 +1,184 @@
+"""The paper's training loop: Adam and cross-entropy for a fixed number of epochs, resumable."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from edge_ser.errors import TrainingError
+from edge_ser.training.checkpoint import (
+    foreign_checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+    strip_prefix,
+    with_prefix,
+)
+from edge_ser.training.paper.network import PaperNetwork
+from edge_ser.training.paper.settings import PaperConfig
+
+L2 = 1e-3
+"""What Keras multiplies the squares of the regularised weights by and adds to the loss."""
+
+
+@dataclass(frozen=True)
+class PaperEpoch:
+    """What one epoch brought on the training rows, under dropout; the loss is without its L2."""
+
+    epoch: int
+    loss: float
+    accuracy: float
+    seconds: float
+
+
+class PaperTrainer:
+    """One training of the paper's network: iterate over `epochs` until it ends.
+
+    Args:
+        config: the settings.
+        rows: standardised features, float32 [n_rows, length].
+        targets: the class of each row.
+        n_classes: how many there are.
+        device: where the network lives.
+        checkpoint: written after each epoch; None to keep nothing.
+        identity: what tells this training from any other, for the checkpoint; values of JSON.
+
+    Raises:
+        TrainingError: rows that no network can be made for.
+    """
+
+    def __init__(
+        self,
+        config: PaperConfig,
+        rows: NDArray[np.float32],
+        targets: tuple[int, ...],
+        n_classes: int,
+        device: torch.device,
+        checkpoint: Path | None = None,
+        identity: Mapping[str, object] | None = None,
+    ) -> None:
+        if len(rows) < 2:
+            raise TrainingError(
+                f"{len(rows)} row(s) are left for training, two or more are needed; add recordings"
+            )
+        self.config, self.device = config, device
+        self.checkpoint, self.identity = checkpoint, dict(identity or {})
+        self.history: list[PaperEpoch] = []
+        self._rows, self._targets = torch.from_numpy(rows).to(device), torch.tensor(targets)
+        torch.manual_seed(config.seed)
+        network = PaperNetwork(rows.shape[1], n_classes, config.channels, config.stride)
+        self.network = network.to(device)
+        self.optimizer = self._make_optimizer()
+
+    def epochs(self, on_step: Callable[[float], None] = lambda _: None) -> Iterator[PaperEpoch]:
+        """Train, yielding after each epoch, when its checkpoint is safely written.
+
+        Args:
+            on_step: called after each step with the share of the whole training that is done.
+
+        Raises:
+            TrainingError: the loss is not finite.
+        """
+        while len(self.history) < self.config.epochs:
+            self.history.append(self._train_epoch(len(self.history), on_step))
+            self._save()
+            yield self.history[-1]
+
+    def resume(self) -> None:
+        """Continue from the last complete epoch; from the start when there was none.
+
+        Raises:
+            TrainingError: a damaged checkpoint, or one of another training.
+        """
+        if self.checkpoint is None or not self.checkpoint.exists():
+            return
+        tensors, header = load_checkpoint(self.checkpoint)
+        try:
+            # As JSON gives it back: tuples become lists.
+            if header["identity"] != json.loads(json.dumps(self.identity)):
+                raise ValueError("it was made with other settings or other clips")
+            self.network.load_state_dict(strip_prefix("network", tensors))
+            moments = self.optimizer.state_dict()
+            moments["state"] = {
+                int(index): strip_prefix(index, strip_prefix("optimizer", tensors))
+                for index in {n.split(".")[1] for n in tensors if n.startswith("optimizer.")}
+            }
+            self.optimizer.load_state_dict(moments)
+            self.history = [PaperEpoch(**epoch) for epoch in header["history"]]
+        except (RuntimeError, KeyError, TypeError, ValueError) as error:
+            raise foreign_checkpoint(self.checkpoint, error) from None
+
+    @torch.no_grad()
+    def predict(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return probabilities float64 [n_rows, n_classes] of standardised rows."""
+        self.network.eval()
+        parts = [
+            torch.softmax(self._logits(batch.to(self.device)).double(), dim=1).cpu()
+            for batch in torch.split(torch.from_numpy(rows), self.config.batch_size)
+        ]
+        return torch.cat(parts).numpy()
+
+    def _train_epoch(self, number: int, on_step: Callable[[float], None]) -> PaperEpoch:
+        started = time.perf_counter()
+        # All randomness of an epoch comes from its number, so that a resumed run draws the same.
+        torch.manual_seed(1_000_003 * self.config.seed + number)
+        rng = torch.Generator().manual_seed(1_000_003 * self.config.seed + number)
+        order = torch.randperm(len(self._targets), generator=rng)
+        # One row alone has no deviation to normalise by.
+        batches = [b for b in torch.split(order, self.config.batch_size) if len(b) > 1]
+        self.network.train()
+        loss_sum = hits = 0.0
+        for step, batch in enumerate(batches, 1):
+            loss, correct = self._step(batch)
+            loss_sum, hits = loss_sum + loss * len(batch), hits + correct
+            on_step((number + step / len(batches)) / self.config.epochs)
+        n_rows = sum(map(len, batches))
+        if not math.isfinite(loss_sum):
+            raise TrainingError(
+                f"the loss of epoch {number + 1} is {loss_sum}; try a smaller learning rate"
+            )
+        seconds = time.perf_counter() - started
+        return PaperEpoch(number, loss_sum / n_rows, hits / n_rows, seconds)
+
+    def _step(self, batch: Tensor) -> tuple[float, float]:
+        targets = self._targets[batch].to(self.device)
+        logits = self._logits(self._rows[batch.to(self.device)])
+        loss = torch.nn.functional.cross_entropy(logits, targets)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        return float(loss.detach()), float((logits.argmax(1) == targets).sum())
+
+    def _logits(self, rows: Tensor) -> Tensor:
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16):
+            logits: Tensor = self.network(rows)
+        return logits.float()
+
+    def _make_optimizer(self) -> torch.optim.Adam:
+        regularized = self.network.regularized
+        known = {id(p) for p in regularized}
+        others = [p for p in self.network.parameters() if id(p) not in known]
+        # Adam's coupled weight decay adds the gradient of L2 * sum(w²) without computing the sum.
+        groups: list[dict[str, Any]] = [
+            {"params": regularized, "weight_decay": 2 * L2},
+            {"params": others},
+        ]
+        return torch.optim.Adam(groups, lr=self.config.learning_rate, eps=1e-7, fused=True)
+
+    def _save(self) -> None:
+        if self.checkpoint is None:
+            return
+        tensors = with_prefix("network", self.network.state_dict())
+        for index, moments in self.optimizer.state_dict()["state"].items():
+            tensors |= with_prefix(f"optimizer.{index}", moments)
+        header = {"identity": self.identity, "history": [asdict(e) for e in self.history]}
+        save_checkpoint(self.checkpoint, tensors, header)

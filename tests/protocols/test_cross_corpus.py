@@ -1,0 +1,47 @@
+"""Cross-corpus folds: each corpus in turn, over emotions that all have."""
+
+from __future__ import annotations
+
+import pytest
+from support import clips_of
+
+from edge_ser.errors import ConfigError
+from edge_ser.protocols import SplitOptions, make_folds, refuse_leaks
+
+CROSS = SplitOptions("cross-corpus", validation_speakers="none")
+SHARED = ("neutral", "happy", "sad", "angry", "fearful", "disgust")
+
+
+def test_every_corpus_is_tested_by_the_others(official_clips):
+    clips = [c for own in official_clips.values() for c in own if c.emotion in SHARED]
+
+    folds = make_folds(clips, CROSS)
+
+    assert [fold.name.rpartition(" to ")[2] for fold in folds] == sorted(official_clips)
+    assert folds[-1].name == "CREMA-D+EMO-DB+EMOVO+RAVDESS+SAVEE to TESS"
+    for fold in folds:
+        tested = fold.name.rpartition(" to ")[2]
+        assert {clip.corpus for clip in fold.test} == {tested}
+        assert {clip.corpus for clip in fold.train} == set(official_clips) - {tested}
+        assert len(fold.clips) == len(clips)
+
+
+def test_nothing_is_shared(official_clips):
+    clips = [c for own in ("SAVEE", "EMOVO") for c in official_clips[own] if c.emotion in SHARED]
+
+    for fold in make_folds(clips, SplitOptions("cross-corpus")):
+        assert fold.validation
+        assert {c.corpus for c in fold.validation} == {c.corpus for c in fold.train}
+        assert refuse_leaks(fold).found == ()
+
+
+def test_one_corpus_is_refused():
+    with pytest.raises(ConfigError, match=r"1 corpus came \(own\)"):
+        make_folds(clips_of("own", "ann", "bob"), CROSS)
+
+
+def test_emotions_that_not_every_corpus_has_are_refused():
+    clips = clips_of("one", "ann") + clips_of("two", "bob", n=3, emotions=("sad", "happy", "bored"))
+
+    with pytest.raises(ConfigError, match="one has no clip labelled bored"):
+        make_folds(clips, CROSS)
