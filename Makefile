@@ -3,6 +3,8 @@
 PYTHON ?= python3
 # CPU training needs no CUDA build: give another one here if you want it, e.g. TORCH=torch
 TORCH ?= torch==2.13.0
+# Its wheel carries the encoder that teaches (a file of 9 MB); none of what it depends on is needed.
+TEACHER ?= pipecat-ai==1.14.0
 CORPORA ?= $(or $(EDGE_SER_CORPORA),../shared/corpora)
 DEVICE_PYTHONS = 3.10 3.12
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
@@ -69,6 +71,7 @@ gpu-test: .venv/ready ## What only a CUDA device shows
 	$(PYTHON) -m venv .venv
 	.venv/bin/python $(PIP_INSTALL) "$(TORCH)"
 	.venv/bin/python $(PIP_INSTALL) --editable '.[dev]'
+	.venv/bin/python $(PIP_INSTALL) --no-deps "$(TEACHER)"
 	touch $@
 
 .venv-%/ready: pyproject.toml

@@ -50,6 +50,7 @@ THIRD_PARTY = {
     "training": {
         "numpy",
         "onnx",
+        "onnxruntime",
         "torch",
         "safetensors",
         "matplotlib",

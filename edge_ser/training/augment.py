@@ -7,6 +7,7 @@ training step costs no FFT this way, and a batch depends on nothing but its gene
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,6 +83,20 @@ class AugmentConfig:
         )
 
 
+@dataclass(frozen=True)
+class Windows:
+    """Augmented windows, and where in their clips each frame of them came from."""
+
+    log_mels: Tensor
+    """float32 [batch, n_frames, n_mels], dB."""
+    speeds: Tensor
+    """int64 [batch], the playing speed, as an index into `AugmentConfig.speeds`."""
+    positions: Tensor
+    """float32 [batch, n_frames], in frames from the clip's start, as played."""
+    heard: Tensor
+    """bool [batch, n_frames]: whether the clip sounds there, or silence."""
+
+
 class Augmenter:
     """Cut random windows from a bank and augment them."""
 
@@ -96,7 +111,11 @@ class Augmenter:
         self._centres_hz = mel_edges(frontend)[1:-1]
 
     def windows(self, bank: FeatureBank, clips: Tensor, rng: torch.Generator) -> Tensor:
-        """Return augmented windows, float32 [len(clips), n_frames, n_mels], in dB.
+        """Return augmented windows, float32 [len(clips), n_frames, n_mels], in dB; see `placed`."""
+        return self.placed(bank, clips, rng).log_mels
+
+    def placed(self, bank: FeatureBank, clips: Tensor, rng: torch.Generator) -> Windows:
+        """Return augmented windows and where they came from.
 
         Args:
             bank: the clips, on the augmenter's device.
@@ -104,12 +123,14 @@ class Augmenter:
             rng: a CPU generator; the same state gives the same windows.
         """
         config = self.config
-        x, heard = self._cut(bank, clips, rng)
-        x = self._warp_bands(x, rng)
+        cut = self._cut(bank, clips, rng)
+        heard = cut.heard
+        x = self._warp_bands(cut.log_mels, rng)
         x = x + self._signed(rng, len(clips), 1, 1) * config.gain_db + self._response(x, rng)
         x = torch.where(heard[:, :, None], x, torch.full_like(x, self._floor_db))
         x = self._add_noise(x, heard, rng)
-        return self._mask(x.clamp_min(self._floor_db), rng)
+        masked = self._mask(x.clamp_min(self._floor_db), rng)
+        return dataclasses.replace(cut, log_mels=masked)
 
     def _uniform(self, rng: torch.Generator, *shape: int) -> Tensor:
         return torch.rand(*shape, generator=rng).to(self.device)
@@ -117,7 +138,7 @@ class Augmenter:
     def _signed(self, rng: torch.Generator, *shape: int) -> Tensor:
         return 2 * self._uniform(rng, *shape) - 1
 
-    def _cut(self, bank: FeatureBank, clips: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    def _cut(self, bank: FeatureBank, clips: Tensor, rng: torch.Generator) -> Windows:
         """Return windows at a random speed, place and stretch, and which frames hold the clip."""
         n = len(clips)
         speeds = torch.randint(bank.starts.shape[1], (n,), generator=rng).to(self.device)
@@ -142,7 +163,8 @@ class Augmenter:
         weight = (position - low).clamp(0, 1)[:, :, None]
         first = starts + low
         second = torch.minimum(first + 1, starts + lengths - 1)
-        return torch.lerp(bank.frames[first], bank.frames[second], weight), heard
+        x = torch.lerp(bank.frames[first], bank.frames[second], weight)
+        return Windows(x, speeds, position, heard)
 
     def _warp_bands(self, x: Tensor, rng: torch.Generator) -> Tensor:
         """Move the bands as a longer or shorter vocal tract does, the highest band held in place."""

@@ -26,13 +26,14 @@ class CompactSystem:
     Args:
         config: the settings.
         runs: a directory for the run of each fold, from which a killed training goes on.
+        cache: a directory for what the teacher says of each clip.
     """
 
     name = "compact"
 
-    def __init__(self, config: TrainConfig, runs: Path) -> None:
+    def __init__(self, config: TrainConfig, runs: Path, cache: Path | None = None) -> None:
         self.config = config
-        self._runs = runs
+        self._runs, self._cache = runs, cache
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
     @property
@@ -63,7 +64,9 @@ class CompactSystem:
             done += 1
             progress("features", done / len(fold.clips))
 
-        trainer = start(job, run, self._device, on_clip, resume=(run / RUN_FILE).is_file())
+        trainer = start(
+            job, run, self._device, on_clip, resume=(run / RUN_FILE).is_file(), cache=self._cache
+        )
         for epoch in trainer.epochs():
             share = (epoch.epoch + 1) / self.config.epochs
             progress(f"epoch {epoch.epoch + 1}, loss {epoch.train_loss:.3f}", share)

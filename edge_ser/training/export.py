@@ -33,6 +33,7 @@ from edge_ser.training.checkpoint import load_weights
 from edge_ser.training.job import METRICS_FILE, replan
 from edge_ser.training.model import CompactAttentionCnn, count_parameters
 from edge_ser.training.settings import RunRecord
+from edge_ser.training.teacher import TEACHER
 from edge_ser.training.trainer import BEST
 
 Float32 = NDArray[np.float32]
@@ -97,6 +98,7 @@ def export(
         min_window_s=record.config.min_window_s,
         corpora=record.used,
         weights_licence=weights_licence or _licence(record),
+        taught_by=(TEACHER,) if record.config.teacher_weight else (),
         accuracy=accuracy,
         seed=record.config.seed,
         created=record.created,

@@ -42,6 +42,7 @@ from edge_ser.training.model import ModelConfig
 from edge_ser.training.plots import draw_confusion, draw_curves
 from edge_ser.training.scoring import HeardClips, Scores, hear
 from edge_ser.training.settings import RUN_FILE, RunRecord, TrainConfig
+from edge_ser.training.teacher import WIDTH, build_teacher_bank
 from edge_ser.training.trainer import Trainer
 
 METRICS_FILE = "metrics.json"
@@ -162,8 +163,11 @@ def start(
     device: torch.device,
     on_clip: Callable[[], None] = lambda: None,
     resume: bool = False,
+    cache: Path | None = None,
 ) -> Trainer:
     """Compute the features and return the trainer, its run directory written.
+
+    `cache` keeps what the teacher said of each clip.
 
     Raises:
         TrainingError: the directory holds another run, or a checkpoint that does not belong to it.
@@ -184,7 +188,13 @@ def start(
     else:
         record = RunRecord(
             config=config,
-            model=ModelConfig(n_features=config.frontend.n_features, n_classes=len(job.labels)),
+            model=ModelConfig(
+                n_features=config.frontend.n_features,
+                n_classes=len(job.labels),
+                channels=config.channels,
+                strides=config.strides,
+                embedding=WIDTH if config.teacher_weight else 0,
+            ),
             normalization=measure_normalization(bank, Cepstrum(config.frontend)),
             labels=job.labels,
             corpora=job.corpora,
@@ -200,7 +210,10 @@ def start(
             created=datetime.datetime.now(tz=datetime.timezone.utc).date().isoformat(),
         )
         record.save(run)
-    trainer = Trainer(record, bank, job.targets(job.fold.train), heard, run, device)
+    lessons = None
+    if config.teacher_weight:
+        lessons = build_teacher_bank(job.fold.train, config.augment.speeds, cache)
+    trainer = Trainer(record, bank, job.targets(job.fold.train), heard, run, device, lessons)
     if resume:
         trainer.resume()
     return trainer

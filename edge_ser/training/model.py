@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -26,6 +27,8 @@ class ModelConfig:
     attention_channels: int = 64
     """Hidden channels of the attentive pooling."""
     dropout: float = 0.3
+    embedding: int = 0
+    """Numbers that each frame is said in before pooling, as a teacher says it; 0 for none."""
 
 
 class ChannelAttention(nn.Module):
@@ -137,17 +140,35 @@ class CompactAttentionCnn(nn.Module):
                 )
             )
         )
-        self.pool = AttentiveStatistics(config.channels[-1], config.attention_channels)
+        width = config.embedding or config.channels[-1]
+        self.project: nn.Module = nn.Identity()
+        if config.embedding:
+            self.project = nn.Conv1d(config.channels[-1], config.embedding, 1)
+        self.pool = AttentiveStatistics(width, config.attention_channels)
         self.head = nn.Sequential(
-            nn.BatchNorm1d(2 * config.channels[-1]),
+            nn.BatchNorm1d(2 * width),
             nn.Dropout(config.dropout),
-            nn.Linear(2 * config.channels[-1], config.n_classes),
+            nn.Linear(2 * width, config.n_classes),
         )
+
+    @property
+    def stride(self) -> int:
+        """Feature frames for one embedded frame."""
+        return math.prod(self.config.strides)
 
     def forward(self, features: Tensor) -> Tensor:
         """Map features [batch, n_features, frames] to logits [batch, n_classes]."""
+        return self.classify(self.embed(features))
+
+    def embed(self, features: Tensor) -> Tensor:
+        """Map features [batch, n_features, frames] to [batch, width, frames / stride]."""
         x = (features - self.mean) * self.inverse_std
-        logits: Tensor = self.head(self.pool(self.blocks(self.stem(x))))
+        embedded: Tensor = self.project(self.blocks(self.stem(x)))
+        return embedded
+
+    def classify(self, embedded: Tensor) -> Tensor:
+        """Map embedded frames [batch, width, frames] to logits [batch, n_classes]."""
+        logits: Tensor = self.head(self.pool(embedded))
         return logits
 
 

@@ -74,7 +74,9 @@ def _compact(settings: Settings, places: Places) -> System:
     from edge_ser.training.compact_system import CompactSystem
     from edge_ser.training.settings import TrainConfig
 
-    return CompactSystem(build(TrainConfig, settings, "compact"), places.checkpoints)
+    return CompactSystem(
+        build(TrainConfig, settings, "compact"), places.checkpoints, places.cache / "teacher"
+    )
 
 
 _MAKERS: Mapping[str, Callable[[Settings, Places], System]] = {

@@ -40,6 +40,13 @@ class TrainConfig:
     window_s: float = 3.0
     hop_s: float = 0.25
     min_window_s: float = 0.5
+    teacher_weight: float = 0.0
+    """How much the error against the teacher's frames counts beside the cross-entropy; 0 for no
+    teacher. See `teacher.py`."""
+    channels: tuple[int, ...] = (96, 96, 128, 128)
+    """Of the stem and of each block; see `ModelConfig`."""
+    strides: tuple[int, ...] = (1, 2, 2, 1)
+    """Likewise."""
     seed: int = 0
     frontend: FrontendConfig = field(default_factory=FrontendConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
@@ -55,6 +62,20 @@ class TrainConfig:
         for name in ("warmup_share", "ema_decay", "label_smoothing"):
             value = getattr(self, name)
             require(0 <= value < 1, name, value, "in [0, 1)")
+        weight = self.teacher_weight
+        require(0 <= weight < float("inf"), "teacher_weight", weight, "0 or more")
+        require(
+            weight == 0 or self.augment.mixup_alpha == 0,
+            "mixup_alpha",
+            self.augment.mixup_alpha,
+            "0 with a teacher, who never heard two clips at once",
+        )
+        require(
+            len(self.channels) == len(self.strides) >= 1 and min(self.channels + self.strides) >= 1,
+            "channels, strides",
+            (self.channels, self.strides),
+            "as many of one as of the other, all 1 or more",
+        )
         require(0 <= self.seed < 2**32, "seed", self.seed, "from 0 to 4294967295")
         frame_s = self.frontend.n_fft / self.frontend.sample_rate
         hop_s = self.frontend.hop_length / self.frontend.sample_rate

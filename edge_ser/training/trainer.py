@@ -17,7 +17,7 @@ from torch import Tensor
 
 from edge_ser.errors import TrainingError
 from edge_ser.metrics import unweighted_average_recall, weighted_accuracy
-from edge_ser.training.augment import Augmenter, mixup
+from edge_ser.training.augment import Augmenter, Windows, mixup
 from edge_ser.training.checkpoint import (
     foreign_checkpoint,
     load_checkpoint,
@@ -30,6 +30,7 @@ from edge_ser.training.features import Cepstrum, FeatureBank
 from edge_ser.training.model import CompactAttentionCnn
 from edge_ser.training.scoring import HeardClips, Scores, score
 from edge_ser.training.settings import RunRecord
+from edge_ser.training.teacher import TeacherBank
 
 LAST = "last.safetensors"
 BEST = "best.safetensors"
@@ -63,6 +64,7 @@ class Trainer:
             that part is empty the last epoch is.
         run: the run directory.
         device: where the network lives.
+        lessons: what the teacher says of the clips of the bank, where there is one.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Trainer:
         heard: Mapping[str, HeardClips],
         run: Path,
         device: torch.device,
+        lessons: TeacherBank | None = None,
     ) -> None:
         self.record, self.heard = record, heard
         self.run, self.device = run, device
@@ -88,6 +91,9 @@ class Trainer:
             self.model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
         self.augmenter = Augmenter(config.augment, config.frontend, config.window_frames, device)
+        self._lessons = lessons and lessons.to(device)
+        if self._lessons:
+            self._lesson_mean, self._lesson_std = self._lessons.moments()
         self._targets = torch.tensor(targets)
         self._weights = _class_weights(self._targets, len(record.labels)).to(device)
         self._steps_per_epoch = max(1, len(targets) // config.batch_size)
@@ -200,7 +206,8 @@ class Trainer:
 
     def _loss(self, clips: Tensor, rng: torch.Generator) -> Tensor:
         config = self.record.config
-        features = self.cepstrum(self.augmenter.windows(self.bank, clips, rng))
+        windows = self.augmenter.placed(self.bank, clips, rng)
+        features = self.cepstrum(windows.log_mels)
         n_classes = len(self.record.labels)
         targets = torch.nn.functional.one_hot(self._targets[clips], n_classes).float()
         features, targets = mixup(
@@ -209,8 +216,25 @@ class Trainer:
         weights = targets @ self._weights
         smooth = config.label_smoothing
         targets = targets * (1 - smooth) + smooth / n_classes
-        losses = -(targets * torch.log_softmax(self.model(features), dim=1)).sum(1)
-        return (losses * weights).sum() / weights.sum()
+        embedded = self.model.embed(features)
+        losses = -(targets * torch.log_softmax(self.model.classify(embedded), dim=1)).sum(1)
+        loss = (losses * weights).sum() / weights.sum()
+        if self._lessons is None:
+            return loss
+        return loss + config.teacher_weight * self._lesson_error(embedded, clips, windows)
+
+    def _lesson_error(self, embedded: Tensor, clips: Tensor, windows: Windows) -> Tensor:
+        """Return the mean squared error against the teacher's frames, in its deviations."""
+        assert self._lessons is not None  # noqa: S101 (for the type checker)
+        frontend, stride = self.record.config.frontend, self.model.stride
+        centres = windows.positions[:, ::stride] * frontend.hop_length + frontend.n_fft / 2
+        said = self._lessons.at(
+            clips.to(self.device), windows.speeds, centres / frontend.sample_rate
+        )
+        wanted = (said - self._lesson_mean) / self._lesson_std
+        heard = windows.heard[:, None, ::stride].float()
+        errors = (embedded - wanted).square().mean(1, keepdim=True) * heard
+        return errors.sum() / heard.sum().clamp_min(1)
 
     def _learning_rate(self, step: int) -> float:
         config = self.record.config

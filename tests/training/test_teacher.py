@@ -1,0 +1,158 @@
+"""The teacher hears as its makers meant it to, and the network learns to say the same."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+
+import numpy as np
+import pytest
+import torch
+from support import skip_or_fail
+
+from edge_ser.audio import load
+from edge_ser.errors import ConfigError, MissingDependency, TrainingError
+from edge_ser.protocols import SplitOptions
+from edge_ser.training import teacher
+from edge_ser.training.augment import AugmentConfig
+from edge_ser.training.export import export
+from edge_ser.training.job import finish, plan, start
+from edge_ser.training.settings import TrainConfig
+from edge_ser.training.teacher import (
+    WIDTH,
+    Teacher,
+    TeacherBank,
+    build_teacher_bank,
+    whisper_log_mel,
+)
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def package():
+    """Return where the package with the teacher lies; none of its own imports are needed."""
+    spec = importlib.util.find_spec("pipecat")
+    if spec is None:
+        skip_or_fail("pipecat-ai is not installed; run: pip install --no-deps pipecat-ai==1.14.0")
+    return teacher._find().parents[1]
+
+
+@pytest.fixture(scope="module")
+def taught_config(config):
+    return dataclasses.replace(
+        config,
+        teacher_weight=20.0,
+        strides=(2, 1, 1, 1),
+        augment=AugmentConfig(speeds=(1.0, 1.1), mixup_alpha=0.0, time_mask=0, band_mask=0),
+    )
+
+
+@pytest.mark.parametrize("n_samples", [16_000, 47_111, 128_000])
+def test_the_spectrum_is_that_of_its_makers(package, n_samples):
+    spec = importlib.util.spec_from_file_location("reference", package / "_whisper_features.py")
+    reference = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(reference)
+    samples = np.random.default_rng(0).normal(0, 0.1, n_samples).astype(np.float32)
+    padded = np.pad(samples, (128_000 - n_samples, 0))
+
+    expected = reference.compute_whisper_log_mel_features(padded)
+
+    np.testing.assert_allclose(whisper_log_mel(padded), expected, atol=1e-5)
+
+
+def test_it_says_something_of_every_20_ms(package, example_clips):
+    samples = load(example_clips[0], 16_000)
+
+    said = Teacher().listen(samples)
+
+    assert said.shape == (len(samples) // 320, WIDTH)
+    assert said.dtype == np.float16
+    assert np.isfinite(said).all()
+    # Neighbours are alike, frames far from each other are not: the order is that of time.
+    centred = said.astype(float) - said.mean(0)
+    near = (centred[1:] * centred[:-1]).sum() / (centred**2).sum()
+    far = (centred[50:] * centred[:-50]).sum() / (centred**2).sum()
+    assert near > far + 0.3
+
+
+def test_a_recording_longer_than_it_hears_is_heard_in_pieces(package):
+    samples = np.random.default_rng(1).normal(0, 0.1, 200_000).astype(np.float32)
+    listener = Teacher()
+
+    said = listener.listen(samples)
+
+    assert len(said) == 625
+    np.testing.assert_array_equal(said[:400], listener.listen(samples[:128_000]))
+
+
+def test_times_are_found_at_each_speed():
+    frames = torch.arange(10, dtype=torch.float16)[:, None].expand(10, WIDTH)
+    bank = TeacherBank(frames, torch.tensor([[0, 4], [6, 8]]), torch.tensor([[4, 2], [2, 2]]))
+
+    said = bank.at(
+        torch.tensor([0, 0, 1]),
+        torch.tensor([0, 1, 0]),
+        torch.tensor([[-1.0, 0.0, 0.029, 9.0], [0.0, 0.02, 0.04, 0.06], [0.0, 0.01, 0.021, 0.5]]),
+    )
+
+    assert said.shape == (3, WIDTH, 4)
+    assert said[:, 0].tolist() == [[0, 0, 1, 3], [4, 5, 5, 5], [6, 6, 7, 7]]
+
+
+def test_what_was_said_is_kept_by_content(package, corpus, tmp_path, monkeypatch):
+    job = plan([corpus], TrainConfig())
+    clips = job.fold.train[:3]
+    first = build_teacher_bank(clips, (1.0, 1.1), tmp_path)
+
+    monkeypatch.setattr(Teacher, "listen", lambda *_: pytest.fail("it was asked again"))
+    again = build_teacher_bank(clips, (1.0, 1.1), tmp_path)
+
+    assert torch.equal(first.frames, again.frames)
+    assert len(list(tmp_path.iterdir())) == 6
+
+
+def test_the_network_learns_to_say_the_same(package, corpus, taught_config, tmp_path):
+    split = SplitOptions(test_speakers="s6", validation_speakers="none")
+    job = plan([corpus], taught_config, split=split)
+    trainer = start(job, tmp_path / "run", CPU, cache=tmp_path / "cache")
+    rng = torch.Generator().manual_seed(0)
+    clips = torch.arange(32)
+
+    def error():
+        trainer.model.eval()
+        windows = trainer.augmenter.placed(trainer.bank, clips, rng.manual_seed(0))
+        with torch.no_grad():
+            said = trainer.model.embed(trainer.cepstrum(windows.log_mels))
+            return float(trainer._lesson_error(said, clips, windows))
+
+    before = error()
+    list(trainer.epochs())
+
+    assert error() < 0.8 * before
+    accuracies = finish(job, trainer)
+    assert accuracies[0].uar > 0.5  # chance is 0.25
+    card, parity = export(trainer.run, tmp_path / "model.onnx")
+    assert card.taught_by == (teacher.TEACHER,)
+    assert parity.max_difference < parity.tolerance
+
+
+def test_mixup_is_refused_with_a_teacher():
+    with pytest.raises(ConfigError, match="0 with a teacher"):
+        TrainConfig(teacher_weight=1.0)
+
+
+def test_a_missing_teacher_is_named(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
+
+    with pytest.raises(MissingDependency, match="pip install --no-deps 'pipecat-ai==1.14.0'"):
+        Teacher()
+
+
+def test_another_file_is_not_taken_for_it(tmp_path, monkeypatch):
+    other = tmp_path / "other.onnx"
+    other.write_bytes(b"something else")
+    monkeypatch.setattr(teacher, "_find", lambda: other)
+
+    with pytest.raises(TrainingError, match="is not the teacher that is known here"):
+        Teacher()
