@@ -145,7 +145,7 @@ def test_mixup_is_refused_with_a_teacher():
 def test_a_missing_teacher_is_named(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
 
-    with pytest.raises(MissingDependency, match="pip install --no-deps 'pipecat-ai==1.14.0'"):
+    with pytest.raises(MissingDependency, match=r"--no-deps 'pipecat-ai==1\.14\.0'"):
         Teacher()
 
 
