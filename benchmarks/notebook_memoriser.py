@@ -16,7 +16,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import librosa
@@ -30,6 +30,8 @@ from edge_ser.training.copies import load_copy
 SAMPLE_RATE, OFFSET_S, DURATION_S = 22_050, 0.6, 2.5
 N_ROWS, N_FFT, HOP_LENGTH, FMAX_HZ = 256, 2048, 512, 8000
 N_FOLDS = 5
+KEYS = ("notebook", "clip_grouped", "speaker_independent")
+"""Names of the three splits in the record that the results are made from."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,9 @@ def main() -> int:
             "n_rows": len(rows),
             "seed": options.seed,
             "most_frequent": chance,
-            "scores": [asdict(result) for result in scores],
+            "n_queries": options.queries,
+            # Shares in [0, 1], in the order of `groups`.
+            **dict(zip(KEYS, (result.accuracy for result in scores), strict=True)),
         }
         write_text(options.json, json.dumps(record, indent=1) + "\n")
     return 0
