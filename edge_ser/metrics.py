@@ -24,8 +24,12 @@ _LEAST_PROBABILITY = 1e-12
 
 
 def confusion(truth: Sequence[int], predicted: Sequence[int], n_classes: int) -> NDArray[np.int64]:
-    """Return counts [n_classes, n_classes]: rows are the truth, columns the predictions."""
-    counts = np.zeros((n_classes, n_classes), dtype=np.int64)
+    """Return counts [n_classes, n_classes]: rows are the truth, columns the predictions.
+
+    A prediction of `n_classes` stands for no answer; where there is one, so is a last column.
+    """
+    n_answers = n_classes + (n_classes in predicted)
+    counts = np.zeros((n_classes, n_answers), dtype=np.int64)
     np.add.at(counts, (np.asarray(truth, dtype=int), np.asarray(predicted, dtype=int)), 1)
     return counts
 

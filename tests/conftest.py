@@ -6,10 +6,15 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from official_trees import official_names, touch_all
 from support import EXAMPLES, ROOT, skip_or_fail, write_tiny_model
 
 from edge_ser.corpora import CORPORA, Clip, load_corpus
+
+# How long an example takes says more about the machine's other work than about the code.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")

@@ -58,6 +58,7 @@ THIRD_PARTY = {
         "librosa",
         "opensmile",
         "sklearn",
+        "scipy",
     },
     "cli": {"click", "rich", "torch"},
 }

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from edge_ser.card import Accuracy
+    from edge_ser.training.calibration import Calibration
     from edge_ser.training.job import Job
     from edge_ser.training.settings import TrainConfig
     from edge_ser.training.trainer import Trainer
@@ -171,7 +172,8 @@ def command(
             f"stopped after {len(trainer.history)} complete epoch(s); "
             f"continue with: edge-ser train --resume --out {out}"
         ) from None
-    _show_result(console, finish(job, trainer), out)
+    accuracies, calibration = finish(job, trainer)
+    _show_result(console, accuracies, calibration, out)
 
 
 def _need_training_packages() -> None:
@@ -279,7 +281,9 @@ def _train(console: Console, trainer: Trainer) -> None:
     console.print(f"kept: epoch {best.epoch + 1}")
 
 
-def _show_result(console: Console, accuracies: tuple[Accuracy, ...], out: Path) -> None:
+def _show_result(
+    console: Console, accuracies: tuple[Accuracy, ...], calibration: Calibration, out: Path
+) -> None:
     from rich.markup import escape
     from rich.table import Table
 
@@ -295,4 +299,13 @@ def _show_result(console: Console, accuracies: tuple[Accuracy, ...], out: Path) 
             f"{a.uar:.1%}",
         )
     console.print(table)
+    if calibration.n_clips:
+        console.print(
+            f"calibrated on {calibration.n_clips} validation clips: temperature "
+            f"{calibration.temperature:.2f}, expected calibration error {calibration.ece_before:.3f} "
+            f"before, {calibration.ece_after:.3f} after; advice: no label below a probability of "
+            f"{calibration.abstain_below:.2f}"
+        )
+    else:
+        console.print("not calibrated: there are no validation clips to do it on")
     console.print(f"written to {out}; next: edge-ser export {out} --out model.onnx", markup=False)

@@ -31,7 +31,8 @@ KIND = "edge-ser cross-validation"
 SCHEMA = 1
 
 Counts = tuple[tuple[int, ...], ...]
-"""A confusion matrix as JSON holds it: rows are the truth, columns the predictions."""
+"""A confusion matrix as JSON holds it: rows are the truth, columns the predictions, then, where a
+system left clips without one, no answer."""
 
 _N_DRAWS = 2000
 _MIN_SPEAKERS = 4
@@ -72,8 +73,8 @@ class FoldResult:
         own = [_array(c, f"confusion of {s}") for s, c in self.by_speaker.items()]
         fits = (
             self.test_speakers == tuple(sorted(self.by_speaker))
-            and all(c.shape == counts.shape for c in own)
-            and np.array_equal(np.sum(own, axis=0), counts)
+            and all(len(c) == len(counts) for c in own)
+            and np.array_equal(_total(own), counts)
             and self.n_test == counts.sum() > 0
             and math.isclose(self.wa, weighted_accuracy(counts), abs_tol=1e-9)
             and math.isclose(self.uar, unweighted_average_recall(counts), abs_tol=1e-9)
@@ -96,7 +97,7 @@ class FoldResult:
             name: the fold's.
             speakers: of each test clip.
             truth: class of each test clip.
-            predicted: class that was decided.
+            predicted: class that was decided; `n_classes` for no answer.
             n_classes: number of classes.
             rest: the fields that are not counted.
         """
@@ -170,7 +171,7 @@ class RunResult:
         require(len(set(names)) == len(names) <= n, "folds", names, f"up to {n}, different")
         counts = pooled(self.folds)
         fits = (
-            counts.shape == (len(self.labels), len(self.labels))
+            len(counts) == len(self.labels)
             and math.isclose(self.mean_wa, _mean(f.wa for f in self.folds), abs_tol=1e-9)
             and math.isclose(self.mean_uar, _mean(f.uar for f in self.folds), abs_tol=1e-9)
             and self.confusion == _tuples(counts)
@@ -251,9 +252,8 @@ def read_json(path: Path) -> object:
 
 
 def pooled(folds: Sequence[FoldResult]) -> NDArray[np.int64]:
-    """Return the sum [n_classes, n_classes] of the folds' confusion matrices."""
-    total: NDArray[np.int64] = np.sum([np.array(fold.confusion) for fold in folds], axis=0)
-    return total
+    """Return the sum of the folds' confusion matrices."""
+    return _total([np.array(fold.confusion) for fold in folds])
 
 
 def speaker_intervals(folds: Sequence[FoldResult]) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -261,13 +261,13 @@ def speaker_intervals(folds: Sequence[FoldResult]) -> tuple[tuple[float, ...], t
 
     Both are empty where there are fewer than four speakers: two give three different draws only.
     """
-    by_speaker: dict[str, NDArray[np.int64]] = {}
+    by_speaker: dict[str, list[NDArray[np.int64]]] = {}
     for fold in folds:
         for speaker, counts in fold.by_speaker.items():
-            by_speaker[speaker] = by_speaker.get(speaker, 0) + np.array(counts)
+            by_speaker.setdefault(speaker, []).append(np.array(counts))
     if len(by_speaker) < _MIN_SPEAKERS:
         return (), ()
-    stack = np.stack([by_speaker[speaker] for speaker in sorted(by_speaker)])
+    stack = np.stack(_widened([_total(by_speaker[speaker]) for speaker in sorted(by_speaker)]))
     weights = bootstrap_weights(len(stack), _N_DRAWS, seed=0)
     draws = np.einsum("ds,sij->dij", weights, stack)
     return (
@@ -284,9 +284,22 @@ def _json(data: object) -> str:
 
 
 def _array(counts: Counts, name: str) -> NDArray[np.int64]:
-    square = bool(counts) and all(len(row) == len(counts) for row in counts)
-    require(square and min(map(min, counts)) >= 0, name, counts, "a square of counts")
+    n = len(counts)
+    fits = n > 0 and {len(row) for row in counts} in ({n}, {n + 1})
+    wanted = "a square of counts, or one column more"
+    require(fits and min(map(min, counts)) >= 0, name, counts, wanted)
     return np.array(counts, dtype=np.int64)
+
+
+def _total(counts: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+    total: NDArray[np.int64] = np.sum(_widened(counts), axis=0)
+    return total
+
+
+def _widened(counts: Sequence[NDArray[np.int64]]) -> list[NDArray[np.int64]]:
+    """Return matrices with a column for no answer in all of them, if any has one."""
+    widest = max(c.shape[1] for c in counts)
+    return [np.pad(c, ((0, 0), (0, widest - c.shape[1]))) for c in counts]
 
 
 def _tuples(counts: NDArray[np.int64]) -> Counts:

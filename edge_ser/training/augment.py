@@ -18,6 +18,7 @@ from edge_ser.card import FrontendConfig
 from edge_ser.frontend import hz_to_mel, mel_edges
 from edge_ser.records import require
 from edge_ser.training.features import FeatureBank
+from edge_ser.training.variants import Variant
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class AugmentConfig:
 
     speeds: tuple[float, ...] = (1.0, 0.9, 1.1)
     """Playing speeds that every clip is computed at; the first must be 1."""
+    rooms: int = 0
+    """Random rooms that every clip is computed in besides, at its own speed."""
     stretch: float = 0.1
     """Time axis stretched by 1 - stretch to 1 + stretch."""
     vtlp: float = 0.1
@@ -62,6 +65,7 @@ class AugmentConfig:
             self.speeds,
             "1 first, then others above 0",
         )
+        require(self.rooms >= 0, "rooms", self.rooms, "0 or more")
         for name in ("stretch", "vtlp"):
             value = getattr(self, name)
             require(0 <= value < 0.5, name, value, "in [0, 0.5)")
@@ -82,6 +86,12 @@ class AugmentConfig:
             "the lowest, then the highest",
         )
 
+    @property
+    def variants(self) -> tuple[Variant, ...]:
+        """The forms that every clip is computed in; the first is the clip as it is."""
+        speeds = (Variant(speed) for speed in self.speeds)
+        return (*speeds, *(Variant(room=number + 1) for number in range(self.rooms)))
+
 
 @dataclass(frozen=True)
 class Windows:
@@ -89,8 +99,8 @@ class Windows:
 
     log_mels: Tensor
     """float32 [batch, n_frames, n_mels], dB."""
-    speeds: Tensor
-    """int64 [batch], the playing speed, as an index into `AugmentConfig.speeds`."""
+    variants: Tensor
+    """int64 [batch], the form of the clip, as an index into `AugmentConfig.variants`."""
     positions: Tensor
     """float32 [batch, n_frames], in frames from the clip's start, as played."""
     heard: Tensor
@@ -139,11 +149,12 @@ class Augmenter:
         return 2 * self._uniform(rng, *shape) - 1
 
     def _cut(self, bank: FeatureBank, clips: Tensor, rng: torch.Generator) -> Windows:
-        """Return windows at a random speed, place and stretch, and which frames hold the clip."""
+        """Return windows of a random form, place and stretch, and which frames hold the clip."""
         n = len(clips)
-        speeds = torch.randint(bank.starts.shape[1], (n,), generator=rng).to(self.device)
+        variants = torch.randint(bank.starts.shape[1], (n,), generator=rng).to(self.device)
         clips = clips.to(self.device)
-        starts, lengths = bank.starts[clips, speeds][:, None], bank.lengths[clips, speeds][:, None]
+        starts = bank.starts[clips, variants][:, None]
+        lengths = bank.lengths[clips, variants][:, None]
         rate = 1 + self.config.stretch * self._signed(rng, n, 1)
         spare = lengths - self.n_frames * rate
         offset = self._uniform(rng, n, 1) * spare
@@ -164,7 +175,7 @@ class Augmenter:
         first = starts + low
         second = torch.minimum(first + 1, starts + lengths - 1)
         x = torch.lerp(bank.frames[first], bank.frames[second], weight)
-        return Windows(x, speeds, position, heard)
+        return Windows(x, variants, position, heard)
 
     def _warp_bands(self, x: Tensor, rng: torch.Generator) -> Tensor:
         """Move the bands as a longer or shorter vocal tract does, the highest band held in place."""
@@ -227,7 +238,7 @@ def mixup(
 
     Args:
         features: [batch, n_features, n_frames].
-        targets: class probabilities [batch, n_classes].
+        targets: [batch, any, n_classes], mixed as the features are.
         alpha: of the Beta distribution; 0 returns the batch as it came.
         rng: a CPU generator.
     """
@@ -243,5 +254,5 @@ def mixup(
     weight = share[:, None, None]
     return (
         weight * features + (1 - weight) * features[other],
-        share[:, None] * targets + (1 - share[:, None]) * targets[other],
+        weight * targets + (1 - weight) * targets[other],
     )

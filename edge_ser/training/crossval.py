@@ -167,7 +167,7 @@ def _fold_result(
         fold.name,
         [clip.speaker for clip in fold.test],
         [labels.index(clip.emotion) for clip in fold.test],
-        outcome.probs.argmax(axis=1).tolist(),
+        outcome.predicted.tolist(),
         len(labels),
         n_train=len(fold.train),
         n_validation=len(fold.validation),
@@ -183,7 +183,8 @@ def _fold_result(
 def _check(system: System, outcome: Outcome, shape: tuple[int, int]) -> None:
     """Refuse what is not probabilities: an argmax over NaN would count as a decision."""
     probs = outcome.probs
-    if probs.shape != shape or not np.allclose(probs.sum(axis=1), 1.0, atol=1e-3):
+    answered = probs.any(axis=1)
+    if probs.shape != shape or not np.allclose(probs.sum(axis=1), answered, atol=1e-3):
         raise TrainingError(
             f"{system.name} gave {list(probs.shape)} with rows that sum to {probs.sum(axis=1)[:3]}, "
             f"probabilities {list(shape)} were wanted: its training has failed; use other settings"

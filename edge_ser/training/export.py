@@ -29,6 +29,7 @@ from edge_ser.files import replacing
 from edge_ser.frontend import mfcc
 from edge_ser.records import build
 from edge_ser.runtime.onnx_runner import OnnxRunner
+from edge_ser.training.calibration import Calibration
 from edge_ser.training.checkpoint import load_weights
 from edge_ser.training.job import METRICS_FILE, replan
 from edge_ser.training.model import CompactAttentionCnn, count_parameters
@@ -81,7 +82,8 @@ def export(
     record = RunRecord.load(run)
     accuracy = _accuracy(run)
     recordings = _recordings(run, record, gate_audio, gate_clips)
-    network = _network(run, record)
+    calibration = Calibration.load(run)
+    network = _network(run, record, calibration.temperature)
     model = _features_model(network, record)
     if waveform:
         model = with_frontend(model, record.config.frontend)
@@ -99,6 +101,8 @@ def export(
         corpora=record.used,
         weights_licence=weights_licence or _licence(record),
         taught_by=(TEACHER,) if record.config.teacher_weight else (),
+        temperature=calibration.temperature,
+        abstain_below=calibration.abstain_below,
         accuracy=accuracy,
         seed=record.config.seed,
         created=record.created,
@@ -122,9 +126,13 @@ def export(
     return card, parity
 
 
-def _network(run: Path, record: RunRecord) -> CompactAttentionCnn:
+def _network(run: Path, record: RunRecord, temperature: float) -> CompactAttentionCnn:
+    """Return the network with the temperature in its last layer, so that nothing is left to apply."""
     network = CompactAttentionCnn(record.model, record.normalization)
     load_weights(network, run / BEST)
+    with torch.no_grad():
+        for parameter in network.head[-1].parameters():
+            parameter.div_(temperature)
     return network.eval()
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import soxr
 import torch
 from torch import Tensor
 
@@ -15,22 +14,23 @@ from edge_ser.corpora import Clip
 from edge_ser.errors import AudioError
 from edge_ser.frontend import dct_basis, delta_kernels, log_mel
 from edge_ser.training.copies import load_copy
+from edge_ser.training.variants import Variant, vary
 
 
 @dataclass(frozen=True)
 class FeatureBank:
-    """Frames of many clips in one matrix, each clip once for each playing speed."""
+    """Frames of many clips in one matrix, each clip once in each of its variants."""
 
     frames: Tensor
     """float32 [total_frames, n_mels], dB."""
     starts: Tensor
-    """int64 [n_clips, n_speeds], first row of each clip."""
+    """int64 [n_clips, n_variants], first row of each clip."""
     lengths: Tensor
-    """int64 [n_clips, n_speeds], rows of each clip."""
+    """int64 [n_clips, n_variants], rows of each clip."""
 
-    def clip(self, index: int, speed: int = 0) -> Tensor:
+    def clip(self, index: int, variant: int = 0) -> Tensor:
         """Return one clip's frames, [n_frames, n_mels]."""
-        start, length = int(self.starts[index, speed]), int(self.lengths[index, speed])
+        start, length = int(self.starts[index, variant]), int(self.lengths[index, variant])
         return self.frames[start : start + length]
 
     def to(self, device: torch.device) -> FeatureBank:
@@ -41,15 +41,15 @@ class FeatureBank:
 def build_bank(
     clips: Sequence[Clip],
     config: FrontendConfig,
-    speeds: tuple[float, ...] = (1.0,),
+    variants: tuple[Variant, ...] = (Variant(),),
     progress: Callable[[], None] = lambda: None,
 ) -> FeatureBank:
-    """Decode every clip and compute its log mel spectrum at each playing speed.
+    """Decode every clip and compute its log mel spectrum in each variant.
 
     Args:
         clips: what to read.
         config: the front end.
-        speeds: 1.1 plays 10% faster and higher; the first one is index 0 of the bank.
+        variants: forms of each clip; the first one is index 0 of the bank.
         progress: called after each clip.
 
     Raises:
@@ -58,17 +58,14 @@ def build_bank(
     pieces: list[np.ndarray[tuple[int, ...], np.dtype[np.float32]]] = []
     for clip in clips:
         samples = load_copy(clip, config.sample_rate)
-        for speed in speeds:
-            played = samples
-            if speed != 1.0:
-                played = soxr.resample(samples, config.sample_rate * speed, config.sample_rate)
+        for variant in variants:
             try:
-                frames = log_mel(played, config)
+                frames = log_mel(vary(clip, samples, config.sample_rate, variant), config)
             except AudioError as error:
                 raise AudioError(f"{clip.path}: {error}") from None
             pieces.append(np.ascontiguousarray(frames.T))
         progress()
-    lengths = torch.tensor([len(p) for p in pieces]).reshape(len(clips), len(speeds))
+    lengths = torch.tensor([len(p) for p in pieces]).reshape(len(clips), len(variants))
     starts = (lengths.flatten().cumsum(0) - lengths.flatten()).reshape(lengths.shape)
     return FeatureBank(torch.from_numpy(np.concatenate(pieces)), starts, lengths)
 

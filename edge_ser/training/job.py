@@ -25,7 +25,7 @@ from edge_ser.corpora import (
 )
 from edge_ser.errors import ConfigError, CorpusError, LeakError, TrainingError
 from edge_ser.files import write_text
-from edge_ser.metrics import recalls, unweighted_average_recall, weighted_accuracy
+from edge_ser.metrics import confusion, recalls, unweighted_average_recall, weighted_accuracy
 from edge_ser.protocols import (
     Fold,
     LeakReport,
@@ -37,6 +37,8 @@ from edge_ser.protocols import (
     refuse_leaks,
     speakers,
 )
+from edge_ser.training.calibration import Calibration, calibrate
+from edge_ser.training.classes import Classes
 from edge_ser.training.features import Cepstrum, build_bank, measure_normalization
 from edge_ser.training.model import ModelConfig
 from edge_ser.training.plots import draw_confusion, draw_curves
@@ -46,6 +48,8 @@ from edge_ser.training.teacher import WIDTH, build_teacher_bank
 from edge_ser.training.trainer import Trainer
 
 METRICS_FILE = "metrics.json"
+
+_MIN_LABELS = 2
 
 _MIN_CLIPS = 2
 """Batch normalisation of one clip would divide by zero."""
@@ -76,6 +80,21 @@ class Job:
     def scored(self) -> dict[str, tuple[Clip, ...]]:
         """The parts that are not trained on, by name."""
         return {"validation": self.fold.validation, "test": self.fold.test}
+
+    def possible(self, clips: Sequence[Clip]) -> tuple[tuple[bool, ...], ...]:
+        """Return for each clip which labels it could have had: those that occur in its corpus.
+
+        A corpus without "calm" may well hold calm clips, labelled neutral: its clips say nothing of
+        that label. One with a single label would say nothing at all, so its clips deny all others.
+        """
+        occurring: dict[str, set[str]] = {}
+        for clip in self.clips:
+            occurring.setdefault(clip.corpus, set()).add(clip.emotion)
+        rows = {
+            corpus: tuple(len(own) < _MIN_LABELS or label in own for label in self.labels)
+            for corpus, own in occurring.items()
+        }
+        return tuple(rows[clip.corpus] for clip in clips)
 
     def targets(self, clips: Sequence[Clip]) -> tuple[int, ...]:
         """Return the class of each clip."""
@@ -180,7 +199,8 @@ def start(
         )
     _refuse_unwritable(run)
     config = job.config
-    bank = build_bank(job.fold.train, config.frontend, config.augment.speeds, on_clip)
+    variants = config.augment.variants
+    bank = build_bank(job.fold.train, config.frontend, variants, on_clip)
     # The test clips are read now too: one that is damaged should not end a training of hours.
     heard = {name: job.hear(clips, on_clip) for name, clips in job.scored.items()}
     if resume:
@@ -212,8 +232,9 @@ def start(
         record.save(run)
     lessons = None
     if config.teacher_weight:
-        lessons = build_teacher_bank(job.fold.train, config.augment.speeds, cache)
-    trainer = Trainer(record, bank, job.targets(job.fold.train), heard, run, device, lessons)
+        lessons = build_teacher_bank(job.fold.train, variants, cache)
+    classes = Classes.of(job.targets(job.fold.train), job.possible(job.fold.train))
+    trainer = Trainer(record, bank, classes, heard, run, device, lessons)
     if resume:
         trainer.resume()
     return trainer
@@ -234,21 +255,23 @@ def _refuse_unwritable(run: Path) -> None:
             run.rmdir()
 
 
-def finish(job: Job, trainer: Trainer) -> tuple[Accuracy, ...]:
-    """Measure the best epoch on the validation and test clips; write figures and pictures."""
+def finish(job: Job, trainer: Trainer) -> tuple[tuple[Accuracy, ...], Calibration]:
+    """Calibrate the best epoch on the validation clips, measure it; write figures and pictures."""
     trainer.load_best()
+    said = {name: trainer.score(trainer.heard[name]) for name, clips in job.scored.items() if clips}
+    calibration = calibrate(said["validation"]) if "validation" in said else Calibration()
     accuracies: list[Accuracy] = []
-    for name, clips in job.scored.items():
-        if not clips:
-            continue
-        scores = trainer.score(trainer.heard[name])
+    for name, uncalibrated in said.items():
+        clips = job.scored[name]
+        scores = dataclasses.replace(uncalibrated, temperature=calibration.temperature)
         accuracies += _accuracies(job, name, clips, scores)
         title = f"{name}, {job.fold.protocol}"
         draw_confusion(trainer.run / f"confusion-{name}.png", scores.confusion, job.labels, title)
     draw_curves(trainer.run / "curves.png", trainer.history)
     text = json.dumps([dataclasses.asdict(a) for a in accuracies], indent=1)
+    calibration.save(trainer.run)
     write_text(trainer.run / METRICS_FILE, text + "\n")
-    return tuple(accuracies)
+    return tuple(accuracies), calibration
 
 
 def _accuracies(job: Job, split: str, clips: tuple[Clip, ...], scores: Scores) -> list[Accuracy]:
@@ -258,15 +281,17 @@ def _accuracies(job: Job, split: str, clips: tuple[Clip, ...], scores: Scores) -
         groups["all"] = [True] * len(clips)
     result = []
     for corpus, mask in groups.items():
-        chosen = np.array(mask)
-        counts = Scores(scores.probs[chosen], scores.truth[chosen]).confusion
+        chosen = np.flatnonzero(mask)
+        counts = confusion(
+            scores.truth[chosen].tolist(), scores.predicted[chosen].tolist(), len(job.labels)
+        )
         result.append(
             Accuracy(
                 protocol=job.fold.protocol,
                 split=split,
                 corpus=corpus,
                 speakers=speakers(c for c, keep in zip(clips, mask, strict=True) if keep),
-                n_clips=int(chosen.sum()),
+                n_clips=len(chosen),
                 wa=weighted_accuracy(counts),
                 uar=unweighted_average_recall(counts),
                 recall={
@@ -313,7 +338,7 @@ def _choose_labels(clips: Sequence[Clip], wanted: str | frozenset[str] | None) -
             raise ConfigError(
                 f"no clip is labelled {', '.join(unknown)}; there are {', '.join(sort_emotions(every))}"
             )
-    if len(chosen) < 2:
+    if len(chosen) < _MIN_LABELS:
         raise ConfigError(
             f"{len(chosen)} label(s) are left ({', '.join(sorted(chosen)) or 'none'}), at least two "
             "are needed; name them with --labels, or --labels all"

@@ -69,7 +69,8 @@ def draw_confusion(
             )
     names = [f"{label} ({n})" for label, n in zip(labels, totals[:, 0], strict=True)]
     axes.set_yticks(range(len(labels)), names)
-    axes.set_xticks(range(len(labels)), labels, rotation=40, ha="right")
+    answers = [*labels, "no answer"][: counts.shape[1]]
+    axes.set_xticks(range(len(answers)), answers, rotation=40, ha="right")
     axes.set(xlabel="recognised, % of the row", ylabel="intended (clips)")
     wa, uar = weighted_accuracy(counts), unweighted_average_recall(counts)
     axes.set_title(f"{title}\nWA {100 * wa:.1f}%  UAR {100 * uar:.1f}%", fontsize=10)

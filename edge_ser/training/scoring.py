@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -17,11 +18,12 @@ from torch import Tensor
 from edge_ser.audio import Chunk, file_chunks
 from edge_ser.card import ModelCard, Normalization
 from edge_ser.corpora import Clip, Copy
-from edge_ser.metrics import confusion
+from edge_ser.metrics import confusion, log_losses
 from edge_ser.runtime.recognizer import Recognizer
 from edge_ser.training.copies import load_copy
 from edge_ser.training.model import CompactAttentionCnn
 from edge_ser.training.settings import TrainConfig
+from edge_ser.training.systems import answers
 
 _BATCH = 128
 
@@ -37,24 +39,38 @@ class HeardClips:
 
 @dataclass(frozen=True)
 class Scores:
-    """Clip probabilities [n_clips, n_classes] and the classes [n_clips] that were true."""
+    """What a network says of each window of clips, and what was true."""
 
-    probs: NDArray[np.float64]
-    """A silent clip, which a device refuses, has the same probability for all classes."""
+    logits: tuple[NDArray[np.float64], ...]
+    """Of each clip [n_windows, n_classes]; no windows of a silent clip, which a device refuses."""
     truth: NDArray[np.int64]
+    """Classes [n_clips]."""
+    temperature: float = 1.0
+    """What the logits are divided by."""
+
+    @cached_property
+    def probs(self) -> NDArray[np.float64]:
+        """Mean probabilities of each clip's windows [n_clips, n_classes]; zeros of a silent clip."""
+        sizes = [len(own) for own in self.logits]
+        scaled = np.concatenate(self.logits) / self.temperature
+        powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+        windows = np.split(powers / powers.sum(axis=1, keepdims=True), np.cumsum(sizes)[:-1])
+        return np.stack([own.sum(axis=0) / max(1, len(own)) for own in windows])
+
+    @property
+    def predicted(self) -> NDArray[np.int64]:
+        """The class recognised in each clip [n_clips]; `n_classes` for none, of a silent clip."""
+        return answers(self.probs)
 
     @property
     def confusion(self) -> NDArray[np.int64]:
-        """Counts [n_classes, n_classes], rows the truth."""
-        return confusion(
-            self.truth.tolist(), self.probs.argmax(1).tolist(), n_classes=self.probs.shape[1]
-        )
+        """Counts [n_classes, n_classes], rows the truth; one more column where clips are silent."""
+        return confusion(self.truth.tolist(), self.predicted.tolist(), self.probs.shape[1])
 
     @property
     def loss(self) -> float:
         """Mean cross-entropy of the clips, in nats."""
-        picked = self.probs[np.arange(len(self.truth)), self.truth]
-        return float(-np.log(picked.clip(1e-12)).mean())
+        return float(log_losses(self.probs, self.truth).mean())
 
 
 class _Listener:
@@ -123,21 +139,19 @@ def _chunks(clip: Clip, sample_rate: int) -> Iterable[Chunk]:
 
 
 def score(model: CompactAttentionCnn, clips: HeardClips) -> Scores:
-    """Return the mean probabilities of each clip's windows."""
+    """Return what the network says of each window of the clips."""
     model.eval()
     device = model.mean.device
     by_length: dict[int, list[int]] = {}
     for place, windows in enumerate(clips.windows):
         if len(windows):
             by_length.setdefault(windows.shape[2], []).append(place)
-    n_classes = model.config.n_classes
-    probs = np.full((len(clips.windows), n_classes), 1.0 / n_classes)
+    said = [np.empty((0, model.config.n_classes))] * len(clips.windows)
     with torch.inference_mode():
         for places in by_length.values():
             parts = torch.split(torch.cat([clips.windows[place] for place in places]), _BATCH)
             logits = torch.cat([model(part.to(device)).cpu() for part in parts])
             sizes = [len(clips.windows[place]) for place in places]
-            own = torch.split(torch.softmax(logits.double(), dim=1), sizes)
-            for place, windows in zip(places, own, strict=True):
-                probs[place] = windows.mean(0).numpy()
-    return Scores(probs, np.asarray(clips.targets, dtype=np.int64))
+            for place, own in zip(places, torch.split(logits.double(), sizes), strict=True):
+                said[place] = own.numpy()
+    return Scores(tuple(said), np.asarray(clips.targets, dtype=np.int64))

@@ -18,13 +18,25 @@ class Outcome:
 
     probs: NDArray[np.float64]
     """[n_test, n_classes], in the order of the fold's test clips and of the labels; rows sum to 1.
-    Where a system only decides, all of it stands on the class decided."""
+    Where a system only decides, all of it stands on the class decided; where it has no answer, of a
+    silent clip, the row is zero and the clip counts as an error."""
     n_parameters: int
     """Numbers that training adjusted."""
     train_s: float
     """Seconds that training took, features included."""
     notes: tuple[str, ...] = ()
     """What a reader of the figure must know: fewer epochs than the paper's, a smaller network."""
+
+    @property
+    def predicted(self) -> NDArray[np.int64]:
+        """The class decided for each test clip [n_test]; `n_classes` where there is no answer."""
+        return answers(self.probs)
+
+
+def answers(probs: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the likeliest class of each row [n, n_classes]; `n_classes` for rows of zeros."""
+    decided: NDArray[np.int64] = np.where(probs.any(axis=1), probs.argmax(axis=1), probs.shape[1])
+    return decided
 
 
 class System(Protocol):

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
-import soxr
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -26,6 +25,7 @@ from edge_ser.errors import MissingDependency, TrainingError
 from edge_ser.files import replacing
 from edge_ser.protocols.content import content_digest
 from edge_ser.training.copies import load_copy
+from edge_ser.training.variants import Variant, vary
 
 Float32 = NDArray[np.float32]
 
@@ -46,33 +46,33 @@ _LAYER = "add_146"
 
 @dataclass(frozen=True)
 class TeacherBank:
-    """What the teacher says of many clips, each clip once for each playing speed."""
+    """What the teacher says of many clips, each clip once in each of its variants."""
 
     frames: Tensor
     """float16 [total_frames, WIDTH]."""
     starts: Tensor
-    """int64 [n_clips, n_speeds], first row of each clip."""
+    """int64 [n_clips, n_variants], first row of each clip."""
     lengths: Tensor
-    """int64 [n_clips, n_speeds], rows of each clip."""
+    """int64 [n_clips, n_variants], rows of each clip."""
 
     def to(self, device: torch.device) -> TeacherBank:
         """Return the bank with all its tensors on `device`."""
         return TeacherBank(self.frames.to(device), self.starts.to(device), self.lengths.to(device))
 
-    def at(self, clips: Tensor, speeds: Tensor, seconds: Tensor) -> Tensor:
+    def at(self, clips: Tensor, variants: Tensor, seconds: Tensor) -> Tensor:
         """Return what is said nearest to given times.
 
         Args:
             clips: int64 [batch], which clips.
-            speeds: int64 [batch], which of the playing speeds.
+            variants: int64 [batch], which form of each.
             seconds: [batch, n] from the clip's start, as played.
 
         Returns:
             float32 [batch, WIDTH, n].
         """
-        last = self.lengths[clips, speeds][:, None] - 1
+        last = self.lengths[clips, variants][:, None] - 1
         place = torch.minimum((seconds / FRAME_S).round().long().clamp(min=0), last)
-        return self.frames[self.starts[clips, speeds][:, None] + place].float().transpose(1, 2)
+        return self.frames[self.starts[clips, variants][:, None] + place].float().transpose(1, 2)
 
     def moments(self) -> tuple[Tensor, Tensor]:
         """Return mean and deviation [WIDTH, 1] over evenly spread frames."""
@@ -137,15 +137,17 @@ def whisper_log_mel(samples: Float32) -> Float32:
 
 def build_teacher_bank(
     clips: Sequence[Clip],
-    speeds: tuple[float, ...],
+    variants: tuple[Variant, ...],
     cache: Path | None = None,
     progress: Callable[[], None] = lambda: None,
 ) -> TeacherBank:
-    """Let the teacher hear every clip at each playing speed.
+    """Let the teacher hear every clip at each playing speed, and in no room.
+
+    So the network learns to hear through a room's reverberation, as it does through noise.
 
     Args:
         clips: what to hear.
-        speeds: as for `features.build_bank`.
+        variants: as for `features.build_bank`.
         cache: a directory that keeps what was said, by content; None to keep nothing.
         progress: called after each clip.
 
@@ -154,6 +156,7 @@ def build_teacher_bank(
         MissingDependency, TrainingError: see `Teacher`.
     """
     teacher = Teacher()
+    speeds = tuple(dict.fromkeys(variant.speed for variant in variants))
     pieces = []
     for clip in clips:
         said = [_recall(teacher, clip, speed, cache) for speed in speeds]
@@ -161,7 +164,8 @@ def build_teacher_bank(
         progress()
     lengths = torch.tensor([len(p) for p in pieces]).reshape(len(clips), len(speeds))
     starts = (lengths.flatten().cumsum(0) - lengths.flatten()).reshape(lengths.shape)
-    return TeacherBank(torch.cat(pieces), starts, lengths)
+    columns = [speeds.index(variant.speed) for variant in variants]
+    return TeacherBank(torch.cat(pieces), starts[:, columns], lengths[:, columns])
 
 
 def _recall(teacher: Teacher, clip: Clip, speed: float, cache: Path | None) -> NDArray[np.float16]:
@@ -170,10 +174,7 @@ def _recall(teacher: Teacher, clip: Clip, speed: float, cache: Path | None) -> N
     if path and path.is_file():
         kept: NDArray[np.float16] = np.load(path)
         return kept
-    samples = load_copy(clip, SAMPLE_RATE)
-    if speed != 1.0:
-        samples = soxr.resample(samples, SAMPLE_RATE * speed, SAMPLE_RATE)
-    said = teacher.listen(samples)
+    said = teacher.listen(vary(clip, load_copy(clip, SAMPLE_RATE), SAMPLE_RATE, Variant(speed)))
     if path:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary, temporary.open("wb") as file:

@@ -8,7 +8,7 @@ Nothing here prints: each epoch comes back as a record, for the command line to 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from edge_ser.training.checkpoint import (
     strip_prefix,
     with_prefix,
 )
+from edge_ser.training.classes import Classes, masked_cross_entropy
 from edge_ser.training.features import Cepstrum, FeatureBank
 from edge_ser.training.model import CompactAttentionCnn
 from edge_ser.training.scoring import HeardClips, Scores, score
@@ -59,7 +60,7 @@ class Trainer:
     Args:
         record: what was decided before.
         bank: the clips that are learned from.
-        targets: the class of each clip of the bank.
+        classes: of the clips of the bank.
         heard: clips of other speakers by part; by those of `validation` the epoch is chosen. Where
             that part is empty the last epoch is.
         run: the run directory.
@@ -71,7 +72,7 @@ class Trainer:
         self,
         record: RunRecord,
         bank: FeatureBank,
-        targets: Sequence[int],
+        classes: Classes,
         heard: Mapping[str, HeardClips],
         run: Path,
         device: torch.device,
@@ -94,9 +95,9 @@ class Trainer:
         self._lessons = lessons and lessons.to(device)
         if self._lessons:
             self._lesson_mean, self._lesson_std = self._lessons.moments()
-        self._targets = torch.tensor(targets)
-        self._weights = _class_weights(self._targets, len(record.labels)).to(device)
-        self._steps_per_epoch = max(1, len(targets) // config.batch_size)
+        self._classes = classes.to(device)
+        self._n_clips = len(classes.targets)
+        self._steps_per_epoch = max(1, self._n_clips // config.batch_size)
 
     def epochs(self, on_step: Callable[[int, int], None] = lambda *_: None) -> Iterator[Epoch]:
         """Train, yielding after each epoch, when its checkpoint is safely written.
@@ -181,7 +182,7 @@ class Trainer:
         # All randomness of an epoch comes from its number, so that a resumed run draws the same.
         torch.manual_seed(1_000_003 * config.seed + number)
         rng = torch.Generator().manual_seed(1_000_003 * config.seed + number)
-        order = torch.randperm(len(self._targets), generator=rng)
+        order = torch.randperm(self._n_clips, generator=rng)
         self.model.train()
         total = 0.0
         for step in range(self._steps_per_epoch):
@@ -207,18 +208,19 @@ class Trainer:
     def _loss(self, clips: Tensor, rng: torch.Generator) -> Tensor:
         config = self.record.config
         windows = self.augmenter.placed(self.bank, clips, rng)
-        features = self.cepstrum(windows.log_mels)
-        n_classes = len(self.record.labels)
-        targets = torch.nn.functional.one_hot(self._targets[clips], n_classes).float()
+        targets = self._classes.one_hot(clips.to(self.device))
         features, targets = mixup(
-            features, targets.to(self.device), config.augment.mixup_alpha, rng
+            self.cepstrum(windows.log_mels), targets, config.augment.mixup_alpha, rng
         )
-        weights = targets @ self._weights
-        smooth = config.label_smoothing
-        targets = targets * (1 - smooth) + smooth / n_classes
+        truth, possible = targets.unbind(1)
         embedded = self.model.embed(features)
-        losses = -(targets * torch.log_softmax(self.model.classify(embedded), dim=1)).sum(1)
-        loss = (losses * weights).sum() / weights.sum()
+        loss = masked_cross_entropy(
+            self.model.classify(embedded),
+            truth,
+            possible,
+            self._classes.weights,
+            config.label_smoothing,
+        )
         if self._lessons is None:
             return loss
         return loss + config.teacher_weight * self._lesson_error(embedded, clips, windows)
@@ -229,7 +231,7 @@ class Trainer:
         frontend, stride = self.record.config.frontend, self.model.stride
         centres = windows.positions[:, ::stride] * frontend.hop_length + frontend.n_fft / 2
         said = self._lessons.at(
-            clips.to(self.device), windows.speeds, centres / frontend.sample_rate
+            clips.to(self.device), windows.variants, centres / frontend.sample_rate
         )
         wanted = (said - self._lesson_mean) / self._lesson_std
         heard = windows.heard[:, None, ::stride].float()
@@ -283,10 +285,3 @@ class Trainer:
             state.setdefault(int(index), {})[name] = tensor
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})
-
-
-def _class_weights(targets: Tensor, n_classes: int) -> Tensor:
-    """Return weights by the inverse square root of how often a class occurs, mean 1."""
-    counts = torch.bincount(targets, minlength=n_classes).float()
-    weights = counts.clamp_min(1).rsqrt()
-    return weights / weights.mean()

@@ -119,7 +119,7 @@ def job(corpus, config):
 def bank(job):
     from edge_ser.training.features import build_bank
 
-    return build_bank(job.fold.train, job.config.frontend, job.config.augment.speeds)
+    return build_bank(job.fold.train, job.config.frontend, job.config.augment.variants)
 
 
 @pytest.fixture(scope="session")
@@ -163,6 +163,7 @@ def make_trainer(trainer, job, bank, validation):
     """Make a fresh trainer of a small network on the session's features."""
     import torch
 
+    from edge_ser.training.classes import Classes
     from edge_ser.training.model import ModelConfig
     from edge_ser.training.trainer import Trainer
 
@@ -174,8 +175,8 @@ def make_trainer(trainer, job, bank, validation):
         settings = dataclasses.replace(job.config, **changes)
         record = dataclasses.replace(trainer.record, config=settings, model=small)
         record.save(run)
-        targets = job.targets(job.fold.train)
-        return Trainer(record, bank, targets, {"validation": validation}, run, torch.device("cpu"))
+        classes = Classes.of(job.targets(job.fold.train), job.possible(job.fold.train))
+        return Trainer(record, bank, classes, {"validation": validation}, run, torch.device("cpu"))
 
     return make
 

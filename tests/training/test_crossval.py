@@ -119,7 +119,7 @@ def test_damaged_results_that_were_kept_are_named(comparison, tmp_path):
         cross_validate(Oracle(), comparison, "how", tmp_path, resume=True)
 
 
-@pytest.mark.parametrize("bad", [np.full((16, 4), np.nan), np.zeros((16, 4)), np.ones((16, 1))])
+@pytest.mark.parametrize("bad", [np.full((16, 4), np.nan), np.ones((16, 4)), np.ones((16, 1))])
 def test_answers_that_are_no_probabilities_are_refused(comparison, tmp_path, bad):
     class Broken(Oracle):
         def fit_predict(self, *_):
@@ -128,6 +128,22 @@ def test_answers_that_are_no_probabilities_are_refused(comparison, tmp_path, bad
     with pytest.raises(TrainingError, match="oracle gave"):
         cross_validate(Broken(), comparison, "how", tmp_path)
     assert not list(tmp_path.glob("*.json"))
+
+
+def test_a_clip_without_an_answer_is_an_error(comparison, tmp_path):
+    class Deaf(Oracle):
+        def fit_predict(self, *arguments):
+            outcome = super().fit_predict(*arguments)
+            outcome.probs[0] = 0.0
+            return outcome
+
+    result = cross_validate(Deaf(), comparison, "how", tmp_path)
+
+    first = result.folds[0]
+    assert first.wa == 1 - 1 / first.n_test
+    assert np.array(first.confusion)[:, -1].sum() == 1
+    assert np.array(result.confusion)[:, -1].sum() == len(result.folds)
+    assert RunResult.load(result.save(tmp_path)) == result
 
 
 def test_single_folds_are_said_to_be_a_part(corpus, tmp_path):

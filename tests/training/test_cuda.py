@@ -24,7 +24,7 @@ def cuda() -> torch.device:
 def test_training_on_cuda_learns_and_exports(job, tmp_path, cuda):
     trainer = start(job, tmp_path / "run", cuda)
     history = list(trainer.epochs())
-    accuracies = finish(job, trainer)
+    accuracies, _ = finish(job, trainer)
     _, parity = export(tmp_path / "run", tmp_path / "model.onnx", gate_clips=8)
 
     assert next(trainer.model.parameters()).is_cuda

@@ -56,7 +56,7 @@ def test_batch_and_length_are_free(exported, trainer, kind):
         audio = 0.1 * rng.normal(size=(batch, round(seconds * 16_000))).astype(np.float32)
         features = np.stack([mfcc(samples, card.frontend) for samples in audio])
         with torch.inference_mode():
-            expected = trainer.averaged(torch.from_numpy(features)).numpy()
+            expected = trainer.averaged(torch.from_numpy(features)).numpy() / card.temperature
 
         (logits,) = session.run(None, {kind: features if kind == "features" else audio})
 
@@ -139,7 +139,7 @@ def test_parity_holds_on_the_examples(exported, trainer, example_clips, kind):
         samples = load(clip, card.frontend.sample_rate)
         features = mfcc(samples, card.frontend)[None]
         with torch.inference_mode():
-            expected = trainer.averaged(torch.from_numpy(features)).numpy()
+            expected = trainer.averaged(torch.from_numpy(features)).numpy() / card.temperature
         logits = runner.run(features if kind == "features" else samples[None])
         assert np.abs(logits - expected).max() <= TOLERANCE[kind]
 

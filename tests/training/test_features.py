@@ -15,6 +15,7 @@ from edge_ser.corpora import Clip
 from edge_ser.errors import AudioError
 from edge_ser.frontend import log_mel, mfcc
 from edge_ser.training.features import Cepstrum, build_bank, measure_normalization
+from edge_ser.training.variants import Variant
 
 FRONTENDS = {
     "default": FrontendConfig(),
@@ -46,7 +47,7 @@ def test_a_speed_changes_length_and_pitch(tmp_path):
     soundfile.write(tmp_path / "tone.wav", 0.3 * np.sin(2 * np.pi * 1000 * t), 16_000)
     speeds = (1.0, 0.8, 1.25)
 
-    bank = build_bank([clip_at(tmp_path / "tone.wav")], frontend, speeds)
+    bank = build_bank([clip_at(tmp_path / "tone.wav")], frontend, tuple(Variant(s) for s in speeds))
 
     for place, speed in enumerate(speeds):
         assert abs(int(bank.lengths[0, place]) - frontend.n_frames(round(len(t) / speed))) <= 1
@@ -97,7 +98,7 @@ def test_cepstrum_equals_the_front_end(name, example_clips):
 @pytest.mark.parametrize("deltas", [0, 2])
 def test_normalization_is_that_of_all_training_frames(job, deltas):
     frontend = dataclasses.replace(job.config.frontend, deltas=deltas)
-    bank = build_bank(job.clips[:6], frontend, (1.0, 0.9))
+    bank = build_bank(job.clips[:6], frontend, (Variant(), Variant(0.9)))
 
     normalization = measure_normalization(bank, Cepstrum(frontend))
 

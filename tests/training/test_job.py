@@ -22,6 +22,7 @@ from edge_ser.metrics import recalls
 from edge_ser.protocols import SplitOptions, fold_digest, speakers
 from edge_ser.runtime.recognizer import Recognizer
 from edge_ser.training.augment import AugmentConfig
+from edge_ser.training.calibration import Calibration
 from edge_ser.training.job import Job, finish, plan, replan, start
 from edge_ser.training.model import CompactAttentionCnn, ModelConfig
 from edge_ser.training.scoring import Scores, hear, score
@@ -160,6 +161,7 @@ def test_the_run_directory(trained, job):
         "best.safetensors",
         "last.safetensors",
         "metrics.json",
+        "calibration.json",
         "curves.png",
         "confusion-validation.png",
         "confusion-test.png",
@@ -223,7 +225,7 @@ def test_several_corpora_are_measured_each_and_together(trainer, job, run_copy):
     copy = object.__new__(type(trainer))
     vars(copy).update(vars(trainer), run=run_copy)
 
-    accuracies = finish(two, copy)
+    accuracies, calibration = finish(two, copy)
 
     assert [(a.split, a.corpus, a.n_clips) for a in accuracies] == [
         (split, corpus, n)
@@ -232,6 +234,8 @@ def test_several_corpora_are_measured_each_and_together(trainer, job, run_copy):
     ]
     each, both = accuracies[:2], accuracies[2]
     assert both.wa == pytest.approx(np.mean([a.wa for a in each]))
+    assert calibration.n_clips == 16
+    assert Calibration.load(run_copy) == calibration
 
 
 def test_without_a_test_set_there_is_only_validation(corpus, config, tmp_path):
@@ -240,18 +244,56 @@ def test_without_a_test_set_there_is_only_validation(corpus, config, tmp_path):
     trainer = start(job, tmp_path / "run", CPU)
     next(trainer.epochs())
 
-    assert [a.split for a in finish(job, trainer)] == ["validation"]
+    assert [a.split for a in finish(job, trainer)[0]] == ["validation"]
     assert not (tmp_path / "run" / "confusion-test.png").exists()
     assert replan(tmp_path / "run").fold == job.fold
 
 
+def test_a_clip_could_have_had_the_labels_of_its_corpus(tmp_path):
+    for corpus, emotions in (
+        ("one", ("sad", "happy")),
+        ("two", ("sad", "calm")),
+        ("site", ("sad",)),
+    ):
+        touch_corpus(tmp_path / corpus, *emotions, speakers=("ann", "bob", "eve"))
+    split = SplitOptions(test_speakers="none", validation_speakers="none")
+    specs = [f"folder:{name}={tmp_path / name}" for name in ("one", "two", "site")]
+    job = plan(specs, TrainConfig(), labels="all", split=split)
+
+    assert job.labels == ("calm", "happy", "sad")
+    could = dict(zip((clip.corpus for clip in job.clips), job.possible(job.clips), strict=True))
+    assert could == {
+        "one": (False, True, True),
+        "two": (True, False, True),
+        "site": (True, True, True),  # of a single label nothing could be learned otherwise
+    }
+
+
 def test_scores_count():
     probs = np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.6, 0.3, 0.1]])
-    scores = Scores(probs, np.array([0, 1, 1]))
+    scores = Scores(tuple(np.log(probs)[:, None]), np.array([0, 1, 1]))
 
+    np.testing.assert_allclose(scores.probs, probs)
     assert scores.confusion.tolist() == [[1, 0, 0], [1, 1, 0], [0, 0, 0]]
     assert scores.loss == pytest.approx(-np.log([0.7, 0.8, 0.3]).mean())
     assert recalls(scores.confusion)[:2].tolist() == [1.0, 0.5]
+
+
+def test_scores_are_means_over_windows_at_a_temperature():
+    windows = np.log([[0.8, 0.2], [0.2, 0.8], [0.5, 0.5]])
+    scores = Scores((windows,), np.array([0]), temperature=0.5)
+
+    squares = np.array([0.64, 0.04, 0.25]) / np.array([0.68, 0.68, 0.5])
+    np.testing.assert_allclose(scores.probs, [[squares.mean(), 1 - squares.mean()]])
+
+
+def test_a_silent_clip_is_an_error_whatever_it_was():
+    silent = np.empty((0, 2))
+    scores = Scores((silent, np.log([[0.9, 0.1]]), silent), np.array([0, 0, 1]))
+
+    assert scores.predicted.tolist() == [2, 0, 2]
+    assert scores.confusion.tolist() == [[1, 0, 1], [0, 0, 1]]
+    assert recalls(scores.confusion).tolist() == [0.5, 0.0]
 
 
 # --- refused -----------------------------------------------------------------------------
@@ -449,7 +491,7 @@ def test_without_validation_the_last_epoch_is_kept(corpus, config, tmp_path):
     trainer = start(job, tmp_path / "run", CPU)
 
     history = list(trainer.epochs())
-    accuracies = finish(job, trainer)
+    accuracies, _ = finish(job, trainer)
 
     assert len(history) == config.epochs
     assert all(e.best and e.uar is None and e.validation_loss is None for e in history)
@@ -491,7 +533,9 @@ def test_the_paper_is_planned_with_its_leak_stated(corpus, config):
 def test_clips_are_scored_as_the_exported_model_scores_them(trainer, job, exported):
     """The honesty of every figure: training measures what `edge-ser run` does."""
     clips = job.fold.validation + job.fold.test
-    scores = trainer.score(job.hear(clips))
+    scores = dataclasses.replace(
+        trainer.score(job.hear(clips)), temperature=exported["features"][1].temperature
+    )
 
     for kind in ("features", "waveform"):
         recognizer = Recognizer(exported[kind][0])

@@ -15,6 +15,7 @@ from edge_ser.errors import ConfigError, MissingDependency, TrainingError
 from edge_ser.protocols import SplitOptions
 from edge_ser.training import teacher
 from edge_ser.training.augment import AugmentConfig
+from edge_ser.training.calibration import Calibration
 from edge_ser.training.export import export
 from edge_ser.training.job import finish, plan, start
 from edge_ser.training.settings import TrainConfig
@@ -25,6 +26,7 @@ from edge_ser.training.teacher import (
     build_teacher_bank,
     whisper_log_mel,
 )
+from edge_ser.training.variants import Variant
 
 CPU = torch.device("cpu")
 
@@ -100,16 +102,22 @@ def test_times_are_found_at_each_speed():
     assert said[:, 0].tolist() == [[0, 0, 1, 3], [4, 5, 5, 5], [6, 6, 7, 7]]
 
 
+VARIANTS = (Variant(), Variant(1.1), Variant(room=1))
+
+
 def test_what_was_said_is_kept_by_content(package, corpus, tmp_path, monkeypatch):
     job = plan([corpus], TrainConfig())
     clips = job.fold.train[:3]
-    first = build_teacher_bank(clips, (1.0, 1.1), tmp_path)
+    first = build_teacher_bank(clips, VARIANTS, tmp_path)
 
     monkeypatch.setattr(Teacher, "listen", lambda *_: pytest.fail("it was asked again"))
-    again = build_teacher_bank(clips, (1.0, 1.1), tmp_path)
+    again = build_teacher_bank(clips, VARIANTS, tmp_path)
 
     assert torch.equal(first.frames, again.frames)
     assert len(list(tmp_path.iterdir())) == 6
+    # In a room it is wanted what the teacher says of the clip without one.
+    assert torch.equal(again.starts[:, 2], again.starts[:, 0])
+    assert torch.equal(again.lengths[:, 2], again.lengths[:, 0])
 
 
 def test_the_network_learns_to_say_the_same(package, corpus, taught_config, tmp_path):
@@ -130,10 +138,12 @@ def test_the_network_learns_to_say_the_same(package, corpus, taught_config, tmp_
     list(trainer.epochs())
 
     assert error() < 0.8 * before
-    accuracies = finish(job, trainer)
+    accuracies, calibration = finish(job, trainer)
+    assert calibration == Calibration()  # there is nobody to calibrate on
     assert accuracies[0].uar > 0.5  # chance is 0.25
     card, parity = export(trainer.run, tmp_path / "model.onnx")
     assert card.taught_by == (teacher.TEACHER,)
+    assert (card.temperature, card.abstain_below) == (1.0, 0.0)
     assert parity.max_difference < parity.tolerance
 
 

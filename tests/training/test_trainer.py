@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from edge_ser.errors import TrainingError
 from edge_ser.training.checkpoint import load_checkpoint, save_checkpoint
-from edge_ser.training.trainer import BEST, LAST, _class_weights
+from edge_ser.training.trainer import BEST, LAST
 
 
 def run_through(trainer, epochs=None):
@@ -78,14 +78,6 @@ def test_steps_are_reported(make_trainer, tmp_path):
     next(trainer.epochs(lambda *step: seen.append(step)))
 
     assert seen == [(step, 8) for step in range(1, 9)]  # 64 clips, 8 at a time
-
-
-def test_rare_classes_weigh_more():
-    weights = _class_weights(torch.tensor([0] * 16 + [1] * 4 + [2]), 3)
-
-    assert weights.mean() == pytest.approx(1)
-    assert weights[1] / weights[0] == pytest.approx(2)
-    assert weights[2] / weights[0] == pytest.approx(4)
 
 
 # --- the same again ----------------------------------------------------------------------

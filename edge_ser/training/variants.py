@@ -1,0 +1,69 @@
+"""Forms in which every clip is computed before training: playing speeds, and rooms around it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+from edge_ser.corpora import Clip
+
+Float32 = NDArray[np.float32]
+
+REVERBERATION_S = (0.2, 0.8)
+"""Reverberation times that rooms are drawn from: from a car to a hall of an exhibition."""
+
+DIRECT_DB = (-3.0, 12.0)
+"""Levels of the direct sound against its reverberation: from across the room to near by."""
+
+_FIRST_ECHO_S = 0.003
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One form of a clip."""
+
+    speed: float = 1.0
+    """Playing speed: 1.1 is 10% faster and higher."""
+    room: int = 0
+    """Which of a clip's rooms it is heard in; 0 for none."""
+
+
+def vary(clip: Clip, samples: Float32, sample_rate: int, variant: Variant) -> Float32:
+    """Return a clip's `samples` [n_samples], which were read at `sample_rate`, in one of its forms."""
+    if variant.speed != 1.0:
+        samples = soxr.resample(samples, sample_rate * variant.speed, sample_rate)
+    if variant.room:
+        samples = reverberate(samples, sample_rate, _generator(clip, variant.room))
+    return samples
+
+
+def reverberate(samples: Float32, sample_rate: int, rng: np.random.Generator) -> Float32:
+    """Return samples as heard in a random room, as long and as strong as before.
+
+    The impulse response is the direct sound and noise that decays exponentially (Polack 1988; see
+    Habets 2010, doi:10.1007/978-1-4419-6056-0_3), by 60 dB within a time from `REVERBERATION_S`, at a
+    level from `DIRECT_DB`.
+    """
+    from scipy.signal import fftconvolve
+
+    t60, direct_db = rng.uniform(*REVERBERATION_S), rng.uniform(*DIRECT_DB)
+    seconds = np.arange(round(t60 * sample_rate)) / sample_rate
+    tail = rng.standard_normal(len(seconds)) * 10 ** (-3 * seconds / t60)
+    tail[seconds < _FIRST_ECHO_S] = 0.0
+    response = tail * 10 ** (-direct_db / 20) / np.sqrt((tail**2).sum())
+    response[0] = 1.0
+    heard = fftconvolve(samples, response)[: len(samples)]
+    # The augmenter draws the level; here it would only push quiet clips below what counts as silence.
+    gain = np.sqrt((samples**2).sum() / max((heard**2).sum(), np.finfo(np.float32).tiny))
+    scaled: Float32 = (heard * gain).astype(np.float32)
+    return scaled
+
+
+def _generator(clip: Clip, room: int) -> np.random.Generator:
+    # Not the path: in another folder the room must be the same.
+    name = "\t".join((clip.speaker, clip.emotion, clip.path.stem, clip.copy.value, str(room)))
+    return np.random.default_rng(list(hashlib.sha256(name.encode()).digest()))
