@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +108,8 @@ def cross_validate(
     Raises:
         EdgeSerError: what the system raises, or a directory that cannot be written.
     """
+    # The code was loaded by now: what is committed while folds are computed is not what computes them.
+    code = revision()
     results = []
     for fold, leaks in zip(comparison.folds, comparison.leaks, strict=True):
         path = kept / f"{_key(system, fold, comparison.labels)}.json"
@@ -114,7 +117,8 @@ def cross_validate(
             result = build(FoldResult, read_json(path), str(path))
             progress(fold.name, "kept from before", 1.0)
         else:
-            result = _fold_result(system, fold, leaks, comparison.labels, progress)
+            outcome = system.fit_predict(fold, comparison.labels, partial(progress, fold.name))
+            result = _count(system, outcome, fold, leaks, comparison.labels, code)
             write_text(path, json.dumps(asdict(result), indent=1) + "\n")
         results.append(result)
     seed = system.settings.get("seed")
@@ -154,14 +158,14 @@ def common_labels(clips: Sequence[Clip]) -> tuple[str, ...]:
     return labels
 
 
-def _fold_result(
-    system: System, fold: Fold, leaks: LeakReport, labels: tuple[str, ...], progress: Progress
+def _count(
+    system: System,
+    outcome: Outcome,
+    fold: Fold,
+    leaks: LeakReport,
+    labels: tuple[str, ...],
+    code: str,
 ) -> FoldResult:
-    # Taken before: a change of the code while a fold is computed must not be claimed for it.
-    code = revision()
-    outcome = system.fit_predict(
-        fold, labels, lambda doing, share: progress(fold.name, doing, share)
-    )
     _check(system, outcome, (len(fold.test), len(labels)))
     return FoldResult.of(
         fold.name,

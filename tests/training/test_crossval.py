@@ -11,6 +11,7 @@ import pytest
 from edge_ser.errors import ConfigError, LeakError, TrainingError
 from edge_ser.measure.results import RunResult
 from edge_ser.protocols import SplitOptions
+from edge_ser.training import crossval
 from edge_ser.training.crossval import compare, cross_validate
 from edge_ser.training.systems import Outcome
 
@@ -128,6 +129,13 @@ def test_answers_that_are_no_probabilities_are_refused(comparison, tmp_path, bad
     with pytest.raises(TrainingError, match="oracle gave"):
         cross_validate(Broken(), comparison, "how", tmp_path)
     assert not list(tmp_path.glob("*.json"))
+
+
+def test_a_commit_in_the_meantime_is_not_claimed(comparison, tmp_path, monkeypatch):
+    commits = iter("abcdefgh")
+    monkeypatch.setattr(crossval, "revision", lambda: next(commits))
+
+    assert cross_validate(Oracle(), comparison, "how", tmp_path).revision == "a"
 
 
 def test_a_clip_without_an_answer_is_an_error(comparison, tmp_path):
