@@ -25,7 +25,10 @@ _COMMANDS = {
         "Turn a training run into an ONNX model that carries its card.",
     ),
     "run": ("edge_ser.cli.run", "Recognise emotion in files, a pipe or a live microphone."),
-    "train": ("edge_ser.cli.train", "Train the compact network on speech corpora."),
+    "train": (
+        "edge_ser.cli.train",
+        "Train the compact network, or the paper's, on speech corpora.",
+    ),
 }
 
 

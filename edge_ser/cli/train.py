@@ -7,23 +7,24 @@ import json
 import os
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
 from edge_ser.errors import ConfigError, TrainingError, missing_extra
-from edge_ser.protocols import PROTOCOLS, SplitOptions, speakers
+from edge_ser.protocols import PROTOCOLS, SplitOptions
+from edge_ser.training.run_record import COMPACT, PAPER, RECIPES, recipe_of
 
 if TYPE_CHECKING:
     import torch
     from rich.console import Console
 
-    from edge_ser.card import Accuracy
-    from edge_ser.training.calibration import Calibration
     from edge_ser.training.job import Job
+    from edge_ser.training.paper.settings import PaperConfig
     from edge_ser.training.settings import TrainConfig
     from edge_ser.training.trainer import Trainer
 
+Config = TypeVar("Config", "TrainConfig", "PaperConfig")
 
 _PROTOCOL_HELP = "\b\nProtocols, and what stands on both sides:\n" + "\n".join(
     textwrap.fill(
@@ -54,6 +55,12 @@ _PROTOCOL_HELP = "\b\nProtocols, and what stands on both sides:\n" + "\n".join(
 )
 @click.option("--resume", is_flag=True, help="Continue the run in --out after its last epoch.")
 @click.option(
+    "--recipe",
+    type=click.Choice(RECIPES),
+    help="compact is the network that edge-ser ships; paper is that of arXiv 2507.03251 with its "
+    "features, copies and optimiser, to be measured and not exported.  [default: compact]",
+)
+@click.option(
     "--protocol",
     type=click.Choice(tuple(PROTOCOLS)),
     help="Who may stand on both sides of the split; see below.  [default: speaker-independent]",
@@ -79,19 +86,29 @@ _PROTOCOL_HELP = "\b\nProtocols, and what stands on both sides:\n" + "\n".join(
     "--validation-speakers",
     metavar="A,B,...",
     help="Speakers by which the epoch is chosen, drawn, or none for a fixed number of epochs.  "
-    "[default: a sixth of the others; none for clip-grouped and paper]",
+    "[default: a sixth of the others; none for clip-grouped, paper and --recipe paper]",
 )
 @click.option(
     "--labels",
     metavar="A,B,...",
     help="Emotions to learn, or all.  [default: those that every corpus has]",
 )
-@click.option("--epochs", type=click.IntRange(1), help="At most so many.  [default: 60]")
 @click.option(
-    "--patience", type=click.IntRange(1), help="Stop after so many without gain.  [default: 20]"
+    "--epochs",
+    type=click.IntRange(1),
+    help="At most so many; just so many for --recipe paper.  [default: 60; paper: 100]",
 )
-@click.option("--batch-size", type=click.IntRange(2), help="Clips of a step.  [default: 32]")
-@click.option("--learning-rate", type=float, help="Highest learning rate.  [default: 0.002]")
+@click.option(
+    "--patience",
+    type=click.IntRange(1),
+    help="Stop after so many without gain; not for --recipe paper.  [default: 20]",
+)
+@click.option(
+    "--batch-size", type=click.IntRange(2), help="Clips of a step.  [default: 32; paper: 16]"
+)
+@click.option(
+    "--learning-rate", type=float, help="Highest learning rate.  [default: 0.002; paper: 1e-05]"
+)
 @click.option("--seed", type=int, help="Decides all that is drawn.  [default: 0]")
 @click.option(
     "--config",
@@ -115,6 +132,7 @@ def command(
     corpora: tuple[str, ...],
     out: Path,
     resume: bool,
+    recipe: str | None,
     protocol: str | None,
     folds: str | None,
     fold: str | None,
@@ -131,12 +149,18 @@ def command(
     \b
       edge-ser train --corpus EMO-DB=DIR --out runs/emodb
       edge-ser train --corpus RAVDESS=DIR --test-speakers 1,11 --out runs/ravdess
+      edge-ser train --recipe paper --protocol paper --corpus EMO-DB=DIR \\
+        --out runs/paper
 
     The protocol is speaker-independent unless you name another: no speaker of the validation or
     test clips is in training. Before every training, what stands on both sides is looked for; what
     the protocol does not declare is refused. RUN then holds run.json, the checkpoints,
     metrics.json, curves.png and confusion matrices; an interrupted run goes on with
     `edge-ser train --resume --out RUN`.
+
+    --recipe paper divides the clips likewise, trains for a fixed number of epochs without
+    validation, and leaves the last weights and the rows' mean and deviation in
+    weights.safetensors; its settings file has the fields of PaperConfig.
     """
     given = {name: value for name, value in settings.items() if value is not None}
     division = {
@@ -147,23 +171,42 @@ def command(
         "validation_speakers": validation_speakers,
     }
     split = SplitOptions(**{name: value for name, value in division.items() if value})
-    if resume and (corpora or given or labels or any(division.values()) or config_file):
+    if resume and (recipe or corpora or given or labels or any(division.values()) or config_file):
         raise click.UsageError("--resume takes its settings from the run; give only --out")
     if not resume and not corpora:
         raise click.UsageError("no --corpus came; try: --corpus RAVDESS=DIR")
+    if recipe == PAPER and "patience" in given:
+        raise click.UsageError(
+            "--patience came: the paper's recipe trains for a fixed number of epochs and never stops "
+            "early; say how many with --epochs"
+        )
     _need_training_packages()
 
     from rich.console import Console
 
+    from edge_ser.cli.train_tables import show_calibration, show_job, show_result
     from edge_ser.training.job import finish, plan, replan
+    from edge_ser.training.settings import TrainConfig
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
+    if (recipe_of(out) if resume else recipe) == PAPER:
+        from edge_ser.cli.train_paper import train_paper
+        from edge_ser.training.paper import run as paper
+        from edge_ser.training.paper.settings import PaperConfig
+
+        if resume:
+            paper_job = paper.replan(out)
+        else:
+            paper_config = _config(PaperConfig, config_file, given)
+            paper_job = paper.plan(corpora, paper_config, labels, split)
+        train_paper(console, paper_job, out, _device(device, threads), resume)
+        return
     if resume:
         job = replan(out)
     else:
-        config = _config(config_file, given)
+        config = _config(TrainConfig, config_file, given)
         job = plan(corpora, config, labels, split)
-    _show_job(console, job)
+    show_job(console, job)
     trainer = _start(console, job, out, _device(device, threads), resume)
     try:
         _train(console, trainer)
@@ -173,7 +216,9 @@ def command(
             f"continue with: edge-ser train --resume --out {out}"
         ) from None
     accuracies, calibration = finish(job, trainer)
-    _show_result(console, accuracies, calibration, out)
+    show_result(console, COMPACT, job, accuracies, out)
+    show_calibration(console, calibration)
+    console.print(f"next: edge-ser export {out} --out model.onnx", markup=False)
 
 
 def _need_training_packages() -> None:
@@ -184,19 +229,18 @@ def _need_training_packages() -> None:
             raise missing_extra(package, "train") from None
 
 
-def _config(path: Path | None, given: dict[str, float]) -> TrainConfig:
+def _config(kind: type[Config], path: Path | None, given: dict[str, float]) -> Config:
     from edge_ser.records import build
-    from edge_ser.training.settings import TrainConfig
 
     if path is None:
-        return TrainConfig(**given)  # type: ignore[arg-type]
+        return kind(**given)  # type: ignore[arg-type]
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not JSON ({error})") from None
-    return dataclasses.replace(build(TrainConfig, data, str(path)), **given)  # type: ignore[arg-type]
+    return dataclasses.replace(build(kind, data, str(path)), **given)  # type: ignore[arg-type]
 
 
 def _device(name: str, threads: int | None) -> torch.device:
@@ -210,35 +254,6 @@ def _device(name: str, threads: int | None) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(name)
-
-
-def _show_job(console: Console, job: Job) -> None:
-    from rich.markup import escape
-
-    from edge_ser.corpora import describe
-
-    recordings = {clip.path: clip for clip in job.clips}
-    rows = "clips" if len(recordings) == len(job.clips) else "rows"
-    for summary in describe(recordings.values()):
-        official = summary.n_official
-        part = f" of {official}" if official not in (None, summary.n_clips) else ""
-        emotions = ", ".join(f"{name} {n}" for name, n in summary.emotions.items())
-        console.print(
-            f"[bold]{escape(summary.corpus)}[/]: {summary.n_clips}{part} clips, "
-            f"{summary.n_speakers} speakers; {escape(emotions)}"
-        )
-    if job.left_out:
-        left = ", ".join(f"{name} {n}" for name, n in sorted(job.left_out.items()))
-        console.print(f"left out, not among the labels: {escape(left)}")
-    console.print(f"protocol: [bold]{job.fold.protocol}[/], fold {escape(job.fold.name)}")
-    for name, clips in (
-        ("training", job.fold.train),
-        ("validation", job.fold.validation),
-        ("test", job.fold.test),
-    ):
-        who = ", ".join(speakers(clips)) or "none"
-        console.print(f"  {name:<10} {len(clips):5} {rows}: {escape(who)}")
-    console.print(f"leaks: {escape(job.leaks.summary)}")
 
 
 def _start(console: Console, job: Job, out: Path, device: torch.device, resume: bool) -> Trainer:
@@ -279,33 +294,3 @@ def _train(console: Console, trainer: Trainer) -> None:
     if len(trainer.history) < total:
         console.print(f"stopped early: no gain for {trainer.stale_epochs} epochs")
     console.print(f"kept: epoch {best.epoch + 1}")
-
-
-def _show_result(
-    console: Console, accuracies: tuple[Accuracy, ...], calibration: Calibration, out: Path
-) -> None:
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table("protocol", "split", "corpus", "speakers", "clips", "WA", "UAR", box=None)
-    for a in accuracies:
-        table.add_row(
-            a.protocol,
-            a.split,
-            escape(a.corpus),
-            str(len(a.speakers)),
-            str(a.n_clips),
-            f"{a.wa:.1%}",
-            f"{a.uar:.1%}",
-        )
-    console.print(table)
-    if calibration.n_clips:
-        console.print(
-            f"calibrated on {calibration.n_clips} validation clips: temperature "
-            f"{calibration.temperature:.2f}, expected calibration error {calibration.ece_before:.3f} "
-            f"before, {calibration.ece_after:.3f} after; advice: no label below a probability of "
-            f"{calibration.abstain_below:.2f}"
-        )
-    else:
-        console.print("not calibrated: there are no validation clips to do it on")
-    console.print(f"written to {out}; next: edge-ser export {out} --out model.onnx", markup=False)

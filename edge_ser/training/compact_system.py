@@ -16,7 +16,8 @@ from edge_ser.protocols import Fold, SplitOptions, data_digest, refuse_leaks
 from edge_ser.protocols.content import fold_digest
 from edge_ser.training.job import Job, start
 from edge_ser.training.model import count_parameters
-from edge_ser.training.settings import RUN_FILE, TrainConfig
+from edge_ser.training.run_record import RUN_FILE
+from edge_ser.training.settings import TrainConfig
 from edge_ser.training.systems import Outcome
 
 

@@ -33,6 +33,7 @@ from edge_ser.training.calibration import Calibration
 from edge_ser.training.checkpoint import load_weights
 from edge_ser.training.job import METRICS_FILE, replan
 from edge_ser.training.model import CompactAttentionCnn, count_parameters
+from edge_ser.training.run_record import PAPER, recipe_of
 from edge_ser.training.settings import RunRecord
 from edge_ser.training.teacher import TEACHER
 from edge_ser.training.trainer import BEST
@@ -77,8 +78,10 @@ def export(
         gate_clips: how many clips to compare on.
 
     Raises:
-        TrainingError: an unfinished or damaged run, no audio to compare on, or logits that differ.
+        TrainingError: an unfinished or damaged run, one of the paper's recipe, no audio to compare on,
+            or logits that differ.
     """
+    _refuse_paper(run)
     record = RunRecord.load(run)
     accuracy = _accuracy(run)
     recordings = _recordings(run, record, gate_audio, gate_clips)
@@ -124,6 +127,14 @@ def export(
                 "not written. Please report this with the versions of torch and onnxruntime"
             )
     return card, parity
+
+
+def _refuse_paper(run: Path) -> None:
+    if recipe_of(run) == PAPER:
+        raise TrainingError(
+            f"{run} holds the paper's network, which is not exported: it takes librosa's features of a "
+            "whole clip and cannot follow a stream; for a model to run, train with --recipe compact"
+        )
 
 
 def _network(run: Path, record: RunRecord, temperature: float) -> CompactAttentionCnn:

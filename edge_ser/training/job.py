@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import json
-import tempfile
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -42,8 +42,9 @@ from edge_ser.training.classes import Classes
 from edge_ser.training.features import Cepstrum, build_bank, measure_normalization
 from edge_ser.training.model import ModelConfig
 from edge_ser.training.plots import draw_confusion, draw_curves
+from edge_ser.training.run_record import RunFacts, refuse_unusable
 from edge_ser.training.scoring import HeardClips, Scores, hear
-from edge_ser.training.settings import RUN_FILE, RunRecord, TrainConfig
+from edge_ser.training.settings import RunRecord, TrainConfig
 from edge_ser.training.teacher import WIDTH, build_teacher_bank
 from edge_ser.training.trainer import Trainer
 
@@ -56,10 +57,9 @@ _MIN_CLIPS = 2
 
 
 @dataclass(frozen=True)
-class Job:
-    """What will be trained on: decided and checked, nothing computed yet."""
+class Division:
+    """Which clips are learned from and which are scored: decided and checked, nothing computed yet."""
 
-    config: TrainConfig
     corpora: tuple[str, ...]
     split: SplitOptions
     """How the fold was asked for."""
@@ -100,6 +100,31 @@ class Job:
         """Return the class of each clip."""
         return tuple(self.labels.index(clip.emotion) for clip in clips)
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a run's record says of this, by the fields of `RunFacts`."""
+        return {
+            "labels": self.labels,
+            "corpora": self.corpora,
+            "used": _used(self.fold.train),
+            "split": self.split,
+            "fold": self.fold.name,
+            "leaks": self.leaks,
+            "train_speakers": speakers(self.fold.train),
+            "validation_speakers": speakers(self.fold.validation),
+            "test_speakers": speakers(self.fold.test),
+            "data_digest": self.digest,
+            "fold_digest": fold_digest(self.fold),
+            "created": datetime.datetime.now(tz=datetime.timezone.utc).date().isoformat(),
+        }
+
+
+@dataclass(frozen=True)
+class Job(Division):
+    """A division of clips, and what the compact recipe is told."""
+
+    config: TrainConfig
+
     def hear(
         self, clips: Sequence[Clip], progress: Callable[[], None] = lambda: None
     ) -> HeardClips:
@@ -113,11 +138,21 @@ def plan(
     labels: str | frozenset[str] | None = None,
     split: SplitOptions | None = None,
 ) -> Job:
+    """Divide the corpora for the compact recipe; arguments and errors as `divide`."""
+    return Job(**vars(divide(corpora, config.seed, labels, split)), config=config)
+
+
+def divide(
+    corpora: Sequence[str],
+    seed: int,
+    labels: str | frozenset[str] | None = None,
+    split: SplitOptions | None = None,
+) -> Division:
     """Read the corpora's file names, decide labels and fold, and look for leaks between its parts.
 
     Args:
         corpora: `NAME=DIR` each.
-        config: the settings.
+        seed: decides which speakers or clips are drawn.
         labels: comma-separated emotions; `all` for every one that occurs; a set of exact names;
             None for those that every corpus has.
         split: protocol, fold and speakers; by default drawn, speaker-independent.
@@ -131,7 +166,7 @@ def plan(
     chosen = _choose_labels(clips, labels)
     left_out = Counter(clip.emotion for clip in clips if clip.emotion not in chosen)
     kept = [clip for clip in clips if clip.emotion in chosen]
-    fold = choose_fold(make_folds(kept, split, config.seed), split.fold)
+    fold = choose_fold(make_folds(kept, split, seed), split.fold)
     if unheard := sort_emotions(set(chosen) - {clip.emotion for clip in fold.train}):
         raise ConfigError(
             f"no training speaker says {', '.join(unheard)}, so it could never be learned; name other "
@@ -139,8 +174,7 @@ def plan(
         )
     if len(fold.train) < _MIN_CLIPS:
         raise ConfigError("1 clip is left for training, two or more are needed; add recordings")
-    return Job(
-        config=config,
+    return Division(
         corpora=tuple(_absolute(spec) for spec in corpora),
         split=split,
         fold=fold,
@@ -158,22 +192,31 @@ def replan(run: Path) -> Job:
         TrainingError: no run there, or the corpora have changed since.
     """
     record = RunRecord.load(run)
+    return Job(**vars(divide_again(run, record, record.config.seed)), config=record.config)
+
+
+def divide_again(run: Path, record: RunFacts, seed: int) -> Division:
+    """Return the division that a run's record tells of, checked against the corpora as they are now.
+
+    Raises:
+        TrainingError: the corpora have changed since.
+    """
     changed = TrainingError(
         f"the corpora are not those that {run} was trained on ({', '.join(record.corpora)}): "
         "files were added, removed or changed; restore them, or train anew"
     )
     try:
-        job = plan(record.corpora, record.config, frozenset(record.labels), record.split)
+        division = divide(record.corpora, seed, frozenset(record.labels), record.split)
     except (ConfigError, CorpusError, LeakError) as error:
         raise TrainingError(f"{changed} ({error})") from None
-    if job.digest != record.data_digest:
+    if division.digest != record.data_digest:
         raise changed
-    if fold_digest(job.fold) != record.fold_digest:
+    if fold_digest(division.fold) != record.fold_digest:
         raise TrainingError(
             f"{run} was trained on another fold {record.fold!r} than this version of edge-ser makes; "
             "go on with the version that began it, or train anew"
         )
-    return job
+    return division
 
 
 def start(
@@ -193,11 +236,7 @@ def start(
         ConfigError: the directory cannot be written.
         AudioError: a clip cannot be read.
     """
-    if not resume and (run / RUN_FILE).exists():
-        raise TrainingError(
-            f"{run} already holds a training run; continue it with --resume, or choose another --out"
-        )
-    _refuse_unwritable(run)
+    refuse_unusable(run, resume)
     config = job.config
     variants = config.augment.variants
     bank = build_bank(job.fold.train, config.frontend, variants, on_clip)
@@ -216,18 +255,7 @@ def start(
                 embedding=WIDTH if config.teacher_weight else 0,
             ),
             normalization=measure_normalization(bank, Cepstrum(config.frontend)),
-            labels=job.labels,
-            corpora=job.corpora,
-            used=_used(job.fold.train),
-            split=job.split,
-            fold=job.fold.name,
-            leaks=job.leaks,
-            train_speakers=speakers(job.fold.train),
-            validation_speakers=speakers(job.fold.validation),
-            test_speakers=speakers(job.fold.test),
-            data_digest=job.digest,
-            fold_digest=fold_digest(job.fold),
-            created=datetime.datetime.now(tz=datetime.timezone.utc).date().isoformat(),
+            **job.facts,
         )
         record.save(run)
     lessons = None
@@ -240,41 +268,37 @@ def start(
     return trainer
 
 
-def _refuse_unwritable(run: Path) -> None:
-    """Find out before the features are computed, not after."""
-    is_new = not run.exists()
-    try:
-        run.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=run).close()
-    except OSError as error:
-        raise ConfigError(
-            f"the run directory {run} cannot be written ({error.strerror}); choose another --out"
-        ) from None
-    finally:
-        if is_new and run.is_dir():
-            run.rmdir()
-
-
 def finish(job: Job, trainer: Trainer) -> tuple[tuple[Accuracy, ...], Calibration]:
     """Calibrate the best epoch on the validation clips, measure it; write figures and pictures."""
     trainer.load_best()
     said = {name: trainer.score(trainer.heard[name]) for name, clips in job.scored.items() if clips}
     calibration = calibrate(said["validation"]) if "validation" in said else Calibration()
-    accuracies: list[Accuracy] = []
-    for name, uncalibrated in said.items():
-        clips = job.scored[name]
-        scores = dataclasses.replace(uncalibrated, temperature=calibration.temperature)
-        accuracies += _accuracies(job, name, clips, scores)
-        title = f"{name}, {job.fold.protocol}"
-        draw_confusion(trainer.run / f"confusion-{name}.png", scores.confusion, job.labels, title)
-    draw_curves(trainer.run / "curves.png", trainer.history)
-    text = json.dumps([dataclasses.asdict(a) for a in accuracies], indent=1)
+    scores = {
+        name: dataclasses.replace(own, temperature=calibration.temperature)
+        for name, own in said.items()
+    }
     calibration.save(trainer.run)
-    write_text(trainer.run / METRICS_FILE, text + "\n")
-    return tuple(accuracies), calibration
+    draw_curves(trainer.run / "curves.png", trainer.history)
+    return write_figures(job, trainer.run, scores), calibration
 
 
-def _accuracies(job: Job, split: str, clips: tuple[Clip, ...], scores: Scores) -> list[Accuracy]:
+def write_figures(
+    division: Division, run: Path, scores: Mapping[str, Scores]
+) -> tuple[Accuracy, ...]:
+    """Write a confusion matrix for each part that was scored, and metrics.json; return its figures."""
+    accuracies: list[Accuracy] = []
+    for name, scored in scores.items():
+        accuracies += _accuracies(division, name, division.scored[name], scored)
+        title = f"{name}, {division.fold.protocol}"
+        draw_confusion(run / f"confusion-{name}.png", scored.confusion, division.labels, title)
+    text = json.dumps([dataclasses.asdict(a) for a in accuracies], indent=1)
+    write_text(run / METRICS_FILE, text + "\n")
+    return tuple(accuracies)
+
+
+def _accuracies(
+    division: Division, split: str, clips: tuple[Clip, ...], scores: Scores
+) -> list[Accuracy]:
     corpora = sorted({clip.corpus for clip in clips})
     groups = {corpus: [c.corpus == corpus for c in clips] for corpus in corpora}
     if len(corpora) > 1:
@@ -283,11 +307,11 @@ def _accuracies(job: Job, split: str, clips: tuple[Clip, ...], scores: Scores) -
     for corpus, mask in groups.items():
         chosen = np.flatnonzero(mask)
         counts = confusion(
-            scores.truth[chosen].tolist(), scores.predicted[chosen].tolist(), len(job.labels)
+            scores.truth[chosen].tolist(), scores.predicted[chosen].tolist(), len(division.labels)
         )
         result.append(
             Accuracy(
-                protocol=job.fold.protocol,
+                protocol=division.fold.protocol,
                 split=split,
                 corpus=corpus,
                 speakers=speakers(c for c, keep in zip(clips, mask, strict=True) if keep),
@@ -296,7 +320,7 @@ def _accuracies(job: Job, split: str, clips: tuple[Clip, ...], scores: Scores) -
                 uar=unweighted_average_recall(counts),
                 recall={
                     label: float(r)
-                    for label, r in zip(job.labels, recalls(counts), strict=True)
+                    for label, r in zip(division.labels, recalls(counts), strict=True)
                     if np.isfinite(r)
                 },
             )

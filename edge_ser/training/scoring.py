@@ -48,6 +48,12 @@ class Scores:
     temperature: float = 1.0
     """What the logits are divided by."""
 
+    @classmethod
+    def of(cls, probs: NDArray[np.float64], truth: Sequence[int]) -> Scores:
+        """Take probabilities [n_clips, n_classes] of clips that were heard in one piece."""
+        logits = np.log(np.maximum(probs, np.finfo(np.float64).tiny))
+        return cls(tuple(logits[:, None]), np.asarray(truth, dtype=np.int64))
+
     @cached_property
     def probs(self) -> NDArray[np.float64]:
         """Mean probabilities of each clip's windows [n_clips, n_classes]; zeros of a silent clip."""

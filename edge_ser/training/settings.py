@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from edge_ser.card import CorpusUse, FrontendConfig, Normalization
-from edge_ser.errors import ConfigError, TrainingError
-from edge_ser.files import write_text
-from edge_ser.protocols import LeakReport, SplitOptions
-from edge_ser.records import build, require
+from edge_ser.card import FrontendConfig, Normalization
+from edge_ser.records import require
 from edge_ser.training.augment import AugmentConfig
 from edge_ser.training.model import ModelConfig
-
-RUN_FILE = "run.json"
+from edge_ser.training.run_record import RunFacts
 
 
 @dataclass(frozen=True)
@@ -94,57 +87,10 @@ class TrainConfig:
         return self.frontend.n_frames(round(self.window_s * self.frontend.sample_rate))
 
 
-@dataclass(frozen=True)
-class RunRecord:
-    """A run directory's `run.json`: enough to resume, to export and to judge."""
+@dataclass(frozen=True, kw_only=True)
+class RunRecord(RunFacts):
+    """The record of a run of the compact recipe: enough to resume, to export and to judge."""
 
     config: TrainConfig
     model: ModelConfig
     normalization: Normalization
-    labels: tuple[str, ...]
-    corpora: tuple[str, ...]
-    """The `NAME=DIR` specifications, directories absolute."""
-    used: tuple[CorpusUse, ...]
-    """What training heard of each corpus."""
-    split: SplitOptions
-    """How the clips were divided, so that it can be done again."""
-    fold: str
-    """Name of the fold."""
-    leaks: LeakReport
-    """What stands on both sides, all of it declared by the protocol."""
-    train_speakers: tuple[str, ...]
-    validation_speakers: tuple[str, ...]
-    """Empty for a training of a fixed number of epochs."""
-    test_speakers: tuple[str, ...]
-    data_digest: str
-    """Of names, labels and content; see `protocols.data_digest`."""
-    fold_digest: str
-    """Of which row stands where; see `protocols.fold_digest`."""
-    created: str
-
-    def save(self, run: Path) -> None:
-        """Write the record into the run directory."""
-        text = json.dumps(dataclasses.asdict(self), indent=1)
-        write_text(run / RUN_FILE, text + "\n")
-
-    @classmethod
-    def load(cls, run: Path) -> RunRecord:
-        """Read the record of a run directory.
-
-        Raises:
-            TrainingError: no run there, or one that this version cannot read.
-        """
-        path = run / RUN_FILE
-        if not path.is_file():
-            raise TrainingError(
-                f"{run} is not a training run: it has no {RUN_FILE}; give the directory that "
-                "`edge-ser train --out` wrote"
-            )
-        try:
-            return build(cls, json.loads(path.read_text(encoding="utf-8")), str(path))
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise TrainingError(f"{path} is damaged ({error}); train again") from None
-        except ConfigError as error:
-            raise TrainingError(
-                f"{path} does not fit ({error}); train again with this version of edge-ser"
-            ) from None

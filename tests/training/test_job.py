@@ -271,7 +271,7 @@ def test_a_clip_could_have_had_the_labels_of_its_corpus(tmp_path):
 
 def test_scores_count():
     probs = np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.6, 0.3, 0.1]])
-    scores = Scores(tuple(np.log(probs)[:, None]), np.array([0, 1, 1]))
+    scores = Scores.of(probs, [0, 1, 1])
 
     np.testing.assert_allclose(scores.probs, probs)
     assert scores.confusion.tolist() == [[1, 0, 0], [1, 1, 0], [0, 0, 0]]

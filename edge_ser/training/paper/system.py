@@ -14,12 +14,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from edge_ser.corpora import Clip
 from edge_ser.protocols.fold import Fold
-from edge_ser.protocols.paper import PAPER, paper_rows
 from edge_ser.training.model import count_parameters
-from edge_ser.training.paper.features import FeatureRows, Float32, Standardizer
-from edge_ser.training.paper.settings import PAPER_EPOCHS, PaperConfig
+from edge_ser.training.paper.deviations import deviations
+from edge_ser.training.paper.features import FeatureRows, Float32
+from edge_ser.training.paper.rows import PaperRows, prepare
+from edge_ser.training.paper.settings import PaperConfig
 from edge_ser.training.paper.trainer import PaperTrainer
 from edge_ser.training.systems import Outcome
 
@@ -56,39 +56,26 @@ class PaperSystem:
     ) -> Outcome:
         """Train on the fold and predict its test clips; see `System`."""
         started = time.perf_counter()
-        train = training_rows(fold, self.config.copies)
-        # The notebooks' vectors are as long as the longest one, on whichever side it stands.
-        length = self._features.compute(
-            (*train, *fold.test), lambda share: progress("features", share)
+        rows = prepare(
+            fold,
+            labels,
+            self.config.copies,
+            self._features,
+            lambda share: progress("features", share),
         )
-        rows = self._features.matrix(train, length)
-        standardize = Standardizer.fit(rows)
-        rows, test = standardize(rows), standardize(self._features.matrix(fold.test, length))
-        targets = tuple(labels.index(clip.emotion) for clip in train)
-        identity = {
-            "settings": self.settings,
-            "labels": list(labels),
-            "data": _digest(rows, test, targets),
-        }
+        identity = {"settings": self.settings, "labels": list(labels), "data": _digest(rows)}
         place = self._checkpoints and self._checkpoints / _file_name(fold, identity)
         trainer = PaperTrainer(
-            self.config, rows, targets, len(labels), self._device, place, identity
+            self.config, rows.train, rows.targets, len(labels), self._device, place, identity
         )
         features_s = time.perf_counter() - started
-        probs = _train(trainer, test, progress)
+        probs = _train(trainer, rows.test, progress)
         return Outcome(
             probs=probs,
             n_parameters=count_parameters(trainer.network),
             train_s=features_s + sum(epoch.seconds for epoch in trainer.history),
-            notes=_notes(self.config, fold),
+            notes=deviations(self.config, fold),
         )
-
-
-def training_rows(fold: Fold, copies: bool) -> tuple[Clip, ...]:
-    """Return what is learned from: each training clip in four copies, or as the fold has them."""
-    if fold.protocol == PAPER or not copies:
-        return fold.train
-    return paper_rows(fold.train)
 
 
 def _train(
@@ -107,34 +94,10 @@ def _train(
     return probs
 
 
-def _notes(config: PaperConfig, fold: Fold) -> tuple[str, ...]:
-    """Return every way in which this is not the paper's own recipe."""
-    notes = []
-    if not config.is_papers_network:
-        notes.append(
-            f"a smaller network stands for the paper's: {config.channels} channels for 256, "
-            f"stride {config.stride} for 1"
-        )
-    if config.epochs != PAPER_EPOCHS:
-        notes.append(f"{config.epochs} epochs for the paper's {PAPER_EPOCHS}")
-    if config.learning_rate != PaperConfig.learning_rate:
-        rates = f"{config.learning_rate:g} for the paper's {PaperConfig.learning_rate:g}"
-        notes.append(f"learning rate {rates}")
-    if config.batch_size not in {16, 32}:
-        notes.append(f"batches of {config.batch_size} for the paper's 16 or 32")
-    if config.bf16:
-        notes.append("computed in bfloat16, weights kept in float32")
-    if not config.copies and fold.protocol != PAPER:
-        notes.append("without the augmented copies of training clips")
-    if fold.validation:
-        notes.append("the validation clips are not used")
-    return tuple(notes)
-
-
-def _digest(rows: Float32, test: Float32, targets: tuple[int, ...]) -> str:
-    digest = hashlib.sha256(json.dumps([rows.shape, test.shape, targets]).encode())
-    digest.update(rows.tobytes())
-    digest.update(test.tobytes())
+def _digest(rows: PaperRows) -> str:
+    digest = hashlib.sha256(json.dumps([rows.train.shape, rows.test.shape, rows.targets]).encode())
+    digest.update(rows.train.tobytes())
+    digest.update(rows.test.tobytes())
     return digest.hexdigest()
 
 

@@ -11,8 +11,10 @@ import pytest
 
 from edge_ser.corpora import Copy
 from edge_ser.errors import TrainingError
+from edge_ser.training.paper.deviations import deviations
+from edge_ser.training.paper.rows import training_rows
 from edge_ser.training.paper.settings import PaperConfig
-from edge_ser.training.paper.system import PaperSystem, training_rows
+from edge_ser.training.paper.system import PaperSystem
 
 
 def silent(_what, _share):
@@ -73,10 +75,8 @@ def test_progress_runs_from_the_features_to_the_last_epoch(outcomes):
 
 
 def test_the_notes_name_every_deviation(outcomes, paper_fold, honest_fold, small):
-    from edge_ser.training.paper.system import _notes
-
-    assert _notes(PaperConfig(), paper_fold) == ()
-    assert _notes(PaperConfig(batch_size=32), honest_fold) == ()
+    assert deviations(PaperConfig(), paper_fold) == ()
+    assert deviations(PaperConfig(batch_size=32), honest_fold) == ()
     assert outcomes[0][0].notes == (
         "a smaller network stands for the paper's: 8 channels for 256, stride 2 for 1",
         "6 epochs for the paper's 100",
@@ -85,7 +85,7 @@ def test_the_notes_name_every_deviation(outcomes, paper_fold, honest_fold, small
     )
     odd = PaperConfig(bf16=True, copies=False)
     watched = dataclasses.replace(honest_fold, validation=honest_fold.test)
-    assert _notes(odd, watched) == (
+    assert deviations(odd, watched) == (
         "computed in bfloat16, weights kept in float32",
         "without the augmented copies of training clips",
         "the validation clips are not used",

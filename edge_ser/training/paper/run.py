@@ -1,0 +1,163 @@
+"""The paper's recipe as a run directory: from corpora to weights, figures and pictures."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from edge_ser.card import Accuracy
+from edge_ser.errors import ConfigError
+from edge_ser.metrics import weighted_accuracy
+from edge_ser.protocols import SplitOptions, fold_digest
+from edge_ser.protocols.choice import NONE
+from edge_ser.training.checkpoint import save_checkpoint, with_prefix
+from edge_ser.training.job import Division, divide, divide_again, write_figures
+from edge_ser.training.model import count_parameters
+from edge_ser.training.paper.deviations import deviations
+from edge_ser.training.paper.features import FeatureRows
+from edge_ser.training.paper.plots import draw_curves
+from edge_ser.training.paper.rows import PaperRows, prepare
+from edge_ser.training.paper.settings import PaperConfig
+from edge_ser.training.paper.trainer import PaperTrainer
+from edge_ser.training.run_record import PAPER, RunFacts, refuse_unusable
+from edge_ser.training.scoring import Scores
+from edge_ser.training.trainer import LAST
+
+WEIGHTS = "weights.safetensors"
+"""The network as `network.*`, the rows' mean and deviation as `standardizer.*`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaperRecord(RunFacts):
+    """The record of a run of the paper's recipe."""
+
+    recipe: str = PAPER
+    config: PaperConfig
+    notes: tuple[str, ...]
+    """In what it differs from the paper's own recipe."""
+    length: int
+    """Numbers of a row."""
+    n_parameters: int
+
+
+@dataclass(frozen=True)
+class PaperJob(Division):
+    """A division of clips, and what the paper's recipe is told."""
+
+    config: PaperConfig
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """In what it differs from the paper's own recipe."""
+        return deviations(self.config, self.fold)
+
+
+@dataclass(frozen=True)
+class PaperRun:
+    """A run whose features are computed: iterate over `trainer.epochs`, then `finish`."""
+
+    job: PaperJob
+    run: Path
+    rows: PaperRows
+    trainer: PaperTrainer
+
+
+def plan(
+    corpora: Sequence[str],
+    config: PaperConfig,
+    labels: str | None = None,
+    split: SplitOptions | None = None,
+) -> PaperJob:
+    """Divide the corpora as `job.divide` does, without validation clips.
+
+    Raises:
+        ConfigError: validation is asked for, or no test; and what `divide` raises.
+    """
+    split = split or SplitOptions()
+    asked = split.validation_speakers
+    if asked.strip().lower() not in ("", NONE):
+        raise ConfigError(
+            f"--validation-speakers {asked} came: the paper's recipe chooses nothing by them, it "
+            "trains for a fixed number of epochs; leave the option out"
+        )
+    split = dataclasses.replace(split, validation_speakers=NONE)
+    division = divide(corpora, config.seed, labels, split)
+    if not division.fold.test:
+        raise ConfigError(
+            "no clip is left for the test, which is all that a run of the paper's recipe is for: its "
+            "network is not exported; name --test-speakers, or leave the option out"
+        )
+    return PaperJob(**vars(division), config=config)
+
+
+def replan(run: Path) -> PaperJob:
+    """Return the job of an interrupted run; errors as `job.replan`."""
+    record = PaperRecord.load(run)
+    return PaperJob(**vars(divide_again(run, record, record.config.seed)), config=record.config)
+
+
+def start(
+    job: PaperJob,
+    run: Path,
+    device: torch.device,
+    progress: Callable[[float], None] = lambda _: None,
+    resume: bool = False,
+) -> PaperRun:
+    """Compute the features and make the trainer; write the record, or go on after the last epoch.
+
+    Args:
+        job: what to learn.
+        run: the run directory.
+        device: where the network lives.
+        progress: called after each clip with the share of the features that is done.
+        resume: go on with what `run` holds.
+
+    Raises:
+        TrainingError: the directory holds another run, or a checkpoint that does not belong to it.
+        ConfigError: the directory cannot be written.
+        AudioError: a clip cannot be read, or ends too early.
+    """
+    refuse_unusable(run, resume)
+    config = job.config
+    rows = prepare(job.fold, job.labels, config.copies, FeatureRows(config.seed), progress)
+    # Not the rows themselves: with another number of threads their last bits differ.
+    identity = {
+        "settings": dataclasses.asdict(config),
+        "labels": job.labels,
+        "fold": fold_digest(job.fold),
+    }
+    trainer = PaperTrainer(
+        config, rows.train, rows.targets, len(job.labels), device, run / LAST, identity
+    )
+    if resume:
+        trainer.resume()
+    else:
+        PaperRecord(
+            config=config,
+            notes=job.notes,
+            length=rows.train.shape[1],
+            n_parameters=count_parameters(trainer.network),
+            **job.facts,
+        ).save(run)
+    return PaperRun(job, run, rows, trainer)
+
+
+def finish(started: PaperRun) -> tuple[Accuracy, ...]:
+    """Measure the last epoch on the test rows; write weights, figures and pictures."""
+    job, rows, trainer = started.job, started.rows, started.trainer
+    tensors = with_prefix("network", trainer.network.state_dict())
+    tensors |= with_prefix(
+        "standardizer",
+        {
+            "mean": torch.from_numpy(rows.standardizer.mean),
+            "std": torch.from_numpy(rows.standardizer.std),
+        },
+    )
+    save_checkpoint(started.run / WEIGHTS, tensors, {"labels": job.labels})
+    scores = Scores.of(trainer.predict(rows.test), job.targets(job.fold.test))
+    draw_curves(started.run / "curves.png", trainer.history, weighted_accuracy(scores.confusion))
+    return write_figures(job, started.run, {"test": scores})
