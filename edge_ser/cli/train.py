@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edge_ser.cli.cache import default_cache
 from edge_ser.errors import ConfigError, TrainingError, missing_extra
 from edge_ser.protocols import PROTOCOLS, SplitOptions, speakers
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from edge_ser.card import Accuracy
+    from edge_ser.training.distributed import Team
     from edge_ser.training.job import Job
     from edge_ser.training.settings import TrainConfig
     from edge_ser.training.trainer import Trainer
@@ -108,7 +110,12 @@ _PROTOCOL_HELP = "\b\nProtocols, and what stands on both sides:\n" + "\n".join(
 @click.option(
     "--threads",
     type=click.IntRange(1, 256),
-    help="CPU threads.  [default: half the processors]",
+    help="CPU threads of each process.  [default: half the processors]",
+)
+@click.option(
+    "--cache",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Keeps what a teacher says of each clip.  [default: ~/.cache/edge-ser]",
 )
 def command(
     corpora: tuple[str, ...],
@@ -123,6 +130,7 @@ def command(
     config_file: Path | None,
     device: str,
     threads: int | None,
+    cache: Path | None,
     **settings: float | None,
 ) -> None:
     """Train the compact attention 1D-CNN, and measure it on speakers it has never heard.
@@ -136,6 +144,8 @@ def command(
     the protocol does not declare is refused. RUN then holds run.json, the checkpoints,
     metrics.json, curves.png and confusion matrices; an interrupted run goes on with
     `edge-ser train --resume --out RUN`.
+
+    On several GPUs: torchrun --nproc-per-node 2 -m edge_ser train ...
     """
     given = {name: value for name, value in settings.items() if value is not None}
     division = {
@@ -154,24 +164,31 @@ def command(
 
     from rich.console import Console
 
+    from edge_ser.training.distributed import find_team
     from edge_ser.training.job import finish, plan, replan
 
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    team = find_team()
+    console = Console(stderr=True, highlight=False, soft_wrap=True, quiet=not team.leads)
     if resume:
         job = replan(out)
     else:
         config = _config(config_file, given)
         job = plan(corpora, config, labels, split)
     _show_job(console, job)
-    trainer = _start(console, job, out, _device(device, threads), resume)
-    try:
-        _train(console, trainer)
-    except KeyboardInterrupt:
-        raise TrainingError(
-            f"stopped after {len(trainer.history)} complete epoch(s); "
-            f"continue with: edge-ser train --resume --out {out}"
-        ) from None
-    _show_result(console, finish(job, trainer), out)
+    place = _device(device, threads, team)
+    with team.joined(place):
+        trainer = _start(
+            console, job, out, place, resume, (cache or default_cache()) / "teacher", team
+        )
+        try:
+            _train(console, trainer)
+        except KeyboardInterrupt:
+            raise TrainingError(
+                f"stopped after {len(trainer.history)} complete epoch(s); "
+                f"continue with: edge-ser train --resume --out {out}"
+            ) from None
+        if team.leads:
+            _show_result(console, finish(job, trainer), out)
 
 
 def _need_training_packages() -> None:
@@ -197,16 +214,23 @@ def _config(path: Path | None, given: dict[str, float]) -> TrainConfig:
     return dataclasses.replace(build(TrainConfig, data, str(path)), **given)  # type: ignore[arg-type]
 
 
-def _device(name: str, threads: int | None) -> torch.device:
+def _device(name: str, threads: int | None, team: Team) -> torch.device:
     import torch
 
-    torch.set_num_threads(threads or max(1, (os.cpu_count() or 2) // 2))
+    torch.set_num_threads(threads or max(1, (os.cpu_count() or 2) // 2 // team.local_size))
     if name == "cuda" and not torch.cuda.is_available():
         raise ConfigError(
             "--device cuda was asked for, torch sees no CUDA device; use --device cpu"
         )
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and team.size > 1:
+        if team.local_size > (n_gpus := torch.cuda.device_count()):
+            raise ConfigError(
+                f"torchrun started {team.local_size} processes here, torch sees {n_gpus} CUDA "
+                f"device(s); use --nproc-per-node {n_gpus}, or --device cpu"
+            )
+        return torch.device("cuda", team.local_rank)
     return torch.device(name)
 
 
@@ -239,17 +263,32 @@ def _show_job(console: Console, job: Job) -> None:
     console.print(f"leaks: {escape(job.leaks.summary)}")
 
 
-def _start(console: Console, job: Job, out: Path, device: torch.device, resume: bool) -> Trainer:
-    from rich.progress import Progress
+def _start(
+    console: Console,
+    job: Job,
+    out: Path,
+    device: torch.device,
+    resume: bool,
+    cache: Path,
+    team: Team,
+) -> Trainer:
+    from rich.progress import Progress, TaskID
 
     from edge_ser.training.job import start
     from edge_ser.training.model import count_parameters
 
-    with Progress(console=console, transient=True) as progress:
-        task = progress.add_task("features", total=len(job.clips))
-        trainer = start(job, out, device, lambda: progress.advance(task), resume)
+    with Progress(console=console, transient=True) as bars:
+        stages: dict[str, TaskID] = {}
+
+        def show(stage: str, share: float) -> None:
+            if stage not in stages:
+                stages[stage] = bars.add_task(stage, total=1.0)
+            bars.update(stages[stage], completed=share)
+
+        trainer = start(job, out, device, show, resume, cache, team)
     console.print(
         f"{len(job.labels)} classes, {count_parameters(trainer.model):,} parameters, on {device}"
+        + (f", {team.size} processes" if team.size > 1 else "")
         + (f", resumed after epoch {len(trainer.history)}" if resume else "")
     )
     return trainer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import itertools
 import json
 import tempfile
 from collections import Counter
@@ -37,6 +38,7 @@ from edge_ser.protocols import (
     refuse_leaks,
     speakers,
 )
+from edge_ser.training.distributed import ALONE, Team
 from edge_ser.training.features import Cepstrum, build_bank, measure_normalization
 from edge_ser.training.model import ModelConfig
 from edge_ser.training.plots import draw_confusion, draw_curves
@@ -161,28 +163,41 @@ def start(
     job: Job,
     run: Path,
     device: torch.device,
-    on_clip: Callable[[], None] = lambda: None,
+    progress: Callable[[str, float], None] = lambda *_: None,
     resume: bool = False,
     cache: Path | None = None,
+    team: Team = ALONE,
 ) -> Trainer:
     """Compute the features and return the trainer, its run directory written.
 
-    `cache` keeps what the teacher said of each clip.
+    Args:
+        job: what to train on.
+        run: the run directory.
+        device: where the network lives.
+        progress: called after each clip with what is computed, `features` or `teacher`, and the share
+            of it that is done.
+        resume: go on after the last epoch that is there.
+        cache: a directory that keeps what the teacher said of each clip.
+        team: the processes that train together.
 
     Raises:
         TrainingError: the directory holds another run, or a checkpoint that does not belong to it.
-        ConfigError: the directory cannot be written.
+        ConfigError: the directory cannot be written, or the team is too large for the batches.
         AudioError: a clip cannot be read.
+        MissingDependency: there is no teacher.
     """
-    if not resume and (run / RUN_FILE).exists():
-        raise TrainingError(
-            f"{run} already holds a training run; continue it with --resume, or choose another --out"
-        )
-    _refuse_unwritable(run)
-    config = job.config
-    bank = build_bank(job.fold.train, config.frontend, config.augment.speeds, on_clip)
+    config, train = job.config, job.fold.train
+    team.require_batches_of(min(config.batch_size, len(train)))
+    if team.leads:
+        _refuse_unusable(run, resume, team)
+    on_clip = _counted(progress, "features", len(job.clips))
+    bank = build_bank(train, config.frontend, config.augment.speeds, on_clip)
     # The test clips are read now too: one that is damaged should not end a training of hours.
     heard = {name: job.hear(clips, on_clip) for name, clips in job.scored.items()}
+    lessons = None
+    if config.teacher_weight:
+        on_clip = _counted(progress, "teacher", len(train))
+        lessons = build_teacher_bank(train, config.augment.speeds, cache, on_clip)
     if resume:
         record = RunRecord.load(run)
     else:
@@ -208,19 +223,33 @@ def start(
             data_digest=job.digest,
             fold_digest=fold_digest(job.fold),
             created=datetime.datetime.now(tz=datetime.timezone.utc).date().isoformat(),
+            processes=team.size,
         )
-        record.save(run)
-    lessons = None
-    if config.teacher_weight:
-        lessons = build_teacher_bank(job.fold.train, config.augment.speeds, cache)
-    trainer = Trainer(record, bank, job.targets(job.fold.train), heard, run, device, lessons)
+        if team.leads:
+            record.save(run)
+    trainer = Trainer(record, bank, job.targets(train), heard, run, device, lessons, team)
     if resume:
         trainer.resume()
     return trainer
 
 
-def _refuse_unwritable(run: Path) -> None:
+def _counted(progress: Callable[[str, float], None], what: str, n: int) -> Callable[[], None]:
+    """Return what to call after each of n clips."""
+    done = itertools.count(1)
+    return lambda: progress(what, next(done) / n)
+
+
+def _refuse_unusable(run: Path, resume: bool, team: Team) -> None:
     """Find out before the features are computed, not after."""
+    if resume and (begun := RunRecord.load(run).processes) != team.size:
+        raise TrainingError(
+            f"{run} was begun by {begun} process(es), {team.size} came, and would end otherwise; resume "
+            f"it by torchrun --nproc-per-node {begun}, or train anew"
+        )
+    if not resume and (run / RUN_FILE).exists():
+        raise TrainingError(
+            f"{run} already holds a training run; continue it with --resume, or choose another --out"
+        )
     is_new = not run.exists()
     try:
         run.mkdir(parents=True, exist_ok=True)

@@ -121,6 +121,8 @@ class RunRecord:
     fold_digest: str
     """Of which row stands where; see `protocols.fold_digest`."""
     created: str
+    processes: int = 1
+    """That trained together: each drew its own augmentation, and normalised its own batches."""
 
     def save(self, run: Path) -> None:
         """Write the record into the run directory."""
