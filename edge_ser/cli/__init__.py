@@ -9,6 +9,7 @@ from typing import NoReturn
 import click
 
 from edge_ser import __version__
+from edge_ser.cli.once import tell_once
 from edge_ser.errors import EdgeSerError
 
 _COMMANDS = {
@@ -79,12 +80,13 @@ def main() -> NoReturn:
     except click.exceptions.Exit as stop:
         code = stop.exit_code
     except click.ClickException as error:
-        error.show()
+        tell_once(error.show)
         code = error.exit_code
     except click.Abort:
-        click.echo("stopped", err=True)
+        tell_once(lambda: click.echo("stopped", err=True))
         code = 130
     except EdgeSerError as error:
-        click.echo(f"edge-ser: {error}", err=True)
+        message = f"edge-ser: {error}"
+        tell_once(lambda: click.echo(message, err=True))
         code = error.exit_code
     sys.exit(code if isinstance(code, int) else 0)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edge_ser.cli.cache import default_cache
 from edge_ser.errors import ConfigError, TrainingError
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def command(
     from edge_ser.training.crossval import compare, cross_validate
 
     console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
-    cache = cache or _default_cache()
+    cache = cache or default_cache()
     options = SplitOptions(protocol, folds, validation_speakers=validation_speakers)
     comparison = compare(corpora, options, chosen, seed)
     _show(console, comparison)
@@ -241,11 +242,6 @@ def _command_line(
     for fold in chosen:
         words += ["--fold", fold]
     return shlex.join([*words, "--system", system])
-
-
-def _default_cache() -> Path:
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "edge-ser"
 
 
 def _limit_threads(threads: int | None) -> None:

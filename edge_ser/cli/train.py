@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from edge_ser.cli.cache import default_cache
 from edge_ser.errors import ConfigError, TrainingError, missing_extra
 from edge_ser.protocols import PROTOCOLS, SplitOptions
 from edge_ser.training.run_record import COMPACT, PAPER, RECIPES, recipe_of
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import torch
     from rich.console import Console
 
+    from edge_ser.training.distributed import Team
     from edge_ser.training.job import Job
     from edge_ser.training.paper.settings import PaperConfig
     from edge_ser.training.settings import TrainConfig
@@ -126,7 +128,12 @@ _PROTOCOL_HELP = "\b\nProtocols, and what stands on both sides:\n" + "\n".join(
 @click.option(
     "--threads",
     type=click.IntRange(1, 256),
-    help="CPU threads.  [default: half the processors]",
+    help="CPU threads of each process.  [default: half the processors]",
+)
+@click.option(
+    "--cache",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Keeps what a teacher says of each clip.  [default: ~/.cache/edge-ser]",
 )
 def command(
     corpora: tuple[str, ...],
@@ -142,6 +149,7 @@ def command(
     config_file: Path | None,
     device: str,
     threads: int | None,
+    cache: Path | None,
     **settings: float | None,
 ) -> None:
     """Train the compact attention 1D-CNN, and measure it on speakers it has never heard.
@@ -161,6 +169,8 @@ def command(
     --recipe paper divides the clips likewise, trains for a fixed number of epochs without
     validation, and leaves the last weights and the rows' mean and deviation in
     weights.safetensors; its settings file has the fields of PaperConfig.
+
+    On several GPUs: torchrun --nproc-per-node 2 -m edge_ser train ...
     """
     given = {name: value for name, value in settings.items() if value is not None}
     division = {
@@ -185,10 +195,12 @@ def command(
     from rich.console import Console
 
     from edge_ser.cli.train_tables import show_calibration, show_job, show_result
+    from edge_ser.training.distributed import find_team
     from edge_ser.training.job import finish, plan, replan
     from edge_ser.training.settings import TrainConfig
 
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    team = find_team()
+    console = Console(stderr=True, highlight=False, soft_wrap=True, quiet=not team.leads)
     if (recipe_of(out) if resume else recipe) == PAPER:
         from edge_ser.cli.train_paper import train_paper
         from edge_ser.training.paper import run as paper
@@ -199,7 +211,7 @@ def command(
         else:
             paper_config = _config(PaperConfig, config_file, given)
             paper_job = paper.plan(corpora, paper_config, labels, split)
-        train_paper(console, paper_job, out, _device(device, threads), resume)
+        train_paper(console, paper_job, out, _device(device, threads, team), resume)
         return
     if resume:
         job = replan(out)
@@ -207,18 +219,23 @@ def command(
         config = _config(TrainConfig, config_file, given)
         job = plan(corpora, config, labels, split)
     show_job(console, job)
-    trainer = _start(console, job, out, _device(device, threads), resume)
-    try:
-        _train(console, trainer)
-    except KeyboardInterrupt:
-        raise TrainingError(
-            f"stopped after {len(trainer.history)} complete epoch(s); "
-            f"continue with: edge-ser train --resume --out {out}"
-        ) from None
-    accuracies, calibration = finish(job, trainer)
-    show_result(console, COMPACT, job, accuracies, out)
-    show_calibration(console, calibration)
-    console.print(f"next: edge-ser export {out} --out model.onnx", markup=False)
+    place = _device(device, threads, team)
+    with team.joined(place):
+        trainer = _start(
+            console, job, out, place, resume, (cache or default_cache()) / "teacher", team
+        )
+        try:
+            _train(console, trainer)
+        except KeyboardInterrupt:
+            raise TrainingError(
+                f"stopped after {len(trainer.history)} complete epoch(s); "
+                f"continue with: edge-ser train --resume --out {out}"
+            ) from None
+        if team.leads:
+            accuracies, calibration = finish(job, trainer)
+            show_result(console, COMPACT, job, accuracies, out)
+            show_calibration(console, calibration)
+            console.print(f"next: edge-ser export {out} --out model.onnx", markup=False)
 
 
 def _need_training_packages() -> None:
@@ -243,30 +260,52 @@ def _config(kind: type[Config], path: Path | None, given: dict[str, float]) -> C
     return dataclasses.replace(build(kind, data, str(path)), **given)  # type: ignore[arg-type]
 
 
-def _device(name: str, threads: int | None) -> torch.device:
+def _device(name: str, threads: int | None, team: Team) -> torch.device:
     import torch
 
-    torch.set_num_threads(threads or max(1, (os.cpu_count() or 2) // 2))
+    torch.set_num_threads(threads or max(1, (os.cpu_count() or 2) // 2 // team.local_size))
     if name == "cuda" and not torch.cuda.is_available():
         raise ConfigError(
             "--device cuda was asked for, torch sees no CUDA device; use --device cpu"
         )
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and team.size > 1:
+        if team.local_size > (n_gpus := torch.cuda.device_count()):
+            raise ConfigError(
+                f"torchrun started {team.local_size} processes here, torch sees {n_gpus} CUDA "
+                f"device(s); use --nproc-per-node {n_gpus}, or --device cpu"
+            )
+        return torch.device("cuda", team.local_rank)
     return torch.device(name)
 
 
-def _start(console: Console, job: Job, out: Path, device: torch.device, resume: bool) -> Trainer:
-    from rich.progress import Progress
+def _start(
+    console: Console,
+    job: Job,
+    out: Path,
+    device: torch.device,
+    resume: bool,
+    cache: Path,
+    team: Team,
+) -> Trainer:
+    from rich.progress import Progress, TaskID
 
     from edge_ser.training.job import start
     from edge_ser.training.model import count_parameters
 
-    with Progress(console=console, transient=True) as progress:
-        task = progress.add_task("features", total=len(job.clips))
-        trainer = start(job, out, device, lambda: progress.advance(task), resume)
+    with Progress(console=console, transient=True) as bars:
+        stages: dict[str, TaskID] = {}
+
+        def show(stage: str, share: float) -> None:
+            if stage not in stages:
+                stages[stage] = bars.add_task(stage, total=1.0)
+            bars.update(stages[stage], completed=share)
+
+        trainer = start(job, out, device, show, resume, cache, team)
     console.print(
         f"{len(job.labels)} classes, {count_parameters(trainer.model):,} parameters, on {device}"
+        + (f", {team.size} processes" if team.size > 1 else "")
         + (f", resumed after epoch {len(trainer.history)}" if resume else "")
     )
     return trainer

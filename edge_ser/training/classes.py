@@ -45,8 +45,8 @@ class Classes:
 
 def masked_cross_entropy(
     logits: Tensor, truth: Tensor, possible: Tensor, weights: Tensor, smoothing: float
-) -> Tensor:
-    """Return the weighted mean cross-entropy among the labels that are possible, in nats.
+) -> tuple[Tensor, Tensor]:
+    """Return the weighted sum of cross-entropies among possible labels, in nats, and the weights' sum.
 
     Args:
         logits: [batch, n_classes].
@@ -61,4 +61,4 @@ def masked_cross_entropy(
     logs = torch.log_softmax(logits.masked_fill(out, float("-inf")), dim=1)
     losses = -(wanted * logs.masked_fill(out, 0.0)).sum(dim=1)
     own = truth @ weights
-    return (losses * own).sum() / own.sum()
+    return (losses * own).sum(), own.sum()

@@ -58,16 +58,8 @@ class CompactSystem:
             digest=data_digest(fold.clips),
         )
         run = self._runs / self._run_name(fold, labels)
-        done = 0
-
-        def on_clip() -> None:
-            nonlocal done
-            done += 1
-            progress("features", done / len(fold.clips))
-
-        trainer = start(
-            job, run, self._device, on_clip, resume=(run / RUN_FILE).is_file(), cache=self._cache
-        )
+        resume = (run / RUN_FILE).is_file()
+        trainer = start(job, run, self._device, progress, resume, self._cache)
         for epoch in trainer.epochs():
             share = (epoch.epoch + 1) / self.config.epochs
             progress(f"epoch {epoch.epoch + 1}, loss {epoch.train_loss:.3f}", share)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import itertools
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -39,6 +40,7 @@ from edge_ser.protocols import (
 )
 from edge_ser.training.calibration import Calibration, calibrate
 from edge_ser.training.classes import Classes
+from edge_ser.training.distributed import ALONE, Team
 from edge_ser.training.features import Cepstrum, build_bank, measure_normalization
 from edge_ser.training.model import ModelConfig
 from edge_ser.training.plots import draw_confusion, draw_curves
@@ -223,25 +225,44 @@ def start(
     job: Job,
     run: Path,
     device: torch.device,
-    on_clip: Callable[[], None] = lambda: None,
+    progress: Callable[[str, float], None] = lambda *_: None,
     resume: bool = False,
     cache: Path | None = None,
+    team: Team = ALONE,
 ) -> Trainer:
     """Compute the features and return the trainer, its run directory written.
 
-    `cache` keeps what the teacher said of each clip.
+    Args:
+        job: what to train on.
+        run: the run directory.
+        device: where the network lives.
+        progress: called after each clip with what is computed, `features` or `teacher`, and the share
+            of it that is done.
+        resume: go on after the last epoch that is there.
+        cache: a directory that keeps what the teacher said of each clip.
+        team: the processes that train together.
 
     Raises:
         TrainingError: the directory holds another run, or a checkpoint that does not belong to it.
-        ConfigError: the directory cannot be written.
+        ConfigError: the directory cannot be written, or the team is too large for the batches.
         AudioError: a clip cannot be read.
+        MissingDependency: there is no teacher.
     """
-    refuse_unusable(run, resume)
-    config = job.config
+    config, train = job.config, job.fold.train
+    team.require_batches_of(min(config.batch_size, len(train)))
+    if team.leads:
+        refuse_unusable(run, resume)
+        if resume:
+            _refuse_other_team(run, team)
+    on_clip = _counted(progress, "features", len(job.clips))
     variants = config.augment.variants
-    bank = build_bank(job.fold.train, config.frontend, variants, on_clip)
+    bank = build_bank(train, config.frontend, variants, on_clip)
     # The test clips are read now too: one that is damaged should not end a training of hours.
     heard = {name: job.hear(clips, on_clip) for name, clips in job.scored.items()}
+    lessons = None
+    if config.teacher_weight:
+        on_clip = _counted(progress, "teacher", len(train))
+        lessons = build_teacher_bank(train, variants, cache, on_clip)
     if resume:
         record = RunRecord.load(run)
     else:
@@ -255,17 +276,30 @@ def start(
                 embedding=WIDTH if config.teacher_weight else 0,
             ),
             normalization=measure_normalization(bank, Cepstrum(config.frontend)),
+            processes=team.size,
             **job.facts,
         )
-        record.save(run)
-    lessons = None
-    if config.teacher_weight:
-        lessons = build_teacher_bank(job.fold.train, variants, cache)
-    classes = Classes.of(job.targets(job.fold.train), job.possible(job.fold.train))
-    trainer = Trainer(record, bank, classes, heard, run, device, lessons)
+        if team.leads:
+            record.save(run)
+    classes = Classes.of(job.targets(train), job.possible(train))
+    trainer = Trainer(record, bank, classes, heard, run, device, lessons, team)
     if resume:
         trainer.resume()
     return trainer
+
+
+def _counted(progress: Callable[[str, float], None], what: str, n: int) -> Callable[[], None]:
+    """Return what to call after each of n clips."""
+    done = itertools.count(1)
+    return lambda: progress(what, next(done) / n)
+
+
+def _refuse_other_team(run: Path, team: Team) -> None:
+    if (begun := RunRecord.load(run).processes) != team.size:
+        raise TrainingError(
+            f"{run} was begun by {begun} process(es), {team.size} came, and would end otherwise; resume "
+            f"it by torchrun --nproc-per-node {begun}, or train anew"
+        )
 
 
 def finish(job: Job, trainer: Trainer) -> tuple[tuple[Accuracy, ...], Calibration]:

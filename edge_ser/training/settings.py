@@ -94,3 +94,5 @@ class RunRecord(RunFacts):
     config: TrainConfig
     model: ModelConfig
     normalization: Normalization
+    processes: int = 1
+    """That trained together: each drew its own augmentation, and normalised its own batches."""

@@ -153,6 +153,7 @@ def build_teacher_bank(
 
     Raises:
         AudioError: a clip that cannot be read.
+        ConfigError: the cache cannot be written.
         MissingDependency, TrainingError: see `Teacher`.
     """
     teacher = Teacher()
@@ -171,15 +172,22 @@ def build_teacher_bank(
 def _recall(teacher: Teacher, clip: Clip, speed: float, cache: Path | None) -> NDArray[np.float16]:
     facts = (content_digest(clip.path), clip.channel, clip.copy.value, speed, _DIGEST, _LAYER)
     path = cache and cache / f"{hashlib.sha256(repr(facts).encode()).hexdigest()[:24]}.npy"
-    if path and path.is_file():
-        kept: NDArray[np.float16] = np.load(path)
+    if path and (kept := _kept(path)) is not None:
         return kept
     said = teacher.listen(vary(clip, load_copy(clip, SAMPLE_RATE), SAMPLE_RATE, Variant(speed)))
     if path:
-        path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary, temporary.open("wb") as file:
             np.save(file, said)
     return said
+
+
+def _kept(path: Path) -> NDArray[np.float16] | None:
+    """Return what was said before; None where nothing was, or the file is damaged."""
+    try:
+        kept: NDArray[np.float16] = np.load(path)
+    except (OSError, ValueError, EOFError):
+        return None
+    return kept
 
 
 def _find() -> Path:

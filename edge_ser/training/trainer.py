@@ -2,7 +2,8 @@
 
 Without such speakers it trains for as many epochs as it was told, and the last one is kept.
 
-Nothing here prints: each epoch comes back as a record, for the command line to show.
+Several processes may train together, each on its part of every batch; only the first of them scores
+and writes. Nothing here prints: each epoch comes back as a record, for the command line to show.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -27,6 +29,7 @@ from edge_ser.training.checkpoint import (
     with_prefix,
 )
 from edge_ser.training.classes import Classes, masked_cross_entropy
+from edge_ser.training.distributed import ALONE, Team
 from edge_ser.training.features import Cepstrum, FeatureBank
 from edge_ser.training.model import CompactAttentionCnn
 from edge_ser.training.scoring import HeardClips, Scores, score
@@ -66,6 +69,7 @@ class Trainer:
         run: the run directory.
         device: where the network lives.
         lessons: what the teacher says of the clips of the bank, where there is one.
+        team: the processes that train together.
     """
 
     def __init__(
@@ -77,8 +81,9 @@ class Trainer:
         run: Path,
         device: torch.device,
         lessons: TeacherBank | None = None,
+        team: Team = ALONE,
     ) -> None:
-        self.record, self.heard = record, heard
+        self.record, self.heard, self.team = record, heard, team
         self.run, self.device = run, device
         self.history: list[Epoch] = []
         config = record.config
@@ -106,16 +111,20 @@ class Trainer:
             on_step: called with (step, steps of the epoch) after each step.
 
         Raises:
-            TrainingError: the loss is not finite.
+            TrainingError: the loss is not finite, or the processes of the team do not agree.
         """
         config = self.record.config
+        self.team.require_same(self.model)
         while len(self.history) < config.epochs and self.stale_epochs < config.patience:
             number = len(self.history)
             loss = self._train_epoch(number, on_step)
-            epoch = self._judge(number, loss)
-            self.history.append(epoch)
-            self._save(epoch.best)
-            yield epoch
+            self.team.require_same(self.model)
+            if self.team.leads:
+                epoch = self._judge(number, loss)
+                self.history.append(epoch)
+                self._save(epoch.best)
+            self.history = self.team.share(self.history)
+            yield self.history[-1]
 
     def _judge(self, number: int, loss: float) -> Epoch:
         """Score the validation speakers; an epoch without them is better than the one before."""
@@ -183,6 +192,11 @@ class Trainer:
         torch.manual_seed(1_000_003 * config.seed + number)
         rng = torch.Generator().manual_seed(1_000_003 * config.seed + number)
         order = torch.randperm(self._n_clips, generator=rng)
+        if not self.team.leads:
+            mixed = np.random.SeedSequence((config.seed, number, self.team.rank))
+            own = int(mixed.generate_state(1)[0])
+            torch.manual_seed(own)
+            rng.manual_seed(own)
         self.model.train()
         total = 0.0
         for step in range(self._steps_per_epoch):
@@ -190,14 +204,16 @@ class Trainer:
             done = number * self._steps_per_epoch + step
             for group in self.optimizer.param_groups:
                 group["lr"] = self._learning_rate(done)
-            loss = self._loss(clips, rng)
+            loss = self._loss(self.team.part(clips), rng)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
+            self.team.average([*_gradients(self.model), *_running_statistics(self.model)])
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
             self.optimizer.step()
             self._average(done)
             total += float(loss.detach())
             on_step(step + 1, self._steps_per_epoch)
+        total = float(self.team.mean(torch.tensor(total, dtype=torch.float64, device=self.device)))
         mean = total / self._steps_per_epoch
         if not math.isfinite(mean):
             raise TrainingError(
@@ -214,13 +230,15 @@ class Trainer:
         )
         truth, possible = targets.unbind(1)
         embedded = self.model.embed(features)
-        loss = masked_cross_entropy(
+        loss, weight = masked_cross_entropy(
             self.model.classify(embedded),
             truth,
             possible,
             self._classes.weights,
             config.label_smoothing,
         )
+        # By the team's mean weight, the mean of all losses is that of the whole batch.
+        loss = loss / self.team.mean(weight)
         if self._lessons is None:
             return loss
         return loss + config.teacher_weight * self._lesson_error(embedded, clips, windows)
@@ -236,7 +254,7 @@ class Trainer:
         wanted = (said - self._lesson_mean) / self._lesson_std
         heard = windows.heard[:, None, ::stride].float()
         errors = (embedded - wanted).square().mean(1, keepdim=True) * heard
-        return errors.sum() / heard.sum().clamp_min(1)
+        return errors.sum() / self.team.mean(heard.sum()).clamp_min(1)
 
     def _learning_rate(self, step: int) -> float:
         config = self.record.config
@@ -285,3 +303,12 @@ class Trainer:
             state.setdefault(int(index), {})[name] = tensor
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def _gradients(model: torch.nn.Module) -> list[Tensor]:
+    return [value.grad for value in model.parameters() if value.grad is not None]
+
+
+def _running_statistics(model: torch.nn.Module) -> list[Tensor]:
+    """Return what batch normalisation remembers: it saw another part of the batch in each process."""
+    return [value for name, value in model.named_buffers() if "running_" in name]

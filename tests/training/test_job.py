@@ -631,6 +631,6 @@ def test_a_run_directory_that_cannot_be_written_is_named_before_any_work(job, tm
     seen = []
 
     with pytest.raises(ConfigError, match=r"the run directory .*file.* cannot be written"):
-        start(job, tmp_path / place, CPU, on_clip=lambda: seen.append(1))
+        start(job, tmp_path / place, CPU, progress=lambda *step: seen.append(step))
 
     assert seen == []

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import json
+import sys
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ import torch
 from support import skip_or_fail
 
 from edge_ser.audio import load
+from edge_ser.cli import main
 from edge_ser.errors import ConfigError, MissingDependency, TrainingError
 from edge_ser.protocols import SplitOptions
 from edge_ser.training import teacher
@@ -48,6 +51,21 @@ def taught_config(config):
         strides=(2, 1, 1, 1),
         augment=AugmentConfig(speeds=(1.0, 1.1), mixup_alpha=0.0, time_mask=0, band_mask=0),
     )
+
+
+@pytest.fixture
+def listener(monkeypatch):
+    """Put a teacher in its place who says the loudness; return a list that grows as it listens."""
+    asked = []
+
+    class Listener:
+        def listen(self, samples):
+            asked.append(1)
+            frames = samples[: len(samples) // 320 * 320].reshape(-1, 320)
+            return np.repeat(np.abs(frames).max(1, keepdims=True), WIDTH, 1).astype(np.float16)
+
+    monkeypatch.setattr(teacher, "Teacher", Listener)
+    return asked
 
 
 @pytest.mark.parametrize("n_samples", [16_000, 47_111, 128_000])
@@ -118,6 +136,66 @@ def test_what_was_said_is_kept_by_content(package, corpus, tmp_path, monkeypatch
     # In a room it is wanted what the teacher says of the clip without one.
     assert torch.equal(again.starts[:, 2], again.starts[:, 0])
     assert torch.equal(again.lengths[:, 2], again.lengths[:, 0])
+
+
+@pytest.mark.parametrize("damage", [b"", b"no array", b"\x93NUMPY\x01\x00"])
+def test_what_was_kept_damaged_is_said_again(listener, job, tmp_path, damage):
+    first = build_teacher_bank(job.fold.train[:1], (Variant(),), tmp_path)
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(damage)
+
+    again = build_teacher_bank(job.fold.train[:1], (Variant(),), tmp_path)
+
+    assert torch.equal(first.frames, again.frames)
+    assert listener == [1, 1]
+    assert len(np.load(path)) == len(first.frames)
+
+
+def test_progress_names_what_is_done(listener, corpus, taught_config, tmp_path):
+    seen = []
+    job = plan([corpus], taught_config)
+
+    start(job, tmp_path / "run", CPU, lambda *step: seen.append(step))
+
+    n, taught = len(job.clips), len(job.fold.train)
+    features = [("features", done / n) for done in range(1, n + 1)]
+    assert seen == features + [("teacher", done / taught) for done in range(1, taught + 1)]
+
+
+def test_without_a_teacher_there_is_no_run(corpus, taught_config, tmp_path, monkeypatch):
+    other = tmp_path / "other.onnx"
+    other.write_bytes(b"something else")
+    monkeypatch.setattr(teacher, "_find", lambda: other)
+
+    with pytest.raises(TrainingError, match="is not the teacher that is known here"):
+        start(plan([corpus], taught_config), tmp_path / "run", CPU)
+
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("place", ["option", "default"])
+def test_the_command_keeps_what_was_said(
+    listener, corpus, taught_config, tmp_path, monkeypatch, capsys, place
+):
+    settings = tmp_path / "taught.json"
+    settings.write_text(json.dumps(dataclasses.asdict(taught_config)))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    cache = {"option": tmp_path / "mine", "default": tmp_path / "home" / "edge-ser"}[place]
+    options = ("--cache", str(cache)) if place == "option" else ()
+
+    for run in ("first", "second"):
+        arguments = ("--config", str(settings), "--epochs", "1", "--device", "cpu", *options)
+        out = ("--threads", "1", "--out", str(tmp_path / run))
+        monkeypatch.setattr(
+            sys, "argv", ["edge-ser", "train", "--corpus", corpus, *arguments, *out]
+        )
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        assert stopped.value.code == 0, capsys.readouterr().err
+
+    kept = list((cache / "teacher").glob("*.npy"))
+    assert len(kept) == len(listener)  # the second run asked for nothing
+    assert len(listener) == 2 * len(plan([corpus], taught_config).fold.train)
 
 
 def test_the_network_learns_to_say_the_same(package, corpus, taught_config, tmp_path):

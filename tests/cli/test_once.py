@@ -1,0 +1,62 @@
+"""Under torchrun an error is told by the first process that has it."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from pathlib import Path
+
+import pytest
+
+from edge_ser.cli.once import tell_once
+
+
+@pytest.fixture
+def torchrun(tmp_path, monkeypatch):
+    """Surroundings as torchrun makes them, for a rank."""
+
+    def enter(rank: int) -> None:
+        folder = tmp_path / "attempt_0" / str(rank)
+        folder.mkdir(parents=True, exist_ok=True)
+        monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", str(folder / "error.json"))
+
+    return enter
+
+
+def test_alone_everything_is_told(monkeypatch):
+    monkeypatch.delenv("TORCHELASTIC_ERROR_FILE", raising=False)
+    told = []
+    for _ in range(2):
+        tell_once(lambda: told.append(1))
+
+    assert told == [1, 1]
+
+
+def test_the_first_of_several_tells_it(torchrun):
+    told = []
+    for rank in (1, 0, 2):
+        torchrun(rank)
+        tell_once(lambda rank=rank: told.append(rank))
+
+    assert told == [1]
+
+
+def write_line(path: Path) -> None:
+    def show() -> None:
+        time.sleep(0.2)  # the others come meanwhile
+        with path.open("a") as file:
+            file.write("told\n")
+
+    tell_once(show)
+
+
+def test_processes_do_not_tell_it_at_the_same_time(torchrun, tmp_path):
+    torchrun(0)
+    context = multiprocessing.get_context("fork")
+    processes = [context.Process(target=write_line, args=(tmp_path / "out",)) for _ in range(8)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(20)
+
+    assert (tmp_path / "out").read_text() == "told\n"
