@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import textwrap
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
 import click
@@ -14,7 +15,7 @@ import click
 from edge_ser.cli.cache import default_cache
 from edge_ser.errors import ConfigError, TrainingError, missing_extra
 from edge_ser.protocols import PROTOCOLS, SplitOptions
-from edge_ser.training.run_record import COMPACT, PAPER, RECIPES, recipe_of
+from edge_ser.training.run_record import COMPACT, PAPER, RECIPES, TAUGHT, recipe_of
 
 if TYPE_CHECKING:
     import torch
@@ -59,8 +60,9 @@ _PROTOCOL_HELP = "\b\nProtocols, and what stands on both sides:\n" + "\n".join(
 @click.option(
     "--recipe",
     type=click.Choice(RECIPES),
-    help="compact is the network that edge-ser ships; paper is that of arXiv 2507.03251 with its "
-    "features, copies and optimiser, to be measured and not exported.  [default: compact]",
+    help="compact is the network that edge-ser ships; taught is the same with a speech encoder for a "
+    "teacher, better and slower to begin; paper is that of arXiv 2507.03251 with its features, copies "
+    "and optimiser, to be measured and not exported.  [default: compact]",
 )
 @click.option(
     "--protocol",
@@ -98,7 +100,7 @@ _PROTOCOL_HELP = "\b\nProtocols, and what stands on both sides:\n" + "\n".join(
 @click.option(
     "--epochs",
     type=click.IntRange(1),
-    help="At most so many; just so many for --recipe paper.  [default: 60; paper: 100]",
+    help="At most so many; just so many for --recipe paper.  [default: 60; taught: 24; paper: 100]",
 )
 @click.option(
     "--patience",
@@ -157,6 +159,7 @@ def command(
     \b
       edge-ser train --corpus EMO-DB=DIR --out runs/emodb
       edge-ser train --corpus RAVDESS=DIR --test-speakers 1,11 --out runs/ravdess
+      edge-ser train --recipe taught --corpus RAVDESS=DIR --out runs/taught
       edge-ser train --recipe paper --protocol paper --corpus EMO-DB=DIR \\
         --out runs/paper
 
@@ -195,6 +198,7 @@ def command(
     from rich.console import Console
 
     from edge_ser.cli.train_tables import show_calibration, show_job, show_result
+    from edge_ser.training import recipes
     from edge_ser.training.distributed import find_team
     from edge_ser.training.job import finish, plan, replan
     from edge_ser.training.settings import TrainConfig
@@ -216,7 +220,8 @@ def command(
     if resume:
         job = replan(out)
     else:
-        config = _config(TrainConfig, config_file, given)
+        base = recipes.TAUGHT if recipe == TAUGHT else {}
+        config = _config(TrainConfig, config_file, given, base)
         job = plan(corpora, config, labels, split)
     show_job(console, job)
     place = _device(device, threads, team)
@@ -246,17 +251,20 @@ def _need_training_packages() -> None:
             raise missing_extra(package, "train") from None
 
 
-def _config(kind: type[Config], path: Path | None, given: dict[str, float]) -> Config:
+def _config(
+    kind: type[Config],
+    path: Path | None,
+    given: dict[str, float],
+    base: Mapping[str, object] = MappingProxyType({}),
+) -> Config:
+    """Return settings: `base`, what the file says over it, and what the options say over both."""
+    from edge_ser.measure.results import read_json
     from edge_ser.records import build
+    from edge_ser.training.recipes import overlaid
 
-    if path is None:
-        return kind(**given)  # type: ignore[arg-type]
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not JSON ({error})") from None
+    data = {} if path is None else read_json(path)
+    if isinstance(data, dict):
+        data = overlaid(base, data)
     return dataclasses.replace(build(kind, data, str(path)), **given)  # type: ignore[arg-type]
 
 

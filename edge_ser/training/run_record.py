@@ -19,8 +19,9 @@ RUN_FILE = "run.json"
 
 COMPACT = "compact"
 PAPER = "paper"
-RECIPES = (COMPACT, PAPER)
-"""What `edge-ser train --recipe` can be told, the default first."""
+TAUGHT = "taught"
+RECIPES = (COMPACT, TAUGHT, PAPER)
+"""What `edge-ser train --recipe` can be told, the default first. A taught run is a compact one."""
 
 Record = TypeVar("Record", bound="RunFacts")
 
@@ -30,7 +31,7 @@ class RunFacts:
     """What a run of any recipe was told about its clips, and what was found in them."""
 
     recipe: str = COMPACT
-    """One of `RECIPES`; a run from before there were several does not name it."""
+    """`compact` or `paper`; a run from before there were several does not name it."""
     labels: tuple[str, ...]
     corpora: tuple[str, ...]
     """The `NAME=DIR` specifications, directories absolute."""

@@ -1,0 +1,58 @@
+"""Recipes by name: what stands in the results is what the command line gives."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from support import ROOT
+
+from edge_ser.cli.train import _config
+from edge_ser.errors import ConfigError
+from edge_ser.records import build
+from edge_ser.training.recipes import TAUGHT, overlaid
+from edge_ser.training.settings import TrainConfig
+
+
+def test_the_taught_recipe_is_the_one_in_the_results():
+    kept = json.loads((ROOT / "results/recipes/taught.json").read_text())
+
+    assert kept == {"compact": TAUGHT}
+
+
+def test_the_bundled_models_settings_can_be_read():
+    path = ROOT / "edge_ser/assets/bundled_training.json"
+
+    assert build(TrainConfig, json.loads(path.read_text()), str(path)).teacher_weight > 0
+
+
+def test_changes_lie_over_settings_also_within_nested_ones():
+    settings = {"a": 1, "augment": {"b": 2, "c": 3}}
+
+    changed = overlaid(settings, {"augment": {"c": 4}, "d": 5})
+
+    assert changed == {"a": 1, "augment": {"b": 2, "c": 4}, "d": 5}
+    assert settings == {"a": 1, "augment": {"b": 2, "c": 3}}
+
+
+def test_options_lie_over_the_file_and_the_file_over_the_recipe(tmp_path):
+    path = tmp_path / "mine.json"
+    path.write_text('{"epochs": 30, "augment": {"noise_share": 0.7}}')
+
+    config = _config(TrainConfig, path, {"epochs": 3}, TAUGHT)
+
+    assert config.epochs == 3
+    assert config.teacher_weight == 20.0
+    assert (config.augment.noise_share, config.augment.vtlp) == (0.7, 0.05)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("[]", "an object was wanted"), ("{", "is not JSON"), ('{"x": 1}', "unknown fields x")],
+)
+def test_a_file_that_does_not_fit_is_refused(tmp_path, text, message):
+    path = tmp_path / "mine.json"
+    path.write_text(text)
+
+    with pytest.raises(ConfigError, match=message):
+        _config(TrainConfig, path, {}, TAUGHT)
