@@ -129,6 +129,7 @@ def page(evidence: Evidence) -> str:
         BOTH_ACCURACY,
         CELLS,
         *_tables(evidence),
+        *_both_ways(evidence),
         *_encoders(evidence),
         *_verdicts(evidence),
         *_listeners(evidence),
@@ -190,6 +191,38 @@ def _tables(evidence: Evidence) -> Iterable[str]:
         yield _table(["corpus", *SYSTEMS.values(), "the paper's claim (WA)"], rows)
         if any("†" in cell for row in rows for cell in row):
             yield "† a smaller network stands in; see its notes below."
+
+
+def _both_ways(evidence: Evidence) -> Iterable[str]:
+    """Set the paper's protocol beside an honest one, for the very same network and settings."""
+    rows = []
+    for run in evidence.runs:
+        if run.protocol != "paper" or not run.n_parameters:
+            continue
+        corpus, system = _rows_of(run)
+        for honest in evidence.runs:
+            same = _rows_of(honest) == (corpus, system) and honest.protocol != "paper"
+            if not same or "speakers" in {o.kind for f in honest.folds for o in f.shared}:
+                continue
+            rows.append(
+                [
+                    f"{system}, {_size(run.n_parameters)} parameters",
+                    corpus,
+                    f"{100 * run.mean_wa:.1f}",
+                    f"{100 * honest.mean_wa:.1f} / {100 * honest.mean_uar:.1f}",
+                    _title((honest.protocol, honest.folding)) + _part(honest),
+                    f"{100 * (run.mean_wa - honest.mean_wa):.1f}",
+                ]
+            )
+    yield "## The same network, divided both ways"
+    yield (
+        "What remembering is worth: WA in percent on rows split as in the paper, then WA / UAR of the "
+        "same network with the same features on speakers it has never heard, and the points of WA "
+        "between. `paper-small` is the paper's network with fewer channels and a stride; every way in "
+        "which a run differs from the paper stands in its notes, at the end of this page."
+    )
+    heads = ["system", "corpus", "as in the paper", "new speakers", "which", "difference"]
+    yield _table(heads, rows) if rows else f"{NOT_RUN.capitalize()}."
 
 
 def _encoders(evidence: Evidence) -> Iterable[str]:
@@ -321,13 +354,18 @@ def _every_run(evidence: Evidence) -> Iterable[str]:
     yield _table([*heads, "parameters", "code", "notes"], rows) if rows else f"{NOT_RUN}."
 
 
+def _part(run: RunResult) -> str:
+    some = len(run.folds) < run.n_folds
+    return f" ({len(run.folds)} of {run.n_folds} folds)" if some else ""
+
+
 def _cell(evidence: Evidence, section: tuple[str, str], corpora: str, system: str) -> str:
     run, mark = evidence.run(section, corpora, system), ""
     if run is None and system in STANDS_IN:
         run, mark = evidence.run(section, corpora, STANDS_IN[system]), " †"
     if run is None:
         return NOT_RUN
-    part = f" ({len(run.folds)} of {run.n_folds} folds)" if len(run.folds) < run.n_folds else ""
+    part = _part(run)
     return f"{100 * run.mean_wa:.1f} / {100 * run.mean_uar:.1f}{part}{mark}"
 
 

@@ -91,7 +91,7 @@ def test_the_committed_page_and_readme_are_not_stale():
 def test_without_runs_nothing_is_claimed(folder):
     text = page(folder)
 
-    assert text.count("Not run.") == 5
+    assert text.count("Not run.") == 6
     assert "Ours: not run." in text
     assert "`benchmarks/listeners.py`: not run." in text
     assert "`benchmarks/notebook_memoriser.py`: not run." in text
@@ -115,6 +115,20 @@ def test_a_run_stands_in_its_cell(folder):
     assert "ours wins against the best of the others, SVM, ComParE: UAR 90.0 and 80.0" in text
     assert "[svm-compare](emobox-ravdess-svm-compare.json)" in text
     assert "0123456-dirty, 2026-01-01" in text
+
+
+def test_one_network_stands_under_both_protocols(folder):
+    make_run("paper-small", "TESS", 10, "paper").save(folder)
+    make_run("paper-small", "TESS", 6, "speaker-independent", n_folds=2, folding="5").save(folder)
+    make_run("paper", "TESS", 7, "speaker-independent", folding="5").save(folder)
+    make_run("svm-compare", "EMO-DB", 9, "paper").save(folder)
+
+    assert row(page(folder), "paper-small, 2.5 M parameters") == [
+        "paper-small, 2.5 M parameters", "TESS", "100.0", "60.0 / 60.0",
+        "speaker-independent, 5 folds (1 of 2 folds)", "40.0",
+    ]  # fmt: skip
+    assert "| paper, 2.5 M" not in page(folder)
+    assert "| svm-compare, 2.5 M" not in page(folder)
 
 
 def test_a_loss_is_said(folder):
