@@ -81,14 +81,18 @@ class TeacherBank:
 
 
 class Teacher:
-    """The encoder, cut after its first layer.
+    """The encoder, cut after one of its layers.
+
+    Args:
+        layer: name of the tensor to return.
 
     Raises:
         MissingDependency: the package that carries it is not installed.
         TrainingError: another version of its file is there.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, layer: str = _LAYER) -> None:
+        self._layer = layer
         path = _find()
         content = path.read_bytes()
         if hashlib.sha256(content).hexdigest() != _DIGEST:
@@ -99,7 +103,7 @@ class Teacher:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         self._session = onnxruntime.InferenceSession(
-            _cut(path), options, providers=["CPUExecutionProvider"]
+            _cut(path, layer), options, providers=["CPUExecutionProvider"]
         )
 
     def listen(self, samples: Float32) -> NDArray[np.float16]:
@@ -114,7 +118,7 @@ class Teacher:
         n_frames = len(samples) // 320
         # Smart Turn was trained with the silence before the speech.
         features = whisper_log_mel(np.pad(samples, (N_SAMPLES - len(samples), 0)))
-        said = self._session.run([_LAYER], {"input_features": features[None]})[0][0]
+        said = self._session.run([self._layer], {"input_features": features[None]})[0][0]
         kept: NDArray[np.float16] = said[len(said) - n_frames :].astype(np.float16)
         return kept
 
@@ -201,11 +205,11 @@ def _find() -> Path:
     )
 
 
-def _cut(path: Path) -> bytes:
-    """Return the network up to the layer that teaches."""
+def _cut(path: Path, layer: str) -> bytes:
+    """Return the network up to one of its tensors."""
     import onnx
 
     model = onnx.load(str(path))
     extractor = onnx.utils.Extractor(model)
-    cut: bytes = extractor.extract_model(["input_features"], [_LAYER]).SerializeToString()
+    cut: bytes = extractor.extract_model(["input_features"], [layer]).SerializeToString()
     return cut
