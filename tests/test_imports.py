@@ -160,7 +160,11 @@ def test_training_commands_name_the_extra_that_is_missing(tmp_path, command):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], *([c, "-h"] for c in ("cross-validate", "evaluate", "train", "export", "run"))],
+    [
+        ["--help"],
+        *([c, "-h"] for c in ("cross-validate", "evaluate", "train", "export", "run")),
+        *(["calibrate", *c, "-h"] for c in ((), ("select",), ("show",))),
+    ],
 )
 def test_every_help_works_in_a_bare_process(arguments):
     done = subprocess.run(

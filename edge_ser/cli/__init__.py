@@ -13,6 +13,10 @@ from edge_ser.cli.once import tell_once
 from edge_ser.errors import EdgeSerError
 
 _COMMANDS = {
+    "calibrate": (
+        "edge_ser.cli.calibrate",
+        "Choose the speech that INT8 models are calibrated on, or show what was chosen.",
+    ),
     "cross-validate": (
         "edge_ser.cli.cross_validate",
         "Compare systems on the same folds, and keep a record of each.",

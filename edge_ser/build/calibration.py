@@ -1,0 +1,248 @@
+"""Calibration sets: feature windows of real speech, from which INT8 learns the range of everything.
+
+A set is a folder of two files: `windows.npz` with the windows, `manifest.json` with where each came
+from, the front end, the licence and a digest over all of it. It holds no audio, so an INT8 model can
+be built again where the corpora are not.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_ser.card import FrontendConfig, ModelCard
+from edge_ser.errors import CalibrationError, ConfigError
+from edge_ser.files import replacing, write_text
+from edge_ser.records import build, require
+
+Float32 = NDArray[np.float32]
+
+MANIFEST = "manifest.json"
+WINDOWS = "windows.npz"
+KIND = "edge-ser calibration set"
+SCHEMA = 1
+
+_REMEDY = "make the set again with `edge-ser calibrate select`"
+_UNREADABLE = (
+    *(OSError, EOFError, ValueError, LookupError, RuntimeError, MemoryError),
+    *(zipfile.BadZipFile, zlib.error),
+)
+"""What NumPy and zipfile raise for one damage or another."""
+
+
+@dataclass(frozen=True)
+class CalibrationClip:
+    """Where one window came from."""
+
+    name: str
+    """Of the file, without its folder."""
+    corpus: str
+    speaker: str
+    """As in `Clip.speaker`."""
+    emotion: str
+    """Empty where nobody labelled it."""
+    level_dbfs: float
+    """RMS level of the window, in dB of full scale."""
+    sha256: str
+    """Of the file."""
+    level: str = ""
+    """`soft`, `middle` or `loud`: in which third of all windows that could be chosen."""
+    start_s: float = 0.0
+    """Where the window begins in the file."""
+
+
+@dataclass(frozen=True, eq=False)
+class CalibrationSet:
+    """Feature windows as the runtime cuts them, and where each came from.
+
+    Raises:
+        CalibrationError: no windows, windows of another shape than the front end makes, or values
+            that are not finite.
+    """
+
+    frontend: FrontendConfig
+    window_s: float
+    """Seconds of audio in a window."""
+    clips: tuple[CalibrationClip, ...]
+    """The origin of each window."""
+    windows: Float32
+    """Features [n_windows, n_features, n_frames]."""
+    seed: int
+    """Of the choice."""
+    licence: str
+    """Terms of the recordings, and so of the windows."""
+
+    def __post_init__(self) -> None:
+        if not self.clips:
+            raise CalibrationError(
+                f"the calibration set is empty, one window at least was wanted; {_REMEDY}"
+            )
+        wanted = (len(self.clips), *_shape(self.frontend, self.window_s))
+        if self.windows.shape != wanted or self.windows.dtype != np.float32:
+            raise CalibrationError(
+                f"the windows are {self.windows.dtype} {list(self.windows.shape)}, float32 "
+                f"{list(wanted)} were wanted for the clips and the front end; {_REMEDY}"
+            )
+        pairs = zip(self.clips, self.windows, strict=True)
+        if bad := [clip.name for clip, window in pairs if not np.isfinite(window).all()]:
+            raise CalibrationError(
+                f"{len(bad)} of {len(self.clips)} windows hold NaN or infinity, the first of "
+                f"{bad[0]}; leave that recording out, and {_REMEDY}"
+            )
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over the front end, the windows and all that is said of them."""
+        digest = hashlib.sha256(json.dumps(self._facts(), sort_keys=True).encode())
+        digest.update(np.ascontiguousarray(self.windows, dtype="<f4").tobytes())
+        return digest.hexdigest()
+
+    def save(self, folder: Path) -> None:
+        """Write `windows.npz`, then `manifest.json`: until both are there, neither is believed.
+
+        Raises:
+            ConfigError: the folder cannot be written.
+        """
+        with replacing(folder / WINDOWS) as temporary:
+            np.savez_compressed(temporary, windows=self.windows)
+        facts = {"kind": KIND, "schema": SCHEMA, "digest": self.digest, **self._facts()}
+        write_text(folder / MANIFEST, json.dumps(facts, indent=1, allow_nan=False) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> CalibrationSet:
+        """Read what `save` wrote.
+
+        Raises:
+            CalibrationError: not a calibration set, damaged, changed since it was made, or one that
+                the class itself refuses.
+        """
+        manifest = _read_manifest(folder / MANIFEST)
+        loaded = cls(
+            frontend=manifest.frontend,
+            window_s=manifest.window_s,
+            clips=manifest.clips,
+            windows=_read_windows(folder / WINDOWS),
+            seed=manifest.seed,
+            licence=manifest.licence,
+        )
+        if loaded.digest != manifest.digest:
+            raise CalibrationError(
+                f"{folder} was changed since it was made: its manifest says digest "
+                f"{manifest.digest[:12]}…, its content has {loaded.digest[:12]}…; restore both "
+                f"files, or {_REMEDY}"
+            )
+        return loaded
+
+    def require(self, card: ModelCard) -> None:
+        """Refuse the set for a model that hears through another front end or another window.
+
+        Raises:
+            CalibrationError: with both values of all that differs.
+        """
+        own, theirs = dataclasses.asdict(self.frontend), dataclasses.asdict(card.frontend)
+        differing = [
+            f"{name} is {own[name]} in the set and {theirs[name]} in the model"
+            for name in own
+            if own[name] != theirs[name]
+        ]
+        shape, wanted = self.windows.shape[1:], _shape(card.frontend, card.window_s)
+        if shape != wanted:
+            differing.append(
+                f"a window is {list(shape)} ({self.window_s:g} s) in the set and {list(wanted)} "
+                f"({card.window_s:g} s) in the model"
+            )
+        if differing:
+            raise CalibrationError(
+                f"the calibration set does not fit {card.name}: {', '.join(differing)}; make one "
+                "for this model: edge-ser calibrate select --model FILE"
+            )
+
+    def _facts(self) -> dict[str, Any]:
+        return {
+            "frontend": dataclasses.asdict(self.frontend),
+            "window_s": self.window_s,
+            "seed": self.seed,
+            "licence": self.licence,
+            "clips": [dataclasses.asdict(clip) for clip in self.clips],
+        }
+
+
+def default_calibration() -> Path:
+    """Return the folder of the set for the bundled model, which lies in the repository.
+
+    Raises:
+        CalibrationError: it is not there, as in an installed package.
+    """
+    folder = Path(__file__).resolve().parents[2] / "calibration" / "default"
+    if not (folder / MANIFEST).is_file():
+        raise CalibrationError(
+            f"the default calibration set is not at {folder}: it comes with the repository, not "
+            "with the installed package; name a set, or make one of own recordings: edge-ser "
+            "calibrate select --wav FOLDER --out FOLDER"
+        )
+    return folder
+
+
+@dataclass(frozen=True)
+class _Manifest:
+    """What `manifest.json` holds."""
+
+    kind: str
+    schema: int
+    digest: str
+    frontend: FrontendConfig
+    window_s: float
+    seed: int
+    licence: str
+    clips: tuple[CalibrationClip, ...]
+
+    def __post_init__(self) -> None:
+        require(self.kind == KIND, "kind", self.kind, KIND)
+        require(self.schema == SCHEMA, "schema", self.schema, f"{SCHEMA}, of this version")
+        require(0 < self.window_s <= 60, "window_s", self.window_s, "above 0, at most 60 s")
+
+
+def _shape(frontend: FrontendConfig, window_s: float) -> tuple[int, int]:
+    """Return the shape of a window, [n_features, n_frames]."""
+    return frontend.n_features, frontend.n_frames(round(window_s * frontend.sample_rate))
+
+
+def _read_manifest(path: Path) -> _Manifest:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CalibrationError(
+            f"{path.parent} is not a calibration set: it has no {path.name}; give a folder that "
+            "`edge-ser calibrate select` wrote"
+        ) from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise CalibrationError(f"{path} cannot be read ({error}); {_REMEDY}") from None
+    if not isinstance(data, Mapping) or data.get("kind") != KIND:
+        raise CalibrationError(
+            f"{path} is not the manifest of a calibration set (its kind is not {KIND!r}); give a "
+            "folder that `edge-ser calibrate select` wrote"
+        )
+    try:
+        return build(_Manifest, data, str(path))
+    except ConfigError as error:
+        raise CalibrationError(f"{path} is damaged: {error}; {_REMEDY}") from None
+
+
+def _read_windows(path: Path) -> Float32:
+    try:
+        # Opened here, because np.load leaves a file open that turns out not to be an archive.
+        with path.open("rb") as file:
+            return np.asarray(np.load(file, allow_pickle=False)["windows"])
+    except _UNREADABLE as error:
+        raise CalibrationError(f"{path} cannot be read ({error}); {_REMEDY}") from None

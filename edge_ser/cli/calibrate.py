@@ -1,0 +1,255 @@
+"""`edge-ser calibrate`: choose the speech that INT8 models are calibrated on, and show a choice."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from edge_ser.build.calibration import CalibrationClip, CalibrationSet
+    from edge_ser.build.windows import Pool
+    from edge_ser.card import ModelCard
+    from edge_ser.corpora import Clip
+
+
+@click.group(name="calibrate")
+def command() -> None:
+    """Choose the speech that INT8 models are calibrated on, or show what was chosen.
+
+    A calibration set is a folder of feature windows and a manifest. It holds no audio, so an INT8
+    model can be built again without the recordings.
+    """
+
+
+@command.command(name="select", short_help="Choose windows of speech.")
+@click.option(
+    "--corpus",
+    "corpora",
+    multiple=True,
+    metavar="NAME=DIR",
+    help="Labelled speech, named as for `train`. Repeat for several.",
+)
+@click.option(
+    "--wav",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Instead: recordings of the site, without labels.",
+)
+@click.option(
+    "--model",
+    type=click.Path(path_type=Path),
+    help="An ONNX file, whose front end and window are taken.  [default: the bundled model]",
+)
+@click.option(
+    "--clips",
+    "n_clips",
+    type=click.IntRange(1, 100_000),
+    default=96,
+    show_default=True,
+    help="How many windows to choose.",
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="The folder to write the set to."
+)
+@click.option(
+    "--speakers",
+    metavar="A,B,...",
+    help="Only these speakers of --corpus.  [default: those that the model was trained on]",
+)
+@click.option(
+    "--channel",
+    type=click.IntRange(0, 63),
+    help="Channel of --wav to take, as for `run`.  [default: the mean of all]",
+)
+@click.option("--licence", help="Terms of the recordings.  [default: those of the corpora]")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="For all drawn.")
+def select(
+    corpora: tuple[str, ...],
+    wav: Path | None,
+    model: Path | None,
+    n_clips: int,
+    out: Path,
+    speakers: str | None,
+    channel: int | None,
+    licence: str | None,
+    seed: int,
+) -> None:
+    """Choose windows of speech, balanced over class, speaker and level, and keep their features.
+
+    \b
+      edge-ser calibrate select --corpus RAVDESS=DIR --out calibration/ravdess
+      edge-ser calibrate select --wav recordings --out calibration/site
+
+    Windows are cut as `edge-ser run` cuts them, one drawn from each recording or, where it is long,
+    from each stretch as long as a window. Recordings that are silent or shorter than a window are
+    passed over and counted. The same seed and recordings give the same set.
+    """
+    if bool(corpora) == (wav is not None):
+        came = "both came" if corpora else "neither came"
+        raise click.UsageError(f"choose one of --corpus NAME=DIR and --wav FOLDER, {came}")
+    if speakers and wav:
+        raise click.UsageError("--speakers belongs to --corpus: who speaks in --wav is not known")
+    if channel is not None and corpora:
+        raise click.UsageError("--channel belongs to --wav; a corpus knows which channel to take")
+
+    from rich.console import Console
+
+    from edge_ser.build.selection import cautions, site_clips
+    from edge_ser.runtime.runner import open_runner
+
+    card = open_runner(model).card
+    console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+    clips = site_clips(wav, channel) if wav else _labelled(console, corpora, speakers, card)
+    made, pool = _make(console, clips, card, n_clips, seed, licence)
+    made.save(out)
+    for reason, n in pool.refused.items():
+        limit = f" ({card.window_s:g} s)" if "window" in reason.value else ""
+        console.print(f"passed over: {n} recordings {reason.value}{limit}")
+    if len(made.clips) < n_clips:
+        console.print(
+            f"{n_clips} windows were asked for, there are {len(made.clips)}", style="yellow"
+        )
+    for caution in cautions(made, card):
+        console.print(f"note: {caution}", style="yellow")
+    console.print(f"licence: {made.licence}")
+    console.print(f"written to {out}: {_size(made)}, digest {made.digest}")
+    console.print(f"see it: edge-ser calibrate show {out}")
+
+
+@command.command(name="show", short_help="Show what a set holds.")
+@click.argument("folder", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--files", is_flag=True, help="Also list every window, with the beginning of its file's digest."
+)
+def show(folder: Path | None, files: bool) -> None:
+    """Show what the calibration set in FOLDER holds (default: the bundled model's set).
+
+    The set is checked first: a damaged or changed one is refused.
+    """
+    from rich.console import Console
+
+    from edge_ser.build.calibration import CalibrationSet, default_calibration
+
+    folder = folder or default_calibration()
+    held = CalibrationSet.load(folder)
+    console = Console(highlight=False, soft_wrap=True, markup=False)
+    frontend = ", ".join(f"{k} {v}" for k, v in dataclasses.asdict(held.frontend).items())
+    console.print(f"{folder}: {_size(held)}, seed {held.seed}")
+    console.print(f"digest: {held.digest}")
+    console.print(f"front end: {frontend}")
+    console.print(f"licence: {held.licence}")
+    console.print(_by_class(held.clips))
+    console.print(_by_speaker(held.clips))
+    if files:
+        console.print(_by_file(held.clips))
+
+
+def _labelled(
+    console: Console, corpora: tuple[str, ...], speakers: str | None, card: ModelCard
+) -> tuple[Clip, ...]:
+    from edge_ser.build.selection import eligible
+    from edge_ser.corpora import load_corpora
+    from edge_ser.protocols.choice import named_speakers
+
+    clips = load_corpora(corpora)
+    if speakers:
+        names = named_speakers(clips, speakers, "calibration")
+        clips = tuple(clip for clip in clips if clip.speaker in names)
+    found = eligible(clips, card, any_speaker=bool(speakers))
+    if n := found.unknown_emotion:
+        console.print(f"left out: {n} clips of emotions that {card.name} does not know")
+    if n := found.other_speakers:
+        console.print(f"left out: {n} clips of speakers that {card.name} was not trained on")
+    return found.clips
+
+
+def _make(
+    console: Console,
+    clips: tuple[Clip, ...],
+    card: ModelCard,
+    n_clips: int,
+    seed: int,
+    licence: str | None,
+) -> tuple[CalibrationSet, Pool]:
+    from rich.progress import Progress
+
+    from edge_ser.build.selection import choose
+    from edge_ser.build.windows import survey
+
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("measuring levels", total=len(clips))
+        pool = survey(clips, card, seed, lambda: progress.advance(task))
+        task = progress.add_task("computing features", total=min(n_clips, len(pool.candidates)))
+        return (
+            choose(
+                pool,
+                card,
+                n_clips=n_clips,
+                seed=seed,
+                licence=licence,
+                progress=lambda: progress.advance(task),
+            ),
+            pool,
+        )
+
+
+def _size(held: CalibrationSet) -> str:
+    n, n_features, n_frames = held.windows.shape
+    windows = "window" if n == 1 else "windows"
+    return f"{n} {windows} of {held.window_s:g} s ({n_features} features, {n_frames} frames)"
+
+
+def _by_class(clips: tuple[CalibrationClip, ...]) -> Table:
+    from edge_ser.build.selection import LEVELS
+    from edge_ser.corpora import sort_emotions
+
+    table = _table("class", *LEVELS, "all", "dBFS")
+    names = sort_emotions(clip.emotion for clip in clips)
+    for name, own in [(n, [c for c in clips if c.emotion == n]) for n in names] + [
+        ("all", [*clips])
+    ]:
+        counts = Counter(clip.level for clip in own)
+        levels = [str(counts[level]) for level in LEVELS]
+        table.add_row(name or "not labelled", *levels, str(len(own)), _range(own))
+    ranges = [_range([c for c in clips if c.level == level]) for level in LEVELS]
+    table.add_row("dBFS", *ranges, "", "")
+    return table
+
+
+def _by_speaker(clips: tuple[CalibrationClip, ...]) -> Table:
+    table = _table("speaker", "windows", "files", "classes", "dBFS")
+    for name in sorted({clip.speaker for clip in clips}):
+        own = [clip for clip in clips if clip.speaker == name]
+        n_files, n_classes = len({c.sha256 for c in own}), len({c.emotion for c in own} - {""})
+        table.add_row(name, str(len(own)), str(n_files), str(n_classes), _range(own))
+    return table
+
+
+def _by_file(clips: tuple[CalibrationClip, ...]) -> Table:
+    table = _table("file", "corpus", "from, s", "dBFS", "SHA-256 begins")
+    for c in clips:
+        table.add_row(c.name, c.corpus, f"{c.start_s:.2f}", f"{c.level_dbfs:.1f}", c.sha256[:16])
+    return table
+
+
+def _range(clips: list[CalibrationClip]) -> str:
+    levels = [clip.level_dbfs for clip in clips]
+    return f"{min(levels):.0f} to {max(levels):.0f}" if levels else ""
+
+
+def _table(first: str, *heads: str) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column(first)
+    for head in heads:
+        table.add_column(head, justify="right")
+    return table
