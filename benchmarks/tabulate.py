@@ -156,7 +156,12 @@ def summary(evidence: Evidence) -> str:
         "paper's network on rows split as in the paper",
         "the paper's claim",
     ]
-    return "\n\n".join([_table(heads, rows), BOTH_ACCURACY])
+    parts = [_table(heads, rows), BOTH_ACCURACY]
+    if any("†" in cell for row in rows for cell in row):
+        parts.insert(
+            1, "† a smaller network with the same features stands in for the paper's 37 million."
+        )
+    return "\n\n".join(parts)
 
 
 def with_summary(readme: str, text: str) -> str:
