@@ -13,6 +13,10 @@ from edge_ser.cli.once import tell_once
 from edge_ser.errors import EdgeSerError
 
 _COMMANDS = {
+    "compare": (
+        "edge_ser.cli.compare",
+        "Hear the same audio with several model files, and say how they differ.",
+    ),
     "cross-validate": (
         "edge_ser.cli.cross_validate",
         "Compare systems on the same folds, and keep a record of each.",
@@ -24,6 +28,10 @@ _COMMANDS = {
     "export": (
         "edge_ser.cli.export",
         "Turn a training run into an ONNX model that carries its card.",
+    ),
+    "inspect": (
+        "edge_ser.cli.inspect",
+        "Say what a model file is: card, precision by layer, size and work.",
     ),
     "run": ("edge_ser.cli.run", "Recognise emotion in files, a pipe or a live microphone."),
     "train": (
