@@ -22,6 +22,11 @@ Row = tuple[str, str]
 _DIGEST = 12
 """Characters of a digest that people compare."""
 
+_NO_CARD = (
+    "edge-ser did not write this file: its labels and front end are unknown, and `edge-ser run` "
+    "cannot use it"
+)
+
 
 def print_inspection(console: Console, inspection: OnnxInspection | EngineInspection) -> None:
     """Print what a model file is."""
@@ -35,13 +40,7 @@ def print_inspection(console: Console, inspection: OnnxInspection | EngineInspec
         _print_engine(console, inspection)
         return
     if inspection.card is None:
-        console.print("Card", style="bold")
-        console.print(
-            "  none: its labels and front end are unknown. edge-ser did not write this file, and\n"
-            "  `edge-ser run` cannot use it.\n",
-            style="yellow",
-            markup=False,
-        )
+        _print_rows(console, "Card", [("none", _NO_CARD)])
     else:
         _print_rows(console, "Card", _card(inspection.card))
         _print_accuracy(console, inspection.card)
@@ -79,7 +78,7 @@ def _card(card: ModelCard) -> Iterator[Row]:
     yield "taught by", "; ".join(card.taught_by) or "labels alone"
     yield "temperature", f"{card.temperature:g}, already in the logits"
     yield "abstain", f"below {card.abstain_below:g}" if card.abstain_below else "no advice"
-    yield "weights", card.weights_licence
+    yield "licence", f"of the weights: {card.weights_licence}"
 
 
 def _print_accuracy(console: Console, card: ModelCard) -> None:
@@ -129,7 +128,8 @@ def _graph(inspection: OnnxInspection) -> Iterator[Row]:
 
 def _macs(inspection: OnnxInspection) -> str:
     if inspection.macs is None:
-        return "unknown: the graph does not state all shapes, and there is no card to say them"
+        no_card = "" if inspection.card else ", and there is no card to say how long a window is"
+        return "unknown: the graph does not state all shapes" + no_card
     said = f"{inspection.macs:,}"
     if inspection.card:
         shape = " x ".join(str(length) for length in inspection.input_shape)

@@ -100,7 +100,7 @@ def _check(model: onnx.ModelProto) -> None:
     """Raise for a damaged model; shapes that outputs do not state are no damage."""
     checked = onnx.ModelProto()
     checked.CopyFrom(model)
-    for value in checked.graph.output:
+    for value in (v for v in checked.graph.output if v.type.HasField("tensor_type")):
         value.type.tensor_type.shape.SetInParent()
     onnx.checker.check_model(checked)
 
