@@ -92,7 +92,7 @@ def command(
 
     \b
       edge-ser compare model.onnx model.int8.onnx --corpus RAVDESS=DIR
-      edge-ser compare a.onnx b.onnx c.onnx --wav recordings --json differences.json
+      edge-ser compare a.onnx b.onnx c.onnx --wav recordings --json c.json
       edge-ser compare a.onnx b.onnx --wav examples --max-difference 0.01
 
     Of two ONNX files of one origin, the first layer that diverges is named (`build` extra). Speakers

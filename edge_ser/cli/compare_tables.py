@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edge_ser.cli.tables import plain_table
 from edge_ser.measure import text
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def print_comparison(console: Console, comparison: Comparison) -> None:
 def _print_models(console: Console, comparison: Comparison) -> None:
     from rich.markup import escape
 
-    table = _table("", "file", "model", "precision", "SHA-256", right=("bytes",))
+    table = plain_table("", "file", "model", "precision", "SHA-256", right=("bytes",))
     for place, model in enumerate(comparison.models):
         table.add_row(
             _letter(place),
@@ -74,7 +75,7 @@ def _print_how(console: Console, comparison: Comparison) -> None:
 
 
 def _differences(comparison: Comparison) -> Table:
-    table = _table("", right=("largest logit", "mean logit", "same label: windows", "clips"))
+    table = plain_table("", right=("largest logit", "mean logit", "same label: windows", "clips"))
     for difference in comparison.differences:
         logits = difference.logits
         table.add_row(
@@ -102,7 +103,9 @@ def _print_worst(console: Console, comparison: Comparison) -> None:
 def _scores(comparison: Comparison) -> Table:
     from rich.markup import escape
 
-    table = _table("", "corpus", right=("clips", "speakers", "no answer", "WA", "UAR", "points"))
+    table = plain_table(
+        "", "corpus", right=("clips", "speakers", "no answer", "WA", "UAR", "points")
+    )
     first = {s.corpus: s for s in comparison.scores if s.model == 0}
     for corpus, reference in first.items():
         for score in (s for s in comparison.scores if s.corpus == corpus):
@@ -142,7 +145,7 @@ def _print_layers(console: Console, letter: str, layers: LayerDifferences) -> No
         )
     if all(layer.error == 0 for layer in layers.layers):
         return
-    table = _table("layer, largest error first", "type", right=("error", "max"))
+    table = plain_table("layer, largest error first", "type", right=("error", "max"))
     for layer in layers.layers[:_N_LAYERS]:
         largest = layer.max_difference
         table.add_row(
@@ -163,18 +166,6 @@ def _agreement(agreement: Agreement | None) -> str:
     if agreement is None:
         return text.MISSING
     return f"{100 * agreement.share:.2f}% of {agreement.n}"
-
-
-def _table(first: str, *heads: str, right: tuple[str, ...]) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    for head in (first, *heads):
-        table.add_column(head, overflow="fold")
-    for head in right:
-        table.add_column(head, justify="right")
-    return table
 
 
 def _letter(place: int) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from edge_ser.cli.tables import plain_table
 from edge_ser.measure import text
 from edge_ser.measure.engine_file import EngineInspection
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
     from edge_ser.card import FrontendConfig, ModelCard
     from edge_ser.measure.inspect import OnnxInspection
@@ -88,7 +88,7 @@ def _print_accuracy(console: Console, card: ModelCard) -> None:
         console.print("Accuracy", style="bold")
         console.print("the card names none; `edge-ser evaluate` measures it\n", markup=False)
         return
-    table = _table("corpus", "split", "protocol", right=("clips", "speakers", "WA", "UAR"))
+    table = plain_table("corpus", "split", "protocol", right=("clips", "speakers", "WA", "UAR"))
     for a in card.accuracy:
         words = map(escape, (a.corpus, a.split, a.protocol))
         counts = (str(a.n_clips), str(len(a.speakers)))
@@ -170,7 +170,7 @@ def _print_layers(console: Console, inspection: OnnxInspection) -> None:
 
     if not inspection.layers:
         return
-    table = _table("layer", "type", "precision", right=("MACs", "stored"))
+    table = plain_table("layer", "type", "precision", right=("MACs", "stored"))
     for layer in inspection.layers:
         macs = text.MISSING if layer.macs is None else _short(layer.macs)
         table.add_row(
@@ -178,20 +178,6 @@ def _print_layers(console: Console, inspection: OnnxInspection) -> None:
         )
     console.print("Layers", style="bold")
     console.print(table)
-
-
-def _table(first: str, *heads: str, right: tuple[str, ...]) -> Table:
-    """Return an empty table: the first column folds, those on the right are numbers."""
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column(first, overflow="fold")
-    for head in heads:
-        table.add_column(head)
-    for head in right:
-        table.add_column(head, justify="right")
-    return table
 
 
 def _print_engine(console: Console, inspection: EngineInspection) -> None:
@@ -205,7 +191,7 @@ def _print_engine(console: Console, inspection: EngineInspection) -> None:
             "The manifest names another engine than this file: do not load it; build it again.\n",
             style="red",
         )
-    built = [(layer.name, layer.precision) for layer in inspection.built_layers]
+    built = list(inspection.built_layers.items())
     note = inspection.built_layers_note
     _print_rows(console, "Built layers", built or [("precision", note)])
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_ser.audio import Chunk, file_chunks, find_audio
+from edge_ser.audio import file_chunks, find_audio
 from edge_ser.card import ModelCard
 from edge_ser.corpora import Clip
 from edge_ser.errors import AudioError, ConfigError, MissingDependency
@@ -30,20 +30,19 @@ from edge_ser.measure.comparison import (
 )
 from edge_ser.measure.evaluate import data_digest, file_digest
 from edge_ser.measure.evaluation import ALL
+from edge_ser.measure.hearing import Ear, Windows, hearing, timing
 from edge_ser.measure.inspect import inspect_onnx
 from edge_ser.measure.provenance import versions
 from edge_ser.measure.selection import Selection
 from edge_ser.metrics import confusion, unweighted_average_recall, weighted_accuracy
 from edge_ser.protocols.fold import speakers
-from edge_ser.runtime.recognizer import Recognizer, softmax
+from edge_ser.runtime.recognizer import softmax
 from edge_ser.runtime.runner import Runner, open_runner
 
 if TYPE_CHECKING:
     from edge_ser.measure.layer_differences import LayerMeter
 
 Float32 = NDArray[np.float32]
-Windows = list[Float32 | None]
-"""One entry a window: what goes into a network or comes out of it; None where it is silent."""
 
 LAYER_WINDOWS = 32
 """Windows on which layers are compared, each of another clip."""
@@ -161,13 +160,13 @@ def compare(
     labels = common_labels(contenders)
     clips = selection.clips
     meters = [_layer_meter(contenders[0], c, layer_windows, threads) for c in contenders[1:]]
-    ears = {_hearing(c.card): _Ear(c.card) for c in contenders}
+    ears = {hearing(c.card): Ear(c.card) for c in contenders}
     every = -(-len(clips) // max(1, layer_windows))
     heard: list[list[Windows]] = [[] for _ in contenders]
     for number, clip in enumerate(clips):
         chunks = list(file_chunks(clip.path, clip.channel))
         inputs = {key: ear.listen(chunks, clip.group) for key, ear in ears.items()}
-        own = [inputs[_hearing(c.card)] for c in contenders]
+        own = [inputs[hearing(c.card)] for c in contenders]
         for contender, windows, kept in zip(contenders, own, heard, strict=True):
             kept.append([None if w is None else contender.runner.run(w)[0] for w in windows])
         if number % every == 0:
@@ -200,37 +199,6 @@ def compare(
     )
 
 
-def _hearing(card: ModelCard) -> tuple[object, ...]:
-    """Return what decides on the windows that a model gets."""
-    return (card.frontend, card.input, card.window_s, card.hop_s, card.min_window_s)
-
-
-class _Ear:
-    """Cut audio into the windows that the runtime would give to a model, running none.
-
-    It is a `Runner` itself, that the runtime runs: so windows, silence and hops are the runtime's own.
-    """
-
-    def __init__(self, card: ModelCard) -> None:
-        self.card = card
-        self._recognizer = Recognizer(self)
-        self._window: Float32 | None = None
-
-    def run(self, inputs: Float32) -> Float32:
-        self._window = inputs.copy()
-        return np.zeros((len(inputs), len(self.card.labels)), dtype=np.float32)
-
-    def listen(self, chunks: Sequence[Chunk], source: str) -> Windows:
-        """Return the windows of a clip, in its order; none when it is too short."""
-        length_s = sum(len(chunk.samples) / chunk.sample_rate for chunk in chunks)
-        if length_s < self.card.min_window_s:
-            return []
-        return [
-            None if prediction.label is None else self._window
-            for prediction in self._recognizer.stream(chunks, source)
-        ]
-
-
 def _layer_meter(
     first: Contender, other: Contender, n_windows: int, threads: int
 ) -> LayerMeter | str:
@@ -242,7 +210,7 @@ def _layer_meter(
             return f"{path.name} is no ONNX file"
     if first.card.frontend != other.card.frontend:
         return "the front ends differ, so the networks hear different features"
-    if _timing(first.card) != _timing(other.card):
+    if timing(first.card) != timing(other.card):
         return _other_timing(first.card, other.card)
     try:
         from edge_ser.measure.layer_differences import LayerMeter
@@ -275,7 +243,7 @@ def _difference(
     refused: dict[str, str] = {}
     both = [(a, b) for a, b in zip(answers[0], answers[i], strict=True) if (a, b) != (None, None)]
     logits = windows = None
-    if _timing(first.card) != _timing(other.card):
+    if timing(first.card) != timing(other.card):
         refused["windows"] = refused["logits"] = _other_timing(first.card, other.card)
     else:
         pairs = _paired(first, other, clips, heard[0], heard[i], labels)
@@ -313,7 +281,7 @@ def _paired(
     labels: tuple[str, ...],
 ) -> list[_Pair]:
     """Return the windows that both models answered to, logits in the order of the common labels."""
-    hop_s = _timing(first.card)[1]
+    hop_s = timing(first.card)[1]
     places, other_places = _places(first, labels), _places(other, labels)
     return [
         (clip.group, k * hop_s, a[places], b[other_places])
@@ -378,15 +346,8 @@ def _places(contender: Contender, labels: tuple[str, ...]) -> list[int]:
     return [contender.card.labels.index(label) for label in labels]
 
 
-def _timing(card: ModelCard) -> tuple[float, float]:
-    """Return window and hop in seconds, rounded to samples and frames as the runtime does."""
-    rate, frame = card.frontend.sample_rate, card.frontend.hop_length
-    window_s = round(card.window_s * rate) / rate
-    return window_s, round(card.hop_s * rate / frame) * frame / rate
-
-
 def _other_timing(first: ModelCard, other: ModelCard) -> str:
-    a, b = _timing(first), _timing(other)
+    a, b = timing(first), timing(other)
     return (
         f"windows of {b[0]:g} s every {b[1]:g} s are not those of {a[0]:g} s every {a[1]:g} s; "
         "compare clips"

@@ -22,14 +22,6 @@ NOT_READ = (
 
 
 @dataclass(frozen=True)
-class BuiltLayer:
-    """A layer as TensorRT built it."""
-
-    name: str
-    precision: str
-
-
-@dataclass(frozen=True)
 class EngineInspection:
     """An engine file and its manifest."""
 
@@ -43,8 +35,8 @@ class EngineInspection:
     """Whether the manifest names the digest of this very file."""
     card: ModelCard | None
     """Of the model that it was built from, out of the manifest; None where that has none."""
-    built_layers: tuple[BuiltLayer, ...]
-    """What `read_layers` tells, else those that the manifest holds."""
+    built_layers: Mapping[str, str]
+    """Data type of each layer as TensorRT built it: what `read_layers` tells, else the manifest."""
     built_layers_note: str
     """Why there are none; empty where there are."""
     kind: str = "engine"
@@ -56,13 +48,14 @@ def manifest_path(engine: Path) -> Path:
 
 
 def inspect_engine(
-    path: Path, read_layers: Callable[[Path], tuple[BuiltLayer, ...]] | None = None
+    path: Path, read_layers: Callable[[Path], Mapping[str, str]] | None = None
 ) -> EngineInspection:
     """Read an engine's manifest and compare its digest with the file.
 
     Args:
         path: the engine, a file that exists.
-        read_layers: opens the engine on its GPU and tells its layers; None where there is none.
+        read_layers: opens the engine on its GPU and tells the data type of each layer; None where
+            that cannot be done.
 
     Raises:
         EngineError: no manifest, or one that is damaged.
@@ -113,11 +106,9 @@ def _card(manifest: Mapping[str, Any], engine: Path) -> ModelCard | None:
         raise EngineError(f"{manifest_path(engine)}: {error}") from None
 
 
-def _layers(manifest: Mapping[str, Any]) -> tuple[BuiltLayer, ...]:
+def _layers(manifest: Mapping[str, Any]) -> dict[str, str]:
     layers = manifest.get("layers")
-    if not isinstance(layers, Mapping):
-        return ()
-    return tuple(BuiltLayer(name, str(precision)) for name, precision in layers.items())
+    return {k: str(v) for k, v in layers.items()} if isinstance(layers, Mapping) else {}
 
 
 def _leaves(value: Any) -> Iterator[Any]:

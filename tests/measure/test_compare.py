@@ -351,12 +351,12 @@ def test_audio_is_decoded_once_and_features_once_for_each_front_end(
     frontend = FrontendConfig(n_mels=30, n_mfcc=13)
     other = write_conv_model(tmp_path / "other.onnx", make_card(frontend=frontend))
     decoded, heard = [], []
-    file_chunks, listen = module.file_chunks, module._Ear.listen
+    file_chunks, listen = module.file_chunks, module.Ear.listen
     monkeypatch.setattr(
         module, "file_chunks", lambda path, *a: decoded.append(path) or file_chunks(path, *a)
     )
     monkeypatch.setattr(
-        module._Ear, "listen", lambda self, *a: heard.append(self.card.frontend) or listen(self, *a)
+        module.Ear, "listen", lambda self, *a: heard.append(self.card.frontend) or listen(self, *a)
     )
 
     compared([first, changed, first, other], recordings)
@@ -404,4 +404,4 @@ def test_normalisation_is_no_part_of_what_is_heard():
     """Networks apply it themselves, so two models that differ in it share their features."""
     one: ModelCard = make_card()
     other = make_card(normalization=Normalization((1.0,) * 13, (2.0,) * 13))
-    assert module._hearing(one) == module._hearing(other)
+    assert module.hearing(one) == module.hearing(other)

@@ -13,7 +13,7 @@ from support import FakeRunner, make_card, write_tiny_model
 from edge_ser.audio import Chunk
 from edge_ser.card import CARD_KEY
 from edge_ser.errors import EngineError, ModelError
-from edge_ser.measure.engine_file import NOT_READ, BuiltLayer, inspect_engine, manifest_path
+from edge_ser.measure.engine_file import NOT_READ, inspect_engine, manifest_path
 from edge_ser.measure.inspect import OnnxInspection, inspect, to_json, window_shape
 from edge_ser.precision import KEY, Precision
 from edge_ser.runtime.recognizer import Recognizer
@@ -124,22 +124,22 @@ def test_an_engine_is_known_by_its_manifest(engine):
     assert found.manifest_fits
     assert found.card == make_card()
     assert found.manifest["built_by"]["version"] == "10.3.0"
-    assert (found.built_layers, found.built_layers_note) == ((), NOT_READ)
+    assert (found.built_layers, found.built_layers_note) == ({}, NOT_READ)
 
 
 def test_layers_that_the_device_has_told_are_shown(engine):
-    data = json.loads(manifest_path(engine).read_text()) | {"layers": {"conv": "Int8"}}
+    data = json.loads(manifest_path(engine).read_text()) | {"layers": {"conv": "int8"}}
     manifest_path(engine).write_text(json.dumps(data))
 
     found = inspect(engine)
 
-    assert found.built_layers == (BuiltLayer("conv", "Int8"),)
+    assert found.built_layers == {"conv": "int8"}
     assert not found.built_layers_note
 
 
 def test_where_there_is_a_gpu_the_engine_itself_is_asked(engine):
-    layers = (BuiltLayer("conv", "Half"),)
-    found = inspect_engine(engine, lambda path: layers if path == engine else ())
+    layers = {"conv": "fp16"}
+    found = inspect_engine(engine, lambda path: layers if path == engine else {})
     assert found.built_layers == layers
 
 
