@@ -123,3 +123,47 @@ def write_tiny_model(path: Path, card: ModelCard | None = None, key: str | None 
         helper.set_model_props(model, {key or CARD_KEY: card.to_json()})
     onnx.save(model, str(path))
     return path
+
+
+def write_conv_model(
+    path: Path, card: ModelCard | None = None, changed: dict[str, float] | None = None
+) -> Path:
+    """Write a network of two convolutions and a Gemm, with a card; nodes are named after themselves.
+
+    Args:
+        path: where to.
+        card: its labels say how many logits there are; the weights of the first are always the same.
+        changed: by which factors to multiply weights, by node.
+    """
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    from edge_ser.card import CARD_KEY
+
+    card = card or make_card()
+    rows, n_labels = card.frontend.n_features, len(card.labels)
+    rng = np.random.default_rng(0)
+    shapes = {"conv1": (8, rows, 5), "conv2": (6, 8, 3), "head": (n_labels, 6)}
+    weights = {
+        name: (changed or {}).get(name, 1.0) * rng.normal(size=shape) / 8
+        for name, shape in shapes.items()
+    }
+    weights["conv1"] /= 10
+    node = helper.make_node
+    graph = helper.make_graph(
+        [
+            node("Conv", ["features", "conv1_w"], ["conv1_out"], "conv1", pads=[2, 2]),
+            node("Relu", ["conv1_out"], ["relu_out"], "relu"),
+            node("Conv", ["relu_out", "conv2_w"], ["conv2_out"], "conv2"),
+            node("ReduceMean", ["conv2_out"], ["pooled"], "pool", axes=[2], keepdims=0),
+            node("Gemm", ["pooled", "head_w"], ["logits"], "head", transB=1),
+        ],
+        "conv",
+        [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["batch", rows, "frames"])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", n_labels])],
+        [numpy_helper.from_array(w.astype(np.float32), f"{name}_w") for name, w in weights.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    helper.set_model_props(model, {CARD_KEY: card.to_json()})
+    onnx.save(model, str(path))
+    return path

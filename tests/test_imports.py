@@ -20,6 +20,7 @@ LAYERS = {
     "files": 1,
     "wav": 1,
     "card": 2,
+    "precision": 2,
     "frontend": 3,
     "audio": 3,
     "metrics": 3,
@@ -39,6 +40,7 @@ THIRD_PARTY = {
     "files": set(),
     "wav": set(),
     "card": set(),
+    "precision": set(),
     "frontend": {"numpy"},
     "audio": {"numpy", "soundfile", "soxr"},
     "metrics": {"numpy"},
@@ -46,7 +48,7 @@ THIRD_PARTY = {
     "protocols": {"numpy"},
     "runtime": {"numpy", "onnxruntime", "sounddevice"},
     "build": {"numpy", "onnx"},
-    "measure": {"numpy", "onnxruntime"},
+    "measure": {"numpy", "onnx", "onnxruntime"},
     "training": {
         "numpy",
         "onnx",
@@ -162,7 +164,10 @@ def test_training_commands_name_the_extra_that_is_missing(tmp_path, command):
     "arguments",
     [
         ["--help"],
-        *([c, "-h"] for c in ("cross-validate", "evaluate", "train", "export", "run")),
+        *(
+            [c, "-h"]
+            for c in ("compare", "cross-validate", "evaluate", "train", "export", "inspect", "run")
+        ),
         *(["calibrate", *c, "-h"] for c in ((), ("select",), ("show",))),
     ],
 )

@@ -17,6 +17,10 @@ _COMMANDS = {
         "edge_ser.cli.calibrate",
         "Choose the speech that INT8 models are calibrated on, or show what was chosen.",
     ),
+    "compare": (
+        "edge_ser.cli.compare",
+        "Hear the same audio with several model files, and say how they differ.",
+    ),
     "cross-validate": (
         "edge_ser.cli.cross_validate",
         "Compare systems on the same folds, and keep a record of each.",
@@ -28,6 +32,10 @@ _COMMANDS = {
     "export": (
         "edge_ser.cli.export",
         "Turn a training run into an ONNX model that carries its card.",
+    ),
+    "inspect": (
+        "edge_ser.cli.inspect",
+        "Say what a model file is: card, precision by layer, size and work.",
     ),
     "run": ("edge_ser.cli.run", "Recognise emotion in files, a pipe or a live microphone."),
     "train": (

@@ -100,7 +100,8 @@ def evaluate(
 def data_digest(clips: Sequence[Clip]) -> str:
     """Return a SHA-256 of the clips' names, speakers, emotions and files, in any order."""
     lines = sorted(
-        "\t".join((clip.group, clip.speaker, clip.emotion, _sha256(clip.path))) for clip in clips
+        "\t".join((clip.group, clip.speaker, clip.emotion, file_digest(clip.path)))
+        for clip in clips
     )
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
@@ -140,7 +141,7 @@ def _model(card: ModelCard, path: Path | None) -> MeasuredModel:
     return MeasuredModel(
         name=card.name,
         file=path.name if path else "",
-        sha256=_sha256(path) if path else "",
+        sha256=file_digest(path) if path else "",
         labels=card.labels,
         n_parameters=card.n_parameters,
         window_s=card.window_s,
@@ -158,5 +159,6 @@ def _corpora(clips: Sequence[Clip], card: ModelCard) -> tuple[MeasuredCorpus, ..
     )
 
 
-def _sha256(path: Path) -> str:
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
     return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,183 @@
+"""`edge-ser compare`: several model files and the same audio in; how far they are apart out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edge_ser.errors import EdgeSerError
+
+if TYPE_CHECKING:
+    from edge_ser.measure.compare import Contender
+    from edge_ser.measure.comparison import Comparison
+    from edge_ser.measure.selection import Selection
+
+
+@click.command(name="compare")
+@click.argument("models", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--corpus",
+    "corpora",
+    multiple=True,
+    metavar="NAME=DIR",
+    help="Labelled speech, named as for `train`; also gives WA and UAR. Repeat for several.",
+)
+@click.option(
+    "--speakers",
+    metavar="A,B,...",
+    help="Only these speakers of --corpus (1,11 or RAVDESS/1,EMO-DB/03).",
+)
+@click.option(
+    "--include-trained",
+    is_flag=True,
+    help="Also speakers that one of the models was trained on.",
+)
+@click.option(
+    "--wav",
+    "recordings",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A recording, or a directory of them, without labels. Repeat for several.",
+)
+@click.option(
+    "--max-difference",
+    type=click.FloatRange(0),
+    metavar="LOGITS",
+    help="Exit with 1 when a logit differs by more.",
+)
+@click.option(
+    "--min-agreement",
+    type=click.FloatRange(0, 100),
+    metavar="PERCENT",
+    help="Exit with 1 when labels agree on fewer windows, or on fewer clips.",
+)
+@click.option(
+    "--layer-windows",
+    type=click.IntRange(0),
+    default=32,
+    show_default=True,
+    help="On how many windows layers are compared; 0 for none.",
+)
+@click.option(
+    "--layer-error",
+    type=click.FloatRange(0),
+    default=0.01,
+    show_default=True,
+    help="Relative error (root mean square) above which a layer diverges.",
+)
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write all as JSON.")
+@click.option(
+    "--threads",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="CPU threads for one inference.",
+)
+def command(
+    models: tuple[Path, ...],
+    corpora: tuple[str, ...],
+    speakers: str | None,
+    include_trained: bool,
+    recordings: tuple[Path, ...],
+    max_difference: float | None,
+    min_agreement: float | None,
+    layer_windows: int,
+    layer_error: float,
+    json_file: Path | None,
+    threads: int,
+) -> None:
+    """Hear the same audio with all MODELS, and say how the others differ from the first.
+
+    \b
+      edge-ser compare model.onnx model.int8.onnx --corpus RAVDESS=DIR
+      edge-ser compare a.onnx b.onnx c.onnx --wav recordings --json c.json
+      edge-ser compare a.onnx b.onnx --wav examples --max-difference 0.01
+
+    Of two ONNX files of one origin, the first layer that diverges is named (`build` extra). Speakers
+    that one of the models was trained on are left out, as are emotions that one of them does not know.
+    """
+    if bool(corpora) == bool(recordings):
+        raise click.UsageError("one of --corpus and --wav is needed, and not both")
+    if not corpora and (speakers or include_trained):
+        raise click.UsageError("--speakers and --include-trained belong to --corpus")
+
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from edge_ser.cli.compare_tables import print_comparison
+    from edge_ser.measure.compare import compare, open_contenders, unlabelled
+
+    contenders = open_contenders(models, threads)
+    selection = (
+        _labelled(contenders, corpora, speakers, include_trained)
+        if corpora
+        else unlabelled(recordings)
+    )
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("listening", total=len(selection.clips))
+        comparison = compare(
+            contenders,
+            selection,
+            layer_windows=layer_windows,
+            layer_error=layer_error,
+            threads=threads,
+            progress=lambda: progress.advance(task),
+        )
+    # Before anything is printed: a reader that leaves (`| head`) must not cost the record.
+    if json_file:
+        comparison.save(json_file)
+    print_comparison(Console(highlight=False), comparison)
+    if json_file:
+        console.print(f"written: {json_file}", markup=False)
+    _check(comparison, max_difference, min_agreement)
+
+
+def _labelled(
+    contenders: tuple[Contender, ...],
+    corpora: tuple[str, ...],
+    speakers: str | None,
+    include_trained: bool,
+) -> Selection:
+    from edge_ser.corpora import load_corpora
+    from edge_ser.measure.compare import joint_card
+    from edge_ser.measure.selection import select
+    from edge_ser.protocols.choice import named_speakers
+
+    clips = load_corpora(corpora)
+    chosen, choice = clips, "all speakers"
+    if speakers:
+        names = named_speakers(clips, speakers, "test")
+        chosen, choice = tuple(c for c in clips if c.speaker in names), "speakers named"
+    card = joint_card(contenders)
+    return select(clips, card, chosen=chosen, choice=choice, include_trained=include_trained)
+
+
+def _check(
+    comparison: Comparison, max_difference: float | None, min_agreement: float | None
+) -> None:
+    """Raise when a model is too far from the first, or when that cannot be told."""
+    for difference in comparison.differences:
+        file = comparison.models[difference.model].file
+        if max_difference is not None:
+            if difference.logits is None:
+                reason = difference.refused.get("logits", "no window was audible")
+                raise _Differs(f"{file}: --max-difference cannot be checked, {reason}")
+            if difference.logits.max > max_difference:
+                raise _Differs(
+                    f"{file}: a logit differs by {difference.logits.max:.3g}, "
+                    f"--max-difference allows {max_difference:g}"
+                )
+        if min_agreement is not None:
+            for of, agreement in (("windows", difference.windows), ("clips", difference.clips)):
+                if agreement is not None and 100 * agreement.share < min_agreement:
+                    raise _Differs(
+                        f"{file}: the label is the same for {agreement.share:.2%} of "
+                        f"{agreement.n} {of}, --min-agreement asks for {min_agreement:g}%"
+                    )
+
+
+class _Differs(EdgeSerError):
+    """The models were compared, and are further apart than was allowed."""

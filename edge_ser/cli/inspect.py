@@ -1,0 +1,35 @@
+"""`edge-ser inspect`: a model file in; what it is out, for people or as JSON."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command(name="inspect")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print all that is known, as JSON.")
+def command(file: Path, as_json: bool) -> None:
+    """Say what the model FILE is: an ONNX file, or an engine with its manifest beside it.
+
+    \b
+      edge-ser inspect model.onnx
+      edge-ser inspect model.int8.onnx --json
+      edge-ser inspect model.engine
+
+    Nothing is run. Multiplications (MACs) are counted for the model's own window. ONNX files need
+    the `build` extra, engines nothing.
+    """
+    from edge_ser.measure.inspect import inspect, to_json
+
+    inspection = inspect(file)
+    if as_json:
+        click.echo(to_json(inspection))
+        return
+
+    from rich.console import Console
+
+    from edge_ser.cli.inspect_tables import print_inspection
+
+    print_inspection(Console(highlight=False), inspection)

@@ -1,0 +1,186 @@
+"""`edge-ser inspect` as people and programs see it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+
+import onnx
+import pytest
+from support import make_card, write_conv_model, write_tiny_model
+
+from edge_ser.card import Accuracy, CorpusUse
+from edge_ser.precision import KEY, Precision
+
+GOLDEN = """\
+file           site.onnx
+size           {size:,} bytes
+SHA-256        {sha256}
+
+Card
+model          tiny: test, trained 2026-01-01, seed 0
+labels         low, middle, high
+hears          windows of 1 s every 0.25 s, 0.25 s at least
+front end      13 MFCCs of 26 mel bands, 20–7600 Hz, of audio at 16000 Hz; hann
+               window 400, FFT 512, hop 160
+trained on     site: 6 clips of 1 speaker; own [c]
+taught by      labels alone
+temperature    1.25, already in the logits
+abstain        below 0.35
+licence        of the weights: CC BY 4.0
+
+Accuracy
+corpus  split  protocol             clips  speakers     WA    UAR
+─────────────────────────────────────────────────────────────────
+site    test   speaker-independent      6         1  50.0%  33.3%
+
+Graph
+opset          17 (IR 8), 5 nodes
+written by     no name
+input          features: float32 [batch, 13, frames]
+output         logits: float32 [batch, 3]
+parameters     682 numbers stored; 42 trained (card)
+MACs           64,138 for one window of 1 s (1 x 13 x 97)
+
+Precision
+record         int8, entropy, per channel
+made from      SHA-256 abababababab…
+calibrated on  cdcdcdcdcdcd…
+kept in float  head
+gate           uar 0.709, uar_fp32 0.713
+layers         FP32: 3, 100.0% of the MACs
+
+Layers
+layer  type  precision    MACs  stored
+──────────────────────────────────────
+conv1  Conv  FP32       50.4 k     520
+conv2  Conv  FP32       13.7 k     144
+head   Gemm  FP32           18      18
+"""
+
+
+@pytest.fixture
+def model(tmp_path):
+    """A model whose card and precision record say something of everything."""
+    card = make_card(
+        corpora=(CorpusUse("site", 6, ("site/s1",), "own [c]", ""),),
+        accuracy=(Accuracy("speaker-independent", "test", "site", ("site/s2",), 6, 0.5, 1 / 3),),
+        abstain_below=0.35,
+        temperature=1.25,
+        weights_licence="CC BY 4.0",
+    )
+    path = write_conv_model(tmp_path / "site.onnx", card)
+    record = Precision(
+        kind="int8",
+        source_sha256="ab" * 32,
+        method="entropy",
+        per_channel=True,
+        calibration_digest="cd" * 32,
+        excluded=("head",),
+        gate={"uar_fp32": 0.713, "uar": 0.709},
+    )
+    proto = onnx.load(str(path))
+    known = {entry.key: entry.value for entry in proto.metadata_props}
+    onnx.helper.set_model_props(proto, {**known, KEY: record.to_json()})
+    onnx.save(proto, str(path))
+    return path
+
+
+def shown(done: subprocess.CompletedProcess[bytes]) -> str:
+    assert done.returncode == 0, done.stderr.decode()
+    return "\n".join(line.rstrip() for line in done.stdout.decode().splitlines()) + "\n"
+
+
+def test_what_people_see(cli, model):
+    done = cli("inspect", model, env={**os.environ, "COLUMNS": "80"})
+
+    data = model.read_bytes()
+    assert shown(done) == GOLDEN.format(size=len(data), sha256=hashlib.sha256(data).hexdigest())
+    assert done.stderr == b""
+
+
+def test_the_bundled_model_fits_80_columns_without_colours(cli):
+    from edge_ser.runtime.runner import bundled_model
+
+    text = shown(cli("inspect", bundled_model(), env={**os.environ, "COLUMNS": "80"}))
+
+    assert max(map(len, text.splitlines())) <= 80
+    assert "\x1b" not in text
+    assert "of the weights: CC BY-NC-SA 4.0 (non-commercial)" in text
+    assert "/blocks/blocks.0/body/body.5/mlp/mlp.0/Conv" in text
+
+
+def test_what_programs_see(cli, model):
+    data = json.loads(shown(cli("inspect", model, "--json")))
+
+    assert data["card"]["labels"] == ["low", "middle", "high"]
+    assert data["precision"]["kind"] == "int8"
+    assert data["macs"] == sum(layer["macs"] for layer in data["layers"]) == 64_138
+
+
+def test_a_foreign_model_is_said_to_have_no_card(cli, tmp_path):
+    text = shown(cli("inspect", write_tiny_model(tmp_path / "a.onnx", key="")))
+    assert "edge-ser did not write this file" in text
+    assert "MatMul" in text
+
+
+def test_an_engine(cli, tmp_path):
+    (tmp_path / "m.engine").write_bytes(b"engine")
+    manifest = {
+        "engine_sha256": hashlib.sha256(b"engine").hexdigest(),
+        "built_by": {"module": "tensorrt", "compute_capabilities": ["8.7", "11.0"]},
+        "card": json.loads(make_card().to_json()),
+        "layers": {},
+    }
+    (tmp_path / "m.engine.json").write_text(json.dumps(manifest))
+
+    text = shown(cli("inspect", "m.engine"))
+
+    assert "built_by.compute_capabilities  8.7, 11.0" in text
+    assert "low, middle, high" in text
+    assert "not read from the engine: that needs TensorRT" in text
+    assert "another engine" not in text
+    (tmp_path / "m.engine").write_bytes(b"changed")
+    assert "names another engine than this file" in shown(cli("inspect", "m.engine"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("none.onnx", None, "there is no model none.onnx"),
+        ("a.onnx", b"text" * 99, "cannot be read as an ONNX model"),
+        ("a.onnx", b"", "cannot be read as an ONNX model"),
+        ("a.txt", b"text", "ends in .txt"),
+        ("a.engine", b"engine", "has no manifest a.engine.json beside it"),
+    ],
+)
+def test_what_cannot_be_inspected_ends_with_exit_code_1(cli, tmp_path, name, content, says):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+
+    done = cli("inspect", name)
+
+    assert done.returncode == 1
+    assert says in done.stderr.decode()
+    assert done.stdout == b""
+
+
+@pytest.mark.parametrize("name", ["m.onnx", "m.engine"])
+def test_without_onnx_engines_are_inspected_and_the_extra_is_named_for_the_rest(tmp_path, name):
+    write_tiny_model(tmp_path / "m.onnx")
+    (tmp_path / "m.engine").write_bytes(b"engine")
+    (tmp_path / "m.engine.json").write_text('{"format": 1}')
+    code = (
+        "import sys\nsys.modules['onnx'] = None\n"
+        f"sys.argv = ['edge-ser', 'inspect', {name!r}]\n"
+        "from edge_ser.cli import main\nmain()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == (1 if name == "m.onnx" else 0), done.stderr
+    assert ("pip install 'edge-ser[build]'" in done.stderr) == (name == "m.onnx")

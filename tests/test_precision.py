@@ -1,0 +1,45 @@
+"""The precision record travels whole, and what does not belong to it is refused."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from edge_ser.errors import ModelError
+from edge_ser.precision import Precision
+
+RECORD = Precision(
+    kind="int8",
+    source_sha256="ab" * 32,
+    method="entropy",
+    per_channel=True,
+    calibration_digest="cd" * 32,
+    excluded=("/pool/Softmax",),
+    gate={"uar_fp32": 0.713, "uar": 0.709, "agreement": 0.98},
+)
+
+
+def test_it_comes_back_from_json():
+    assert Precision.from_json(RECORD.to_json()) == RECORD
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"kind": "int4"}, "kind is 'int4', wanted: one of fp32, fp16, int8"),
+        ({"method": "guess"}, "method is 'guess'"),
+        ({"format": 2}, "format is 2"),
+        ({"per_channel": "yes"}, "per_channel is 'yes', bool was wanted"),
+        ({"extra": 1}, "unknown fields extra"),
+    ],
+)
+def test_what_does_not_fit_is_refused(changes, says):
+    with pytest.raises(ModelError, match=says) as raised:
+        Precision.from_json(json.dumps({**json.loads(RECORD.to_json()), **changes}))
+    assert "quantise the model again" in str(raised.value)
+
+
+def test_no_json():
+    with pytest.raises(ModelError, match="not JSON"):
+        Precision.from_json("int8")
