@@ -9,7 +9,7 @@ CORPORA ?= $(or $(EDGE_SER_CORPORA),../shared/corpora)
 DEVICE_PYTHONS = 3.10 3.12
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint test-main accuracy results start-up bundled-model bundled-model-card pictures gpu-test clean help
+.PHONY: demo test lint test-main accuracy results start-up bundled-model bundled-model-card calibration-set pictures gpu-test clean help
 .DELETE_ON_ERROR:
 
 help: ## List the targets
@@ -61,6 +61,9 @@ bundled-model-card: .venv/ready ## Measure the model in edge_ser/assets on its t
 	.venv/bin/edge-ser evaluate --corpus RAVDESS=$(CORPORA)/RAVDESS --corpus EMO-DB=$(CORPORA)/EMO-DB \
 	  --speakers EMO-DB/11,EMO-DB/13,RAVDESS/3,RAVDESS/6,RAVDESS/11,RAVDESS/18,RAVDESS/24 \
 	  --snr 20 --snr 10 --snr 5 --snr 0 --card edge_ser/assets/MODEL_CARD.md
+
+calibration-set: .venv/ready ## Choose the windows in calibration/default again
+	.venv/bin/edge-ser calibrate select --corpus RAVDESS=$(CORPORA)/RAVDESS --out calibration/default
 
 pictures: .venv/ready ## Draw the README's picture of the terminal
 	.venv/bin/python docs/draw_terminal.py
