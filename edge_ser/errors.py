@@ -31,6 +31,14 @@ class ModelError(EdgeSerError):
     """A model file that cannot be used: unreadable, without a ModelCard, or with a foreign one."""
 
 
+class CalibrationError(EdgeSerError):
+    """Calibration data that cannot be used."""
+
+
+class EngineError(EdgeSerError):
+    """A TensorRT engine that cannot be built, or must not be loaded."""
+
+
 class TrainingError(EdgeSerError):
     """A training run that cannot start, continue or be exported."""
 

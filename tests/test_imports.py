@@ -20,6 +20,8 @@ LAYERS = {
     "files": 1,
     "wav": 1,
     "card": 2,
+    "precision": 2,
+    "manifest": 2,
     "frontend": 3,
     "audio": 3,
     "metrics": 3,
@@ -39,6 +41,8 @@ THIRD_PARTY = {
     "files": set(),
     "wav": set(),
     "card": set(),
+    "precision": set(),
+    "manifest": set(),
     "frontend": {"numpy"},
     "audio": {"numpy", "soundfile", "soxr"},
     "metrics": {"numpy"},
@@ -160,7 +164,13 @@ def test_training_commands_name_the_extra_that_is_missing(tmp_path, command):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], *([c, "-h"] for c in ("cross-validate", "evaluate", "train", "export", "run"))],
+    [
+        ["--help"],
+        *(
+            [c, "-h"]
+            for c in ("build-engine", "cross-validate", "evaluate", "train", "export", "run")
+        ),
+    ],
 )
 def test_every_help_works_in_a_bare_process(arguments):
     done = subprocess.run(

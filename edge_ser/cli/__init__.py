@@ -13,6 +13,10 @@ from edge_ser.cli.once import tell_once
 from edge_ser.errors import EdgeSerError
 
 _COMMANDS = {
+    "build-engine": (
+        "edge_ser.cli.build_engine",
+        "Build a TensorRT engine from an ONNX model, for one device.",
+    ),
     "cross-validate": (
         "edge_ser.cli.cross_validate",
         "Compare systems on the same folds, and keep a record of each.",
