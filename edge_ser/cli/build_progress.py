@@ -39,10 +39,11 @@ class BuildProgress:
         self._tasks[phase] = self._bars.add_task(indent + phase, total=steps)
 
     def step(self, phase: str, done: int) -> None:
-        """Move a bar."""
-        self._bars.update(self._tasks[phase], completed=done)
+        """Move a bar; a phase that is over, or was never begun, is none of ours."""
+        if phase in self._tasks:
+            self._bars.update(self._tasks[phase], completed=done)
 
     def finish(self, phase: str) -> None:
         """Remove a bar; the outermost stays to the end."""
-        if self._depths[phase]:
+        if self._depths.get(phase) and phase in self._tasks:
             self._bars.remove_task(self._tasks.pop(phase))

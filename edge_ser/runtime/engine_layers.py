@@ -44,9 +44,17 @@ def layer_types(loaded: LoadedEngine) -> dict[str, str]:
 
 
 def parse_layers(text: str) -> dict[str, str]:
-    """Return {layer: type} of the inspector's JSON; a layer of several outputs has them joined by +."""
+    """Return {layer: type} of the inspector's JSON, {} where there is none.
+
+    The types of a layer with several outputs are joined by +.
+    """
     types = {}
-    for row in json.loads(text).get("Layers", ()):
+    try:
+        rows = json.loads(text).get("Layers", ())
+    except (ValueError, AttributeError):
+        # Nothing is known then, which is what an empty manifest entry says; the engine is good.
+        return {}
+    for row in rows:
         if isinstance(row, str):
             types[row] = "unknown"
             continue

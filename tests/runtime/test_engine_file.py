@@ -205,6 +205,11 @@ def test_layers_in_the_words_of_several_versions():
     }
 
 
+@pytest.mark.parametrize("text", ["", "no JSON", "[]"])
+def test_layers_of_which_the_inspector_says_nothing(text):
+    assert parse_layers(text) == {}
+
+
 class FakeDriver:
     """libcuda of an Orin; fails in the function that is named."""
 

@@ -80,7 +80,7 @@ def serialise(
     else:
         on_device.configure(trt, builder, config, options)
     if job.timing_cache is not None:
-        on_device.read_timing_cache(config, job.timing_cache)
+        on_device.read_timing_cache(config, job.timing_cache, log.tell)
     stopped: Sequence[BaseException] = ()
     if progress is not None and (tensorrt.is_rtx or tensorrt.release[0] >= 10):
         stopped = strongly_typed.watch(trt, config, progress)
@@ -90,7 +90,7 @@ def serialise(
     if plan is None:
         raise EngineError(f"{tensorrt} cannot build {job.source.path}: {_reasons(log)}")
     if job.timing_cache is not None:
-        on_device.write_timing_cache(config, job.timing_cache)
+        on_device.write_timing_cache(config, job.timing_cache, log.tell)
     return bytes(plan), shapes
 
 
@@ -98,8 +98,8 @@ def _parse(trt: Any, network: Any, log: Any, source: Source) -> None:
     parser = trt.OnnxParser(network, log)
     if parser.parse(source.data):
         return
-    errors = (parser.get_error(place) for place in range(parser.num_errors))
-    reasons = "; ".join(f"node {error.node()}: {error.desc()}" for error in errors)
+    problems = (parser.get_error(place) for place in range(parser.num_errors))
+    reasons = "; ".join(f"node {problem.node()}: {problem.desc()}" for problem in problems)
     raise EngineError(
         f"TensorRT cannot parse {source.path}: {reasons or _reasons(log)}; export it again with "
         "`edge-ser export`, or quantise it again with `edge-ser quantize`"

@@ -265,6 +265,23 @@ def test_timings_are_kept_by_device_and_version(version, install, on_orin, model
     ) == [f"IBuilderConfig.{name}" for name in expected]
 
 
+def test_timings_that_cannot_be_kept_do_not_cost_the_build(install, on_orin, model, tmp_path):
+    install("tensorrt 10.3")
+    (tmp_path / "timings").write_text("a file where a folder was wanted")
+    heard = []
+    build_engine(
+        model(),
+        tmp_path / "m.engine",
+        EngineOptions("fp32"),
+        tell=lambda *told: heard.append(told),
+        timing_folder=tmp_path / "timings",
+    )
+
+    assert [level for level, _ in heard] == ["warning"]
+    assert "timings of this build are not kept" in heard[0][1]
+    assert (tmp_path / "m.engine").is_file()
+
+
 def test_timings_that_tensorrt_refuses_are_made_anew(
     install, on_orin, model, tmp_path, monkeypatch
 ):
@@ -277,8 +294,17 @@ def test_timings_that_tensorrt_refuses_are_made_anew(
     trt.called = lambda name, arguments, thing: (
         next(refused) if name.endswith("set_timing_cache") else answer(name, arguments, thing)
     )
-    build(model(), tmp_path / "m.engine", timing_folder=folder)
+    heard = []
+    build_engine(
+        model(),
+        tmp_path / "m.engine",
+        EngineOptions("fp32"),
+        tell=lambda *told: heard.append(told),
+        timing_folder=folder,
+    )
 
+    assert heard[0][0] == "warning"
+    assert "everything is timed anew" in heard[0][1]
     assert len(starts(trt.events, "IBuilderConfig.set_timing_cache")) == 2
     assert next(folder.iterdir()).read_bytes() == b"timings"
 

@@ -31,11 +31,11 @@ OBJECTS = {
     "config": "IBuilderConfig",
     "context": "IExecutionContext",
     "engine": "ICudaEngine",
-    "error": "ParserError",
     "inspector": "EngineInspector",
     "layer": "ILayer",
     "network": "INetworkDefinition",
     "parser": "OnnxParser",
+    "problem": "ParserError",
     "profile": "IOptimizationProfile",
     "runtime": "Runtime",
 }
@@ -191,3 +191,66 @@ def test_the_table_is_what_the_installed_module_says():
     place.loader.exec_module(read_api)
 
     assert read_api.dump(module) == table.read_text()
+
+
+OTHERS = set(
+    [
+        "EngineManifest",
+        "LEVELS",
+        "_TYPES",
+        "again",
+        "beside",
+        "built",
+        "dataclasses",
+        "device",
+        "error",
+        "found",
+        "functools",
+        "hashlib",
+        "importlib",
+        "job",
+        "json",
+        "loaded",
+        "log",
+        "manifest",
+        "module",
+        "name",
+        "on_device",
+        "onnx",
+        "options",
+        "output",
+        "path",
+        "precision",
+        "progress",
+        "raised",
+        "re",
+        "reasons",
+        "row",
+        "rtx",
+        "self",
+        "shapes",
+        "source",
+        "strongly_typed",
+        "super",
+        "temporary",
+        "tensorrt",
+        "weakly_typed",
+        "words",
+    ]
+)
+"""Names in these files that hold nothing of TensorRT's; `tensorrt` is edge-ser's own TensorRT."""
+
+
+@pytest.mark.parametrize("file", SERVES)
+def test_nothing_of_tensorrts_has_a_name_that_the_walk_does_not_know(file):
+    for node in ast.walk(ast.parse((PACKAGE / file).read_text())):
+        if not isinstance(node, ast.Attribute):
+            continue
+        inner = node.value
+        if isinstance(inner, ast.Attribute):
+            assert inner.attr not in {"module", "engine", "runtime"}, ast.unparse(node)
+        while isinstance(inner, (ast.Attribute, ast.Call, ast.Subscript)):
+            inner = inner.func if isinstance(inner, ast.Call) else inner.value
+        if isinstance(inner, ast.Name):
+            known = inner.id == "trt" or inner.id in OBJECTS or inner.id in OTHERS
+            assert known, f"{ast.unparse(node)}: add {inner.id} to OBJECTS or OTHERS"
