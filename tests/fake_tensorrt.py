@@ -49,7 +49,8 @@ class FakeTensorRT(types.ModuleType):
 
     Args:
         version: one of VERSIONS.
-        layers: (name, LayerType, DataType of its output) of each layer that the parser finds.
+        layers: (name, LayerType, DataType of its output) of each layer that the parser finds, each
+            reading the one before.
         parses: whether parsing succeeds.
         plan: what a build gives; None for a failure.
         loads: whether the plan can be deserialised.
@@ -110,9 +111,14 @@ class FakeTensorRT(types.ModuleType):
         if name == "INetworkDefinition.get_layer":
             layer, kind, dtype = self._layers[arguments[0]]
             kind = self.LayerType[kind]
-            return self.thing("ILayer", name=layer, num_outputs=1, type=kind, dtype=dtype)
+            before = self._layers[arguments[0] - 1][0] if arguments[0] else "features"
+            shown = {"name": layer, "type": kind, "num_inputs": 1, "num_outputs": 1}
+            return self.thing("ILayer", **shown, dtype=dtype, before=before)
+        if name == "ILayer.get_input":
+            return self.thing("ITensor", name=thing.values["before"])
         if name == "ILayer.get_output":
-            return self.thing("ITensor", dtype=self.DataType[thing.values["dtype"]])
+            values = thing.values
+            return self.thing("ITensor", name=values["name"], dtype=self.DataType[values["dtype"]])
         if name == "Builder.build_serialized_network":
             return self._build(arguments[1])
         outputs = [{"Format/Datatype": "Row major linear FP16 format"}]

@@ -41,7 +41,7 @@ def test_an_engine_is_built_without_a_gpu(cli, tmp_path):
         (
             ("--int8", "--fp16", "--calibration", "set"),
             1,
-            b"--calibration set --method entropy --fp16",
+            b"--calibration set --int8 --fp16",
         ),
         (("--fp32", "--dla", "0"), 2, b"a DLA has no FP32"),
         (("--fp32", "--window", "1", "2", "0"), 2, b"--window"),

@@ -57,25 +57,26 @@ def require_precision(source: Source, asked: str, calibration: Path | None) -> N
     """
     kind = source.precision.kind
     stem = source.path.name.removesuffix(".onnx")
-    quantise = f"edge-ser quantize {source.path} "
-    if "int8" in asked:
-        quantise += f"--calibration {calibration or 'FOLDER'} --method entropy "
-    if "fp16" in asked:
-        quantise += "--fp16 "
-    quantise += f"--out {source.path.with_name(f'{stem}.{asked}.onnx')}"
+    quantise = (
+        f"edge-ser quantize {source.path} --calibration {calibration or 'FOLDER'} {_flags(asked)} "
+        f"--out {source.path.with_name(f'{stem}.{asked}.onnx')}"
+    )
     if kind != asked and kind == "fp32":
         raise EngineError(
             f"{source.path} is fp32, an engine of {asked} was asked for; precision lives in the "
             f"file, so first run: {quantise}"
         )
     if kind != asked:
-        flags = " ".join(f"--{part}" for part in kind.split("+"))
         raise EngineError(
-            f"{source.path} is {kind}, an engine of {asked} was asked for; ask for {flags}, or give "
-            f"the {asked} file"
+            f"{source.path} is {kind}, an engine of {asked} was asked for; ask for {_flags(kind)}, or "
+            f"give the {asked} file"
         )
     if calibration is not None and "int8" in asked:
         _require_set(source, calibration, quantise)
+
+
+def _flags(kind: str) -> str:
+    return " ".join(f"--{part}" for part in kind.split("+"))
 
 
 def _require_set(source: Source, calibration: Path, quantise: str) -> None:

@@ -125,13 +125,53 @@ def test_every_version_builds_and_loads_in_order(
     assert loaded.manifest == manifest
 
 
-def test_8_6_pins_the_layers_that_stay_in_fp32(install, on_orin, model, tmp_path):
-    trt = install("tensorrt 8.6", layers=HALF)
-    build(model("fp16"), tmp_path / "m.engine", "fp16")
+@pytest.mark.parametrize(
+    ("kind", "layers", "pinned"),
+    [
+        (
+            "fp16",
+            [
+                "log UNARY",
+                "down CAST HALF",
+                "conv CONVOLUTION",
+                "up CAST",
+                "max SOFTMAX",
+                "r REDUCE",
+            ],
+            ["log", "max", "r"],
+        ),
+        (
+            "int8+fp16",
+            [
+                "q QUANTIZE INT8",
+                "d DEQUANTIZE",
+                "view SHUFFLE",
+                "conv CONVOLUTION",
+                "relu ACTIVATION",
+                "add ELEMENTWISE",
+                "max SOFTMAX",
+                "down CAST HALF",
+                "gate CONVOLUTION",
+            ],
+            ["max"],
+        ),
+        ("int8", ["q QUANTIZE INT8", "d DEQUANTIZE", "max SOFTMAX"], []),
+    ],
+)
+def test_8_6_pins_the_layers_that_the_file_keeps_in_fp32(
+    kind, layers, pinned, install, on_orin, model, tmp_path
+):
+    """A weakly typed network says FLOAT of everything but casts, constants and whole numbers."""
+    script = [(*layer.split(), "FLOAT")[:3] for layer in layers]
+    trt = install("tensorrt 8.6", layers=script)
+    build(model(kind), tmp_path / "m.engine", kind)
 
-    assert starts(trt.events, "ILayer") == [
-        "ILayer.precision = 'float32'",
-        "ILayer.set_output_type(0, 'float32')",
+    pin = ["ILayer.precision = 'float32'", "ILayer.set_output_type(0, 'float32')"]
+    assert starts(trt.events, "ILayer.precision", "ILayer.set_output_type") == pin * len(pinned)
+    places = [[name for name, *_ in script].index(name) for name in pinned]
+    pins = [i for i, e in enumerate(trt.events) if e.startswith("ILayer.precision")]
+    assert [trt.events[i - 1] for i in pins] == [
+        f"INetworkDefinition.get_layer({place})" for place in places
     ]
 
 
@@ -396,12 +436,12 @@ def test_tensorrt_builds_only_for_the_gpu_it_has(install, model, tmp_path, monke
         (
             "fp32",
             "fp16",
-            r"is fp32.*edge-ser quantize .*m.fp32.onnx --fp16 --out .*m.fp32.fp16.onnx",
+            r"is fp32.*edge-ser quantize .* --calibration FOLDER --fp16 --out .*m.fp32.fp16.onnx",
         ),
         (
             "fp32",
             "int8",
-            r"is fp32.*edge-ser quantize .* --calibration FOLDER --method entropy --out",
+            r"is fp32.*edge-ser quantize .* --calibration FOLDER --int8 --out",
         ),
         ("int8", "fp32", "is int8, an engine of fp32 was asked for; ask for --int8"),
         ("int8", "int8+fp16", "is int8, an engine of int8.fp16 was asked for; ask for --int8,"),

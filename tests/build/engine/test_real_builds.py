@@ -8,12 +8,13 @@ import pytest
 from engine_graphs import make_graph
 from support import skip_or_fail
 
+from edge_ser.build.engine import strongly_typed, weakly_typed
 from edge_ser.build.engine.job import build_engine
 from edge_ser.errors import EngineError, MissingDependency
 from edge_ser.manifest import EngineManifest, EngineOptions, manifest_path
 from edge_ser.runtime.cuda_device import CudaDevice
 from edge_ser.runtime.engine_file import check_fits, read_engine
-from edge_ser.runtime.tensorrt_module import find_tensorrt
+from edge_ser.runtime.tensorrt_module import find_tensorrt, open_log
 
 TARGETS = ("8.0", "8.6", "8.9", "12.0")
 """A100 and the RTX 30, 40 and 50 series. Turing (7.5) has no FP32 matrix products there."""
@@ -155,3 +156,27 @@ def test_a_file_that_lies_of_its_precision_is_refused(kind, said, rtx, graphs, t
         EngineError, match=f"says that it is {said}, the types in its graph are {kind}"
     ):
         build(path, tmp_path / "m.engine", said, ["8.9"])
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_types_that_8_6_is_told_are_those_of_the_graph(form, rtx, graphs):
+    """`float_layers` follows types where a network does not tell them; a real one does, and agrees."""
+    trt = rtx.module
+    log = open_log(trt, lambda *_: None)
+    builder = trt.Builder(log)
+    network = builder.create_network(strongly_typed.network_flags(trt))
+    parser = trt.OnnxParser(network, log)
+    assert parser.parse(graphs["fp16", form].read_bytes())
+    kinds = trt.LayerType
+    layers = [network.get_layer(place) for place in range(network.num_layers)]
+    types = [
+        None
+        if layer.type in {kinds.CAST, kinds.CONSTANT}
+        else network.get_layer(place).get_output(0).dtype
+        for place, layer in enumerate(layers)
+    ]
+    told = [place for place, dtype in enumerate(types) if dtype == trt.DataType.FLOAT]
+
+    assert weakly_typed.float_layers(trt, network) == told
+    assert len(told) > 5
+    assert types.count(trt.DataType.HALF) > 50
