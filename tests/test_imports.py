@@ -21,6 +21,7 @@ LAYERS = {
     "wav": 1,
     "card": 2,
     "precision": 2,
+    "manifest": 2,
     "frontend": 3,
     "audio": 3,
     "metrics": 3,
@@ -41,6 +42,7 @@ THIRD_PARTY = {
     "wav": set(),
     "card": set(),
     "precision": set(),
+    "manifest": set(),
     "frontend": {"numpy"},
     "audio": {"numpy", "soundfile", "soxr"},
     "metrics": {"numpy"},
@@ -166,7 +168,16 @@ def test_training_commands_name_the_extra_that_is_missing(tmp_path, command):
         ["--help"],
         *(
             [c, "-h"]
-            for c in ("compare", "cross-validate", "evaluate", "train", "export", "inspect", "run")
+            for c in (
+                "build-engine",
+                "compare",
+                "cross-validate",
+                "evaluate",
+                "train",
+                "export",
+                "inspect",
+                "run",
+            )
         ),
         *(["calibrate", *c, "-h"] for c in ((), ("select",), ("show",))),
     ],

@@ -13,6 +13,10 @@ from edge_ser.cli.once import tell_once
 from edge_ser.errors import EdgeSerError
 
 _COMMANDS = {
+    "build-engine": (
+        "edge_ser.cli.build_engine",
+        "Build a TensorRT engine from an ONNX model, for one device.",
+    ),
     "calibrate": (
         "edge_ser.cli.calibrate",
         "Choose the speech that INT8 models are calibrated on, or show what was chosen.",

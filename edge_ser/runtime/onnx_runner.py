@@ -50,6 +50,11 @@ class OnnxRunner:
         """What the model file says of itself."""
         return self._card
 
+    @property
+    def metadata(self) -> dict[str, str]:
+        """All metadata properties of the file."""
+        return dict(self._session.get_modelmeta().custom_metadata_map)
+
     def run(self, inputs: Float32) -> Float32:
         """Return logits float32 [batch, n_classes]; see `Runner.run`."""
         expected = self._input.shape
@@ -72,7 +77,7 @@ class OnnxRunner:
         return logits
 
     def _read_card(self) -> ModelCard:
-        metadata = self._session.get_modelmeta().custom_metadata_map
+        metadata = self.metadata
         if CARD_KEY not in metadata:
             keys = ", ".join(sorted(metadata)) or "none"
             raise ModelError(

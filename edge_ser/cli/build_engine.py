@@ -1,0 +1,186 @@
+"""`edge-ser build-engine`: an ONNX model in; a TensorRT engine and its manifest out."""
+
+from __future__ import annotations
+
+import time
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edge_ser.cli.cache import default_cache
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from edge_ser.cli.build_progress import BuildProgress
+
+
+@click.command(name="build-engine")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--fp32", is_flag=True, help="Build an FP32 model.")
+@click.option("--fp16", is_flag=True, help="Build an FP16 model, of `edge-ser quantize --fp16`.")
+@click.option(
+    "--int8", is_flag=True, help="Build an INT8 model; with --fp16, one that has both types."
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="The engine file to write."
+)
+@click.option(
+    "--calibration",
+    type=click.Path(path_type=Path),
+    help="Refuse an INT8 model that was made with another calibration set than this folder's.",
+)
+@click.option(
+    "--tensorrt",
+    type=click.Choice(["auto", "tensorrt", "tensorrt_rtx"]),
+    default="auto",
+    show_default=True,
+    help="Which module builds: JetPack's, or TensorRT for RTX.",
+)
+@click.option(
+    "--compute-capability",
+    "targets",
+    multiple=True,
+    metavar="X.Y",
+    help="GPU to build for, with TensorRT for RTX; may be repeated.  [default: the GPU here]",
+)
+@click.option(
+    "--batch",
+    nargs=3,
+    type=click.IntRange(1),
+    default=(1, 1, 1),
+    show_default=True,
+    metavar="MIN OPT MAX",
+    help="Windows at once.",
+)
+@click.option(
+    "--window",
+    "window_s",
+    nargs=3,
+    type=click.FloatRange(0, min_open=True),
+    metavar="MIN OPT MAX",
+    help="Seconds of a window.  [default: the card's shortest, usual and usual]",
+)
+@click.option(
+    "--workspace",
+    "workspace_mib",
+    type=click.IntRange(1),
+    default=256,
+    show_default=True,
+    metavar="MIB",
+    help="Most scratch memory of a layer.",
+)
+@click.option(
+    "--timing-cache",
+    type=click.Path(path_type=Path),
+    help="Folder of timings, a file for each device and version.  [default: the user's cache]",
+)
+@click.option("--dla", type=click.IntRange(0), help="Build for this deep learning accelerator.")
+@click.option(
+    "--allow-gpu-fallback", is_flag=True, help="Run on the GPU what the DLA cannot; with --dla."
+)
+@click.option(
+    "--version-compatible",
+    is_flag=True,
+    help="Let other versions of the same major TensorRT load the engine; it gets larger.",
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(["error", "warning", "info", "verbose"]),
+    default="warning",
+    show_default=True,
+    help="What to show of TensorRT's messages.",
+)
+def command(
+    model: Path,
+    fp32: bool,
+    fp16: bool,
+    int8: bool,
+    out: Path,
+    calibration: Path | None,
+    tensorrt: str,
+    targets: tuple[str, ...],
+    batch: tuple[int, int, int],
+    window_s: tuple[float, float, float] | None,
+    workspace_mib: int,
+    timing_cache: Path | None,
+    dla: int | None,
+    allow_gpu_fallback: bool,
+    version_compatible: bool,
+    log_level: str,
+) -> None:
+    """Build a TensorRT engine from the ONNX file MODEL, on the device that will run it.
+
+    \b
+      edge-ser build-engine model.int8.onnx --int8 --out model.engine
+      edge-ser build-engine model.onnx --fp32 --out model.engine \\
+        --tensorrt tensorrt_rtx --compute-capability 8.9
+
+    MODEL has to be of the precision that is asked for: `edge-ser quantize` makes it so. Nothing is
+    written unless the build succeeds; OUT.json beside the engine says what it is and where it runs.
+    """
+    if out.suffix.lower() != ".engine":
+        raise click.UsageError(f"--out {out} came, a name ending in .engine was wanted")
+    from rich.console import Console
+
+    from edge_ser.build.engine.job import build_engine
+    from edge_ser.manifest import EngineOptions
+
+    options = EngineOptions(
+        precision=_precision(fp32, fp16, int8),
+        batch=batch,
+        window_s=window_s or (),
+        workspace_mib=workspace_mib,
+        dla_core=-1 if dla is None else dla,
+        gpu_fallback=allow_gpu_fallback,
+        version_compatible=version_compatible,
+    )
+    console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+    started = time.perf_counter()
+    with _progress(console) as progress:
+        manifest = build_engine(
+            model,
+            out,
+            options,
+            tell=lambda level, text: console.print(f"tensorrt {level}: {text}"),
+            choice=tensorrt,
+            level=log_level,
+            targets=targets,
+            calibration=calibration,
+            timing_folder=timing_cache or default_cache() / "timing",
+            progress=progress,
+        )
+    built, shapes = manifest.built_by, manifest.shapes
+    console.print(
+        f"{out}: {manifest.precision.kind}, {manifest.engine_bytes:,} bytes, for SM "
+        f"{', '.join(built.compute_capabilities)}, by {built.module} {built.version} in "
+        f"{time.perf_counter() - started:.1f} s"
+    )
+    console.print(
+        f"{shapes.input}: from {list(shapes.minimum)} to {list(shapes.maximum)}, best at "
+        f"{list(shapes.optimum)}"
+    )
+    if not manifest.layers:
+        console.print(
+            "types of the built layers: only the GPU can tell; run edge-ser inspect there"
+        )
+    console.print(f"next: edge-ser inspect {out}")
+
+
+def _precision(fp32: bool, fp16: bool, int8: bool) -> str:
+    asked = [name for name, on in (("fp32", fp32), ("int8", int8), ("fp16", fp16)) if on]
+    if not asked or (fp32 and len(asked) > 1):
+        came = " and ".join(f"--{name}" for name in asked) or "none"
+        raise click.UsageError(f"{came} came; --fp32, --fp16, --int8, or --int8 --fp16 was wanted")
+    return "+".join(asked)
+
+
+def _progress(console: Console) -> AbstractContextManager[BuildProgress | None]:
+    """Return bars for a terminal, nothing for a pipe."""
+    if not console.is_terminal:
+        return nullcontext()
+    from edge_ser.cli.build_progress import BuildProgress
+
+    return BuildProgress(console)
