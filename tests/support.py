@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,8 @@ import pytest
 
 from edge_ser.card import FrontendConfig, ModelCard, Normalization
 from edge_ser.corpora import Clip
+from edge_ser.manifest import BuiltBy, EngineManifest, EngineOptions, ProfileShapes, manifest_path
+from edge_ser.precision import Precision
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "examples"
@@ -166,4 +169,38 @@ def write_conv_model(
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     helper.set_model_props(model, {CARD_KEY: card.to_json()})
     onnx.save(model, str(path))
+    return path
+
+
+def make_manifest(**changes: object) -> EngineManifest:
+    """Return the manifest of an INT8 engine for a Jetson Orin."""
+    manifest = EngineManifest(
+        engine_sha256="e" * 64,
+        engine_bytes=6,
+        onnx="../m.int8.onnx",
+        onnx_sha256="0" * 64,
+        options=EngineOptions("int8"),
+        precision=Precision(
+            kind="int8",
+            source_sha256="5a",
+            method="entropy",
+            per_channel=True,
+            calibration_digest="ca11",
+            excluded=("gate",),
+            gate={"uar": 0.61},
+        ),
+        built_by=BuiltBy("tensorrt", "10.3.0", "12.6", ("8.7",), "Orin Nano, aarch64, Linux"),
+        shapes=ProfileShapes("features", (1, 13, 22), (1, 13, 97), (1, 13, 97)),
+        card=make_card(),
+        created="2026-01-01",
+    )
+    return dataclasses.replace(manifest, **changes)  # type: ignore[arg-type]
+
+
+def write_engine(path: Path, content: bytes = b"ftrt and so on", **changes: object) -> Path:
+    """Write bytes that stand for an engine, and the manifest that belongs to them."""
+    path.write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    manifest = make_manifest(engine_sha256=digest, engine_bytes=len(content), **changes)
+    manifest_path(path).write_text(manifest.to_json())
     return path

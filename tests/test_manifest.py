@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support import make_card
+from support import make_manifest
 
 from edge_ser.errors import ConfigError, EngineError
 from edge_ser.manifest import (
@@ -19,31 +18,6 @@ from edge_ser.manifest import (
     ProfileShapes,
     manifest_path,
 )
-from edge_ser.precision import Precision
-
-
-def make_manifest(**changes):
-    manifest = EngineManifest(
-        engine_sha256="e" * 64,
-        engine_bytes=6,
-        onnx="../m.int8.onnx",
-        onnx_sha256="0" * 64,
-        options=EngineOptions("int8"),
-        precision=Precision(
-            kind="int8",
-            source_sha256="5a",
-            method="entropy",
-            per_channel=True,
-            calibration_digest="ca11",
-            excluded=("gate",),
-            gate={"uar": 0.61},
-        ),
-        built_by=BuiltBy("tensorrt", "10.3.0", "12.6", ("8.7",), "Orin Nano, aarch64, Linux"),
-        shapes=ProfileShapes("features", (1, 13, 22), (1, 13, 97), (1, 13, 97)),
-        card=make_card(),
-        created="2026-01-01",
-    )
-    return dataclasses.replace(manifest, **changes)
 
 
 def test_json_keeps_everything():

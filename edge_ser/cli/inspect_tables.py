@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -181,16 +182,11 @@ def _print_layers(console: Console, inspection: OnnxInspection) -> None:
 
 
 def _print_engine(console: Console, inspection: EngineInspection) -> None:
-    if inspection.card is not None:
-        _print_rows(console, "Card", _card(inspection.card))
-        _print_accuracy(console, inspection.card)
-    shown = {k: v for k, v in inspection.manifest.items() if k not in {"card", "layers"}}
+    _print_rows(console, "Card", _card(inspection.card))
+    _print_accuracy(console, inspection.card)
+    fields = json.loads(inspection.manifest.to_json())
+    shown = {k: v for k, v in fields.items() if k not in {"card", "layers"}}
     _print_rows(console, "Manifest", _flat(shown))
-    if not inspection.manifest_fits:
-        console.print(
-            "The manifest names another engine than this file: do not load it; build it again.\n",
-            style="red",
-        )
     built = list(inspection.built_layers.items())
     note = inspection.built_layers_note
     _print_rows(console, "Built layers", built or [("precision", note)])

@@ -10,7 +10,7 @@ import sys
 
 import onnx
 import pytest
-from support import make_card, write_conv_model, write_tiny_model
+from support import make_card, write_conv_model, write_engine, write_tiny_model
 
 from edge_ser.card import Accuracy, CorpusUse
 from edge_ser.precision import KEY, Precision
@@ -128,23 +128,15 @@ def test_a_foreign_model_is_said_to_have_no_card(cli, tmp_path):
 
 
 def test_an_engine(cli, tmp_path):
-    (tmp_path / "m.engine").write_bytes(b"engine")
-    manifest = {
-        "engine_sha256": hashlib.sha256(b"engine").hexdigest(),
-        "built_by": {"module": "tensorrt", "compute_capabilities": ["8.7", "11.0"]},
-        "card": json.loads(make_card().to_json()),
-        "layers": {},
-    }
-    (tmp_path / "m.engine.json").write_text(json.dumps(manifest))
+    write_engine(tmp_path / "m.engine")
 
     text = shown(cli("inspect", "m.engine"))
 
-    assert "built_by.compute_capabilities  8.7, 11.0" in text
+    assert "built_by.compute_capabilities  8.7" in text
     assert "low, middle, high" in text
-    assert "not read from the engine: that needs TensorRT" in text
-    assert "another engine" not in text
+    assert "not read from the engine: " in text
     (tmp_path / "m.engine").write_bytes(b"changed")
-    assert "names another engine than this file" in shown(cli("inspect", "m.engine"))
+    assert "it was cut short or replaced" in cli("inspect", "m.engine").stderr.decode()
 
 
 @pytest.mark.parametrize(
@@ -154,7 +146,7 @@ def test_an_engine(cli, tmp_path):
         ("a.onnx", b"text" * 99, "cannot be read as an ONNX model"),
         ("a.onnx", b"", "cannot be read as an ONNX model"),
         ("a.txt", b"text", "ends in .txt"),
-        ("a.engine", b"engine", "has no manifest a.engine.json beside it"),
+        ("a.engine", b"engine", "has no manifest (a.engine.json was looked for"),
     ],
 )
 def test_what_cannot_be_inspected_ends_with_exit_code_1(cli, tmp_path, name, content, says):
@@ -171,8 +163,7 @@ def test_what_cannot_be_inspected_ends_with_exit_code_1(cli, tmp_path, name, con
 @pytest.mark.parametrize("name", ["m.onnx", "m.engine"])
 def test_without_onnx_engines_are_inspected_and_the_extra_is_named_for_the_rest(tmp_path, name):
     write_tiny_model(tmp_path / "m.onnx")
-    (tmp_path / "m.engine").write_bytes(b"engine")
-    (tmp_path / "m.engine.json").write_text('{"format": 1}')
+    write_engine(tmp_path / "m.engine")
     code = (
         "import sys\nsys.modules['onnx'] = None\n"
         f"sys.argv = ['edge-ser', 'inspect', {name!r}]\n"

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 
 import numpy as np
 import onnx
 import pytest
-from support import FakeRunner, make_card, write_tiny_model
+from support import FakeRunner, make_card, make_manifest, write_engine, write_tiny_model
 
 from edge_ser.audio import Chunk
 from edge_ser.card import CARD_KEY
-from edge_ser.errors import EngineError, ModelError
-from edge_ser.measure.engine_file import NOT_READ, inspect_engine, manifest_path
+from edge_ser.errors import EngineError, MissingDependency, ModelError
+from edge_ser.manifest import manifest_path
+from edge_ser.measure.engine_file import inspect_engine
 from edge_ser.measure.inspect import OnnxInspection, inspect, to_json, window_shape
 from edge_ser.precision import KEY, Precision
+from edge_ser.runtime.engine_file import read_engine
 from edge_ser.runtime.recognizer import Recognizer
 from edge_ser.runtime.runner import bundled_model
 
@@ -105,47 +108,53 @@ def test_what_is_no_model_file(tmp_path, name, says):
 
 @pytest.fixture
 def engine(tmp_path):
-    """An engine, of which only its manifest is understood here."""
-    path = tmp_path / "model.engine"
-    path.write_bytes(b"ftrt and so on")
-    manifest = {
-        "engine_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-        "card": json.loads(make_card().to_json()),
-        "built_by": {"version": "10.3.0", "compute_capabilities": ["8.7"]},
-        "layers": {},
-    }
-    manifest_path(path).write_text(json.dumps(manifest))
-    return path
+    return write_engine(tmp_path / "model.engine")
 
 
 def test_an_engine_is_known_by_its_manifest(engine):
     found = inspect(engine)
 
-    assert found.manifest_fits
+    assert found.manifest == make_manifest(
+        engine_sha256=found.sha256, engine_bytes=found.size_bytes
+    )
     assert found.card == make_card()
-    assert found.manifest["built_by"]["version"] == "10.3.0"
-    assert (found.built_layers, found.built_layers_note) == ({}, NOT_READ)
+    assert found.built_layers == {}
+    assert found.built_layers_note.startswith("not read from the engine: ")
 
 
 def test_layers_that_the_device_has_told_are_shown(engine):
-    data = json.loads(manifest_path(engine).read_text()) | {"layers": {"conv": "int8"}}
-    manifest_path(engine).write_text(json.dumps(data))
+    write_engine(engine, layers={"conv": "int8"})
 
-    found = inspect(engine)
+    found = inspect_engine(engine, fill=lambda _: pytest.fail("they are known"))
 
     assert found.built_layers == {"conv": "int8"}
     assert not found.built_layers_note
 
 
-def test_where_there_is_a_gpu_the_engine_itself_is_asked(engine):
-    layers = {"conv": "fp16"}
-    found = inspect_engine(engine, lambda path: layers if path == engine else {})
-    assert found.built_layers == layers
+def test_where_there_is_a_gpu_the_engine_is_asked_once(engine):
+    def ask(path):
+        manifest, _ = read_engine(path)
+        return dataclasses.replace(manifest, layers={"conv": "fp16"})
+
+    assert inspect_engine(engine, ask).built_layers == {"conv": "fp16"}
+    assert inspect_engine(engine, fill=pytest.fail).built_layers == {"conv": "fp16"}
 
 
-def test_a_manifest_of_another_engine_shows(engine):
-    engine.write_bytes(b"another")
-    assert not inspect(engine).manifest_fits
+@pytest.mark.parametrize("problem", [EngineError("no GPU"), MissingDependency("x", "y")])
+def test_without_one_the_reason_is_given_and_nothing_changes(engine, problem):
+    def ask(_):
+        raise problem
+
+    before = manifest_path(engine).read_bytes()
+
+    assert inspect_engine(engine, ask).built_layers_note == f"not read from the engine: {problem}"
+    assert manifest_path(engine).read_bytes() == before
+
+
+def test_a_manifest_of_another_engine_is_refused(engine):
+    engine.write_bytes(b"ftrt and no more")
+    with pytest.raises(EngineError, match=r"build it again|build the engine again"):
+        inspect(engine)
 
 
 @pytest.mark.parametrize("text", [None, "", "[]", "{}", "\xff", '{"card": 1}'])
