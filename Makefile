@@ -5,6 +5,8 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 # Its wheel carries the encoder that teaches (a file of 9 MB); none of what it depends on is needed.
 TEACHER ?= pipecat-ai==1.14.0
+# A real TensorRT that builds engines without a GPU; what it would bring for running them is left out.
+TENSORRT_RTX ?= tensorrt-rtx-cu13-libs==1.7.1.116 tensorrt-rtx-cu13-bindings==1.7.1.116
 CORPORA ?= $(or $(EDGE_SER_CORPORA),../shared/corpora)
 DEVICE_PYTHONS = 3.10 3.12
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
@@ -80,12 +82,13 @@ gpu-test: .venv/ready ## What only a CUDA device shows
 	$(PYTHON) -m venv .venv
 	.venv/bin/python $(PIP_INSTALL) "$(TORCH)"
 	.venv/bin/python $(PIP_INSTALL) --editable '.[dev]'
-	.venv/bin/python $(PIP_INSTALL) --no-deps "$(TEACHER)"
+	.venv/bin/python $(PIP_INSTALL) --no-deps "$(TEACHER)" $(TENSORRT_RTX)
 	touch $@
 
 .venv-%/ready: pyproject.toml
 	"$(DEVICE_PYTHON)" -m venv .venv-$*
 	.venv-$*/bin/python $(PIP_INSTALL) --editable '.[test]'
+	.venv-$*/bin/python $(PIP_INSTALL) --no-deps $(TENSORRT_RTX)
 	touch $@
 
 clean: ## Remove the virtual environments
