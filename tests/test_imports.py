@@ -49,7 +49,7 @@ THIRD_PARTY = {
     "corpora": set(),
     "protocols": {"numpy"},
     "runtime": {"numpy", "onnxruntime", "sounddevice"},
-    "build": {"numpy", "onnx"},
+    "build": {"numpy", "onnx", "onnxruntime"},
     "measure": {"numpy", "onnx", "onnxruntime"},
     "training": {
         "numpy",
@@ -176,6 +176,7 @@ def test_training_commands_name_the_extra_that_is_missing(tmp_path, command):
                 "train",
                 "export",
                 "inspect",
+                "quantize",
                 "run",
             )
         ),

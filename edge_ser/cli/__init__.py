@@ -41,6 +41,10 @@ _COMMANDS = {
         "edge_ser.cli.inspect",
         "Say what a model file is: card, precision by layer, size and work.",
     ),
+    "quantize": (
+        "edge_ser.cli.quantize",
+        "Turn a model into INT8 or FP16, if it loses little enough.",
+    ),
     "run": ("edge_ser.cli.run", "Recognise emotion in files, a pipe or a live microphone."),
     "train": (
         "edge_ser.cli.train",

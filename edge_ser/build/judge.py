@@ -1,0 +1,230 @@
+"""What a changed network says of the same windows as the FP32 one: logits, labels, recall."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from edge_ser.audio import Chunk, load
+from edge_ser.card import ModelCard
+from edge_ser.corpora import Clip
+from edge_ser.errors import ConfigError
+from edge_ser.metrics import confusion, unweighted_average_recall
+from edge_ser.runtime.recognizer import Recognizer, softmax
+
+Float32 = NDArray[np.float32]
+
+_ERRORS_ONLY = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Heard:
+    """Clips as the network gets them."""
+
+    clips: tuple[Float32, ...]
+    """Features of the windows of each clip, [n_windows, n_features, n_frames]; none where silent."""
+    truth: tuple[int, ...]
+    """Class of each clip; empty where nobody labelled them."""
+    what: str
+    """Where they are from, in words."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """How a changed network differs from the FP32 one."""
+
+    mean_error: float
+    """Mean absolute difference of a logit."""
+    max_error: float
+    """Largest absolute difference of a logit."""
+    agreement: float
+    """Share of the clips that both give the same label, in [0, 1]."""
+    window_agreement: float
+    """The same of the windows."""
+    uar: float | None
+    """Unweighted average recall over the clips, in [0, 1]; None where nobody labelled them."""
+    uar_fp32: float | None
+
+    @property
+    def uar_loss(self) -> float | None:
+        """By how much the recall fell; negative where it rose."""
+        if self.uar is None or self.uar_fp32 is None:
+            return None
+        return self.uar_fp32 - self.uar
+
+    def figures(self) -> Mapping[str, float]:
+        """Return the figures that there are, by name."""
+        return {k: v for k, v in dataclasses.asdict(self).items() if v is not None}
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What a changed network has to keep.
+
+    Raises:
+        ConfigError: a limit out of range.
+    """
+
+    max_uar_loss: float = 0.01
+    """Recall that may be lost on labelled clips, in [0, 1]."""
+    min_agreement: float = 0.97
+    """Share of the clips that get the same label, in [0, 1]; of the windows, without labels."""
+
+    def __post_init__(self) -> None:
+        for name in ("max_uar_loss", "min_agreement"):
+            value = getattr(self, name)
+            if not 0 <= value <= 1:
+                raise ConfigError(f"{name} is {value:g}, wanted: a share in [0, 1]")
+
+    def holds(self, score: Score) -> bool:
+        """Return whether the score is good enough."""
+        kept = score.agreement >= self.min_agreement
+        return kept and (score.uar_loss is None or score.uar_loss <= self.max_uar_loss + 1e-12)
+
+    def in_words(self, labelled: bool) -> str:
+        """Return what is asked for."""
+        agreement = f"the same label for at least {self.min_agreement:.0%}"
+        if not labelled:
+            return agreement
+        return f"UAR at most {100 * self.max_uar_loss:g} points below FP32, {agreement}"
+
+
+class Judge:
+    """Compare networks with the FP32 one, on the same windows.
+
+    Args:
+        reference: the FP32 network, from features to logits.
+        heard: the clips.
+    """
+
+    def __init__(self, reference: onnx.ModelProto, heard: Heard) -> None:
+        self.heard = heard
+        self._logits = _logits(reference, heard)
+        self._labels = _labels(self._logits)
+
+    def score(self, network: onnx.ModelProto) -> Score:
+        """Run a network over all clips and compare."""
+        logits = _logits(network, self.heard)
+        labels = _labels(logits)
+        heard = [i for i, windows in enumerate(logits) if len(windows)]
+        got = np.concatenate([logits[i] for i in heard])
+        wanted = np.concatenate([self._logits[i] for i in heard])
+        error = np.abs(got.astype(np.float64) - wanted)
+        n_classes = wanted.shape[1]
+        return Score(
+            mean_error=float(error.mean()),
+            max_error=float(error.max()),
+            agreement=float(np.mean([labels[i] == self._labels[i] for i in heard])),
+            window_agreement=float(np.mean(got.argmax(axis=1) == wanted.argmax(axis=1))),
+            uar=self._uar(labels, n_classes),
+            uar_fp32=self._uar(self._labels, n_classes),
+        )
+
+    def _uar(self, labels: Sequence[int | None], n_classes: int) -> float | None:
+        if not self.heard.truth:
+            return None
+        answers = [n_classes if label is None else label for label in labels]
+        return unweighted_average_recall(confusion(self.heard.truth, answers, n_classes))
+
+
+def heard_windows(windows: Float32) -> Heard:
+    """Return calibration windows [n_windows, n_features, n_frames] as unlabelled clips of one each."""
+    return Heard(tuple(windows[:, None]), (), f"{len(windows)} calibration windows, no labels")
+
+
+def heard_clips(
+    clips: Sequence[Clip], card: ModelCard, progress: Callable[[], None] = lambda: None
+) -> Heard:
+    """Cut clips into windows just as the runtime does, and compute their features.
+
+    Args:
+        clips: with labels that the model knows.
+        card: of the model.
+        progress: called after each clip.
+
+    Raises:
+        AudioError: a clip that cannot be read.
+    """
+    listener = _Listener(dataclasses.replace(card, input="features"))
+    recognizer = Recognizer(listener)
+    rate = card.frontend.sample_rate
+    kept = []
+    for clip in clips:
+        listener.windows = []
+        samples = load(clip.path, rate, clip.channel)
+        if len(samples) >= card.min_window_s * rate:
+            for _ in recognizer.stream([Chunk(samples, rate)], clip.group):
+                pass
+        shape = (0, card.frontend.n_features, 1)
+        kept.append(np.concatenate(listener.windows or [np.empty(shape, np.float32)]))
+        progress()
+    truth = tuple(card.labels.index(clip.emotion) for clip in clips)
+    n_speakers = len({clip.speaker for clip in clips})
+    return Heard(tuple(kept), truth, f"{len(clips)} clips of {n_speakers} speakers")
+
+
+def interleaved_ms(
+    networks: Sequence[onnx.ModelProto], window: Float32, n_rounds: int
+) -> list[float]:
+    """Return the median time of one inference of each network, in ms, on one core.
+
+    The networks take turns, so that what else the machine does meets them alike.
+
+    Args:
+        networks: from features to logits.
+        window: features [1, n_features, n_frames].
+        n_rounds: how often each runs, after a tenth as often for warming up.
+    """
+    sessions = [_session(network) for network in networks]
+    times = np.empty((n_rounds, len(sessions)))
+    for turn in range(-max(1, n_rounds // 10), n_rounds):
+        for place, session in enumerate(sessions):
+            begin = time.perf_counter_ns()
+            session.run(None, {session.get_inputs()[0].name: window})
+            times[max(turn, 0), place] = (time.perf_counter_ns() - begin) / 1e6
+    return [float(value) for value in np.median(times, axis=0)]
+
+
+class _Listener:
+    """A runner that keeps what it was given."""
+
+    def __init__(self, card: ModelCard) -> None:
+        self.card = card
+        self.windows: list[Float32] = []
+
+    def run(self, inputs: Float32) -> Float32:
+        self.windows.append(inputs.copy())
+        return np.zeros((len(inputs), len(self.card.labels)), dtype=np.float32)
+
+
+def _session(network: onnx.ModelProto) -> ort.InferenceSession:
+    """Return a session with the options of `runtime.onnx_runner`."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = _ERRORS_ONLY
+    providers = ["CPUExecutionProvider"]
+    return ort.InferenceSession(network.SerializeToString(), options, providers=providers)
+
+
+def _logits(network: onnx.ModelProto, heard: Heard) -> list[Float32]:
+    session = _session(network)
+    name = session.get_inputs()[0].name
+    n_classes = network.graph.output[0].type.tensor_type.shape.dim[1].dim_value
+    empty = np.empty((0, n_classes), np.float32)
+    return [session.run(None, {name: x})[0] if len(x) else empty for x in heard.clips]
+
+
+def _labels(logits: Sequence[Float32]) -> list[int | None]:
+    """Return the label of each clip, by the mean of its windows' probabilities."""
+    means = [
+        np.mean([softmax(x) for x in windows], axis=0) if len(windows) else None
+        for windows in logits
+    ]
+    return [None if mean is None else int(np.argmax(mean)) for mean in means]

@@ -1,0 +1,279 @@
+"""`edge-ser quantize`: an FP32 model in, one in INT8 or FP16 out, if it loses little enough."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edge_ser.errors import CalibrationError, missing_extra
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import Console
+
+    from edge_ser.build.calibration import CalibrationSet
+    from edge_ser.build.judge import Gate, Heard
+    from edge_ser.build.quantize import Quantized, Quantizer, Wish
+    from edge_ser.build.sensitivity import Sensitivity
+    from edge_ser.build.source import Source
+
+
+@click.command(name="quantize")
+@click.argument("model", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--calibration",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="What `edge-ser calibrate select` wrote: windows of real speech.",
+)
+@click.option("--int8", is_flag=True, help="INT8 weights and activations.  [default]")
+@click.option("--fp16", is_flag=True, help="Half precision; with --int8, for the rest.")
+@click.option(
+    "--method",
+    type=click.Choice(["entropy", "percentile", "minmax", "mse"]),
+    help="How INT8 ranges of activations are chosen.  [default: minmax]",
+)
+@click.option(
+    "--per-channel/--per-tensor",
+    default=True,
+    show_default=True,
+    help="One scale for each output channel of the weights, or one for all.",
+)
+@click.option("--exclude", multiple=True, metavar="LAYER", help="Keep this layer in float. Repeat.")
+@click.option(
+    "--corpus",
+    "corpora",
+    multiple=True,
+    metavar="NAME=DIR",
+    help="Labelled speech to judge on, named as for `train`. Repeat for several.",
+)
+@click.option(
+    "--speakers", metavar="A,B,...", help="Only these speakers (1,11 or RAVDESS/1,EMO-DB/03)."
+)
+@click.option(
+    "--max-uar-loss",
+    type=click.FloatRange(0, 100),
+    default=1.0,
+    show_default=True,
+    help="Gate: points of UAR that may be lost on the corpus.",
+)
+@click.option(
+    "--min-agreement",
+    type=click.FloatRange(0, 100),
+    default=97.0,
+    show_default=True,
+    help="Gate: percent of clips (windows, without a corpus) that keep their label.",
+)
+@click.option("--sensitivity", is_flag=True, help="Show what each layer alone costs in INT8.")
+@click.option(
+    "--json",
+    "json_file",
+    type=click.Path(path_type=Path),
+    help="Write the sensitivity report as JSON.",
+)
+@click.option(
+    "--compare-methods", is_flag=True, help="Show all methods side by side; --out may be left out."
+)
+@click.option("--out", type=click.Path(path_type=Path), help="The ONNX file to write.")
+def command(
+    model: Path | None,
+    calibration: Path | None,
+    int8: bool,
+    fp16: bool,
+    method: str | None,
+    per_channel: bool,
+    exclude: tuple[str, ...],
+    corpora: tuple[str, ...],
+    speakers: str | None,
+    max_uar_loss: float,
+    min_agreement: float,
+    sensitivity: bool,
+    json_file: Path | None,
+    compare_methods: bool,
+    out: Path | None,
+) -> None:
+    """Turn MODEL (default: the bundled one) into INT8 or FP16, for ONNX Runtime and TensorRT alike.
+
+    \b
+      edge-ser quantize model.onnx --calibration set --out model.int8.onnx
+      edge-ser quantize model.onnx --calibration set --fp16 --out model.fp16.onnx
+      edge-ser quantize model.onnx --calibration set --corpus RAVDESS=DIR \\
+        --speakers 10,14,19 --sensitivity --out model.int8.onnx
+
+    The file is written only when it passes the gate; layers that cost most are kept in float until
+    it does. Choose layers by validation speakers, and report figures of others. Clips of speakers
+    that the model was trained on are left out. A front end in the graph stays in float.
+    """
+    int8 = int8 or not fp16
+    _check_usage(int8, method, sensitivity, json_file, compare_methods, corpora, speakers, out)
+    try:
+        __import__("onnx")
+    except ImportError:
+        raise missing_extra("onnx", "build") from None
+    if calibration is None:
+        raise CalibrationError(
+            "no --calibration came: INT8 learns its ranges from real speech, and FP16 is checked on "
+            "it; make a set with `edge-ser calibrate select`, or take calibration/default of the "
+            "repository for the bundled model"
+        )
+
+    from rich.console import Console
+
+    from edge_ser.build.judge import Gate
+    from edge_ser.build.quantize import METHOD, Quantizer, Wish
+    from edge_ser.build.source import open_source, save_checked
+    from edge_ser.runtime.runner import bundled_model
+
+    console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+    source = open_source(model or bundled_model())
+    heard = _heard(console, source, corpora, speakers) if corpora else None
+    quantizer = Quantizer(source, _calibration(calibration), heard)
+    wish = Wish(int8, fp16, method or METHOD, per_channel, exclude)
+    if compare_methods:
+        _print_methods(console, quantizer, wish)
+    report = None
+    if sensitivity or json_file:
+        report = _print_sensitivity(console, quantizer, wish)
+        if json_file:
+            report.save(json_file)
+            console.print(f"written: {json_file}")
+    if out:
+        gate = Gate(max_uar_loss / 100, min_agreement / 100)
+        quantized = quantizer.quantize(wish, gate, report)
+        save_checked(quantized.model, out, quantizer.example())
+        _print_result(console, source, quantizer, quantized, wish, gate, out)
+
+
+def _check_usage(
+    int8: bool,
+    method: str | None,
+    sensitivity: bool,
+    json_file: Path | None,
+    compare_methods: bool,
+    corpora: tuple[str, ...],
+    speakers: str | None,
+    out: Path | None,
+) -> None:
+    if not int8 and (method or sensitivity or json_file or compare_methods):
+        raise click.UsageError(
+            "--method, --sensitivity, --json and --compare-methods are about INT8, and --fp16 came "
+            "alone; add --int8"
+        )
+    if speakers and not corpora:
+        raise click.UsageError("--speakers came without --corpus; say whose speakers they are")
+    if out is None and not (compare_methods or sensitivity or json_file):
+        raise click.UsageError("--out did not come; say where to write the model")
+    if out and out.suffix.lower() != ".onnx":
+        raise click.UsageError(f"--out {out} came, a name ending in .onnx was wanted")
+
+
+def _calibration(folder: Path) -> CalibrationSet:
+    from edge_ser.build.calibration import CalibrationSet
+
+    return CalibrationSet.load(folder)
+
+
+def _heard(
+    console: Console, source: Source, corpora: tuple[str, ...], speakers: str | None
+) -> Heard:
+    """Return the clips to judge on, without those that the model was trained on."""
+    from edge_ser.build.judge import heard_clips
+    from edge_ser.corpora import load_corpora
+    from edge_ser.measure.selection import select
+    from edge_ser.protocols.choice import named_speakers
+
+    clips, choice, chosen = load_corpora(corpora), "all speakers", None
+    if speakers:
+        names = named_speakers(clips, speakers, "test")
+        choice, chosen = "speakers named", [clip for clip in clips if clip.speaker in names]
+    kept = select(clips, source.card, chosen=chosen, choice=choice).clips
+    with _Progress(console, "listening", len(kept)) as step:
+        return heard_clips(kept, source.card, step)
+
+
+def _print_methods(console: Console, quantizer: Quantizer, wish: Wish) -> None:
+    from edge_ser.build.compare_methods import compare_methods
+    from edge_ser.build.ranges import METHODS
+    from edge_ser.cli.quantize_tables import methods_table, output_console
+
+    with _Progress(console, "comparing", 2 * len(METHODS)) as step:
+        rows = compare_methods(quantizer, wish, step)
+    output = output_console()
+    output.print(f"measured on {quantizer.judge.heard.what}")
+    if rows[0].score.uar_fp32 is not None:
+        output.print(f"UAR of FP32: {100 * rows[0].score.uar_fp32:.1f}%")
+    output.print(methods_table(rows))
+    output.print(
+        "agreement: clips with FP32's label; logit error: mean absolute, then the largest; size and "
+        "speed: against FP32, one window on one core in ONNX Runtime",
+        style="dim",
+    )
+
+
+def _print_sensitivity(console: Console, quantizer: Quantizer, wish: Wish) -> Sensitivity:
+    from edge_ser.cli.quantize_tables import output_console, sensitivity_table
+
+    with _Progress(console, "layers", len(quantizer.layers)) as step:
+        report = quantizer.sensitivity(wish, step)
+    output = output_console()
+    output.print(f"each layer alone in INT8, measured on {report.measured_on}")
+    chosen = [layer.name for layer in quantizer.candidates(wish)]
+    output.print(sensitivity_table(report, chosen))
+    return report
+
+
+def _print_result(
+    console: Console,
+    source: Source,
+    quantizer: Quantizer,
+    quantized: Quantized,
+    wish: Wish,
+    gate: Gate,
+    out: Path,
+) -> None:
+    score, heard = quantized.score, quantizer.judge.heard
+    size = out.stat().st_size
+    console.print(
+        f"{out}: {wish.kind.upper()}, {size:,} bytes, {size / source.n_bytes:.1%} of FP32's"
+    )
+    if wish.int8:
+        console.print(
+            f"{len(quantized.quantized)} of {len(quantizer.layers)} layers in INT8 ({wish.method}, "
+            f"one scale a {'channel' if wish.per_channel else 'tensor'})"
+        )
+    if quantized.sacrificed:
+        console.print(f"kept in float to pass the gate: {', '.join(quantized.sacrificed)}")
+    console.print(f"gate: {gate.in_words(bool(heard.truth))}")
+    if score.uar is not None and score.uar_fp32 is not None:
+        console.print(
+            f"UAR {score.uar:.1%}, FP32 {score.uar_fp32:.1%} ({100 * (score.uar - score.uar_fp32):+.1f} "
+            f"points) on {heard.what}"
+        )
+    else:
+        console.print(
+            f"judged on {heard.what}: recall was not measured; give --corpus to have it measured"
+        )
+    console.print(
+        f"same label as FP32: {score.agreement:.1%} of clips, {score.window_agreement:.1%} of "
+        f"windows; logits differ by {score.mean_error:.4f} on average, {score.max_error:.4f} at most"
+    )
+
+
+class _Progress:
+    """A bar on a terminal, nothing elsewhere; entering gives the function that moves it on."""
+
+    def __init__(self, console: Console, what: str, total: int) -> None:
+        from rich.progress import Progress
+
+        self._progress = Progress(console=console, transient=True, disable=not console.is_terminal)
+        self._task = self._progress.add_task(what, total=total)
+
+    def __enter__(self) -> Callable[[], None]:
+        self._progress.start()
+        return lambda: self._progress.advance(self._task)
+
+    def __exit__(self, *error: object) -> None:
+        self._progress.stop()

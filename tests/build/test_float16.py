@@ -1,0 +1,102 @@
+"""FP16 as a typed graph: what is halved, what is not, and what would overflow."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from networks import calibration_of, network
+from onnx import TensorProto, numpy_helper
+from support import make_card
+
+from edge_ser.build.float16 import kept_in_fp32, to_float16
+from edge_ser.build.ranges import largest
+from edge_ser.errors import CalibrationError
+
+CARD = make_card()
+WINDOWS = calibration_of(CARD).windows
+
+
+def halved(**changes):
+    model = network(CARD, **changes)
+    return to_float16(model, largest(model, WINDOWS))
+
+
+def test_statistics_softmax_and_what_comes_first_stay_in_fp32():
+    kept = kept_in_fp32(network(CARD))
+
+    assert kept == (
+        "normalise",
+        "softmax",
+        "weighted",
+        "mean",
+        "power",
+        "square",
+        "mean_square",
+        "variance",
+        "positive",
+        "safe",
+        "root",
+        "norm",
+    )
+
+
+def test_the_graph_is_typed_and_its_ends_are_float32():
+    model = halved()
+    onnx.checker.check_model(model, full_check=True)
+    inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+    types = {v.name: v.type.tensor_type.elem_type for v in inferred.graph.value_info}
+
+    for ends in (model.graph.input, model.graph.output):
+        assert [v.type.tensor_type.elem_type for v in ends] == [TensorProto.FLOAT]
+    weights = {t.name: t.data_type for t in model.graph.initializer}
+    assert weights["first_w"] == weights["head_w"] == TensorProto.FLOAT16
+    assert weights["inverse"] == weights["eps"] == TensorProto.FLOAT
+    assert types["second_out"] == TensorProto.FLOAT16
+    made_by = {n.name: types[n.output[0]] for n in model.graph.node if n.output[0] in types}
+    assert made_by["variance"] == made_by["power"] == made_by["root"] == TensorProto.FLOAT
+
+
+def test_fp32_nodes_read_each_other_without_rounding():
+    model = halved()
+    casts = [n for n in model.graph.node if n.op_type == "Cast"]
+    read = {name for n in model.graph.node for name in n.input} | {"logits"}
+    back = {n.output[0] for n in casts if n.attribute[0].i == TensorProto.FLOAT16}
+
+    assert len({n.output[0] for n in casts}) == len(casts)
+    assert read.issuperset(n.output[0] for n in casts)
+    assert not [n for n in casts if n.attribute[0].i == TensorProto.FLOAT and n.input[0] in back]
+
+
+def test_logits_are_close():
+    run = [
+        onnxruntime.InferenceSession(m.SerializeToString()).run(None, {"features": WINDOWS})[0]
+        for m in (network(CARD), halved())
+    ]
+
+    assert 0 < np.abs(run[1] - run[0]).max() < 2e-2 * np.abs(run[0]).max()
+
+
+def test_overflow_names_the_node():
+    with pytest.raises(CalibrationError, match=r"^first reaches .* FP16 holds up to 65504"):
+        halved(gain=1e5)
+
+
+def test_weights_beyond_fp16_name_their_layer():
+    model = network(CARD)
+    weights = next(t for t in model.graph.initializer if t.name == "head_w")
+    weights.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weights) * 1e6, "head_w"))
+
+    with pytest.raises(CalibrationError, match="the weights of head reach"):
+        to_float16(model, {})
+
+
+def test_an_overflow_that_only_fp32_nodes_see_is_none():
+    model = network(CARD)
+
+    to_float16(model, {"power_out": 1e9})
+    with pytest.raises(CalibrationError, match="second reaches 1e\\+09"):
+        to_float16(model, {"second_out": 1e9})
+    with pytest.raises(CalibrationError, match="second reaches nan"):
+        to_float16(model, {"second_out": float("nan")})

@@ -1,0 +1,28 @@
+"""Which layers there are, and which are worth INT8."""
+
+from __future__ import annotations
+
+from networks import N_CHANNELS, network
+from support import make_card
+
+from edge_ser.build.layers import weighted_layers, worth_quantizing
+
+
+def test_layers_are_told_by_what_they_lead_to():
+    layers = weighted_layers(network(make_card()))
+
+    assert {layer.name: layer.role for layer in layers} == {
+        "first": "trunk",
+        "second": "trunk",
+        "gate": "gate",
+        "score": "pooling",
+        "head": "trunk",
+    }
+    assert sum(layer.share for layer in layers) == 1.0
+    assert next(x for x in layers if x.name == "second").n_weights == 3 * N_CHANNELS**2
+
+
+def test_gates_stay_in_float():
+    layers = weighted_layers(network(make_card()))
+
+    assert worth_quantizing(layers) == ("first", "second", "score", "head")
