@@ -21,7 +21,7 @@ def corpora(draw: st.DrawFn):
     """One or two corpora, some of whose clips hold the same audio as another."""
     clips = []
     for corpus in range(draw(st.integers(1, 2))):
-        n = draw(st.integers(3, 20))
+        n = draw(st.integers(4, 20))  # at least five groups, however many are the same
         clips += clips_of(f"C{corpus}", "ann", "bob", n=n, emotions=EMOTIONS)
     for place in draw(st.lists(st.integers(0, len(clips) - 4), max_size=3)):
         later = clips[place + 3]  # of the same emotion
