@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 from support import ROOT
 
 from edge_ser.cli import group
+from edge_ser.runtime.recognizer import Recognizer
 from edge_ser.runtime.runner import open_runner
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -22,6 +24,16 @@ def test_the_python_example_runs():
     )
 
     assert done.stdout.strip() in open_runner().card.labels
+
+
+def test_the_line_of_json_is_what_the_clip_gives():
+    (line,) = re.findall(r"```json\n(.*?)```", README, re.DOTALL)
+    shown = json.loads(line)
+    said = Recognizer().recognize(ROOT / shown["source"]).final
+
+    assert shown["label"] == said.label
+    assert shown["probs"] == {label: round(p, 3) for label, p in said.probs.items()}
+    assert shown["confidence"] == round(said.confidence, 3)
 
 
 @pytest.mark.parametrize(
