@@ -17,7 +17,8 @@ from edge_ser.card import ModelCard
 from edge_ser.corpora import Clip
 from edge_ser.errors import ConfigError
 from edge_ser.metrics import confusion, unweighted_average_recall
-from edge_ser.runtime.recognizer import Recognizer, softmax
+from edge_ser.runtime.listener import Listener
+from edge_ser.runtime.recognizer import softmax
 
 Float32 = NDArray[np.float32]
 
@@ -152,18 +153,17 @@ def heard_clips(
     Raises:
         AudioError: a clip that cannot be read.
     """
-    listener = _Listener(dataclasses.replace(card, input="features"))
-    recognizer = Recognizer(listener)
+    listener = Listener(dataclasses.replace(card, input="features"))
     rate = card.frontend.sample_rate
     kept = []
     for clip in clips:
-        listener.windows = []
+        windows: list[Float32] = []
         samples = load(clip.path, rate, clip.channel)
         if len(samples) >= card.min_window_s * rate:
-            for _ in recognizer.stream([Chunk(samples, rate)], clip.group):
-                pass
+            cut = listener.windows([Chunk(samples, rate)], clip.group)
+            windows = [window for window in cut if window is not None]
         shape = (0, card.frontend.n_features, 1)
-        kept.append(np.concatenate(listener.windows or [np.empty(shape, np.float32)]))
+        kept.append(np.concatenate(windows or [np.empty(shape, np.float32)]))
         progress()
     truth = tuple(card.labels.index(clip.emotion) for clip in clips)
     n_speakers = len({clip.speaker for clip in clips})
@@ -183,25 +183,14 @@ def interleaved_ms(
         n_rounds: how often each runs, after a tenth as often for warming up.
     """
     sessions = [_session(network) for network in networks]
+    names = [session.get_inputs()[0].name for session in sessions]
     times = np.empty((n_rounds, len(sessions)))
     for turn in range(-max(1, n_rounds // 10), n_rounds):
         for place, session in enumerate(sessions):
             begin = time.perf_counter_ns()
-            session.run(None, {session.get_inputs()[0].name: window})
+            session.run(None, {names[place]: window})
             times[max(turn, 0), place] = (time.perf_counter_ns() - begin) / 1e6
     return [float(value) for value in np.median(times, axis=0)]
-
-
-class _Listener:
-    """A runner that keeps what it was given."""
-
-    def __init__(self, card: ModelCard) -> None:
-        self.card = card
-        self.windows: list[Float32] = []
-
-    def run(self, inputs: Float32) -> Float32:
-        self.windows.append(inputs.copy())
-        return np.zeros((len(inputs), len(self.card.labels)), dtype=np.float32)
 
 
 def _session(network: onnx.ModelProto) -> ort.InferenceSession:

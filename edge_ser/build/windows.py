@@ -21,6 +21,7 @@ from edge_ser.audio import file_chunks
 from edge_ser.card import ModelCard
 from edge_ser.corpora import Clip
 from edge_ser.errors import AudioError
+from edge_ser.runtime.listener import Listener
 from edge_ser.runtime.recognizer import Prediction, Recognizer, WindowStream
 
 Float32 = NDArray[np.float32]
@@ -52,18 +53,6 @@ class Pool:
     """Recordings that give none, by reason."""
 
 
-class _Listener:
-    """A runner that keeps its last input and recognises nothing."""
-
-    def __init__(self, card: ModelCard) -> None:
-        self.card = card
-        self.last: Float32 = np.empty(0, dtype=np.float32)
-
-    def run(self, inputs: Float32) -> Float32:
-        self.last = inputs[0]
-        return np.zeros((len(inputs), len(self.card.labels)), dtype=np.float32)
-
-
 def survey(
     clips: Sequence[Clip],
     card: ModelCard,
@@ -86,7 +75,7 @@ def survey(
         AudioError: a recording that cannot be read.
     """
     # Levels need no features: the runtime computes none for a model that takes the waveform.
-    recognizer = Recognizer(_Listener(dataclasses.replace(card, input="waveform")))
+    recognizer = Recognizer(Listener(dataclasses.replace(card, input="waveform")))
     per_span = max(1, -(-recognizer.window_samples // recognizer.hop_samples))
     found: list[Candidate] = []
     refused: Counter[Refused] = Counter()
@@ -123,7 +112,7 @@ def cut(
     Raises:
         AudioError: a recording that cannot be read.
     """
-    listener = _Listener(dataclasses.replace(card, input="features"))
+    listener = Listener(dataclasses.replace(card, input="features"))
     recognizer = Recognizer(listener)
     places: dict[Clip, dict[float, int]] = {}
     for place, candidate in enumerate(candidates):
@@ -139,7 +128,7 @@ def cut(
 
 def _cut_clip(
     recognizer: Recognizer,
-    listener: _Listener,
+    listener: Listener,
     clip: Clip,
     places: Mapping[float, int],
     windows: Float32,
@@ -149,7 +138,7 @@ def _cut_clip(
     chunks = file_chunks(clip.path, clip.channel)
     for window in recognizer.stream(chunks, str(clip.path)):
         if window.start_s in missing:
-            windows[places[window.start_s]] = listener.last
+            windows[places[window.start_s]] = listener.last[0]
             missing.remove(window.start_s)
         if not missing:
             return

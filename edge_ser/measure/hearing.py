@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from edge_ser.audio import Chunk
 from edge_ser.card import ModelCard
-from edge_ser.runtime.recognizer import Recognizer
+from edge_ser.runtime.listener import Listener
 
 Float32 = NDArray[np.float32]
 
@@ -18,30 +18,18 @@ Windows = list[Float32 | None]
 
 
 class Ear:
-    """Cut audio into the windows that the runtime would give to a model, running none.
-
-    It is a `Runner` itself, that the runtime runs: so windows, silence and hops are the runtime's own.
-    """
+    """Cut audio into the windows that the runtime would give to a model, running none."""
 
     def __init__(self, card: ModelCard) -> None:
         self.card = card
-        self._recognizer = Recognizer(self)
-        self._window: Float32 | None = None
-
-    def run(self, inputs: Float32) -> Float32:
-        """Keep the window; the logits are of no meaning."""
-        self._window = inputs.copy()
-        return np.zeros((len(inputs), len(self.card.labels)), dtype=np.float32)
+        self._listener = Listener(card)
 
     def listen(self, chunks: Sequence[Chunk], source: str) -> Windows:
         """Return the windows of a clip, in its order; none when it is too short."""
         length_s = sum(len(chunk.samples) / chunk.sample_rate for chunk in chunks)
         if length_s < self.card.min_window_s:
             return []
-        return [
-            None if prediction.label is None else self._window
-            for prediction in self._recognizer.stream(chunks, source)
-        ]
+        return list(self._listener.windows(chunks, source))
 
 
 def hearing(card: ModelCard) -> tuple[object, ...]:

@@ -56,7 +56,7 @@ def load_copy(
     if clip.copy in {Copy.PITCH, Copy.PITCH_NOISE}:
         samples = shift_pitch(samples, sample_rate, PITCH_STEPS.get(clip.corpus, OTHER_PITCH_STEPS))
     if clip.copy in {Copy.NOISE, Copy.PITCH_NOISE}:
-        samples = add_noise(samples, _generator(clip, seed))
+        samples = add_noise(samples, generator_of(clip, seed))
     return samples
 
 
@@ -79,7 +79,8 @@ def shift_pitch(samples: Float32, sample_rate: int, steps: float) -> Float32:
     return np.asarray(pitch_shift(samples, sr=sample_rate, n_steps=steps), dtype=np.float32)
 
 
-def _generator(clip: Clip, seed: int) -> np.random.Generator:
-    # Not the path: another folder, or WAV for FLAC, must not change the noise.
-    name = "\t".join((clip.speaker, clip.emotion, clip.path.stem, clip.copy.value, str(seed)))
+def generator_of(clip: Clip, number: int) -> np.random.Generator:
+    """Return the generator of a clip's own randomness, another one for each `number`."""
+    # Not the path: another folder, or WAV for FLAC, must not change what is drawn.
+    name = "\t".join((clip.speaker, clip.emotion, clip.path.stem, clip.copy.value, str(number)))
     return np.random.default_rng(list(hashlib.sha256(name.encode()).digest()))

@@ -19,7 +19,7 @@ from edge_ser.audio import Chunk, file_chunks
 from edge_ser.card import ModelCard, Normalization
 from edge_ser.corpora import Clip, Copy
 from edge_ser.metrics import confusion, log_losses
-from edge_ser.runtime.recognizer import Recognizer
+from edge_ser.runtime.listener import Listener
 from edge_ser.training.copies import load_copy
 from edge_ser.training.model import CompactAttentionCnn
 from edge_ser.training.settings import TrainConfig
@@ -79,35 +79,6 @@ class Scores:
         return float(log_losses(self.probs, self.truth).mean())
 
 
-class _Listener:
-    """A runner that keeps its inputs and recognises nothing."""
-
-    def __init__(self, config: TrainConfig) -> None:
-        n = config.frontend.n_features
-        self.inputs: list[NDArray[np.float32]] = []
-        self.card = ModelCard(
-            name="listener",
-            architecture="none",
-            n_parameters=0,
-            labels=("some", "other"),
-            input="features",
-            frontend=config.frontend,
-            normalization=Normalization((0.0,) * n, (1.0,) * n),
-            window_s=config.window_s,
-            hop_s=config.hop_s,
-            min_window_s=config.min_window_s,
-            corpora=(),
-            weights_licence="none",
-            accuracy=(),
-            seed=0,
-            created="",
-        )
-
-    def run(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        self.inputs.append(inputs[0].copy())
-        return np.zeros((1, 2), dtype=np.float32)
-
-
 def hear(
     clips: Sequence[Clip],
     targets: Sequence[int],
@@ -126,16 +97,37 @@ def hear(
         AudioError: a clip that is unreadable, or shorter than `config.min_window_s`.
     """
     windows = []
+    listener = Listener(_card(config))
     shape = (config.frontend.n_features, config.window_frames)
     for clip in clips:
-        listener = _Listener(config)
-        chunks = _chunks(clip, config.frontend.sample_rate)
-        for _ in Recognizer(listener).stream(chunks, str(clip.path)):
-            pass
-        heard = np.stack(listener.inputs) if listener.inputs else np.empty((0, *shape), np.float32)
+        cut = listener.windows(_chunks(clip, config.frontend.sample_rate), str(clip.path))
+        own = [window for window in cut if window is not None]
+        heard = np.concatenate(own) if own else np.empty((0, *shape), np.float32)
         windows.append(torch.from_numpy(heard))
         progress()
     return HeardClips(tuple(windows), tuple(targets))
+
+
+def _card(config: TrainConfig) -> ModelCard:
+    """Return the card of a model that hears as the settings say; nothing else in it matters."""
+    n = config.frontend.n_features
+    return ModelCard(
+        name="listener",
+        architecture="none",
+        n_parameters=0,
+        labels=("some", "other"),
+        input="features",
+        frontend=config.frontend,
+        normalization=Normalization((0.0,) * n, (1.0,) * n),
+        window_s=config.window_s,
+        hop_s=config.hop_s,
+        min_window_s=config.min_window_s,
+        corpora=(),
+        weights_licence="none",
+        accuracy=(),
+        seed=0,
+        created="",
+    )
 
 
 def _chunks(clip: Clip, sample_rate: int) -> Iterable[Chunk]:

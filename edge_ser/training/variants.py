@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +9,7 @@ import soxr
 from numpy.typing import NDArray
 
 from edge_ser.corpora import Clip
+from edge_ser.training.copies import generator_of
 
 Float32 = NDArray[np.float32]
 
@@ -37,7 +37,7 @@ def vary(clip: Clip, samples: Float32, sample_rate: int, variant: Variant) -> Fl
     if variant.speed != 1.0:
         samples = soxr.resample(samples, sample_rate * variant.speed, sample_rate)
     if variant.room:
-        samples = reverberate(samples, sample_rate, _generator(clip, variant.room))
+        samples = reverberate(samples, sample_rate, generator_of(clip, variant.room))
     return samples
 
 
@@ -61,9 +61,3 @@ def reverberate(samples: Float32, sample_rate: int, rng: np.random.Generator) ->
     gain = np.sqrt((samples**2).sum() / max((heard**2).sum(), np.finfo(np.float32).tiny))
     scaled: Float32 = (heard * gain).astype(np.float32)
     return scaled
-
-
-def _generator(clip: Clip, room: int) -> np.random.Generator:
-    # Not the path: in another folder the room must be the same.
-    name = "\t".join((clip.speaker, clip.emotion, clip.path.stem, clip.copy.value, str(room)))
-    return np.random.default_rng(list(hashlib.sha256(name.encode()).digest()))
