@@ -46,7 +46,7 @@ accuracy: .venv/ready ## Train on RAVDESS with one EmoBox fold held out, export,
 	.venv/bin/python benchmarks/ravdess_fold.py --corpora $(CORPORA)
 
 results: .venv/ready ## Write results/RESULTS.md and the README's summary from results/*.json
-	.venv/bin/python benchmarks/tabulate.py
+	.venv/bin/python benchmarks/write_results.py
 
 start-up: .venv-demo/ready ## Time `edge-ser --help` and one clip, whole processes
 	PYTHON=$(PYTHON) benchmarks/start_up.sh

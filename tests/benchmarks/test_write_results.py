@@ -22,7 +22,7 @@ def load(name):
     return module
 
 
-tabulate, listeners = load("tabulate"), load("listeners")
+write_results, listeners = load("write_results"), load("listeners")
 
 
 def make_run(system, corpus, n_right, protocol="emobox", n_folds=1, folding="", notes=()):
@@ -68,7 +68,7 @@ def folder(tmp_path):
 
 
 def page(folder):
-    return tabulate.page(tabulate.Evidence.load(folder))
+    return write_results.page(write_results.Evidence.load(folder))
 
 
 def row(text, start):
@@ -78,7 +78,7 @@ def row(text, start):
 
 def test_the_committed_page_and_readme_are_not_stale():
     done = subprocess.run(
-        [sys.executable, "benchmarks/tabulate.py", "--check"],
+        [sys.executable, "benchmarks/write_results.py", "--check"],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -164,9 +164,11 @@ def test_every_look_is_listed(folder):
 
 def test_the_readme_keeps_what_is_around_its_table(folder):
     make_run("compact", "RAVDESS", 9).save(folder)
-    text = tabulate.summary(tabulate.Evidence.load(folder))
+    text = write_results.summary(write_results.Evidence.load(folder))
 
-    new = tabulate.with_summary("before\n<!-- results -->\nstale\n<!-- /results -->\nafter", text)
+    new = write_results.with_summary(
+        "before\n<!-- results -->\nstale\n<!-- /results -->\nafter", text
+    )
 
     assert new.startswith("before\n<!-- results -->\n| WA / UAR")
     assert new.endswith("\n<!-- /results -->\nafter")
@@ -176,14 +178,19 @@ def test_the_readme_keeps_what_is_around_its_table(folder):
 
 
 def test_a_readme_without_markers_is_refused(folder):
-    with pytest.raises(tabulate.ConfigError, match="README lacks"):
-        tabulate.with_summary("nothing", "")
+    with pytest.raises(write_results.ConfigError, match="README lacks"):
+        write_results.with_summary("nothing", "")
 
 
 def test_check_writes_nothing_and_says_what_is_stale(folder):
     readme = folder / "README.md"
     readme.write_text("<!-- results --><!-- /results -->")
-    command = [sys.executable, str(ROOT / "benchmarks" / "tabulate.py"), "--results", str(folder)]
+    command = [
+        sys.executable,
+        str(ROOT / "benchmarks" / "write_results.py"),
+        "--results",
+        str(folder),
+    ]
     command += ["--readme", str(readme)]
 
     def run(*more):
