@@ -48,6 +48,8 @@ class Chunk:
 
     samples: Float32
     sample_rate: int
+    captured_s: float | None = None
+    """`time.monotonic()` at which the last sample was captured; None for audio that is not live."""
 
 
 def dbfs(samples: Float32) -> float:

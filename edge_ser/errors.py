@@ -39,6 +39,10 @@ class EngineError(EdgeSerError):
     """A TensorRT engine that cannot be built, or must not be loaded."""
 
 
+class EventError(EdgeSerError):
+    """A line that is no event of the version that is read."""
+
+
 class TrainingError(EdgeSerError):
     """A training run that cannot start, continue or be exported."""
 

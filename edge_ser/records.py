@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import types
 import typing
 from typing import Any, TypeVar
 
@@ -15,7 +16,8 @@ def build(kind: type[T], data: Any, where: str) -> T:
     """Make the dataclass `kind` from parsed JSON.
 
     Args:
-        kind: a dataclass of str, int, float, bool, tuples, string-keyed mappings and dataclasses.
+        kind: a dataclass of str, int, float, bool, tuples, string-keyed mappings, dataclasses, and any
+            of these or None.
         data: what `json.loads` returned.
         where: what to call it in errors.
 
@@ -43,6 +45,10 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if dataclasses.is_dataclass(hint):
         return build(typing.cast(type, hint), value, where)
     origin = typing.get_origin(hint)
+    if origin in {types.UnionType, typing.Union}:
+        # The only union that is used: something, or null.
+        rest = next(kind for kind in typing.get_args(hint) if kind is not type(None))
+        return None if value is None else _convert(rest, value, where)
     if origin is tuple:
         if not isinstance(value, list):
             raise ConfigError(f"{where} is {value!r}, a list was wanted")

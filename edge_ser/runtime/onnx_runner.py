@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 from edge_ser.card import CARD_KEY, ModelCard
 from edge_ser.errors import ConfigError, ModelError
 from edge_ser.frontend import mel_filterbank
+from edge_ser.runtime.runner import Runner
 
 Float32 = NDArray[np.float32]
 
 _ERRORS_ONLY = 3
 
 
-class OnnxRunner:
+class OnnxRunner(Runner):
     """A model in ONNX Runtime. Close to no state: may be shared between threads."""
 
     def __init__(self, path: Path, threads: int = 1) -> None:
@@ -49,6 +50,11 @@ class OnnxRunner:
     def card(self) -> ModelCard:
         """What the model file says of itself."""
         return self._card
+
+    @property
+    def backend(self) -> str:
+        """What computes, and on what."""
+        return f"onnxruntime {ort.__version__}, cpu"
 
     @property
     def metadata(self) -> dict[str, str]:

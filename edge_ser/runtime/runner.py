@@ -16,11 +16,27 @@ Float32 = NDArray[np.float32]
 
 
 class Runner(Protocol):
-    """A loaded model. Implementations are made by `open_runner`; tests bring their own."""
+    """A loaded model. Implementations are made by `open_runner`; tests bring their own.
+
+    Whoever derives from this class has to write `card` and `run` only.
+    """
 
     @property
     def card(self) -> ModelCard:
         """What the model file says of itself."""
+
+    @property
+    def backend(self) -> str:
+        """What computes, and on what, e.g. `onnxruntime 1.23.2, cpu`."""
+        return type(self).__name__
+
+    def take_over(self) -> None:
+        """Make the calling thread the owner, where a runner belongs to one thread."""
+        return
+
+    def close(self) -> None:
+        """Give back what the runner holds; it cannot run after that. Closing twice is fine."""
+        return
 
     def run(self, inputs: Float32) -> Float32:
         """Return logits float32 [batch, n_classes].

@@ -1,0 +1,262 @@
+"""What a listener is told, as frozen dataclasses and as lines of JSON (schema version 1).
+
+`edge_ser/assets/events.schema.json` describes the lines. Three clocks, never mixed: `at_s` counts
+seconds of audio since the stream began, `monotonic_s` is `time.monotonic()` at the decision, and
+`time` is the wall clock, which may step and orders nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any, ClassVar
+
+from edge_ser.errors import ConfigError, EventError
+from edge_ser.records import build
+
+EVENTS_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """What all events say."""
+
+    kind: ClassVar[str]
+    seq: int
+    """Counts the events of a session from 0; a number that is missing was lost on the way."""
+    source: str
+    at_s: float
+    """Seconds of audio from the beginning of the stream to what the event is about."""
+    monotonic_s: float
+    """`time.monotonic()` when it was decided; comparable within one boot of one machine."""
+    time: str
+    """UTC, ISO 8601, when it was decided; for people: the wall clock may step."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Started(Event):
+    """A session begins."""
+
+    kind: ClassVar[str] = "start"
+    edge_ser: str
+    """Version."""
+    model: str
+    runner: str
+    labels: tuple[str, ...]
+    window_s: float
+    hop_s: float
+    vad: str
+    """The voice detector, `none` without one."""
+    abstain_below: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window(Event):
+    """A window was classified, or found silent; `at_s` is its end."""
+
+    kind: ClassVar[str] = "window"
+    start_s: float
+    end_s: float
+    label: str | None
+    """The likeliest class, null where the window is silent."""
+    confidence: float | None
+    """Its probability, null where the window is silent."""
+    probs: Mapping[str, float]
+    """By label; empty where the window is silent."""
+    level_dbfs: float
+    clipped: float
+    compute_ms: float
+    latency_ms: float
+    """From the capture of the window's last sample (from its arrival, where audio is not live) to
+    the decision."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeechStart(Event):
+    """Somebody began to speak at `at_s`."""
+
+    kind: ClassVar[str] = "speech_start"
+    latency_ms: float
+    """From the capture of the sample at `at_s` to the decision."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Emotion(Event):
+    """The label changed: smoothed, with hysteresis; `at_s` is the end of the deciding window."""
+
+    kind: ClassVar[str] = "emotion"
+    label: str | None
+    """Null where the model is not sure enough (`abstained`)."""
+    previous: str | None
+    """The label before; null at the beginning of an utterance and after abstaining."""
+    confidence: float
+    """Smoothed probability of the likeliest class."""
+    abstained: bool
+    probs: Mapping[str, float]
+    """Smoothed, by label."""
+    latency_ms: float
+    """As in `window`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeechEnd(Event):
+    """Somebody stopped speaking at `at_s`; what the utterance as a whole sounded like."""
+
+    kind: ClassVar[str] = "speech_end"
+    start_s: float
+    label: str | None
+    """Null where the model is not sure enough (`abstained`) or the utterance is too short."""
+    confidence: float | None
+    """Probability of the likeliest class; null where the utterance is too short."""
+    abstained: bool
+    probs: Mapping[str, float]
+    """Mean over the utterance, by label; empty where it is too short to be recognised."""
+    n_windows: int
+    latency_ms: float
+    """From the capture of the sample at `at_s` to the decision: the pause that had to be waited for
+    is in it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overrun(Event):
+    """Audio was lost before it could be heard."""
+
+    kind: ClassVar[str] = "overrun"
+    lost_s: float | None
+    """Seconds; null where the device only says that some was lost."""
+    reason: str
+    """`device`: the system lost it. `backlog`: recognition lagged behind."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceLost(Event):
+    """The microphone delivers no more; it is being opened again until it comes back."""
+
+    kind: ClassVar[str] = "device_lost"
+    device: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceBack(Event):
+    """The microphone delivers again."""
+
+    kind: ClassVar[str] = "device_back"
+    device: str
+    away_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heartbeat(Event):
+    """All is well, and this is how much was done since the session began."""
+
+    kind: ClassVar[str] = "heartbeat"
+    heard_s: float
+    """Seconds of audio that came; lost ones are not in it."""
+    n_windows: int
+    n_utterances: int
+    n_overruns: int
+    lost_s: float
+    latency_p50_ms: float | None
+    """Over the last windows that were classified; null before the first."""
+    latency_p99_ms: float | None
+    state: str
+    """`listening`, `speech` or `device_lost`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clip(Event):
+    """A file as a whole: the mean of its windows' probabilities."""
+
+    kind: ClassVar[str] = "clip"
+    label: str
+    """The likeliest class, also when `abstained`."""
+    confidence: float
+    abstained: bool
+    """Whether the confidence is below what the model's card, or the user, asks for."""
+    probs: Mapping[str, float]
+    level_dbfs: float
+    clipped: float
+    compute_ms: float
+    duration_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended(Event):
+    """A session ends; the counts are a heartbeat's."""
+
+    kind: ClassVar[str] = "end"
+    reason: str
+    """`source`: the audio ended. `asked`: a user, a signal or a time limit."""
+    heard_s: float
+    n_windows: int
+    n_utterances: int
+    n_overruns: int
+    lost_s: float
+
+
+KINDS: dict[str, type[Event]] = {
+    kind.kind: kind
+    for kind in (
+        Started,
+        Window,
+        SpeechStart,
+        Emotion,
+        SpeechEnd,
+        Overrun,
+        DeviceLost,
+        DeviceBack,
+        Heartbeat,
+        Clip,
+        Ended,
+    )
+}
+
+_DIGITS = {"at_s": 4, "start_s": 4, "end_s": 4, "monotonic_s": 4, "probs": 4, "confidence": 4}
+"""Digits kept after the point; 3 elsewhere."""
+
+
+def to_json(event: Event) -> str:
+    """Return an event as one line of JSON without the newline."""
+    said = {name: _rounded(name, value) for name, value in dataclasses.asdict(event).items()}
+    return json.dumps({"v": EVENTS_VERSION, "event": event.kind, **said}, allow_nan=False)
+
+
+def from_json(line: str) -> Event:
+    """Read a line written by `to_json`.
+
+    Raises:
+        EventError: not JSON, another version, an unknown kind, or fields that do not fit.
+    """
+    try:
+        said = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise EventError(f"an event is one line of JSON, this is not ({error})") from None
+    if not isinstance(said, dict):
+        raise EventError(f"an event is a JSON object, {type(said).__name__} came")
+    version, kind = said.pop("v", None), said.pop("event", None)
+    if version != EVENTS_VERSION or isinstance(version, bool):
+        raise EventError(
+            f"events of version {EVENTS_VERSION} are read, version {version!r} came; install the "
+            "edge-ser that wrote them"
+        )
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise EventError(f"the event {kind!r} is unknown; there are {', '.join(KINDS)}")
+    try:
+        return build(KINDS[kind], said, kind)
+    except ConfigError as error:
+        raise EventError(str(error)) from None
+
+
+def utc_now() -> str:
+    """Return the wall clock as events write it."""
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _rounded(name: str, value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _rounded(name, item) for key, item in value.items()}
+    return round(value, _DIGITS.get(name, 3)) if isinstance(value, float) else value

@@ -1,0 +1,76 @@
+"""What a source hands over: audio, and what happened to it on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from edge_ser.audio import Chunk
+
+
+@dataclass(frozen=True)
+class Lost:
+    """Audio was lost before it came here (an overrun)."""
+
+    seconds: float | None
+    """How much; None where the device only says that some was."""
+    reason: str
+    """`device`: the system lost it. `backlog`: recognition lagged behind and it was thrown away."""
+
+
+@dataclass(frozen=True)
+class Gone:
+    """The device delivers no more; the source goes on trying to open it again."""
+
+    device: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Back:
+    """The device delivers again."""
+
+    device: str
+    away_s: float
+    """Seconds without audio, as the monotonic clock has them."""
+
+
+@dataclass(frozen=True)
+class Tick:
+    """Nothing came for a while: a chance to say that one is alive."""
+
+
+Signal = Chunk | Lost | Gone | Back | Tick
+
+
+class Source(Protocol):
+    """Where audio comes from. Use it as a context manager, iterate over it once.
+
+    A live source yields at least a `Tick` a second, so that whoever listens is never stuck.
+    """
+
+    @property
+    def name(self) -> str:
+        """What events call it, e.g. `mic:USB Audio`, `stdin` or a path."""
+
+    @property
+    def live(self) -> bool:
+        """Whether audio comes in real time and cannot be asked for again."""
+
+    def __enter__(self) -> Source:
+        """Open it.
+
+        Raises:
+            AudioError: it cannot be opened.
+        """
+
+    def __exit__(self, *exc: object) -> None:
+        """Close it."""
+
+    def __iter__(self) -> Iterator[Signal]:
+        """Yield what comes, until it ends.
+
+        Raises:
+            AudioError: it cannot be read on.
+        """
