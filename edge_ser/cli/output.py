@@ -13,7 +13,7 @@ import click
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from edge_ser.runtime.recognizer import Prediction
+    from edge_ser.runtime.prediction import Prediction
 
 _BAR = 32
 """Characters of a full bar."""

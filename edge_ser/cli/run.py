@@ -153,7 +153,7 @@ def _run_files(
 ) -> None:
     """Recognise every file; those that cannot be are named, and the exit code is 1 then."""
     from edge_ser.audio import file_chunks, find_audio
-    from edge_ser.runtime.recognizer import ClipTally
+    from edge_ser.runtime.prediction import ClipTally
 
     failed = 0
     for named in paths:
@@ -191,7 +191,7 @@ def _run_stdin(
     encoding: str,
     channel: int | None,
 ) -> None:
-    from edge_ser.runtime.recognizer import ClipTally
+    from edge_ser.runtime.prediction import ClipTally
     from edge_ser.runtime.sources import pcm_chunks
 
     if sys.stdin.isatty():
@@ -215,7 +215,7 @@ def _run_microphone(
     seconds: float | None,
 ) -> None:
     from edge_ser.runtime.microphone import Microphone, find_device
-    from edge_ser.runtime.recognizer import WindowStream
+    from edge_ser.runtime.window_stream import WindowStream
 
     # A service manager ends us with SIGTERM: the same clean end as Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -16,7 +16,7 @@ from rich.console import Console
 from edge_ser.cli import group
 from edge_ser.cli.output import JsonLines, LiveView, PlainLines, open_output, window_view
 from edge_ser.runtime import microphone
-from edge_ser.runtime.recognizer import Prediction
+from edge_ser.runtime.prediction import Prediction
 
 LABELS = ("neutral", "happy", "angry")
 
