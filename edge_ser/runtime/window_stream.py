@@ -89,29 +89,37 @@ class WindowStream:
         begin = time.perf_counter_ns()
         samples = self._resampler.push(chunk.samples)
         self._done("resample", begin)
-        yield from self._take(samples)
+        yield from self.take(samples)
 
-    def finish(self) -> Iterator[Prediction]:
+    def finish(self, until_samples: int | None = None) -> Iterator[Prediction]:
         """End the stream and yield what is left: all of it, when it was shorter than a window.
+
+        Args:
+            until_samples: where what is shorter than a window ends, at the model's rate; None for
+                the end of what came.
 
         Raises:
             AudioError: shorter than the model's `min_window_s`.
         """
         if self._resampler is not None:
             rest = self._resampler.push(np.empty(0, dtype=np.float32), last=True)
-            yield from self._take(rest, last=True)
+            yield from self.take(rest, last=True)
         if self._n_windows == 0:
             card = self._recognizer.card
-            held_s = self._samples.end / card.frontend.sample_rate
+            end = min(self._samples.end, until_samples or self._samples.end)
+            held_s = end / card.frontend.sample_rate
             if held_s < card.min_window_s:
                 raise AudioError(
                     f"{self._source} holds {held_s:.3g} s of audio, at least "
                     f"{card.min_window_s:g} s are needed to recognise anything; record more"
                 )
-            yield self._predict(0, self._samples.end)
+            yield self._predict(0, end)
 
-    def _take(self, samples: Float32, last: bool = False) -> Iterator[Prediction]:
-        """Append samples at the model's rate and yield the windows that are now whole."""
+    def take(self, samples: Float32, last: bool = False) -> Iterator[Prediction]:
+        """Take samples [n] at the model's rate and yield the windows that they complete.
+
+        `last` lets the front end end: no audio may come after that.
+        """
         self._samples.append(samples[None])
         while True:
             start, stop = self._next()
