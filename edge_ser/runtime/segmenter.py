@@ -92,6 +92,11 @@ class Segmenter:
         self._start_anew(0.0)
 
     @property
+    def frame_s(self) -> float:
+        """Seconds that the detector judges at once."""
+        return self._frame_s
+
+    @property
     def speaking(self) -> bool:
         """Whether an utterance has begun that has not ended."""
         return self._speaking

@@ -110,7 +110,6 @@ class StreamingRecognizer:
         self._session = Session(source, clock)
         self._smoother = Smoother(self.settings.smoothing)
         self._utterance_from_s: float | None = None
-        self._resampler: Resampler | None = None
         self._rate_in = 0
         self._device_lost = False
         self._started = False
@@ -156,6 +155,7 @@ class StreamingRecognizer:
             )
         elif isinstance(signal, Back):
             self._device_lost = False
+            self._finish_audio(events)
             self._listen_from(self.at_s + signal.away_s)
             events.append(
                 self._session.event(
@@ -269,10 +269,10 @@ class StreamingRecognizer:
         events.append(session.event(Overrun, self.at_s, lost_s=seconds, reason=reason))
         if seconds is None or seconds == 0:
             return
-        if seconds > SHORT_GAP_S:
+        if seconds > SHORT_GAP_S or self._n_in == 0:
             self._finish_audio(events)
             self._listen_from(self.at_s + seconds)
-        elif self._rate_in:
+        else:
             silence = np.zeros(round(seconds * self._rate_in), dtype=np.float32)
             self._take(self._steps.push(self._resampled(silence)), events)
 
@@ -290,9 +290,7 @@ class StreamingRecognizer:
                 self._utterance_from_s = step.at_s
                 self._smoother.reset()
                 latency_ms = self._session.latency_ms(step.at_s)
-                events.append(
-                    self._session.event(SpeechStart, step.at_s, latency_ms=latency_ms)
-                )
+                events.append(self._session.event(SpeechStart, step.at_s, latency_ms=latency_ms))
             else:
                 events.append(self._speech_end(step))
 

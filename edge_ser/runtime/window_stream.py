@@ -101,9 +101,10 @@ class WindowStream:
         Raises:
             AudioError: shorter than the model's `min_window_s`.
         """
+        rest = np.empty(0, dtype=np.float32)
         if self._resampler is not None:
-            rest = self._resampler.push(np.empty(0, dtype=np.float32), last=True)
-            yield from self.take(rest, last=True)
+            rest = self._resampler.push(rest, last=True)
+        yield from self.take(rest, last=True)
         if self._n_windows == 0:
             card = self._recognizer.card
             end = min(self._samples.end, until_samples or self._samples.end)
