@@ -153,7 +153,7 @@ def _run_files(
 ) -> None:
     """Recognise every file; those that cannot be are named, and the exit code is 1 then."""
     from edge_ser.audio import file_chunks, find_audio
-    from edge_ser.runtime.prediction import ClipTally
+    from edge_ser.runtime.recognizer import ClipTally
 
     failed = 0
     for named in paths:
@@ -191,13 +191,15 @@ def _run_stdin(
     encoding: str,
     channel: int | None,
 ) -> None:
-    from edge_ser.runtime.prediction import ClipTally
-    from edge_ser.runtime.sources import pcm_chunks
+    from edge_ser.audio import Chunk
+    from edge_ser.runtime.recognizer import ClipTally
+    from edge_ser.runtime.sources import PcmSource
 
     if sys.stdin.isatty():
         raise ConfigError("--stdin was given, but nothing is piped in; use --mic to record")
     tally = ClipTally("stdin")
-    chunks = pcm_chunks(sys.stdin.buffer, rate, channels, encoding, channel)
+    source = PcmSource(sys.stdin.buffer, rate, channels, encoding, channel)
+    chunks = (signal for signal in source if isinstance(signal, Chunk))
     try:
         for window in recognizer.stream(chunks, "stdin"):
             tally.add(window)
@@ -214,21 +216,25 @@ def _run_microphone(
     channel: int | None,
     seconds: float | None,
 ) -> None:
-    from edge_ser.runtime.microphone import Microphone, find_device
-    from edge_ser.runtime.window_stream import WindowStream
+    from edge_ser.audio import Chunk
+    from edge_ser.runtime.recognizer import WindowStream
+    from edge_ser.runtime.sources import MicrophoneSource
 
     # A service manager ends us with SIGTERM: the same clean end as Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with Microphone(find_device(device), channel) as microphone:
-        name = microphone.device.name
-        output.note(
-            f"listening to {name!r} at {microphone.device.sample_rate} Hz, "
-            f"{microphone.n_channels} channel(s); Ctrl-C ends"
-        )
-        windows = WindowStream(recognizer, f"mic:{name}")
+    with MicrophoneSource(device, channel, reopen=False) as microphone:
+        opened = microphone.device
+        if opened is not None:
+            output.note(
+                f"listening to {opened.name!r} at {opened.sample_rate} Hz, "
+                f"{microphone.n_channels} channel(s); Ctrl-C ends"
+            )
+        windows = WindowStream(recognizer, microphone.name)
         heard_s = 0.0
         try:
             for chunk in microphone:
+                if not isinstance(chunk, Chunk):
+                    continue
                 heard_s += len(chunk.samples) / chunk.sample_rate
                 for window in windows.push(chunk):
                     output.window(window)
@@ -245,7 +251,7 @@ def _print_devices() -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from edge_ser.runtime.microphone import list_devices
+    from edge_ser.runtime.sources.devices import list_devices
 
     devices = list_devices()
     if not devices:

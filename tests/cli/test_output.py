@@ -15,8 +15,8 @@ from rich.console import Console
 
 from edge_ser.cli import group
 from edge_ser.cli.output import JsonLines, LiveView, PlainLines, open_output, window_view
-from edge_ser.runtime import microphone
-from edge_ser.runtime.prediction import Prediction
+from edge_ser.runtime.recognizer import Prediction
+from edge_ser.runtime.sources import devices
 
 LABELS = ("neutral", "happy", "angry")
 
@@ -114,8 +114,8 @@ def test_the_output_for_a_pipe(form, live, kind):
 
 def test_names_with_brackets_are_shown_as_they_are(monkeypatch, capsys):
     """Rich takes [words] for styles; microphones are called so."""
-    device = microphone.InputDevice(3, "Array [USB]", "ALSA", 6, 48_000, is_default=True)
-    monkeypatch.setattr(microphone, "list_devices", lambda: (device,))
+    device = devices.InputDevice(3, "Array [USB]", "ALSA", 6, 48_000, is_default=True)
+    monkeypatch.setattr(devices, "list_devices", lambda: (device,))
     listed = CliRunner().invoke(group, ["run", "--list-devices"])
     LiveView(LABELS).note("listening to 'Array [USB]'")
 
