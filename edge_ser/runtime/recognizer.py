@@ -65,14 +65,16 @@ class Recognizer:
     """Recognise emotion in files and streams with one model.
 
     Args:
-        model: an ONNX file, a `Runner`, or None for the bundled model.
+        model: an ONNX file, an engine, a `Runner`, or None for the bundled model.
         window_s: seconds classified at once; None for the model's own.
         hop_s: seconds between windows, rounded to whole feature frames; None for the model's own.
         min_level_dbfs: windows with less than 10% of their time above this level are silence.
         threads: CPU threads for one inference.
+        device: where to run a model file, one of `runner.DEVICES`.
 
     Raises:
         ModelError: the model cannot be used.
+        EngineError, MissingDependency: nor the device; see `open_runner`.
         ConfigError: a window or hop that it cannot work with.
     """
 
@@ -84,9 +86,10 @@ class Recognizer:
         hop_s: float | None = None,
         min_level_dbfs: float = MIN_LEVEL_DBFS,
         threads: int = 1,
+        device: str = "auto",
     ) -> None:
         if model is None or isinstance(model, (str, Path)):
-            model = open_runner(model, threads)
+            model = open_runner(model, threads, device)
         self.runner = model
         self.card = model.card
         self.min_level_dbfs = min_level_dbfs
