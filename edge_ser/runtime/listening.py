@@ -152,7 +152,8 @@ async def listen_async(
         done = asyncio.run_coroutine_threadsafe(events.put(event), loop)
         while not stopped.is_set():
             with contextlib.suppress(TimeoutError, concurrent.futures.TimeoutError):
-                return done.result(_PATIENCE_S)
+                done.result(_PATIENCE_S)
+                return
         done.cancel()
 
     listening = Listening(

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edge_ser.audio import Chunk, file_chunks
 from edge_ser.errors import ConfigError
 from edge_ser.runtime.prediction import ClipTally, Prediction
 from edge_ser.runtime.runner import Runner, open_runner
 from edge_ser.runtime.window_stream import WindowStream
+
+if TYPE_CHECKING:
+    from edge_ser.runtime.events import Event
+    from edge_ser.runtime.listening import Listening
+    from edge_ser.runtime.signals import Source
+    from edge_ser.runtime.streaming import StreamSettings
 
 MIN_LEVEL_DBFS = -70.0
 """Default level below which 10 ms of audio count as silence. The softest clips of RAVDESS, whole
@@ -29,14 +36,16 @@ class Recognizer:
     """Recognise emotion in files and streams with one model.
 
     Args:
-        model: an ONNX file, a `Runner`, or None for the bundled model.
+        model: an ONNX file, an engine, a `Runner`, or None for the bundled model.
         window_s: seconds classified at once; None for the model's own.
         hop_s: seconds between windows, rounded to whole feature frames; None for the model's own.
         min_level_dbfs: windows with less than 10% of their time above this level are silence.
         threads: CPU threads for one inference.
+        device: where to run a model file, one of `runner.DEVICES`.
 
     Raises:
         ModelError: the model cannot be used.
+        EngineError, MissingDependency: nor the device; see `open_runner`.
         ConfigError: a window or hop that it cannot work with.
     """
 
@@ -48,9 +57,10 @@ class Recognizer:
         hop_s: float | None = None,
         min_level_dbfs: float = MIN_LEVEL_DBFS,
         threads: int = 1,
+        device: str = "auto",
     ) -> None:
         if model is None or isinstance(model, (str, Path)):
-            model = open_runner(model, threads)
+            model = open_runner(model, threads, device)
         self.runner = model
         self.card = model.card
         self.min_level_dbfs = min_level_dbfs
@@ -115,3 +125,58 @@ class Recognizer:
             tally.add(prediction)
             windows.append(prediction)
         return Recognition(tuple(windows), tally.final())
+
+    def stream_settings(self) -> StreamSettings:
+        """Return how a stream is listened to by default: with the abstain threshold of the card."""
+        from edge_ser.runtime.smoothing import Smoothing
+        from edge_ser.runtime.streaming import StreamSettings
+
+        return StreamSettings(smoothing=Smoothing(abstain_below=self.card.abstain_below))
+
+    def listen(
+        self,
+        source: Source | str | Path | None = None,
+        *,
+        vad: bool | None = None,
+        settings: StreamSettings | None = None,
+    ) -> Iterator[Event]:
+        """Yield what is heard, as events, until the source ends or the loop is left.
+
+        Args:
+            source: a source of `runtime.sources`, a file, a URL for ffmpeg, or None for the default
+                microphone.
+            vad: whether a voice detector cuts the stream into utterances; None for live sources only:
+                a file is one clip, and ends with an event `clip`.
+            settings: None for the defaults, and the abstain threshold of the model's card.
+
+        Raises:
+            AudioError: the source cannot be opened or read.
+        """
+        from edge_ser.runtime.listening import listen
+
+        yield from listen(self, source, vad=vad, settings=settings)
+
+    def listen_async(
+        self,
+        source: Source | str | Path | None = None,
+        *,
+        vad: bool | None = None,
+        settings: StreamSettings | None = None,
+    ) -> AsyncIterator[Event]:
+        """Return the events of `listen` for `async for`; a thread does the work."""
+        from edge_ser.runtime.listening import listen_async
+
+        return listen_async(self, source, vad=vad, settings=settings)
+
+    def listen_in_background(
+        self,
+        on_event: Callable[[Event], object],
+        source: Source | str | Path | None = None,
+        *,
+        vad: bool | None = None,
+        settings: StreamSettings | None = None,
+    ) -> Listening:
+        """Call `on_event` with the events of `listen`, in a thread; stop what is returned to end it."""
+        from edge_ser.runtime.listening import Listening
+
+        return Listening(self, on_event, source, vad=vad, settings=settings)
