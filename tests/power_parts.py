@@ -49,7 +49,9 @@ def iio(root: Path, rails: Mapping[str, int], *, address: str = "6-0040", number
     return device
 
 
-def powercap(root: Path, zone: str, name: str, microjoules: int, range_uj: int = 262143328850) -> Path:
+def powercap(
+    root: Path, zone: str, name: str, microjoules: int, range_uj: int = 262143328850
+) -> Path:
     """Write one zone of RAPL."""
     path = root / f"sys/class/powercap/{zone}"
     write(path / "name", name)

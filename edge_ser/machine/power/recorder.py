@@ -93,16 +93,20 @@ def _draw(sensor: PowerSensor, series: _Series, start_s: float) -> Draw:
 
 
 def sum_of(draws: Sequence[Draw]) -> Draw:
-    """Return several sensors' draw as one."""
+    """Return several sensors' draw as one, over the longest of their spans.
+
+    They are read one after the other, so their spans differ by a little: each keeps its mean power.
+    """
     if len(draws) == 1:
         return draws[0]
+    span_s = max(draw.span_s for draw in draws)
     curve = added([draw.timeline for draw in draws])
     updates_s = [draw.update_s for draw in draws if draw.update_s is not None]
     return Draw(
         name=" + ".join(draw.name for draw in draws),
         what=None,
-        joules=sum(draw.joules for draw in draws),
-        span_s=max(draw.span_s for draw in draws),
+        joules=sum(draw.mean_w for draw in draws) * span_s,
+        span_s=span_s,
         peak_w=max((watts for _, watts in curve), default=0.0),
         spread_w=spread(curve),
         timeline=curve,

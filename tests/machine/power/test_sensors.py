@@ -1,4 +1,4 @@
-"""Which sensors are found in trees of sysfs, with what names and values, and what is said of the rest."""
+"""Which sensors are found in trees of sysfs, with what names and values, and what is said of others."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def test_a_channel_that_is_switched_off_is_told_apart(tmp_path):
 
 
 def forbid(monkeypatch, part: str) -> None:
-    """Let reading files whose path holds `part` fail as for a user without the right (tests may be root)."""
+    """Let reading files whose path holds `part` fail as without the right; tests may be root."""
     read_text = Path.read_text
 
     def guarded(path: Path, *args, **kwargs) -> str:

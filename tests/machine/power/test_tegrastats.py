@@ -193,7 +193,9 @@ def test_unknown_words_change_nothing(name, data):
     # Not inside "RAM 1/2MB", "GR3D_FREQ 3%" and the like: a word and its value belong together.
     starts = [i for i, word in enumerate(words) if word[:1].isalpha() and "@" in word]
     place = data.draw(st.sampled_from([*starts, len(words)]))
-    unknown = data.draw(st.sampled_from(["NVX", "QQ 12%@[3,4]", "NEW off", "X@", "Y 3", "(z 1x2GB)"]))
+    unknown = data.draw(
+        st.sampled_from(["NVX", "QQ 12%@[3,4]", "NEW off", "X@", "Y 3", "(z 1x2GB)"])
+    )
     changed = " ".join([*words[:place], unknown, *words[place:]])
 
     assert parse_tegrastats(changed) == parsed(name)
