@@ -10,6 +10,8 @@ _FEWEST_VALUES = 10
 """Below this, the first and the last value, which reach beyond the run, weigh too much."""
 _KEPT_RATE = 0.8
 _METER_SHARE = 0.02
+_TOLD_FROM_IDLE = 0.01
+"""Of idle's power: no monitor of a board is better than that."""
 _NAMES_WRONG = 1.02
 COMPLETE = 0.9
 """A sensor that answered for a smaller part of the run does not stand for the run."""
@@ -88,7 +90,7 @@ def _of_idle(report: PowerReport, idle: PowerReport | None) -> Iterator[str]:
     if idle is None or idle.total is None or report.total is None:
         return
     more_w = report.total.mean_w - idle.total.mean_w
-    if more_w <= idle.total.spread_w:
+    if more_w <= max(idle.total.spread_w, _TOLD_FROM_IDLE * idle.total.mean_w):
         yield (
             f"the run drew {more_w:.3g} W more than idle, and idle itself varied by "
             f"{idle.total.spread_w:.3g} W: what lies above idle is not told from noise"

@@ -111,7 +111,8 @@ def test_a_recorded_board_whose_names_are_wrong():
 
 
 @pytest.mark.parametrize(
-    ("watts", "spread_w", "doubted"), [(5.0, 0.1, False), (4.05, 0.1, True), (3.0, 0.0, True)]
+    ("watts", "spread_w", "doubted"),
+    [(5.0, 0.1, False), (4.05, 0.1, True), (3.0, 0.0, True), (4.03, 0.0, True)],
 )
 def test_what_lies_above_idle_has_to_rise_above_its_spread(watts, spread_w, doubted):
     idle = report(draw(watts=4.0, spread_w=spread_w))
