@@ -188,6 +188,20 @@ def test_a_sensor_that_vanishes_in_a_run_spoils_the_sum_and_says_so():
     assert any("no sum, because not all of its sensors" in doubt for doubt in report.doubts)
 
 
+def test_a_sensor_that_vanishes_just_before_the_end_spoils_the_sum_too():
+    clock = Clock()
+    sensor = SimulatedSensor(lambda _: 3.0, clock, gone_from_s=110.0)
+    meter = EnergyMeter(sensors_of(sensor), rate_hz=200, clock=clock)
+    with meter:
+        clock.now_s = 109.9
+        samples(sensor, 2)
+        clock.now_s = 110.0
+
+    assert meter.report.duration_s == pytest.approx(10.0)
+    assert meter.report.rails[0].span_s == pytest.approx(9.9)
+    assert meter.report.total is None
+
+
 def test_energy_above_idle_and_by_decision():
     power_w = 5.0
     sensor = SimulatedSensor(lambda _: power_w, time.monotonic)
