@@ -15,7 +15,7 @@ from edge_ser.runtime.events import Clip
 from edge_ser.runtime.recognizer import Recognizer
 from edge_ser.runtime.recorder import Recorder
 from edge_ser.runtime.signals import Source
-from edge_ser.runtime.sources import FileSource
+from edge_ser.runtime.sources import FileSource, PcmSource
 from edge_ser.runtime.streaming import StreamingRecognizer, StreamSettings
 from edge_ser.runtime.vad import open_detector
 
@@ -36,14 +36,14 @@ class Run:
     detector: str | None
     """Name of a voice detector, None for none."""
 
-    def stream(self, source: str, live: bool) -> StreamingRecognizer:
-        """Return a recogniser for a source."""
+    def stream(self, source: str, ends: bool) -> StreamingRecognizer:
+        """Return a recogniser for a source; one that ends by itself gets a verdict on the whole."""
         return StreamingRecognizer(
             self.recognizer,
             source,
             detector=None if self.detector is None else open_detector(self.detector),
             settings=self.settings,
-            clip=self.detector is None and not live,
+            clip=self.detector is None and ends,
         )
 
 
@@ -73,7 +73,7 @@ def run_files(run: Run, paths: tuple[Path, ...], channel: int | None) -> None:
 
 
 def _run_file(run: Run, path: Path, channel: int | None) -> None:
-    stream = run.stream(str(path), live=False)
+    stream = run.stream(str(path), ends=True)
     with FileSource(path, channel) as source:
         for part in source:
             for event in stream.push(part):
@@ -104,7 +104,7 @@ def run_source(
             stack.callback(_close, recorder, output)
         stack.enter_context(source)
         output.note(f"listening to {source.name}; Ctrl-C ends")
-        stream = run.stream(source.name, source.live)
+        stream = run.stream(source.name, ends=isinstance(source, PcmSource) or not source.live)
         reason = _listen(stream, source, output, recorder, stop, seconds)
         for event in stream.finish(reason):
             output.event(event)

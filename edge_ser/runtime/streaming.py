@@ -71,7 +71,7 @@ class StreamingRecognizer:
 
     With a detector the stream is cut into utterances: `speech_start`, windows and `emotion` while
     somebody speaks, `speech_end` with the utterance's own label. Without one every window is
-    classified, and with `clip` there is one `clip` event for all of it instead of `emotion`s.
+    classified, and with `clip` there is one `clip` event for all of it when it ends.
 
     Args:
         recognizer: what recognises; belongs to this stream while it lasts.
@@ -316,8 +316,6 @@ class StreamingRecognizer:
                 latency_ms=latency_ms,
             )
         )
-        if self._tally is not None:
-            return  # one verdict was asked for, on all of it
         if not heard:
             self._smoother.reset()
             return
