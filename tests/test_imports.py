@@ -22,6 +22,7 @@ LAYERS = {
     "card": 2,
     "precision": 2,
     "manifest": 2,
+    "machine": 2,
     "frontend": 3,
     "audio": 3,
     "metrics": 3,
@@ -30,6 +31,7 @@ LAYERS = {
     "runtime": 4,
     "build": 5,
     "measure": 5,
+    "doctor": 5,
     "training": 6,
     "cli": 7,
 }
@@ -43,6 +45,7 @@ THIRD_PARTY = {
     "card": set(),
     "precision": set(),
     "manifest": set(),
+    "machine": set(),
     "frontend": {"numpy"},
     "audio": {"numpy", "soundfile", "soxr"},
     "metrics": {"numpy"},
@@ -51,6 +54,7 @@ THIRD_PARTY = {
     "runtime": {"numpy", "onnxruntime", "sounddevice"},
     "build": {"numpy", "onnx", "onnxruntime"},
     "measure": {"numpy", "onnx", "onnxruntime"},
+    "doctor": {"numpy", "onnxruntime"},
     "training": {
         "numpy",
         "onnx",
