@@ -39,7 +39,7 @@ class Clock:
     governor: str | None = None
     """Who chooses the rate, such as schedutil or performance."""
     held: bool = False
-    """Whether it was told to stay at its rate whatever its limits are, as jetson_clocks does with EMC."""
+    """Whether it has to stay at its rate whatever its limits are, as after jetson_clocks with EMC."""
 
     @property
     def is_locked(self) -> bool:

@@ -20,7 +20,7 @@ class PowerMode:
 
     @property
     def rank(self) -> tuple[bool, bool, int]:
-        """Orders a board's modes by speed: the one without a budget is called MAXN, the others by watts."""
+        """Orders a board's modes by speed: MAXN has no budget, the others are named by their watts."""
         name = self.name.upper()
         watts = re.search(r"(\d+)W", name)
         return "MAXN" in name, "SUPER" in name, int(watts.group(1)) if watts else 0
