@@ -42,7 +42,8 @@ _JETPACK = {
     "39.2.0": "7.2",
     "39.2.1": "7.2.1",
 }
-"""JetPack of each Jetson Linux, where sources agree (tests/recorded_machines/README.md names them). What is not here stays unknown: JetPack's packages, where they are installed, say it themselves."""
+"""JetPack of each Jetson Linux, where sources agree (tests/recorded_machines/README.md names them).
+What is not here stays unknown: JetPack's packages, where they are installed, say it themselves."""
 
 _RELEASE = re.compile(r"^#\s*R(\d+)\s*\(release\),\s*REVISION:\s*(\d+(?:\.\d+)?)", re.MULTILINE)
 
