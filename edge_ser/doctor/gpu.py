@@ -99,7 +99,10 @@ def tensorrt_rtx(here: Here) -> Check | None:
     if found is None:
         return None
     if here.facts.jetson is not None:
-        return Check("TensorRT for RTX", f"{found.version}; no Jetson runs its engines", WARNING)
+        how = "take JetPack's: edge-ser build-engine --tensorrt tensorrt"
+        return Check(
+            "TensorRT for RTX", f"{found.version}; no Jetson runs its engines", WARNING, how
+        )
     return Check("TensorRT for RTX", found.version)
 
 

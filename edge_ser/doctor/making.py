@@ -15,10 +15,15 @@ _TRAINING = ("torch", "librosa", "matplotlib", "safetensors", "scipy", "onnx")
 
 def builder(here: Here) -> Check:
     """A TensorRT that can build: JetPack's with its GPU, or the one for RTX without any."""
+    on_jetson = here.facts.jetson is not None
     try:
-        found = find_tensorrt()
+        found = find_tensorrt("tensorrt" if on_jetson else "auto")
     except EdgeSerError:
-        how = "on a Jetson see TensorRT above; for RTX GPUs: pip install 'edge-ser[tensorrt-rtx]'"
+        how = (
+            "see TensorRT above"
+            if on_jetson
+            else "pip install 'edge-ser[tensorrt-rtx]', for RTX GPUs"
+        )
         return Check("builder", "no TensorRT", MISSING, how)
     gpu = here.facts.gpu
     if found.is_rtx:

@@ -98,14 +98,13 @@ def read_cpu(root: Path = ROOT) -> Cpu:
     model = parse_cpuinfo(read_text(root / "proc/cpuinfo") or "")
     if model is None and (tree := read_text(root / "proc/device-tree/cpus/cpu@0/compatible")):
         model = tree.split()[0]
+    n_cores = _count(read_text(root / "sys/devices/system/cpu/online") or "") or os.cpu_count() or 1
     load = (read_text(root / "proc/loadavg") or "").partition(" ")[0]
     return Cpu(
         model=model,
         architecture=platform.machine(),
-        n_cores=_count(read_text(root / "sys/devices/system/cpu/online") or "")
-        or os.cpu_count()
-        or 1,
-        n_usable=len(os.sched_getaffinity(0)),
+        n_cores=n_cores,
+        n_usable=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else n_cores,
         quota=_read_quota(root),
         clocks=read_cpu_clocks(root),
         load=float(load) if re.fullmatch(r"\d+\.\d+", load) else None,

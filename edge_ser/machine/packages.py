@@ -56,7 +56,7 @@ def system_package(name: str, root: Path = ROOT) -> SystemPackage | None:
             ]
             python = re.fullmatch(r"python(3\.\d+)", folder.parent.name)
             return SystemPackage(
-                str(folder),
+                f"/{folder.relative_to(root)}",
                 versions[0] if versions else None,
                 python.group(1) if python else None,
             )
