@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from edge_ser.audio import Chunk, load
@@ -18,11 +17,10 @@ from edge_ser.corpora import Clip
 from edge_ser.errors import ConfigError
 from edge_ser.metrics import confusion, unweighted_average_recall
 from edge_ser.runtime.listener import Listener
-from edge_ser.runtime.recognizer import softmax
+from edge_ser.runtime.onnx_session import open_session
+from edge_ser.runtime.prediction import softmax
 
 Float32 = NDArray[np.float32]
-
-_ERRORS_ONLY = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,7 +180,7 @@ def interleaved_ms(
         window: features [1, n_features, n_frames].
         n_rounds: how often each runs, after a tenth as often for warming up.
     """
-    sessions = [_session(network) for network in networks]
+    sessions = [open_session(network.SerializeToString()) for network in networks]
     names = [session.get_inputs()[0].name for session in sessions]
     times = np.empty((n_rounds, len(sessions)))
     for turn in range(-max(1, n_rounds // 10), n_rounds):
@@ -193,17 +191,8 @@ def interleaved_ms(
     return [float(value) for value in np.median(times, axis=0)]
 
 
-def _session(network: onnx.ModelProto) -> ort.InferenceSession:
-    """Return a session with the options of `runtime.onnx_runner`."""
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = _ERRORS_ONLY
-    providers = ["CPUExecutionProvider"]
-    return ort.InferenceSession(network.SerializeToString(), options, providers=providers)
-
-
 def _logits(network: onnx.ModelProto, heard: Heard) -> list[Float32]:
-    session = _session(network)
+    session = open_session(network.SerializeToString())
     name = session.get_inputs()[0].name
     n_classes = network.graph.output[0].type.tensor_type.shape.dim[1].dim_value
     empty = np.empty((0, n_classes), np.float32)

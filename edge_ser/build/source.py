@@ -67,7 +67,7 @@ def open_source(path: Path) -> Source:
         ModelError: no model of ours, already quantised or halved, or a front end that cannot be told
             from the network.
     """
-    card = open_runner(path).card
+    card = open_runner(path, device="cpu").card
     model = onnx.load(str(path))
     _refuse_changed(path, model)
     front, body = None, model

@@ -1,4 +1,4 @@
-"""Inference by ONNX Runtime on the CPU: the reference that other backends are compared with."""
+"""Inference by ONNX Runtime; on the CPU it is the reference that other backends are compared with."""
 
 from __future__ import annotations
 
@@ -9,40 +9,38 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from edge_ser.card import CARD_KEY, ModelCard
-from edge_ser.errors import ConfigError, ModelError
+from edge_ser.errors import ConfigError, EdgeSerError, EngineError, ModelError
 from edge_ser.frontend import mel_filterbank
+from edge_ser.runtime.checks import check_input, finite_logits
+from edge_ser.runtime.onnx_session import open_session
 from edge_ser.runtime.runner import Runner
 
 Float32 = NDArray[np.float32]
-
-_ERRORS_ONLY = 3
 
 
 class OnnxRunner(Runner):
     """A model in ONNX Runtime. Close to no state: may be shared between threads."""
 
-    def __init__(self, path: Path, threads: int = 1) -> None:
+    def __init__(self, path: Path, threads: int = 1, device: str = "auto") -> None:
         """Load `path`.
+
+        Args:
+            path: an ONNX file.
+            threads: CPU threads for one inference.
+            device: a key of `onnx_session.PROVIDERS`; auto is the CPU.
 
         Raises:
             ModelError: not an ONNX file, no ModelCard in it, or one that does not fit the graph.
+            MissingDependency, EngineError: the device cannot be used; see `open_session`.
         """
         self.path = path
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = _ERRORS_ONLY
-        # A spinning worker would burn a core of a small device between two windows.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self._device = "cpu" if device == "auto" else device
         try:
-            self._session = ort.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"]
-            )
+            self._session = open_session(str(path), threads, device)
+        except EdgeSerError:
+            raise
         except Exception as error:  # noqa: BLE001 (onnxruntime's share no narrower base)
-            reason = str(error).splitlines()[0]
-            raise ModelError(
-                f"{path} cannot be loaded as an ONNX model ({reason}); export it again"
-            ) from None
+            raise self._not_loaded(str(error).splitlines()[0]) from None
         self._card = self._read_card()
         self._check_graph()
 
@@ -54,7 +52,7 @@ class OnnxRunner(Runner):
     @property
     def backend(self) -> str:
         """What computes, and on what."""
-        return f"onnxruntime {ort.__version__}, cpu"
+        return f"onnxruntime {ort.__version__}, {self._device}"
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -63,24 +61,26 @@ class OnnxRunner(Runner):
 
     def run(self, inputs: Float32) -> Float32:
         """Return logits float32 [batch, n_classes]; see `Runner.run`."""
-        expected = self._input.shape
-        if inputs.ndim != len(expected) or any(
-            isinstance(want, int) and want != got
-            for want, got in zip(expected, inputs.shape, strict=True)
-        ):
+        check_input(self.path, self._input.name, self._input.shape, inputs)
+        try:
+            logits: Float32 = self._session.run(None, {self._input.name: inputs})[0]
+        except Exception as error:  # noqa: BLE001 (as above)
             raise ModelError(
-                f"{self.path} takes {self._input.name} {expected}, {list(inputs.shape)} came; "
-                "compute the features with the front end of the model's card"
+                f"{self.path} cannot run on {self._device} with an input of shape "
+                f"{list(inputs.shape)} ({str(error).splitlines()[0]}); give it a longer window, or "
+                "export it again"
+            ) from None
+        return finite_logits(self.path, logits)
+
+    def _not_loaded(self, reason: str) -> EdgeSerError:
+        if self._device == "cpu":
+            return ModelError(
+                f"{self.path} cannot be loaded as an ONNX model ({reason}); export it again"
             )
-        if inputs.dtype != np.float32 or inputs.size == 0:
-            raise ModelError(
-                f"{self.path} takes float32 that is not empty, {inputs.dtype} came, of shape "
-                f"{list(inputs.shape)}; give it what the front end makes"
-            )
-        logits: Float32 = self._session.run(None, {self._input.name: inputs})[0]
-        if not np.isfinite(logits).all():
-            raise ModelError(f"{self.path} returned logits that are not finite; export it again")
-        return logits
+        return EngineError(
+            f"{self.path} cannot be loaded on {self._device} ({reason}); see that it loads with "
+            "--device cpu: if so, the GPU or its libraries are at fault"
+        )
 
     def _read_card(self) -> ModelCard:
         metadata = self.metadata

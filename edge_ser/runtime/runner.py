@@ -10,9 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_ser.card import ModelCard
-from edge_ser.errors import ModelError
+from edge_ser.errors import ConfigError, ModelError
 
 Float32 = NDArray[np.float32]
+
+DEVICES = ("auto", "cpu", "cuda", "tensorrt")
+"""Where to run."""
+
+ENGINE_ENDINGS = (".engine", ".plan")
 
 
 class Runner(Protocol):
@@ -58,23 +63,47 @@ def bundled_model() -> Path:
     return path
 
 
-def open_runner(model: str | Path | None = None, threads: int = 1) -> Runner:
-    """Open a model file with the backend that its ending asks for.
+def open_runner(model: str | Path | None = None, threads: int = 1, device: str = "auto") -> Runner:
+    """Open a model file with the backend that its ending and the device ask for.
+
+    Nothing falls back: what was asked for runs, or an error says what is missing.
 
     Args:
-        model: an ONNX file of `edge-ser export`; None for the bundled model.
+        model: an ONNX file of `edge-ser export`, or an engine of `edge-ser build-engine` with its
+            manifest beside it; None for the bundled model.
         threads: CPU threads for one inference; one is fastest for networks this small.
+        device: one of DEVICES. An ONNX file runs in ONNX Runtime: auto and cpu on the CPU, cuda and
+            tensorrt by its providers of that name. An engine always runs on the GPU.
 
     Raises:
         ModelError: the file is missing, unreadable, or not one of ours.
+        EngineError: an engine that must not run here, or a device that cannot be used.
+        ConfigError: a device that there is not, or an engine for the CPU.
+        MissingDependency: a package that this device needs.
     """
+    if device not in DEVICES:
+        raise ConfigError(f"device is {device!r}, wanted: one of {', '.join(DEVICES)}")
     path = bundled_model() if model is None else Path(model)
     if not path.is_file():
         raise ModelError(
-            f"there is no model {path}; give --model a file that `edge-ser export` wrote"
+            f"there is no model {path}; give --model a file that `edge-ser export` or "
+            "`edge-ser build-engine` wrote"
         )
-    if path.suffix.lower() != ".onnx":
-        raise ModelError(f"{path} does not end in .onnx; give --model an ONNX file")
+    ending = path.suffix.lower()
+    if ending in ENGINE_ENDINGS:
+        if device == "cpu":
+            raise ConfigError(
+                f"{path} is a TensorRT engine and cpu was asked for, an engine runs on the GPU that it "
+                "was built for; leave --device cpu out, or give the ONNX file"
+            )
+        from edge_ser.runtime.tensorrt_runner import TensorRTRunner
+
+        return TensorRTRunner(path)
+    if ending != ".onnx":
+        raise ModelError(
+            f"{path} ends neither in .onnx nor in {' or '.join(ENGINE_ENDINGS)}; give --model an ONNX "
+            "file or an engine"
+        )
     from edge_ser.runtime.onnx_runner import OnnxRunner
 
-    return OnnxRunner(path, threads)
+    return OnnxRunner(path, threads, device)

@@ -1,0 +1,283 @@
+"""An engine ready to run: its context, stream, buffers and graphs, allocated once and freed once."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from contextlib import ExitStack
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_ser.errors import EngineError
+from edge_ser.runtime.cuda.api import Cuda, DeviceBuffer, HostBuffer
+from edge_ser.runtime.engine_file import LoadedEngine
+from edge_ser.runtime.rtx_context import RtxContext
+from edge_ser.runtime.tensorrt_module import Tell
+
+Float32 = NDArray[np.float32]
+
+MAX_GRAPHS = 8
+"""Input shapes whose graphs are kept; windows have one shape, clips shorter than one have others."""
+
+_FLOAT_BYTES = 4
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Where the GPU's time went in one inference, by its own clock."""
+
+    to_device_ms: float
+    inference_ms: float
+    to_host_ms: float
+
+
+@dataclass(frozen=True, eq=False)
+class Port:
+    """The memory of one tensor on both sides."""
+
+    name: str
+    host: HostBuffer
+    device: DeviceBuffer | None
+    """None where the GPU works in the host's memory."""
+
+    @property
+    def address(self) -> int:
+        """Where the GPU finds the tensor."""
+        return self.device.address if self.device else self.host.device_address
+
+    def view(self, shape: tuple[int, ...]) -> Float32:
+        """Return the host's memory as a tensor."""
+        return self.host.array.view(np.float32)[: prod(shape)].reshape(shape)
+
+
+class EngineSession:
+    """One engine on one stream. All but its making has to happen within `with cuda:`, that too.
+
+    A graph is captured when a shape comes twice in a row and launched from then on; the first
+    inference after a change of shape is enqueued plainly, with which TensorRT brings what it keeps
+    of a shape up to date.
+
+    Args:
+        loaded: the engine.
+        path: of the engine, for messages.
+        cuda: the open GPU.
+        tell: hears what is done otherwise than asked.
+        graphs: whether to use CUDA graphs.
+        zero_copy: whether the GPU works in the host's memory, which only an integrated one does well.
+
+    Raises:
+        EngineError: the GPU has no memory left, or the engine has other inputs and outputs than its
+            manifest says; nothing stays allocated.
+    """
+
+    def __init__(
+        self,
+        loaded: LoadedEngine,
+        path: Path,
+        cuda: Cuda,
+        tell: Tell,
+        *,
+        graphs: bool,
+        zero_copy: bool,
+    ) -> None:
+        self._loaded: LoadedEngine | None = loaded
+        self._path, self._cuda, self._tell = path, cuda, tell
+        self._again = loaded.manifest.rebuild(path)
+        self._n_classes = len(loaded.manifest.card.labels)
+        self._shape: tuple[int, ...] = ()
+        self._is_new_shape = True
+        self._graphs: OrderedDict[tuple[int, ...], Any] = OrderedDict()
+        self._events: list[Any] = []
+        self.uses_graphs = graphs
+        largest = loaded.manifest.shapes.maximum
+        names = tensor_names(loaded, path)
+        with ExitStack() as stack:
+            stack.callback(self._drop_engine)
+            self._stream = cuda.open_stream()
+            stack.callback(cuda.close_stream, self._stream)
+            self._stream_handle = cuda.stream_handle(self._stream)
+            shapes = (largest, (largest[0], self._n_classes))
+            self._input, self._output = (
+                self._open_port(stack, name, prod(shape) * _FLOAT_BYTES, mapped=zero_copy)
+                for name, shape in zip(names, shapes, strict=True)
+            )
+            self._open_context(stack, loaded)
+            stack.callback(self._free_graphs_and_events)
+            stack.callback(cuda.synchronise, self._stream)
+            self._set_shape(largest)
+            self._stack = stack.pop_all()
+
+    def run(self, inputs: Float32) -> Float32:
+        """Return the logits [batch, n_classes] of an input within the profile."""
+        self._put(inputs)
+        self._upload()
+        self._infer()
+        self._download()
+        return self._take()
+
+    def run_timed(self, inputs: Float32) -> tuple[Float32, Timings]:
+        """Return the same, and what the GPU spent its time on."""
+        cuda, stream = self._cuda, self._stream
+        while len(self._events) < 4:
+            self._events.append(cuda.open_event())
+        begin, uploaded, inferred, end = self._events
+        self._put(inputs)
+        cuda.record(begin, stream)
+        self._upload()
+        cuda.record(uploaded, stream)
+        self._infer()
+        cuda.record(inferred, stream)
+        self._download()
+        cuda.record(end, stream)
+        logits = self._take()
+        steps = ((begin, uploaded), (uploaded, inferred), (inferred, end))
+        return logits, Timings(*(cuda.elapsed_ms(*step) for step in steps))
+
+    def close(self) -> None:
+        """Free everything, the latest first.
+
+        Raises:
+            EngineError: CUDA failed; what could be freed is.
+        """
+        self._stack.close()
+
+    def _put(self, inputs: Float32) -> None:
+        if inputs.shape != self._shape:
+            self._set_shape(inputs.shape)
+        np.copyto(self._input_view, inputs)
+
+    def _upload(self) -> None:
+        if self._input.device is not None:
+            n_bytes = self._input_view.nbytes
+            self._cuda.copy_to_device(self._input.device, self._input.host, n_bytes, self._stream)
+
+    def _infer(self) -> None:
+        graph = None if self._is_new_shape or not self.uses_graphs else self._graph()
+        if graph is None:
+            self._enqueue()
+        else:
+            self._cuda.launch(graph, self._stream)
+        self._is_new_shape = False
+
+    def _download(self) -> None:
+        if self._output.device is not None:
+            n_bytes = self._output_view.nbytes
+            self._cuda.copy_to_host(self._output.host, self._output.device, n_bytes, self._stream)
+
+    def _take(self) -> Float32:
+        self._cuda.synchronise(self._stream)
+        logits: Float32 = self._output_view.copy()
+        return logits
+
+    def _set_shape(self, shape: tuple[int, ...]) -> None:
+        context = self._context
+        # Whatever fails below, the next inference has to begin here again.
+        self._shape, self._is_new_shape = (), True
+        if not context.set_input_shape(self._input.name, shape):
+            raise self._refusal(f"takes no input of shape {list(shape)}")
+        wanted, got = (
+            (shape[0], self._n_classes),
+            tuple(context.get_tensor_shape(self._output.name)),
+        )
+        if got != wanted:
+            raise self._refusal(f"puts out {list(got)}, its manifest says {list(wanted)}")
+        for port in (self._input, self._output):
+            if not context.set_tensor_address(port.name, port.address):
+                raise self._refusal(f"refuses the memory of {port.name}")
+        self._input_view = self._input.view(shape)
+        self._output_view = self._output.view(wanted)
+        self._shape = shape
+
+    def _enqueue(self) -> None:
+        context = self._context
+        if not context.execute_async_v3(self._stream_handle):
+            raise self._refusal(f"does not run on an input of shape {list(self._shape)}")
+
+    def _graph(self) -> Any:
+        """Return the graph of the shape that is set, None where there can be none."""
+        if self._shape in self._graphs:
+            self._graphs.move_to_end(self._shape)
+            return self._graphs[self._shape]
+        try:
+            if self._rtx is not None and not self._rtx.can_capture(self._stream_handle):
+                raise EngineError("TensorRT says that this engine cannot be captured")
+            graph = self._cuda.capture(self._stream, self._enqueue)
+        except EngineError as error:
+            self.uses_graphs = False
+            self._tell(
+                "warning", f"no CUDA graph of {self._path}, each inference is enqueued: {error}"
+            )
+            return None
+        self._graphs[self._shape] = graph
+        if len(self._graphs) > MAX_GRAPHS:
+            self._cuda.free_graph(self._graphs.popitem(last=False)[1])
+        return graph
+
+    def _open_port(self, stack: ExitStack, name: str, n_bytes: int, *, mapped: bool) -> Port:
+        cuda = self._cuda
+        host = cuda.allocate_host(n_bytes, mapped=mapped)
+        stack.callback(cuda.free_host, host)
+        if mapped:
+            return Port(name, host, None)
+        device = cuda.allocate_device(n_bytes)
+        stack.callback(cuda.free_device, device)
+        return Port(name, host, device)
+
+    def _open_context(self, stack: ExitStack, loaded: LoadedEngine) -> None:
+        trt, engine = loaded.tensorrt.module, loaded.engine
+        self._rtx: RtxContext | None = None
+        stack.callback(self._drop_context)
+        if loaded.tensorrt.is_rtx:
+            self._rtx = RtxContext(trt, engine, self._path, self._tell, graphs=self.uses_graphs)
+            self._context = self._rtx.context
+        else:
+            self._context = engine.create_execution_context()
+        if self._context is None:
+            raise self._refusal("has no execution context; see that the GPU has memory left")
+        if self._rtx is not None:
+            stack.callback(self._rtx.save)
+
+    def _free_graphs_and_events(self) -> None:
+        cuda = self._cuda
+        with ExitStack() as stack:
+            for event in self._events:
+                stack.callback(cuda.close_event, event)
+            for graph in self._graphs.values():
+                stack.callback(cuda.free_graph, graph)
+            self._events, self._graphs = [], OrderedDict()
+
+    def _drop_context(self) -> None:
+        self._context = self._rtx = None
+
+    def _drop_engine(self) -> None:
+        self._loaded = None
+
+    def _refusal(self, what: str) -> EngineError:
+        loaded = self._loaded
+        reason = "; ".join(loaded.log.errors[-3:]) if loaded else ""
+        said = f" ({reason})" if reason else ""
+        return EngineError(f"{self._path} {what}{said}; build it again: {self._again}")
+
+
+def tensor_names(loaded: LoadedEngine, path: Path) -> tuple[str, str]:
+    """Return the names of an engine's input and output.
+
+    Raises:
+        EngineError: others than one of each, in float32, the input named as the manifest says.
+    """
+    trt, engine, manifest = loaded.tensorrt.module, loaded.engine, loaded.manifest
+    names = [engine.get_tensor_name(place) for place in range(engine.num_io_tensors)]
+    inputs = [n for n in names if engine.get_tensor_mode(n) == trt.TensorIOMode.INPUT]
+    outputs = [n for n in names if engine.get_tensor_mode(n) == trt.TensorIOMode.OUTPUT]
+    others = [n for n in names if engine.get_tensor_dtype(n) != trt.DataType.FLOAT]
+    if inputs != [manifest.shapes.input] or len(outputs) != 1 or others:
+        raise EngineError(
+            f"{path} has inputs {', '.join(inputs) or 'none'} and outputs {', '.join(outputs) or 'none'}"
+            f", not float32: {', '.join(others) or 'none'}; wanted: {manifest.shapes.input} and one "
+            f"output, float32 both; build it again: {manifest.rebuild(path)}"
+        )
+    return inputs[0], outputs[0]
