@@ -14,7 +14,7 @@ from edge_ser.machine.reading import Run
 if TYPE_CHECKING:
     from edge_ser.doctor.self_test import SelfTest
     from edge_ser.machine.audio import Audio
-    from edge_ser.runtime.microphone import InputDevice
+    from edge_ser.runtime.sources.devices import InputDevice
 
 OK = "ok"
 WARNING = "warning"
@@ -60,10 +60,11 @@ class Here:
         """All microphones.
 
         Raises:
+            AudioError: PortAudio cannot list them.
             MissingDependency: PortAudio is not installed.
         """
         from edge_ser.doctor.quiet import quiet
-        from edge_ser.runtime.microphone import list_devices
+        from edge_ser.runtime.sources.devices import list_devices
 
         with quiet():
             return list_devices()

