@@ -14,7 +14,11 @@ from edge_ser.runtime.events import (
     SpeechStart,
 )
 
-REASONS = {"device": "the system lost it", "backlog": "recognition lagged behind"}
+REASONS = {
+    "device": "the system lost it",
+    "backlog": "recognition lagged behind",
+    "not_finite": "samples were NaN or infinite",
+}
 """Why audio is lost, for people."""
 
 NOT_SURE = "not sure"
