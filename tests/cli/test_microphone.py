@@ -15,6 +15,7 @@ import pytest
 
 pytestmark = pytest.mark.microphone
 
+
 def labels_of(output: str) -> Counter[str]:
     return Counter(
         line["label"] for line in map(json.loads, output.splitlines()) if line["label"] is not None

@@ -101,13 +101,13 @@ class Inbox:
         with self._changed:
             if not self._signals:
                 self._tell_losses()
-            if self._changed.wait_for(lambda: self._signals or self._ended, TICK_S):
-                if self._signals:
-                    return self._take()
-                if self._error is not None:
-                    raise self._error
-                return None
-            return Tick()
+            if not self._changed.wait_for(lambda: self._signals or self._ended, TICK_S):
+                self._tell_losses()
+            if self._signals:
+                return self._take()
+            if self._error is not None:
+                raise self._error
+            return None if self._ended else Tick()
 
     def _take(self) -> Signal:
         signal = self._signals.popleft()

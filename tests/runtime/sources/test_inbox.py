@@ -86,7 +86,7 @@ def test_a_storm_makes_one_gap_not_many():
 
     assert check_in_place(heard) == counter.n
     (lost,) = [signal for signal in heard if isinstance(signal, Lost)]
-    assert lost.seconds == inbox.dropped_s == 3.5
+    assert lost.seconds == inbox.dropped_s == 3.48
 
 
 def test_a_storm_while_the_listener_sleeps_neither_blocks_nor_grows():
