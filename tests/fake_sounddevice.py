@@ -104,11 +104,11 @@ class FakeStream:
         self.module.streams.append(self)
         self.module.opened.set()
 
-    def abort(self, ignore_errors: bool) -> None:
+    def abort(self, ignore_errors: bool) -> None:  # noqa: ARG002 (as sounddevice has it)
         self.hangs.wait()
         self._finished()
 
-    def close(self, ignore_errors: bool) -> None:
+    def close(self, ignore_errors: bool) -> None:  # noqa: ARG002
         self.closed = True
 
     def end(self) -> None:

@@ -166,5 +166,5 @@ def test_the_error_comes_after_what_was_heard():
     inbox.end(AudioError("a later one does not matter"))
 
     assert isinstance(inbox.get(), Chunk)
-    with pytest.raises(AudioError, match="^over$"):
+    with pytest.raises(AudioError, match=r"^over$"):
         inbox.get()

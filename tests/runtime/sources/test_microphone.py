@@ -103,7 +103,7 @@ def test_an_overrun_stands_before_what_follows_it(sd):
 
 
 def test_a_storm_of_callbacks_meets_a_listener_that_sleeps(sd):
-    """Twenty seconds of audio, of which one may wait: no callback waits, each sample is accounted for."""
+    """Of twenty seconds one may wait: no callback waits, and each sample is accounted for."""
     with MicrophoneSource("USB", backlog_s=1.0) as source:
         (stream,) = sd.streams
         signals = iter(source)

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_ser.errors import AudioError, ConfigError
 from edge_ser.audio import Chunk
+from edge_ser.errors import AudioError, ConfigError
 from edge_ser.runtime.signals import Tick
 from edge_ser.runtime.sources import PCM_ENCODINGS, PcmSource
 
