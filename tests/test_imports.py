@@ -48,7 +48,8 @@ THIRD_PARTY = {
     "metrics": {"numpy"},
     "corpora": set(),
     "protocols": {"numpy"},
-    "runtime": {"numpy", "onnxruntime", "sounddevice"},
+    # cuda and pycuda are imported by name, where they are chosen.
+    "runtime": {"numpy", "onnxruntime", "sounddevice", "cuda", "pycuda"},
     "build": {"numpy", "onnx", "onnxruntime"},
     "measure": {"numpy", "onnx", "onnxruntime"},
     "training": {
