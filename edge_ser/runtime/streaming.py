@@ -122,6 +122,11 @@ class StreamingRecognizer:
         return self._origin_s + (self._n_in / self._rate_in if self._n_in else 0.0)
 
     @property
+    def n_windows(self) -> int:
+        """Windows so far."""
+        return self._session.n_windows
+
+    @property
     def state(self) -> str:
         """`listening`, `speech` or `device_lost`."""
         if self._device_lost:
