@@ -49,7 +49,7 @@ def studio(tmp_path: Path) -> Iterator[Studio]:
     """A real, virtual microphone."""
     studio = Studio(tmp_path)
     yield studio
-    studio.kill()
+    studio.close()
 
 
 @pytest.fixture(scope="session")

@@ -35,6 +35,7 @@ class Studio:
             "PULSE_SERVER": f"unix:{runtime}/native",
         }
         self._log = folder / "pulseaudio.log"
+        self._listening: list[subprocess.Popen[str]] = []
         self.start()
 
     def start(self) -> None:
@@ -69,6 +70,13 @@ class Studio:
         self.server.kill()
         self.server.wait()
 
+    def close(self) -> None:
+        """End the server, and whoever still listens after a test that failed."""
+        self.kill()
+        for process in self._listening:
+            process.kill()
+            process.communicate()
+
     def listen(self, *arguments: str) -> subprocess.Popen[str]:
         """Start `edge-ser run --mic`, and return when it listens."""
         process = subprocess.Popen(
@@ -78,6 +86,7 @@ class Studio:
             stderr=subprocess.PIPE,
             text=True,
         )
+        self._listening.append(process)
         assert process.stderr
         first = process.stderr.readline()
         assert first.startswith("listening to"), first + process.stderr.read()
