@@ -1,1 +1,1 @@
-"""Facts about this machine: what it is, how fast it may run, what is installed. No other packages."""
+"""The machine that this runs on, as its own files and tools describe it: facts, power, processes."""

@@ -4,93 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from support import skip_or_fail
 
 pytestmark = pytest.mark.microphone
-
-PROGRAMS = ("pulseaudio", "pactl", "paplay")
-
-
-@dataclass(frozen=True)
-class Studio:
-    """A private audio server: what is played into its speaker is heard by its microphone."""
-
-    server: subprocess.Popen[bytes]
-    environment: dict[str, str]
-
-    def listen(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start `edge-ser run --mic`, and return when it listens."""
-        process = subprocess.Popen(
-            [sys.executable, "-m", "edge_ser", "run", "--mic", *arguments],
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert process.stderr
-        first = process.stderr.readline()
-        assert first.startswith("listening to"), first + process.stderr.read()
-        return process
-
-    def play(self, clip: Path) -> None:
-        subprocess.run(["paplay", str(clip)], env=self.environment, check=True, timeout=30)
-
-
-@pytest.fixture
-def studio(tmp_path: Path) -> Iterator[Studio]:
-    lacking = [name for name in PROGRAMS if shutil.which(name) is None]
-    if lacking:
-        skip_or_fail(f"{', '.join(lacking)} not installed: apt install pulseaudio pulseaudio-utils")
-    runtime = tmp_path / "pulse"
-    runtime.mkdir(mode=0o700)
-    # PortAudio speaks ALSA; ALSA's default device is PulseAudio here, as on a desktop.
-    (tmp_path / ".asoundrc").write_text("pcm.!default pulse\nctl.!default pulse\n")
-    environment = {
-        **os.environ,
-        "HOME": str(tmp_path),
-        "XDG_RUNTIME_DIR": str(runtime),
-        "PULSE_RUNTIME_PATH": str(runtime),
-        "PULSE_SERVER": f"unix:{runtime}/native",
-    }
-    with (tmp_path / "pulseaudio.log").open("wb") as log:
-        server = subprocess.Popen(
-            [
-                *("pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no"),
-                "--load=module-native-protocol-unix",
-                "--load=module-null-sink sink_name=speaker rate=48000 channels=2",
-            ],
-            env=environment,
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        for _ in range(100):
-            ready = subprocess.run(
-                ["pactl", "set-default-source", "speaker.monitor"],
-                env=environment,
-                capture_output=True,
-                check=False,
-            )
-            if ready.returncode == 0:
-                break
-            time.sleep(0.1)
-        else:
-            pytest.fail((tmp_path / "pulseaudio.log").read_text())
-        yield Studio(server, environment)
-    finally:
-        server.kill()
-        server.wait()
 
 
 def labels_of(output: str) -> Counter[str]:
@@ -166,7 +89,7 @@ def test_sigterm_ends_it_cleanly_too(studio):
 def test_a_device_that_disappears_is_reported(studio):
     process = studio.listen("--format", "jsonl", "--window", "1")
     time.sleep(4.0)  # the null sink hands out its first audio after two seconds
-    studio.server.kill()
+    studio.kill()
     output, errors = process.communicate(timeout=30)
 
     assert process.returncode == 1

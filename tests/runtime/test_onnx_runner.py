@@ -69,7 +69,7 @@ def test_a_directory(tmp_path):
     assert "there is no model" in refusal(tmp_path / "model.onnx")
 
 
-@pytest.mark.parametrize("name", ["tiny.pt", "tiny.engine", "tiny"])
+@pytest.mark.parametrize("name", ["tiny.pt", "tiny.trt", "tiny"])
 def test_another_ending(tiny_model, name):
     path = tiny_model.rename(tiny_model.with_name(name))
     assert "ONNX file" in refusal(path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Protocol
 
 from edge_ser.audio import Chunk
@@ -23,7 +24,10 @@ class Deliver(Protocol):
     """Where audio goes: from any thread, without waiting."""
 
     def __call__(self, chunk: Chunk, overrun: bool = False) -> None:
-        """Take audio, and whether the device lost some just before it."""
+        """Take audio, and whether the device lost some just before it.
+
+        What lacks `captured_s` counts as captured now.
+        """
 
 
 class Feed(Protocol):
@@ -186,6 +190,7 @@ class KeptOpen:
             return
         now = time.monotonic()
         captured_s = now if chunk.captured_s is None else chunk.captured_s
+        chunk = replace(chunk, captured_s=captured_s)
         if self._is_gone:
             began_s = captured_s - len(chunk.samples) / chunk.sample_rate
             self._is_gone = False

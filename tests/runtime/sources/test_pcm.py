@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import io
+import os
+import time
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edge_ser.audio import Chunk
 from edge_ser.errors import AudioError, ConfigError
-from edge_ser.runtime.sources import PCM_ENCODINGS, pcm_chunks
+from edge_ser.runtime.signals import Tick
+from edge_ser.runtime.sources import PCM_ENCODINGS, PcmSource
 
 FULL = {"s16le": ("<i2", 2**15), "s32le": ("<i4", 2**31)}
 
@@ -33,8 +37,13 @@ def encode(samples: np.ndarray, encoding: str) -> bytes:
     return np.round(samples * full).clip(-full, full - 1).astype(dtype).tobytes()
 
 
+def chunks_of(stream, *args, **options) -> list[Chunk]:
+    with PcmSource(stream, *args, **options) as source:
+        return list(source)
+
+
 def decode(stream, *args, **options) -> np.ndarray:
-    return np.concatenate([c.samples for c in pcm_chunks(stream, 16_000, *args, **options)])
+    return np.concatenate([c.samples for c in chunks_of(stream, 16_000, *args, **options)])
 
 
 def ramp(n: int) -> np.ndarray:
@@ -52,13 +61,13 @@ def test_every_encoding(encoding):
 
 def test_pieces_carry_the_rate_and_are_not_longer_than_asked():
     stream = io.BytesIO(encode(ramp(5_000), "s16le"))
-    chunks = list(pcm_chunks(stream, 8_000, block_s=0.1))
+    chunks = chunks_of(stream, 8_000, block_s=0.1)
     assert {chunk.sample_rate for chunk in chunks} == {8_000}
     assert [len(chunk.samples) for chunk in chunks] == [800] * 6 + [200]
 
 
 def test_what_has_come_is_not_held_back():
-    chunks = pcm_chunks(Pipe(encode(ramp(100), "s16le"), [20, 60]), 16_000, block_s=1.0)
+    chunks = chunks_of(Pipe(encode(ramp(100), "s16le"), [20, 60]), 16_000, block_s=1.0)
     assert [len(chunk.samples) for chunk in chunks] == [10, 30, 60]
 
 
@@ -106,7 +115,7 @@ def test_a_stream_without_read1(tmp_path):
 @pytest.mark.parametrize("content", [b"", b"\0"])
 def test_nothing_came(content):
     with pytest.raises(AudioError, match="no audio came on stdin; pipe raw PCM into it"):
-        list(pcm_chunks(io.BytesIO(content), 16_000))
+        chunks_of(io.BytesIO(content), 16_000)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
@@ -140,4 +149,50 @@ def test_impossible_channel_counts(n_channels):
 
 def test_an_impossible_rate():
     with pytest.raises(AudioError, match="a sample rate of 100 Hz came"):
-        list(pcm_chunks(io.BytesIO(bytes(100)), 100))
+        chunks_of(io.BytesIO(bytes(100)), 100)
+
+
+def test_a_source_that_ends_within_a_sample_says_so():
+    """1,000 stereo frames of 16 bits and 3 bytes of one more, as a crash of the writer leaves them."""
+    source = PcmSource(io.BytesIO(encode(ramp(2_000), "s16le") + bytes(3)), 16_000, 2)
+    assert source.remark is None
+    assert sum(len(chunk.samples) for chunk in source) == 1_000
+    assert source.remark == (
+        "stdin ended within a sample: 3 byte(s) of 4 were left over and not heard; "
+        "check --encoding and --channels"
+    )
+
+
+def test_a_pipe_on_which_nothing_comes_ticks_without_work():
+    """On a real pipe: heartbeats go on, and what comes afterwards is heard, to the last byte."""
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb") as stream, PcmSource(stream, 16_000, name="pipe") as source:
+        signals = iter(source)
+        os.write(writing, encode(ramp(800), "s16le"))
+        before = time.monotonic()
+        first = next(signals)
+        worked_s = time.process_time()
+        ticks = [next(signals), next(signals)]
+        worked_s = time.process_time() - worked_s
+        os.write(writing, encode(ramp(500), "s16le"))
+        os.close(writing)
+        rest = list(signals)
+
+    assert isinstance(first, Chunk)
+    assert before <= first.captured_s <= time.monotonic()
+    assert ticks == [Tick(), Tick()]
+    assert worked_s < 0.1, "two seconds of waiting are no work"
+    assert sum(len(chunk.samples) for chunk in (first, *rest)) == 1_300
+
+
+def test_a_closed_source_ends():
+    stream = io.BytesIO(encode(ramp(5_000), "s16le"))
+    with PcmSource(stream, 16_000) as source:
+        signals = iter(source)
+        next(signals)
+    assert list(signals) == []
+
+
+def test_what_it_is():
+    source = PcmSource(io.BytesIO(), 16_000)
+    assert (source.name, source.live) == ("stdin", True)
