@@ -232,3 +232,24 @@ def test_portaudio_missing_names_the_package():
 
     assert done.returncode == 1
     assert "sudo apt install libportaudio2" in done.stderr
+
+
+def test_the_doctor_hears_of_the_microphone_and_its_server(studio):
+    """What `run --mic` uses here, `doctor` calls working, with the server and the device by name."""
+    done = subprocess.run(
+        [sys.executable, "-m", "edge_ser", "doctor", "--json"],
+        env=studio.environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    report = json.loads(done.stdout)
+    (group,) = (group for group in report["groups"] if group["name"] == "mic")
+    found = {check["feature"]: check["found"] for check in group["checks"]}
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert report["asked"] == ["wav", "mic"]
+    assert group["verdict"] == "works"
+    assert found["audio server"].startswith("pulseaudio")
+    assert " is taken" in found["microphones"]
