@@ -133,7 +133,7 @@ def measure(corpora: Path, results: Path) -> None:
     for c in there:
         found = {
             "package": f"{c.package} {version(c.package)}",
-            "machine": f"{platform.machine()}, {os.cpu_count()} cores, CPython {platform.python_version()}",
+            "machine": f"{platform.machine()}, CPython {platform.python_version()}",
             "settings": dataclasses.asdict(SegmenterSettings()),
             "cost": costs[c.name],
             "scores": scores[c.name],
@@ -215,7 +215,7 @@ def tables(results: Path) -> str:
     ]
     lines = [
         "",
-        "| detector | package | to open, ms | memory, MiB | CPU, ms per s of audio | p50 per 250 ms, ms |",
+        "| detector | package | to open, ms | memory, MiB | CPU, ms per s | p50 per 250 ms, ms |",
     ]
     lines.append("|---|---|--:|--:|--:|--:|")
     for name, data in found:

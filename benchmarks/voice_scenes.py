@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -82,7 +83,7 @@ def _flip_short(mask: NDArray[np.bool_], *, was: bool, n: int, edges: bool) -> N
     """Turn the runs of `was` that are shorter than n around, those at the ends only if `edges`."""
     turns = np.flatnonzero(np.diff(mask)) + 1
     bounds = [0, *turns.tolist(), len(mask)]
-    for start, stop in zip(bounds[:-1], bounds[1:], strict=True):
+    for start, stop in pairwise(bounds):
         at_edge = start == 0 or stop == len(mask)
         if mask[start] == was and stop - start < n and (edges or not at_edge):
             mask[start:stop] = not was

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import IO
 
 from support import skip_or_fail
 
@@ -77,12 +78,17 @@ class Studio:
             process.kill()
             process.communicate()
 
-    def listen(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start `edge-ser run --mic`, and return when it listens."""
+    def listen(
+        self, *arguments: str, out: int | IO[bytes] = subprocess.PIPE
+    ) -> subprocess.Popen[str]:
+        """Start `edge-ser run --mic`, and return when it listens.
+
+        Its output goes to `out`: a pipe that nobody reads would stop it after some hundred windows.
+        """
         process = subprocess.Popen(
             [sys.executable, "-m", "edge_ser", "run", "--mic", *arguments],
             env=self.environment,
-            stdout=subprocess.PIPE,
+            stdout=out,
             stderr=subprocess.PIPE,
             text=True,
         )

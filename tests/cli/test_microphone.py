@@ -26,6 +26,10 @@ def events_of(output: str, *kinds: str) -> list[dict]:
     return [e for e in map(json.loads, output.splitlines()) if not kinds or e["event"] in kinds]
 
 
+def of_corpus(clips: list, name: str) -> list:
+    return [clip for clip in clips if clip.corpus == name]
+
+
 def found_at(part: np.ndarray, whole: np.ndarray) -> int:
     """Return where in `whole` it sounds most like `part`, by cross-correlation."""
     n = len(part) + len(whole)
@@ -39,19 +43,24 @@ def test_a_minute_of_speech_is_heard_as_it_was_played(studio, corpora_dir, tmp_p
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     scenes = importlib.import_module("voice_scenes")
     clips, _ = scenes.choose(corpora_dir, seed=3)
-    scene = scenes.scene(clips[:5] + clips[60:65] + clips[96:101], seed=3)
+    # Strong sadness of RAVDESS is crying: its energy is no truth about speech.
+    clips = [c for c in clips if not (c.corpus == "RAVDESS" and "-04-02-" in c.path.stem)]
+    chosen = [c for name in ("RAVDESS", "EMO-DB", "TESS") for c in of_corpus(clips, name)[:5]]
+    scene = scenes.scene(chosen, seed=3)
     assert len(scene.samples) > 60 * RATE
     soundfile.write(tmp_path / "scene.wav", scene.samples, RATE)
     record = tmp_path / "heard"
 
-    process = studio.listen("--format", "jsonl", "--record", str(record), "--record-limit", "100")
+    with (tmp_path / "events.jsonl").open("wb") as out:
+        process = studio.listen("--format", "jsonl", "--record", str(record), out=out)
     time.sleep(3.0)  # the null sink hands out its first audio after two seconds
     subprocess.run(
         ["paplay", "scene.wav"], cwd=tmp_path, env=studio.environment, check=True, timeout=120
     )
     time.sleep(2.0)
     process.send_signal(signal.SIGINT)
-    output, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=20)
+    output = (tmp_path / "events.jsonl").read_text()
     assert process.returncode == 0, errors
     assert "0 overruns" in errors
 
@@ -68,8 +77,13 @@ def test_a_minute_of_speech_is_heard_as_it_was_played(studio, corpora_dir, tmp_p
         assert 0 < start["latency_ms"] < 5_000
 
     named = subprocess.run(
-        [*(sys.executable, "-m", "edge_ser", "run", "--wav", "scene.wav"), "--vad"]
-        + ["--format", "jsonl"],
+        [
+            *(sys.executable, "-m", "edge_ser", "run"),
+            "--wav",
+            "scene.wav",
+            "--vad",
+            "--format=jsonl",
+        ],
         cwd=tmp_path,
         env={**studio.environment, "PYTHONPATH": str(ROOT)},
         capture_output=True,

@@ -1,4 +1,4 @@
-"""Where utterances begin and end: exact times with a scripted detector, real speech with the real one."""
+"""Where utterances begin and end: exact times with a script, real speech with the real detector."""
 
 from __future__ import annotations
 

@@ -160,17 +160,13 @@ def test_soft_voices_are_heard(corpora_dir):
 
 
 def test_shouted_voices_are_heard(corpora_dir):
-    """Strong happiness, anger and fear of two actors and two actresses."""
+    """Strong happiness, anger and fear of all 24 actors of RAVDESS, one clip of each."""
     opened("auto")
-    paths = [
-        path
-        for actor in ("Actor_03", "Actor_06", "Actor_13", "Actor_20")
-        for path in sorted((corpora_dir / "RAVDESS" / actor).glob("03-01-0[356]-02-*.flac"))
-    ]
+    paths = sorted((corpora_dir / "RAVDESS").rglob("03-01-0[356]-02-01-01-*.flac"))
     if not paths:
         skip_or_fail(f"{corpora_dir} holds no RAVDESS")
     missed = [path.name for path in paths if spoken_s(load(path, RATE)) < 0.6]
 
-    assert len(paths) == 48
-    # Two of Actor_20 are too high-pitched for the network: docs/voice.md.
-    assert len(missed) <= 2, missed
+    assert len(paths) == 72
+    # The highest-pitched screams, most of them Actor_06's, are too much for the network: docs/voice.md.
+    assert len(missed) <= 4, missed
