@@ -29,6 +29,7 @@ _KILL_AFTER_S = 2.0
 _LINES = 40
 _LEVEL = re.compile(r"^((?:\[[^]]*\] )*)\[(?:error|fatal|panic)\] (.*)$")
 _DURATION = re.compile(r"^\[info\]\s+Duration: (\d+):(\d+):(\d+\.\d+)")
+_LOSS = re.compile(r"ALSA buffer xrun|Circular buffer overrun|RTP: missed \d+ packets")
 _SECRET = re.compile(r"//[^/?#\s]*@")
 
 
@@ -46,6 +47,7 @@ class FfmpegProcess:
         sample_rate: Hz to resample to, None for the input's own.
 
     Raises:
+        AudioError: the system cannot start it.
         MissingDependency: ffmpeg is not installed.
     """
 
@@ -58,6 +60,8 @@ class FfmpegProcess:
         """How long the input says it is; None for one without an end, and before `read_header`."""
         self.heard_s = 0.0
         """Seconds that came."""
+        self.n_losses = 0
+        """How often ffmpeg said that audio was lost on its way."""
         self._frames: Frames | None = None
         self._sample_rate = 0
         self._lines: deque[str] = deque(maxlen=_LINES)
@@ -68,14 +72,17 @@ class FfmpegProcess:
             *("-map", "0:a:0", *rate, "-c:a", "pcm_f32be", "-f", "au"),
             *("-flush_packets", "1", "pipe:1"),
         ]
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            # Ctrl-C is for us: ffmpeg is ended by `close`, not as if the input had failed.
-            start_new_session=True,
-        )
+        try:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                # Ctrl-C is for us: ffmpeg is ended by `close`, not as if the input had failed.
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise AudioError(f"ffmpeg cannot be started: {error.strerror or error}") from None
         assert self._process.stdout is not None  # noqa: S101 (for mypy)
         self._output = self._process.stdout
         self._poll = select.poll()
@@ -174,6 +181,7 @@ class FfmpegProcess:
             for raw in messages:
                 line = without_secrets(raw.decode(errors="replace").rstrip())
                 self._lines.append(line)
+                self.n_losses += bool(_LOSS.search(line))
                 if self.duration_s is None and (found := _DURATION.match(line)):
                     hours, minutes, seconds = map(float, found.groups())
                     self.duration_s = 3600 * hours + 60 * minutes + seconds

@@ -113,8 +113,10 @@ class KeptOpen:
         """Yield what comes until it is closed.
 
         Raises:
-            EdgeSerError: it is gone and must not be opened again.
+            EdgeSerError: it is gone and must not be opened again, or was never opened.
         """
+        if self._thread is None:
+            raise AudioError(f"{self._device()} is not open; use its source as a context manager")
         while not self._closed.is_set():
             signal = self.inbox.get()
             if signal is None:
