@@ -27,8 +27,9 @@ _FLOAT32 = 6
 _BLOCK_S = 0.05
 _KILL_AFTER_S = 2.0
 _LINES = 40
+_DESCRIBED_S = 1.0
 _LEVEL = re.compile(r"^((?:\[[^]]*\] )*)\[(?:error|fatal|panic)\] (.*)$")
-_DURATION = re.compile(r"^\[info\]\s+Duration: (\d+):(\d+):(\d+\.\d+)")
+_DURATION = re.compile(r"^\[info\]\s+Duration: (?:N/A|(\d+):(\d+):(\d+\.\d+))")
 _LOSS = re.compile(r"ALSA buffer xrun|Circular buffer overrun|RTP: missed \d+ packets")
 _SECRET = re.compile(r"//[^/?#\s]*@")
 
@@ -64,6 +65,7 @@ class FfmpegProcess:
         """How often ffmpeg said that audio was lost on its way."""
         self._frames: Frames | None = None
         self._sample_rate = 0
+        self._described = threading.Event()
         self._lines: deque[str] = deque(maxlen=_LINES)
         rate = () if sample_rate is None else ("-ar", str(sample_rate))
         command = [
@@ -113,6 +115,8 @@ class FfmpegProcess:
             )
         check_rate(self._sample_rate)
         self._frames = Frames(">f4", 1.0, n_channels)
+        # ffmpeg says it before it sends the header, but on another pipe.
+        self._described.wait(_DESCRIBED_S)
 
     def check_channel(self, channel: int | None) -> None:
         """Refuse a channel that the input lacks, once the header is read.
@@ -182,6 +186,8 @@ class FfmpegProcess:
                 line = without_secrets(raw.decode(errors="replace").rstrip())
                 self._lines.append(line)
                 self.n_losses += bool(_LOSS.search(line))
-                if self.duration_s is None and (found := _DURATION.match(line)):
-                    hours, minutes, seconds = map(float, found.groups())
-                    self.duration_s = 3600 * hours + 60 * minutes + seconds
+                if not self._described.is_set() and (found := _DURATION.match(line)):
+                    if found[1] is not None:
+                        hours, minutes, seconds = map(float, found.groups())
+                        self.duration_s = 3600 * hours + 60 * minutes + seconds
+                    self._described.set()

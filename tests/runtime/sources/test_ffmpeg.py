@@ -434,10 +434,23 @@ def test_an_input_that_never_answers_is_an_error(fake_ffmpeg):
     assert ffmpegs() == set()
 
 
+def test_how_long_it_is_may_be_read_after_the_header(fake_ffmpeg):
+    """They come on two pipes, and which of them is read first is chance."""
+    fake_ffmpeg(
+        HEADER.format((24, 2**32 - 1, 6, 16_000, 1))
+        + "sys.stdout.buffer.write(bytes(64000)); sys.stdout.flush()\n"
+        "time.sleep(0.3)\n"
+        "print('[info]   Duration: 00:00:01.00, bitrate: 1', file=sys.stderr, flush=True)\n"
+    )
+    with FfmpegSource("http://server/a.flac") as source:
+        assert not source.live
+        assert len(samples_of(source)) == 16_000
+    assert source.remark is None
+
+
 def test_a_recording_that_is_shorter_than_it_says(fake_ffmpeg, example_clips):
     fake_ffmpeg(
         "print('[info]   Duration: 00:01:00.50, bitrate: 1', file=sys.stderr, flush=True)\n"
-        "time.sleep(0.2)\n"
         + HEADER.format((24, 2**32 - 1, 6, 16_000, 1))
         + "sys.stdout.buffer.write(bytes(64000)); sys.stdout.flush()"
     )

@@ -245,6 +245,15 @@ def test_a_service_may_wait_for_a_device_that_is_not_there(sd):
         assert source.name == f"mic:{USB}"
 
 
+def test_waiting_for_a_device_that_is_not_opened_again_makes_no_sense(sd):
+    sd.devices[1].refuses = "Device or resource busy"
+    with (
+        pytest.raises(AudioError, match="resource busy"),
+        MicrophoneSource("USB", wait_for_device=True, reopen=False),
+    ):
+        pass
+
+
 def test_listing_devices_leaves_an_open_stream_alone(sd):
     with MicrophoneSource("USB"):
         assert len(list_devices()) == 2
