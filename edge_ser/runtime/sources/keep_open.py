@@ -84,17 +84,17 @@ class KeptOpen:
         """Open it.
 
         Args:
-            wait: begin as `Gone` if it cannot be opened now, and go on trying.
+            wait: begin as `Gone` if it cannot be opened now, and go on trying; nothing without `reopen`.
 
         Raises:
-            EdgeSerError: it cannot be opened, and `wait` is not set.
+            EdgeSerError: it cannot be opened, and is not waited for.
         """
         self._away_from_s = time.monotonic()
         feed: Feed | None = None
         try:
             feed = self._open()
         except AudioError as error:
-            if not wait:
+            if not (wait and self._reopen):
                 raise
             self._tell_gone(str(error))
         self._thread = threading.Thread(target=self._run, args=(feed,), daemon=True)
@@ -113,8 +113,10 @@ class KeptOpen:
         """Yield what comes until it is closed.
 
         Raises:
-            EdgeSerError: it is gone and must not be opened again.
+            EdgeSerError: it is gone and must not be opened again, or was never opened.
         """
+        if self._thread is None:
+            raise AudioError(f"{self._device()} is not open; use its source as a context manager")
         while not self._closed.is_set():
             signal = self.inbox.get()
             if signal is None:

@@ -21,7 +21,7 @@ from support import skip_or_fail
 
 from edge_ser.audio import Chunk, load
 from edge_ser.errors import AudioError, ConfigError, MissingDependency
-from edge_ser.runtime.signals import Back, Gone, Tick
+from edge_ser.runtime.signals import Back, Gone, Lost, Tick
 from edge_ser.runtime.sources import FfmpegSource
 from edge_ser.runtime.sources.ffmpeg_process import without_secrets
 
@@ -434,10 +434,23 @@ def test_an_input_that_never_answers_is_an_error(fake_ffmpeg):
     assert ffmpegs() == set()
 
 
+def test_how_long_it_is_may_be_read_after_the_header(fake_ffmpeg):
+    """They come on two pipes, and which of them is read first is chance."""
+    fake_ffmpeg(
+        HEADER.format((24, 2**32 - 1, 6, 16_000, 1))
+        + "sys.stdout.buffer.write(bytes(64000)); sys.stdout.flush()\n"
+        "time.sleep(0.3)\n"
+        "print('[info]   Duration: 00:00:01.00, bitrate: 1', file=sys.stderr, flush=True)\n"
+    )
+    with FfmpegSource("http://server/a.flac") as source:
+        assert not source.live
+        assert len(samples_of(source)) == 16_000
+    assert source.remark is None
+
+
 def test_a_recording_that_is_shorter_than_it_says(fake_ffmpeg, example_clips):
     fake_ffmpeg(
         "print('[info]   Duration: 00:01:00.50, bitrate: 1', file=sys.stderr, flush=True)\n"
-        "time.sleep(0.2)\n"
         + HEADER.format((24, 2**32 - 1, 6, 16_000, 1))
         + "sys.stdout.buffer.write(bytes(64000)); sys.stdout.flush()"
     )
@@ -445,3 +458,32 @@ def test_a_recording_that_is_shorter_than_it_says(fake_ffmpeg, example_clips):
         assert not source.live
         assert len(samples_of(source)) == 16_000
     assert source.remark.startswith("http://server/a.flac says it lasts 60.5 s, 1.0 s came")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[alsa @ 0x1] [warning] ALSA buffer xrun.",
+        "[udp @ 0x1] [error] Circular buffer overrun. To avoid, increase fifo_size URL option.",
+        "[rtsp @ 0x1] [warning] RTP: missed 3 packets",
+    ],
+)
+def test_what_ffmpeg_says_was_lost_is_told(fake_ffmpeg, line):
+    fake_ffmpeg(
+        HEADER.format((24, 2**32 - 1, 6, 16_000, 1))
+        + f"print({line!r}, file=sys.stderr, flush=True)\n"
+        "time.sleep(0.3)\n"
+        "sys.stdout.buffer.write(bytes(6400)); sys.stdout.flush()\n"
+        "time.sleep(600)"
+    )
+    with FfmpegSource("hw:0", "alsa") as source:
+        signals = iter(source)
+        assert next(signals) == Lost(None, "device")
+        assert isinstance(next(signals), Chunk)
+        assert source.overruns == 1
+
+
+def test_a_source_that_is_not_open(example_clips):
+    for live in (True, False):
+        with pytest.raises(AudioError, match="is not open"):
+            next(iter(FfmpegSource(str(example_clips[0]), live=live)))

@@ -76,7 +76,9 @@ class Listener:
 
     def end(self) -> None:
         self.process.kill()
-        self.process.communicate()
+        self.process.wait()
+        assert self.process.stdout
+        self.process.stdout.close()
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from fake_sounddevice import Device, FakeSounddevice, FakeStream
 from edge_ser.audio import Chunk
 from edge_ser.errors import AudioError
 from edge_ser.runtime.signals import Back, Gone, Lost, Signal, Tick
-from edge_ser.runtime.sources import MicrophoneSource, keep_open
+from edge_ser.runtime.sources import MicrophoneSource, capture, keep_open
 from edge_ser.runtime.sources.capture import LONGEST_LAG_S, held_back_s
 from edge_ser.runtime.sources.devices import list_devices
 
@@ -245,6 +245,15 @@ def test_a_service_may_wait_for_a_device_that_is_not_there(sd):
         assert source.name == f"mic:{USB}"
 
 
+def test_waiting_for_a_device_that_is_not_opened_again_makes_no_sense(sd):
+    sd.devices[1].refuses = "Device or resource busy"
+    with (
+        pytest.raises(AudioError, match="resource busy"),
+        MicrophoneSource("USB", wait_for_device=True, reopen=False),
+    ):
+        pass
+
+
 def test_listing_devices_leaves_an_open_stream_alone(sd):
     with MicrophoneSource("USB"):
         assert len(list_devices()) == 2
@@ -253,34 +262,59 @@ def test_listing_devices_leaves_an_open_stream_alone(sd):
     assert len(list_devices()) == 3
 
 
-def test_late_audio_of_a_device_that_is_gone_is_not_taken(sd):
-    with MicrophoneSource("USB", stall_s=0.2) as source:
+@pytest.fixture
+def unregistered(monkeypatch) -> list[object]:
+    """What would no longer be called when the process ends."""
+    found: list[object] = []
+    monkeypatch.setattr(atexit, "unregister", found.append)
+    return found
+
+
+def test_a_stream_that_cannot_be_closed_is_left_behind(sd, monkeypatch, unregistered):
+    """Libpulse locks itself up when its server crashes: the next stream takes over all the same."""
+    monkeypatch.setattr(capture, "CLOSE_S", 0.1)
+    with MicrophoneSource("USB") as source:
         signals = iter(source)
         first = sd.next_stream()
         first.hangs.clear()
-        assert isinstance(next_but_ticks(signals), Gone)
+        gone = lose(first, signals)
+        second = sd.next_stream()
         first.deliver(ramp(320))
-        assert next(signals) == Tick()
+        assert next(signals) == Tick(), "what the first still delivers is not heard"
+        second.deliver(ramp(320))
+        back, chunk = next_but_ticks(signals), next(signals)
         first.hangs.set()
-        sd.next_stream().deliver(ramp(320))
-        assert isinstance(next_but_ticks(signals), Back)
+        assert next(signals) == Tick(), "that the first ends at last is not told"
+
+    assert isinstance(gone, Gone)
+    assert isinstance(back, Back)
+    assert isinstance(chunk, Chunk)
+    assert unregistered == [sd._exit_handler], (
+        "PortAudio would wait for it at the end of the process"
+    )
+    assert first.closed
+    assert len(list_devices()) == 2, "and PortAudio may be started anew"
 
 
-def test_a_driver_that_hangs_keeps_nobody(sd, monkeypatch):
+def test_opening_that_hangs_keeps_nobody(sd, monkeypatch, unregistered):
     """The audio server does not answer: neither the listener nor the end of the process may wait."""
-    unregistered = []
-    monkeypatch.setattr(atexit, "unregister", unregistered.append)
     monkeypatch.setattr(keep_open, "_CLOSE_S", 0.1)
-    with MicrophoneSource("USB", stall_s=0.2) as source:
+    answers = threading.Event()
+
+    def refuse_late(**_: object) -> None:
+        answers.wait()
+        raise sd.PortAudioError("Connection terminated")
+
+    with MicrophoneSource("USB") as source:
         signals = iter(source)
         stream = sd.next_stream()
-        stream.hangs.clear()
-        assert isinstance(next_but_ticks(signals), Gone)
-        assert next(signals) == Tick()
+        monkeypatch.setattr(sd, "InputStream", refuse_late)
+        lose(stream, signals)
+        assert [next(signals), next(signals)] == [Tick(), Tick()]
     assert unregistered == [sd._exit_handler]
-    stream.hangs.set()
+    answers.set()
     source._kept._thread.join(20)
-    assert stream.closed
+    assert not source._kept._thread.is_alive()
 
 
 def test_delays_double_and_begin_anew_after_audio(sd, monkeypatch):
