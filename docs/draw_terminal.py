@@ -73,8 +73,13 @@ class Clock:
 def listen() -> Iterator[tuple[ViewState, float]]:
     """Yield the state of the view after each block, and the time."""
     clock, state = Clock(), ViewState()
+    recognizer = Recognizer()
     stream = StreamingRecognizer(
-        Recognizer(), "mic:USB microphone", detector=open_detector(), clock=clock
+        recognizer,
+        "mic:USB microphone",
+        detector=open_detector(),
+        settings=recognizer.stream_settings(),
+        clock=clock,
     )
     for chunk in chunks():
         now_s = clock.next_block()

@@ -42,7 +42,7 @@ class PlainLines(Output):
             return clip_line(event)
         if self._live:
             return _line(event)
-        return utterance_line(event) if isinstance(event, SpeechEnd) else None
+        return file_line(event)
 
 
 def clip_line(clip: Clip) -> str:
@@ -56,12 +56,16 @@ def clip_line(clip: Clip) -> str:
     )
 
 
-def utterance_line(end: SpeechEnd) -> str:
-    """Return an utterance of a file as one line."""
-    place = f"{end.source}: {end.start_s:.2f}-{end.at_s:.2f} s"
-    if end.confidence is None:
+def file_line(event: Event) -> str | None:
+    """Return what is said of an utterance of a file, and of lost audio, as one line."""
+    if isinstance(event, Overrun):
+        return f"{event.source}: {event.at_s:.2f} s  {_said(event)}"
+    if not isinstance(event, SpeechEnd):
+        return None
+    place = f"{event.source}: {event.start_s:.2f}-{event.at_s:.2f} s"
+    if event.confidence is None:
         return f"{place}  too short"
-    return f"{place}  {_verdict(end.label or NOT_SURE, end.confidence)}"
+    return f"{place}  {_verdict(event.label or NOT_SURE, event.confidence)}"
 
 
 def _line(event: Event) -> str | None:

@@ -34,7 +34,7 @@ class Timeline:
 
     def advance(self, until_s: float) -> None:
         """Fill up with the present mark."""
-        wanted = int(until_s / CELL_S)
+        wanted = math.ceil(until_s / CELL_S)
         missing = wanted - (self._first + len(self._cells))
         if missing <= 0:
             return

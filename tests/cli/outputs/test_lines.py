@@ -75,6 +75,7 @@ def test_a_file_is_a_line(capsys):
         output.event(made(SpeechStart, 1.5))
         output.event(made(Emotion, 4.0))
         output.event(made(SpeechEnd, 7.125))
+        output.event(made(Overrun, 8.0, reason="not_finite"))
         output.event(made(SpeechEnd, 9.5, label=None, confidence=None, probs={}, start_s=9.3))
         output.event(made(Ended))
 
@@ -83,6 +84,7 @@ def test_a_file_is_a_line(capsys):
         "mic:[USB] array: angry       75%  (then neutral 25%, happy 0%; 4.0 s)",
         "mic:[USB] array: angry       75%  (not sure; then neutral 25%, happy 0%; 4.0 s)",
         "mic:[USB] array: 1.50-7.12 s  angry       71%",
+        "mic:[USB] array: 8.00 s  0.25 s lost: samples were NaN or infinite",
         "mic:[USB] array: 9.30-9.50 s  too short",
     ]
     assert err == ""

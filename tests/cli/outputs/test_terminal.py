@@ -138,6 +138,7 @@ CLIPS = """
     output.event(made(Window, source="[a].wav"))
     output.event(made(Clip, source="[a].wav"))
     output.event(made(Clip, source="b.wav", abstained=True, clipped=0.02))
+    output.event(made(SpeechEnd, 7.0, source="[d].wav"))
     output.problem("c.wav [odd] failed")
     output.event(made(Ended))
 """
@@ -152,6 +153,7 @@ def test_files_on_a_terminal():
     assert "[a].wav  whole clip, 4.0 s" in text
     assert "b.wav  whole clip, 4.0 s  not sure" in text
     assert "clipped 2.0%" in text
+    assert "[d].wav: 1.50-7.00 s  angry       71%" in text
     assert "c.wav [odd] failed" in text
     assert re.search(r">   angry █{40,}·+  75%", text)
     assert "heard 28" not in text

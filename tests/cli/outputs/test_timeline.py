@@ -20,6 +20,15 @@ def test_a_mark_lasts_until_the_next():
     assert heard().strip(14, 1) == "  ····----AAAA"
 
 
+def test_the_present_is_seen_at_once():
+    line = heard()
+    line.advance(6.1)
+    assert line.strip(4, 1) == "AAAA"
+    line.change("N", 6.2)
+
+    assert line.strip(4, 1) == "AAAN"
+
+
 def test_two_cells_may_be_one_character():
     assert heard().strip(8, 2) == "  ··--AA"
 
