@@ -43,8 +43,14 @@ class OnnxRunner(Runner):
             raise ModelError(
                 f"{path} cannot be loaded as an ONNX model ({reason}); export it again"
             ) from None
-        self._card = self._read_card()
-        self._check_graph()
+        try:
+            self._card = self._read_card()
+            self._check_graph()
+        except UnicodeDecodeError as error:
+            raise ModelError(
+                f"{path} is damaged: a name or a text in it is not UTF-8 ({error.reason}); export it "
+                "again"
+            ) from None
 
     @property
     def card(self) -> ModelCard:
