@@ -115,5 +115,7 @@ def test_a_whole_number_beyond_any_float():
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_a_number_that_is_not_finite(bad):
-    with pytest.raises(ConfigError, match=r"^it\.table\.a is (nan|inf), a finite number was wanted$"):
+    with pytest.raises(
+        ConfigError, match=r"^it\.table\.a is (nan|inf), a finite number was wanted$"
+    ):
         build(Outer, {**GOOD, "table": {"a": bad}}, "it")
