@@ -10,8 +10,11 @@ from __future__ import annotations
 import copy
 import json
 import os
-from collections.abc import Callable
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, settings
@@ -25,6 +28,9 @@ IN_SUITE = 200
 ASKED = int(os.environ.get("FUZZ_EXAMPLES", "0"))
 HANG_MS = 20_000
 """An input that takes longer hangs the reader: thousands of times what any should take."""
+
+ROOM_BYTES = 1 << 30
+"""Address space that a reader may ask for beyond what the process has; a clip needs far less."""
 
 EDGES = (0, 1, 2, 127, 128, 255, 256, 32_767, 65_535, 2**31 - 1, 2**31, 2**32 - 1)
 
@@ -60,7 +66,8 @@ def fuzz(name: str, inputs: st.SearchStrategy[Any], use: Callable[[Any], object]
     @given(inputs)
     def try_one(value: Any) -> None:
         try:
-            use(value)
+            with little_memory():
+                use(value)
         except EdgeSerError:
             tally.refused += 1
         else:
@@ -69,6 +76,19 @@ def fuzz(name: str, inputs: st.SearchStrategy[Any], use: Callable[[Any], object]
     try_one()
     assert tally.taken
     assert tally.refused
+
+
+@contextmanager
+def little_memory() -> Iterator[None]:
+    """Let a huge allocation fail, as MemoryError, instead of filling the machine."""
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    room = pages * resource.getpagesize() + ROOM_BYTES
+    resource.setrlimit(resource.RLIMIT_AS, (room, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 @st.composite
