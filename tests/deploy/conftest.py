@@ -65,6 +65,6 @@ def installed_once(tmp_path_factory, wheel: Path, model: Path) -> Tree:
 
 @pytest.fixture
 def installed(tree: Tree, installed_once: Tree) -> Tree:
-    """One with `OPTIONS` and the model: a copy, which may be made since nothing in it names its place."""
+    """One with `OPTIONS` and the model: a copy, since nothing in it names its own place."""
     shutil.copytree(installed_once.root, tree.root, symlinks=True, dirs_exist_ok=True)
     return tree
