@@ -106,7 +106,7 @@ drop_empty() { # remove directories in which nothing is left
 
 install_packages() {
   local missing=()
-  ldconfig -p | grep -q libportaudio.so.2 || missing+=(libportaudio2)
+  [[ $(/sbin/ldconfig -p) == *libportaudio.so.2* ]] || missing+=(libportaudio2)
   "$python" -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
   if ((${#missing[@]})); then
     live apt-get update
@@ -126,8 +126,9 @@ install_python() {
     what=$(compgen -G "$work/edge_ser-*.whl" || echo "$work/edge_ser.whl")
   fi
   if [[ -f $what || $what == *.whl ]]; then
-    what=$(realpath -m -- "$what")
-    run "$root$venv/bin/python" -m pip install --quiet "edge-ser$extra @ file://$what"
+    local address
+    address=$("$python" -c 'import pathlib, sys; print(pathlib.Path(sys.argv[1]).resolve().as_uri())' "$what")
+    run "$root$venv/bin/python" -m pip install --quiet "edge-ser$extra @ $address"
     # The same version may hold other code.
     run "$root$venv/bin/python" -m pip install --quiet --no-deps --force-reinstall "$what"
   else

@@ -14,7 +14,7 @@ from support import ROOT, skip_or_fail
 
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
+    folder = tmp_path_factory.mktemp("my wheels")
     built = subprocess.run(
         [
             sys.executable,
