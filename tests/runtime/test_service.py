@@ -98,7 +98,7 @@ def test_an_address_that_is_none_is_refused(address):
         Notifier.from_environment({"NOTIFY_SOCKET": address})
 
 
-@pytest.mark.parametrize("address", ["/nowhere/notify", "@nobody/edge-ser", "/" + 200 * "n"])
+@pytest.mark.parametrize("address", ["/dev/null/notify", "@nobody/edge-ser", "/" + 200 * "n"])
 def test_a_manager_that_cannot_be_told_of_the_start_is_an_error(address):
     notifier = Notifier(address)
 
