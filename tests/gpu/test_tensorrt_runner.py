@@ -21,7 +21,7 @@ from support import ROOT, skip_or_fail
 
 import edge_ser
 from edge_ser.build.engine.job import build_engine
-from edge_ser.errors import EngineError, MissingDependency
+from edge_ser.errors import MissingDependency
 from edge_ser.files import write_text
 from edge_ser.manifest import EngineManifest, EngineOptions
 from edge_ser.runtime.cuda.choose import open_cuda
@@ -232,9 +232,9 @@ def test_onnx_runtime_on_the_gpu(device, gpu, report, tmp_path):
     reference = OnnxRunner(onnx)
     try:
         runner = OnnxRunner(onnx, device=device)
-    except (MissingDependency, EngineError) as error:
+    except MissingDependency as error:
         report[f"onnxruntime_{device}"] = str(error)
-        # Not asked for by any extra of edge-ser, so its absence is no failure, strict or not.
+        # No extra of edge-ser brings it: that it is absent is no failure, that it does not work is one.
         pytest.skip(str(error))
     shape = (1, reference.card.frontend.n_features, 100)
     x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
