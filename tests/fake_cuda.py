@@ -1,9 +1,11 @@
-"""A GPU that is not there: memory, streams, graphs, events and contexts, behind the faces of two packages.
+"""A GPU that is not there: memory, streams, graphs, events, contexts; behind the faces of two packages.
 
 What is put on a stream happens when somebody waits for it, as on a real one: who reads too early sees
 stale memory. Everything that is opened is counted until it is closed, every call is kept in `journal`,
 and any call can be made to fail.
 """
+
+# ruff: noqa: ARG002, N802  (names and parameters are the driver's)
 
 from __future__ import annotations
 
@@ -336,132 +338,144 @@ class FakeDriver(types.ModuleType):
         return function
 
 
+class FakePycuda(types.ModuleType):
+    """`pycuda.driver`: raises its own errors, and frees streams and events when nobody holds them."""
+
+    class Error(Exception):
+        """Base of pycuda's errors."""
+
+    device_attribute = types.SimpleNamespace(INTEGRATED=18)
+    host_alloc_flags = types.SimpleNamespace(DEVICEMAP=2)
+
+    def __init__(self, gpu: FakeGpu) -> None:
+        super().__init__("pycuda.driver")
+        self.gpu = gpu
+        self.Context = _Context(self)
+
+    def call(self, name: str, *arguments: Any) -> Any:
+        """Call the driver."""
+        try:
+            return self.gpu.call(name, *arguments)
+        except CudaFailure as failure:
+            raise self.Error(f"{name} failed: {ERRORS[str(failure)][1]}") from None
+
+    def init(self, flags: int = 0) -> None:
+        self.call("cuInit", flags)
+
+    def Device(self, number: int) -> _Device:
+        self.call("cuDeviceGet", number)
+        return _Device(self)
+
+    def Stream(self, flags: int = 0) -> _Stream:
+        return _Stream(self, self.call("cuStreamCreate", flags))
+
+    def Event(self, flags: int = 0) -> _Event:
+        return _Event(self, self.call("cuEventCreate", flags))
+
+    def mem_alloc(self, n_bytes: int) -> _Allocation:
+        return _Allocation(self, self.call("cuMemAlloc", n_bytes))
+
+    def mem_get_info(self) -> tuple[int, int]:
+        return self.call("cuMemGetInfo")
+
+    def pagelocked_empty(
+        self, shape: int, dtype: np.dtype, order: str = "C", mem_flags: int = 0
+    ) -> np.ndarray:
+        address = self.call("cuMemHostAlloc", shape * dtype.itemsize, mem_flags)
+        memory = (ctypes.c_uint8 * (shape * dtype.itemsize)).from_address(address)
+        array = np.ctypeslib.as_array(memory).view(_HostArray)
+        array.allocation = _HostAllocation(self, address)
+        return array
+
+    def memcpy_htod_async(self, to: Any, source: np.ndarray, stream: Any) -> None:
+        self.call("cuMemcpyHtoDAsync", to, source.ctypes.data, source.nbytes, stream)
+
+    def memcpy_dtoh_async(self, to: np.ndarray, source: Any, stream: Any) -> None:
+        self.call("cuMemcpyDtoHAsync", to.ctypes.data, source, to.nbytes, stream)
+
+
 class _HostArray(np.ndarray):
-    """An array that can have pycuda's allocation as its base."""
+    """An array whose base is pycuda's allocation."""
 
     @property
     def base(self) -> Any:
         return self.allocation
 
 
-class FakePycuda(types.ModuleType):
-    """`pycuda.driver`: raises its own errors, and frees streams and events when nobody holds them."""
+class _Numbered:
+    """Something of pycuda's with a number."""
 
-    def __init__(self, gpu: FakeGpu) -> None:
-        super().__init__("pycuda.driver")
-        self.Error = type("Error", (Exception,), {})
-        call = self._caller(gpu)
-        self._call = call
-        self.device_attribute = types.SimpleNamespace(INTEGRATED=18)
-        self.host_alloc_flags = types.SimpleNamespace(DEVICEMAP=2)
+    destroy = ""
 
-        class Freed:
-            """Something with a number that is freed by name, once, or when it goes."""
+    def __init__(self, face: FakePycuda, handle: int) -> None:
+        self.face, self.handle = face, handle
 
-            free_by, error = "", self.Error
+    def __int__(self) -> int:
+        return self.handle
 
-            def __init__(self, number: int) -> None:
-                self.handle = number
+    def __del__(self) -> None:
+        # Destructors of pycuda's warn at most.
+        if self.destroy:
+            with contextlib.suppress(self.face.Error):
+                self.face.call(self.destroy, self.handle)
 
-            def __int__(self) -> int:
-                return self.handle
 
-            def free(self) -> None:
-                call(self.free_by, self.handle)
+class _Stream(_Numbered):
+    destroy = "cuStreamDestroy"
 
-            def go(self, by: str) -> None:
-                """Destructors of pycuda's warn, and raise nothing."""
-                if hasattr(self, "handle"):
-                    with contextlib.suppress(CudaFailure, self.error):
-                        call(by, self.handle)
+    def synchronize(self) -> None:
+        self.face.call("cuStreamSynchronize", self)
 
-        class Stream(Freed):
-            def __init__(self, flags: int = 0) -> None:
-                super().__init__(call("cuStreamCreate", flags))
 
-            def synchronize(self) -> None:
-                call("cuStreamSynchronize", self.handle)
+class _Event(_Numbered):
+    destroy = "cuEventDestroy"
 
-            def __del__(self) -> None:
-                self.go("cuStreamDestroy")
+    def record(self, stream: _Stream) -> _Event:
+        self.face.call("cuEventRecord", self, stream)
+        return self
 
-        class Event(Freed):
-            def __init__(self, flags: int = 0) -> None:
-                super().__init__(call("cuEventCreate", flags))
+    def time_till(self, other: _Event) -> float:
+        return self.face.call("cuEventElapsedTime", self, other)
 
-            def record(self, stream: Stream) -> Event:
-                call("cuEventRecord", self.handle, stream.handle)
-                return self
 
-            def time_till(self, other: Event) -> float:
-                return call("cuEventElapsedTime", self.handle, other.handle)
+class _Allocation(_Numbered):
+    def free(self) -> None:
+        self.face.call("cuMemFree", self)
 
-            def __del__(self) -> None:
-                self.go("cuEventDestroy")
 
-        class Allocation(Freed):
-            free_by = "cuMemFree"
+class _HostAllocation(_Numbered):
+    def free(self) -> None:
+        self.face.call("cuMemFreeHost", self)
 
-        class HostAllocation(Freed):
-            free_by = "cuMemFreeHost"
+    def get_device_pointer(self) -> int:
+        return self.face.call("cuMemHostGetDevicePointer", self, 0)
 
-            def get_device_pointer(self) -> int:
-                return call("cuMemHostGetDevicePointer", self.handle, 0)
 
-        class Context:
-            def push(self) -> None:
-                call("cuCtxPushCurrent", PRIMARY)
+class _Context:
+    def __init__(self, face: FakePycuda) -> None:
+        self._face = face
 
-            @staticmethod
-            def pop() -> None:
-                call("cuCtxPopCurrent")
+    def push(self) -> None:
+        self._face.call("cuCtxPushCurrent", PRIMARY)
 
-            def detach(self) -> None:
-                call("cuDevicePrimaryCtxRelease", 0)
-                gpu.contexts().pop()
+    def pop(self) -> None:
+        self._face.call("cuCtxPopCurrent")
 
-        class Device:
-            def __init__(self, number: int) -> None:
-                call("cuDeviceGet", number)
+    def detach(self) -> None:
+        self._face.call("cuDevicePrimaryCtxRelease", 0)
+        self._face.gpu.contexts().pop()
 
-            def get_attribute(self, attribute: int) -> int:
-                return call("cuDeviceGetAttribute", attribute, 0)
 
-            def retain_primary_context(self) -> Context:
-                call("cuDevicePrimaryCtxRetain", 0)
-                return Context()
+class _Device:
+    def __init__(self, face: FakePycuda) -> None:
+        self._face = face
 
-        def pagelocked_empty(
-            shape: int, dtype: Any, order: str = "C", mem_flags: int = 0
-        ) -> np.ndarray:
-            address = call("cuMemHostAlloc", shape * dtype.itemsize, mem_flags)
-            memory = (ctypes.c_uint8 * (shape * dtype.itemsize)).from_address(address)
-            array = np.ctypeslib.as_array(memory).view(_HostArray)
-            array.allocation = HostAllocation(address)
-            return array
+    def get_attribute(self, attribute: int) -> int:
+        return self._face.call("cuDeviceGetAttribute", attribute, 0)
 
-        self.Stream, self.Event, self.Context, self.Device = Stream, Event, Context, Device
-        self.pagelocked_empty = pagelocked_empty
-        self.mem_alloc = lambda n_bytes: Allocation(call("cuMemAlloc", n_bytes))
-        self.mem_get_info = lambda: call("cuMemGetInfo")
-
-    def init(self, flags: int = 0) -> None:
-        self._call("cuInit", flags)
-
-    def memcpy_htod_async(self, to: Any, source: np.ndarray, stream: Any) -> None:
-        self._call("cuMemcpyHtoDAsync", to, source.ctypes.data, source.nbytes, stream)
-
-    def memcpy_dtoh_async(self, to: np.ndarray, source: Any, stream: Any) -> None:
-        self._call("cuMemcpyDtoHAsync", to.ctypes.data, source, to.nbytes, stream)
-
-    def _caller(self, gpu: FakeGpu) -> Callable[..., Any]:
-        def call(name: str, *arguments: Any) -> Any:
-            try:
-                return gpu.call(name, *arguments)
-            except CudaFailure as failure:
-                raise self.Error(f"{name} failed: {ERRORS[str(failure)][1]}") from None
-
-        return call
+    def retain_primary_context(self) -> _Context:
+        self._face.call("cuDevicePrimaryCtxRetain", 0)
+        return self._face.Context
 
 
 def faces(gpu: FakeGpu) -> Iterator[tuple[str, types.ModuleType]]:

@@ -179,31 +179,34 @@ class FakeTensorRT(types.ModuleType):
     def _run_time(self, name: str, arguments: tuple[Any, ...], thing: _Thing) -> Any:
         """Answer what a runner calls."""
         kind, _, method = name.partition(".")
-        if method == "create_execution_context":
-            return self.thing("IExecutionContext") if self._contexts else None
         if name in _MAKES:
             return self.thing(_MAKES[name])
-        if method == "get_tensor_name":
-            return list(self._tensors)[arguments[0]]
-        if method == "get_tensor_mode":
-            return self.TensorIOMode[self._tensors[arguments[0]][0]]
-        if method == "get_tensor_dtype":
-            return self.DataType[self._tensors[arguments[0]][1]]
+        if kind == "IExecutionContext":
+            return method not in self.refuses and self._context(method, arguments, thing.values)
         if kind == "IRuntimeCache":
             if method == "deserialize" and isinstance(self.takes, Exception):
                 raise type(self.takes)(*self.takes.args)
             return self.kernels if method == "serialize" else self.takes
-        if method in self.refuses:
-            return False
-        state = thing.values
+        answers = {
+            "create_execution_context": lambda: (
+                self.thing("IExecutionContext") if self._contexts else None
+            ),
+            "get_tensor_name": lambda: list(self._tensors)[arguments[0]],
+            "get_tensor_mode": lambda: self.TensorIOMode[self._tensors[arguments[0]][0]],
+            "get_tensor_dtype": lambda: self.DataType[self._tensors[arguments[0]][1]],
+        }
+        return answers[method]()
+
+    def _context(self, method: str, arguments: tuple[Any, ...], state: dict[str, Any]) -> Any:
+        """Answer what is asked of an execution context."""
+        if method == "get_tensor_shape":
+            return (state["shape"][0], self._n_classes)
         if method == "set_input_shape":
             state["shape"] = arguments[1]
-        elif method == "get_tensor_shape":
-            return (state["shape"][0], self._n_classes)
         elif method == "set_tensor_address":
-            state[f"address of {arguments[0]}"] = arguments[1]
+            state[f"address_of_{arguments[0]}"] = arguments[1]
         elif method == "execute_async_v3":
-            self._enqueue(arguments[0], **{k.replace(" ", "_"): v for k, v in state.items()})
+            self._enqueue(arguments[0], **state)
         return True
 
     def _enqueue(

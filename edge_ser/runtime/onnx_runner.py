@@ -85,7 +85,7 @@ class OnnxRunner(Runner):
             )
         return EngineError(
             f"{self.path} cannot be loaded on {self._device} ({reason}); see that it loads with "
-            "--device cpu: if so, the GPU or its libraries are at fault"
+            "device cpu: if so, the GPU or its libraries are at fault"
         )
 
     def _read_card(self) -> ModelCard:

@@ -22,6 +22,7 @@ SERVES = {
     "runtime/engine_file.py": ALL,
     "runtime/engine_layers.py": ALL,
     "runtime/engine_session.py": ALL,
+    "runtime/engine_tensors.py": ALL,
     "runtime/rtx_context.py": ALL[4:],
     "runtime/tensorrt_module.py": ALL,
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib
 import inspect
 import re
 
@@ -14,7 +13,7 @@ from support import ROOT, skip_or_fail
 
 from edge_ser.errors import EngineError
 from edge_ser.machine.cuda_device import cuda_device
-from edge_ser.runtime.cuda.cuda_python import CudaPython
+from edge_ser.runtime.cuda.cuda_python import CudaPython, import_driver
 
 SOURCE = ROOT / "edge_ser" / "runtime" / "cuda" / "cuda_python.py"
 
@@ -37,12 +36,10 @@ def used() -> set[str]:
 @pytest.fixture(scope="module")
 def real():
     """The real package; it can be looked at without a driver."""
-    for name in ("cuda.bindings.driver", "cuda.cuda"):
-        try:
-            return importlib.import_module(name)
-        except ImportError:
-            continue
-    skip_or_fail("cuda-python is not installed; pip install cuda-bindings")
+    try:
+        return import_driver()
+    except ImportError:
+        skip_or_fail("cuda-python is not installed; pip install cuda-bindings")
 
 
 def has(module, dotted: str) -> bool:
