@@ -11,7 +11,7 @@ CORPORA ?= $(or $(EDGE_SER_CORPORA),../shared/corpora)
 DEVICE_PYTHONS = 3.10 3.12
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint test-main accuracy results start-up bundled-model bundled-model-card calibration-set pictures gpu-test clean help
+.PHONY: demo test lint test-main accuracy results start-up bundled-model bundled-model-card calibration-set event-schema pictures gpu-test clean help
 .DELETE_ON_ERROR:
 
 help: ## List the targets
@@ -66,6 +66,9 @@ bundled-model-card: .venv/ready ## Measure the model in edge_ser/assets on its t
 
 calibration-set: .venv/ready ## Choose the windows in calibration/default again
 	.venv/bin/edge-ser calibrate select --corpus RAVDESS=$(CORPORA)/RAVDESS --out calibration/default
+
+event-schema: .venv/ready ## Write the JSON Schema of events and their page from the classes
+	.venv/bin/python docs/write_event_schema.py
 
 pictures: .venv/ready ## Draw the README's picture of the terminal
 	.venv/bin/python docs/draw_terminal.py

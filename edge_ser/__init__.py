@@ -17,7 +17,7 @@ _HOME = {
     "EdgeSerError": "edge_ser.errors",
     "StreamingMfcc": "edge_ser.frontend",
     "mfcc": "edge_ser.frontend",
-    "Prediction": "edge_ser.runtime.recognizer",
+    "Prediction": "edge_ser.runtime.prediction",
     "Recognizer": "edge_ser.runtime.recognizer",
 }
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from edge_ser.errors import EdgeSerError as EdgeSerError
     from edge_ser.frontend import StreamingMfcc as StreamingMfcc
     from edge_ser.frontend import mfcc as mfcc
-    from edge_ser.runtime.recognizer import Prediction as Prediction
+    from edge_ser.runtime.prediction import Prediction as Prediction
     from edge_ser.runtime.recognizer import Recognizer as Recognizer
 
 

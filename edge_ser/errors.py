@@ -43,6 +43,10 @@ class EventError(EdgeSerError):
     """A line that is no event of the version that is read."""
 
 
+class OutputError(EdgeSerError):
+    """Results that cannot be written to where they should go."""
+
+
 class TrainingError(EdgeSerError):
     """A training run that cannot start, continue or be exported."""
 

@@ -13,8 +13,8 @@ from fake_tensorrt import FakeTensorRT
 from support import make_card, write_engine
 
 from edge_ser.card import ModelCard
+from edge_ser.machine.cuda_device import CudaDevice
 from edge_ser.manifest import BuiltBy, ProfileShapes
-from edge_ser.runtime.cuda_device import CudaDevice
 from edge_ser.runtime.tensorrt_runner import TensorRTRunner
 
 PACKAGES = ("cuda-python", "pycuda")

@@ -16,6 +16,7 @@ from edge_ser.card import FrontendConfig, ModelCard, Normalization
 from edge_ser.corpora import Clip
 from edge_ser.manifest import BuiltBy, EngineManifest, EngineOptions, ProfileShapes, manifest_path
 from edge_ser.precision import Precision
+from edge_ser.runtime.runner import Runner
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "examples"
@@ -77,12 +78,16 @@ def make_card(**changes: object) -> ModelCard:
     return dataclasses.replace(card, **changes)  # type: ignore[arg-type]
 
 
-class FakeRunner:
+class FakeRunner(Runner):
     """A runner whose logits are simple functions of its input; keeps every input it got."""
 
     def __init__(self, card: ModelCard | None = None) -> None:
-        self.card = card or make_card()
+        self._card = card or make_card()
         self.inputs: list[np.ndarray] = []
+
+    @property
+    def card(self) -> ModelCard:
+        return self._card
 
     def run(self, inputs: np.ndarray) -> np.ndarray:
         self.inputs.append(inputs.copy())

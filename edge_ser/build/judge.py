@@ -18,7 +18,7 @@ from edge_ser.errors import ConfigError
 from edge_ser.metrics import confusion, unweighted_average_recall
 from edge_ser.runtime.listener import Listener
 from edge_ser.runtime.onnx_session import open_session
-from edge_ser.runtime.recognizer import softmax
+from edge_ser.runtime.prediction import softmax
 
 Float32 = NDArray[np.float32]
 

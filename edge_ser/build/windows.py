@@ -22,7 +22,9 @@ from edge_ser.card import ModelCard
 from edge_ser.corpora import Clip
 from edge_ser.errors import AudioError
 from edge_ser.runtime.listener import Listener
-from edge_ser.runtime.recognizer import Prediction, Recognizer, WindowStream
+from edge_ser.runtime.prediction import Prediction
+from edge_ser.runtime.recognizer import Recognizer
+from edge_ser.runtime.window_stream import WindowStream
 
 Float32 = NDArray[np.float32]
 

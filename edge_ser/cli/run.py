@@ -1,23 +1,19 @@
-"""`edge-ser run`: files, a pipe or a microphone in; a live view, plain lines or JSON lines out."""
+"""`edge-ser run`: files, a pipe, a URL or a microphone in; a live view, lines or JSON lines out."""
 
 from __future__ import annotations
 
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from edge_ser.errors import AudioError, ConfigError, EdgeSerError
+from edge_ser.errors import AudioError, ConfigError
 
 if TYPE_CHECKING:
-    from edge_ser.cli.output import Output
     from edge_ser.runtime.recognizer import Recognizer
-
-
-_CLIPPED = 0.002
-"""Share of clipped samples from which a user should hear of it."""
+    from edge_ser.runtime.signals import Source
+    from edge_ser.runtime.streaming import StreamSettings
 
 
 @click.command(name="run")
@@ -29,11 +25,19 @@ _CLIPPED = 0.002
 )
 @click.option("--mic", is_flag=True, help="Listen to a microphone until Ctrl-C.")
 @click.option("--stdin", "from_stdin", is_flag=True, help="Read raw PCM from a pipe; needs --rate.")
+@click.option("--url", help="Listen to whatever ffmpeg opens: rtsp://..., http://..., a video.")
 @click.option("--list-devices", is_flag=True, help="List the microphones and stop.")
 @click.option(
     "--model",
     type=click.Path(path_type=Path),
-    help="An ONNX file of `edge-ser export`.  [default: the bundled model]",
+    help="An ONNX file of `edge-ser export`, or an engine.  [default: the bundled model]",
+)
+@click.option(
+    "--runner",
+    type=click.Choice(["auto", "cpu", "cuda", "tensorrt"]),
+    default="auto",
+    show_default=True,
+    help="What computes: auto is the CPU for ONNX files, TensorRT for engines.",
 )
 @click.option(
     "--format",
@@ -41,12 +45,37 @@ _CLIPPED = 0.002
     type=click.Choice(["text", "jsonl"]),
     default="text",
     show_default=True,
-    help="Live bars or plain lines, or one JSON object a window.",
+    help="A live view or plain lines, or one JSON event a line.",
 )
 @click.option(
     "--window", "window_s", type=float, help="Seconds classified at once.  [default: the model's]"
 )
 @click.option("--hop", "hop_s", type=float, help="Seconds between windows.  [default: the model's]")
+@click.option(
+    "--vad/--no-vad",
+    default=None,
+    help="Cut the stream into utterances by a voice detector.  [default: live sources only]",
+)
+@click.option(
+    "--detector",
+    type=click.Choice(["auto", "silero", "webrtc"]),
+    default="auto",
+    show_default=True,
+    help="Which voice detector.",
+)
+@click.option(
+    "--smoothing",
+    "smoothing_s",
+    type=click.FloatRange(0, 60),
+    default=0.5,
+    show_default=True,
+    help="Time constant in seconds by which probabilities are smoothed; 0 for none.",
+)
+@click.option(
+    "--abstain-below",
+    type=click.FloatRange(0, 1, max_open=True),
+    help="Confidence below which no label is given.  [default: the model's advice]",
+)
 @click.option(
     "--min-level",
     "min_level_dbfs",
@@ -64,6 +93,11 @@ _CLIPPED = 0.002
 )
 @click.option("--device", help="Microphone: its number, or part of its name (see --list-devices).")
 @click.option(
+    "--wait-for-device",
+    is_flag=True,
+    help="Begin although the microphone, or the URL, is not there yet: for services.",
+)
+@click.option(
     "--channel", type=click.IntRange(0, 63), help="Channel to take.  [default: the mean of all]"
 )
 @click.option("--rate", type=int, help="Sample rate of --stdin, in Hz.")
@@ -77,59 +111,86 @@ _CLIPPED = 0.002
     show_default=True,
     help="Sample format of --stdin.",
 )
+@click.option("--input-format", help="ffmpeg's name of the kind of --url: alsa, pulse, v4l2, ...")
 @click.option(
     "--seconds",
     type=click.FloatRange(0, min_open=True),
-    help="Stop --mic after so many seconds.",
+    help="Stop a live source after so many seconds.",
+)
+@click.option(
+    "--heartbeat",
+    "heartbeat_s",
+    type=click.FloatRange(0.1, 86_400),
+    default=10.0,
+    show_default=True,
+    help="Seconds between signs of life in JSON lines.",
+)
+@click.option(
+    "--record",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Keep what is heard and decided in this directory. Speech stays on the disk then.",
+)
+@click.option(
+    "--record-limit",
+    "record_limit_mb",
+    type=click.FloatRange(1),
+    default=1000.0,
+    show_default=True,
+    help="Megabytes after which the oldest recordings are deleted.",
 )
 def command(
     files: tuple[Path, ...],
     wav: bool,
     mic: bool,
     from_stdin: bool,
+    url: str | None,
     list_devices: bool,
     model: Path | None,
+    runner: str,
     form: str,
     window_s: float | None,
     hop_s: float | None,
+    vad: bool | None,
+    detector: str,
+    smoothing_s: float,
+    abstain_below: float | None,
     min_level_dbfs: float,
     threads: int,
     device: str | None,
+    wait_for_device: bool,
     channel: int | None,
     rate: int | None,
     channels: int,
     encoding: str,
+    input_format: str | None,
     seconds: float | None,
+    heartbeat_s: float,
+    record: Path | None,
+    record_limit_mb: float,
 ) -> None:
-    """Recognise emotion in FILES, a pipe or a live microphone.
+    """Recognise emotion in FILES, a pipe, a URL or a live microphone.
 
     \b
       edge-ser run --wav examples/
       edge-ser run --mic
       arecord -f S16_LE -r 16000 | edge-ser run --stdin --rate 16000
+      edge-ser run --url rtsp://camera/stream --format jsonl
 
-    JSON lines: one object a window with source, start_s, end_s, label, confidence, probs,
-    level_dbfs, clipped and compute_ms; label, confidence and probs are null where the window is
-    silent. A file ends with an object with "final": true for the whole clip. Messages go to stderr.
+    JSON lines are events: window, speech_start, emotion, speech_end, clip, overrun, device_lost,
+    device_back, heartbeat, start and end; docs/events.md describes them. Messages go to stderr.
     """
     if list_devices:
         _print_devices()
         return
-    chosen = [name for name, on in (("--wav", wav), ("--mic", mic), ("--stdin", from_stdin)) if on]
-    if files and not chosen:
-        chosen = ["--wav"]
-    if len(chosen) != 1:
-        raise click.UsageError(
-            f"{' and '.join(chosen) or 'no source'} came; choose one of --wav FILE..., --mic, --stdin"
-        )
-    if chosen == ["--wav"] and not files:
-        raise click.UsageError("--wav came without a file; try: edge-ser run --wav speech.wav")
-    if files and chosen != ["--wav"]:
-        raise click.UsageError(f"{chosen[0]} takes no files, {files[0]} came")
+    named = {"--wav": wav, "--mic": mic, "--stdin": from_stdin, "--url": url is not None}
+    kind = _kind(files, [name for name, on in named.items() if on])
     if from_stdin and rate is None:
         raise click.UsageError("--stdin needs --rate: raw PCM does not say its sample rate")
+    if record is not None and kind == "--wav":
+        raise click.UsageError("--record keeps live audio; what --wav reads is kept already")
 
-    from edge_ser.cli.output import open_output
+    from edge_ser.cli.outputs import open_output
+    from edge_ser.cli.run_loop import Run, run_files, run_source
     from edge_ser.runtime.recognizer import Recognizer
 
     recognizer = Recognizer(
@@ -138,106 +199,67 @@ def command(
         hop_s=hop_s,
         min_level_dbfs=min_level_dbfs,
         threads=threads,
+        device=runner,
     )
-    with open_output(form, recognizer.card.labels, live=bool(mic or from_stdin)) as output:
-        if mic:
-            _run_microphone(recognizer, output, device, channel, seconds)
-        elif from_stdin:
-            _run_stdin(recognizer, output, rate or 0, channels, encoding, channel)
-        else:
-            _run_files(recognizer, output, files, channel)
+    run = Run(
+        recognizer,
+        open_output("jsonl" if form == "jsonl" else "text", live=kind != "--wav"),
+        _settings(recognizer, smoothing_s, abstain_below, heartbeat_s),
+        detector if (kind != "--wav" if vad is None else vad) else None,
+    )
+    if kind == "--wav":
+        run_files(run, files, channel)
+        return
+    source: Source
+    if kind == "--mic":
+        from edge_ser.runtime.sources import MicrophoneSource
+
+        source = MicrophoneSource(device, channel, wait_for_device=wait_for_device)
+    elif kind == "--stdin":
+        source = _stdin(rate or 0, channels, encoding, channel)
+    else:
+        from edge_ser.runtime.sources import FfmpegSource
+
+        source = FfmpegSource(
+            url or "", input_format, channel=channel, wait_for_device=wait_for_device
+        )
+    run_source(run, source, seconds, record, record_limit_mb)
 
 
-def _run_files(
-    recognizer: Recognizer, output: Output, paths: tuple[Path, ...], channel: int | None
-) -> None:
-    """Recognise every file; those that cannot be are named, and the exit code is 1 then."""
-    from edge_ser.audio import file_chunks, find_audio
-    from edge_ser.runtime.recognizer import ClipTally
-
-    failed = 0
-    for named in paths:
-        try:
-            found = find_audio(named)
-        except AudioError as error:
-            output.problem(str(error))
-            failed += 1
-            continue
-        for path in found:
-            tally = ClipTally(str(path))
-            try:
-                for window in recognizer.stream(file_chunks(path, channel), str(path)):
-                    tally.add(window)
-                    output.window(window)
-                clip = tally.final()
-                output.final(clip)
-                if clip.clipped > _CLIPPED:
-                    output.note(
-                        f"{path}: {clip.clipped:.1%} of the samples are clipped, so the result is "
-                        "doubtful; record with less gain"
-                    )
-            except AudioError as error:
-                output.problem(str(error))
-                failed += 1
-    if failed:
-        raise _Failed
+def _kind(files: tuple[Path, ...], chosen: list[str]) -> str:
+    """Return which source was chosen."""
+    if files and not chosen:
+        chosen = ["--wav"]
+    if len(chosen) != 1:
+        raise click.UsageError(
+            f"{' and '.join(chosen) or 'no source'} came; choose one of --wav FILE..., --mic, "
+            "--stdin, --url"
+        )
+    if chosen == ["--wav"] and not files:
+        raise click.UsageError("--wav came without a file; try: edge-ser run --wav speech.wav")
+    if files and chosen != ["--wav"]:
+        raise click.UsageError(f"{chosen[0]} takes no files, {files[0]} came")
+    return chosen[0]
 
 
-def _run_stdin(
-    recognizer: Recognizer,
-    output: Output,
-    rate: int,
-    channels: int,
-    encoding: str,
-    channel: int | None,
-) -> None:
-    from edge_ser.runtime.recognizer import ClipTally
-    from edge_ser.runtime.sources import pcm_chunks
+def _settings(
+    recognizer: Recognizer, smoothing_s: float, abstain_below: float | None, heartbeat_s: float
+) -> StreamSettings:
+    import dataclasses
+
+    settings = recognizer.stream_settings()
+    smoothing = dataclasses.replace(settings.smoothing, time_constant_s=smoothing_s)
+    if abstain_below is not None:
+        smoothing = dataclasses.replace(smoothing, abstain_below=abstain_below)
+    return dataclasses.replace(settings, smoothing=smoothing, heartbeat_s=heartbeat_s)
+
+
+def _stdin(rate: int, channels: int, encoding: str, channel: int | None) -> Source:
+    from edge_ser.runtime.sources import PcmSource
 
     if sys.stdin.isatty():
         raise ConfigError("--stdin was given, but nothing is piped in; use --mic to record")
-    tally = ClipTally("stdin")
-    chunks = pcm_chunks(sys.stdin.buffer, rate, channels, encoding, channel)
-    try:
-        for window in recognizer.stream(chunks, "stdin"):
-            tally.add(window)
-            output.window(window)
-    except KeyboardInterrupt:
-        return
-    output.final(tally.final())
-
-
-def _run_microphone(
-    recognizer: Recognizer,
-    output: Output,
-    device: str | None,
-    channel: int | None,
-    seconds: float | None,
-) -> None:
-    from edge_ser.runtime.microphone import Microphone, find_device
-    from edge_ser.runtime.recognizer import WindowStream
-
-    # A service manager ends us with SIGTERM: the same clean end as Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with Microphone(find_device(device), channel) as microphone:
-        name = microphone.device.name
-        output.note(
-            f"listening to {name!r} at {microphone.device.sample_rate} Hz, "
-            f"{microphone.n_channels} channel(s); Ctrl-C ends"
-        )
-        windows = WindowStream(recognizer, f"mic:{name}")
-        heard_s = 0.0
-        try:
-            for chunk in microphone:
-                heard_s += len(chunk.samples) / chunk.sample_rate
-                for window in windows.push(chunk):
-                    output.window(window)
-                if seconds is not None and heard_s >= seconds:
-                    break
-        except KeyboardInterrupt:
-            pass
-        finally:
-            output.summary(heard_s, microphone.overruns, microphone.dropped_s)
+    return PcmSource(sys.stdin.buffer, rate, channels, encoding, channel)
 
 
 def _print_devices() -> None:
@@ -245,7 +267,7 @@ def _print_devices() -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from edge_ser.runtime.microphone import list_devices
+    from edge_ser.runtime.sources.devices import list_devices
 
     devices = list_devices()
     if not devices:
@@ -264,10 +286,3 @@ def _print_devices() -> None:
     console = Console()
     console.print(table)
     console.print("* is what --mic takes without --device", style="dim")
-
-
-class _Failed(EdgeSerError):
-    """Some inputs failed; each was already named."""
-
-    def __init__(self) -> None:
-        super().__init__("some inputs could not be recognised, see above")

@@ -36,7 +36,7 @@ from edge_ser.measure.provenance import versions
 from edge_ser.measure.selection import Selection
 from edge_ser.metrics import confusion, unweighted_average_recall, weighted_accuracy
 from edge_ser.protocols.fold import speakers
-from edge_ser.runtime.recognizer import softmax
+from edge_ser.runtime.prediction import softmax
 from edge_ser.runtime.runner import Runner, open_runner
 
 if TYPE_CHECKING:

@@ -24,7 +24,8 @@ from edge_ser.measure.noise import NoiseSource, add_noise
 from edge_ser.measure.provenance import versions
 from edge_ser.measure.selection import Selection, missing_labels, unknown_speakers
 from edge_ser.protocols.fold import speakers
-from edge_ser.runtime.recognizer import ClipTally, Recognizer
+from edge_ser.runtime.prediction import ClipTally
+from edge_ser.runtime.recognizer import Recognizer
 
 Float32 = NDArray[np.float32]
 

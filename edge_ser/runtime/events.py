@@ -28,6 +28,7 @@ class Event:
     seq: int
     """Counts the events of a session from 0; a number that is missing was lost on the way."""
     source: str
+    """Where the audio comes from: a microphone, a pipe, a file."""
     at_s: float
     """Seconds of audio from the beginning of the stream to what the event is about."""
     monotonic_s: float
@@ -44,13 +45,19 @@ class Started(Event):
     edge_ser: str
     """Version."""
     model: str
+    """Name of the model, from its card."""
     runner: str
+    """What computes, and on what."""
     labels: tuple[str, ...]
+    """The model's classes."""
     window_s: float
+    """Seconds classified at once."""
     hop_s: float
+    """Seconds between windows."""
     vad: str
     """The voice detector, `none` without one."""
     abstain_below: float
+    """Confidence below which no label is given; 0: never."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +66,9 @@ class Window(Event):
 
     kind: ClassVar[str] = "window"
     start_s: float
+    """Where the window begins, in seconds of the stream."""
     end_s: float
+    """Where it ends."""
     label: str | None
     """The likeliest class, null where the window is silent."""
     confidence: float | None
@@ -67,8 +76,11 @@ class Window(Event):
     probs: Mapping[str, float]
     """By label; empty where the window is silent."""
     level_dbfs: float
+    """RMS level, dB of full scale."""
     clipped: float
+    """Share of the samples at full scale, in [0, 1]."""
     compute_ms: float
+    """Time spent on features and inference since the window before."""
     latency_ms: float
     """From the capture of the window's last sample (from its arrival, where audio is not live) to
     the decision."""
@@ -95,6 +107,7 @@ class Emotion(Event):
     confidence: float
     """Smoothed probability of the likeliest class."""
     abstained: bool
+    """Whether the confidence is too low for a label."""
     probs: Mapping[str, float]
     """Smoothed, by label."""
     latency_ms: float
@@ -107,14 +120,17 @@ class SpeechEnd(Event):
 
     kind: ClassVar[str] = "speech_end"
     start_s: float
+    """Where the speech began, in seconds of the stream."""
     label: str | None
     """Null where the model is not sure enough (`abstained`) or the utterance is too short."""
     confidence: float | None
     """Probability of the likeliest class; null where the utterance is too short."""
     abstained: bool
+    """Whether the confidence is too low for a label."""
     probs: Mapping[str, float]
     """Mean over the utterance, by label; empty where it is too short to be recognised."""
     n_windows: int
+    """Windows classified while it lasted."""
     latency_ms: float
     """From the capture of the sample at `at_s` to the decision: the pause that had to be waited for
     is in it."""
@@ -128,7 +144,8 @@ class Overrun(Event):
     lost_s: float | None
     """Seconds; null where the device only says that some was lost."""
     reason: str
-    """`device`: the system lost it. `backlog`: recognition lagged behind."""
+    """`device`: the system lost it. `backlog`: recognition lagged behind. `not_finite`: the samples
+    were NaN or infinite."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +154,9 @@ class DeviceLost(Event):
 
     kind: ClassVar[str] = "device_lost"
     device: str
+    """Its name."""
     reason: str
+    """What the system said."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +165,9 @@ class DeviceBack(Event):
 
     kind: ClassVar[str] = "device_back"
     device: str
+    """Its name."""
     away_s: float
+    """Seconds without audio; stream time counts them too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,12 +178,17 @@ class Heartbeat(Event):
     heard_s: float
     """Seconds of audio that came; lost ones are not in it."""
     n_windows: int
+    """Windows that were classified or found silent."""
     n_utterances: int
+    """Utterances that ended."""
     n_overruns: int
+    """Times that audio was lost."""
     lost_s: float
+    """Seconds that are known to be lost."""
     latency_p50_ms: float | None
-    """Over the last windows that were classified; null before the first."""
+    """Median over the last 1000 windows that were classified; null before the first."""
     latency_p99_ms: float | None
+    """99th percentile of the same."""
     state: str
     """`listening`, `speech` or `device_lost`."""
 
@@ -175,13 +201,19 @@ class Clip(Event):
     label: str
     """The likeliest class, also when `abstained`."""
     confidence: float
+    """Its probability."""
     abstained: bool
     """Whether the confidence is below what the model's card, or the user, asks for."""
     probs: Mapping[str, float]
+    """Mean over its windows, by label."""
     level_dbfs: float
+    """RMS level of its loudest window, dB of full scale."""
     clipped: float
+    """Share of the samples at full scale, in [0, 1], of its worst window."""
     compute_ms: float
+    """Time spent on features and inference."""
     duration_s: float
+    """Length of the audio."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,10 +224,15 @@ class Ended(Event):
     reason: str
     """`source`: the audio ended. `asked`: a user, a signal or a time limit."""
     heard_s: float
+    """Seconds of audio that came; lost ones are not in it."""
     n_windows: int
+    """Windows that were classified or found silent."""
     n_utterances: int
+    """Utterances that ended."""
     n_overruns: int
+    """Times that audio was lost."""
     lost_s: float
+    """Seconds that are known to be lost."""
 
 
 KINDS: dict[str, type[Event]] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from support import STRICT, skip_or_fail
 
-from edge_ser.runtime.cuda_device import CudaDevice, cuda_device
+from edge_ser.machine.cuda_device import CudaDevice, cuda_device
 
 NO_GPU = "no NVIDIA GPU was found: nothing that needs one was tested"
 

@@ -23,9 +23,9 @@ import edge_ser
 from edge_ser.build.engine.job import build_engine
 from edge_ser.errors import MissingDependency
 from edge_ser.files import write_text
+from edge_ser.machine.cuda_device import CudaDevice
 from edge_ser.manifest import EngineManifest, EngineOptions
 from edge_ser.runtime.cuda.choose import open_cuda
-from edge_ser.runtime.cuda_device import CudaDevice
 from edge_ser.runtime.onnx_runner import OnnxRunner
 from edge_ser.runtime.tensorrt_runner import TensorRTRunner
 

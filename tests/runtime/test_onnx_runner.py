@@ -96,6 +96,13 @@ def test_a_truncated_model(tiny_model):
 # --- cards -------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("text", [b"input", b"frames", b"edge_ser.card", b"middle"])
+def test_a_text_that_is_not_utf8(tiny_model, text):
+    tiny_model.write_bytes(tiny_model.read_bytes().replace(text, text[:-1] + b"\xff"))
+
+    assert "not UTF-8" in refusal(tiny_model)
+
+
 def test_no_card(tmp_path):
     message = refusal(write_tiny_model(tmp_path / "a.onnx", key=""))
     assert "has no ModelCard (metadata keys: none; wanted edge_ser.card)" in message

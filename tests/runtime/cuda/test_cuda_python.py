@@ -12,8 +12,8 @@ from fake_cuda import DRIVER, FakeDriver, FakeGpu
 from support import ROOT, skip_or_fail
 
 from edge_ser.errors import EngineError
+from edge_ser.machine.cuda_device import cuda_device
 from edge_ser.runtime.cuda.cuda_python import CudaPython, import_driver
-from edge_ser.runtime.cuda_device import cuda_device
 
 SOURCE = ROOT / "edge_ser" / "runtime" / "cuda" / "cuda_python.py"
 

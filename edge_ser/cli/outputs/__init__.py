@@ -1,0 +1,32 @@
+"""What `run` shows of the events: JSON lines, plain lines for a pipe, or a live view on a terminal."""
+
+from __future__ import annotations
+
+from edge_ser.cli.outputs.base import Output
+from edge_ser.cli.outputs.json_lines import JsonLines
+from edge_ser.cli.outputs.plain_lines import PlainLines
+
+__all__ = ["JsonLines", "Output", "PlainLines", "open_output"]
+
+
+def open_output(form: str, live: bool) -> Output:
+    """Return the output for `--format`: text is a view on a terminal and lines anywhere else.
+
+    Args:
+        form: `text` or `jsonl`.
+        live: whether the source is a stream; files get a line, or bars, for each clip.
+    """
+    if form == "jsonl":
+        return JsonLines(live)
+    from rich.console import Console
+
+    console = Console()
+    if not console.is_terminal or console.is_dumb_terminal or console.options.ascii_only:
+        return PlainLines(live)
+    if live:
+        from edge_ser.cli.outputs.live_view import LiveView
+
+        return LiveView(console)
+    from edge_ser.cli.outputs.clip_view import ClipView
+
+    return ClipView(console)

@@ -1,0 +1,109 @@
+"""What all outputs have in common: what they are told, and how they write."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import sys
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import click
+
+from edge_ser.cli.outputs.summary import Summary
+from edge_ser.errors import OutputError
+
+if TYPE_CHECKING:
+    from edge_ser.runtime.events import Event
+
+
+class Output:
+    """Where events go. Use it as a context manager, from one thread.
+
+    Args:
+        live: whether the source is a stream: then its end is summed up on stderr.
+    """
+
+    def __init__(self, live: bool) -> None:
+        self._summary = Summary() if live else None
+
+    def __enter__(self) -> Output:
+        """Start showing."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop showing, and say what a live session came to."""
+        if self._summary is not None:
+            for line in self._summary.lines():
+                self.note(line)
+
+    def event(self, event: Event) -> None:
+        """Take an event.
+
+        Raises:
+            click.exceptions.Exit: with code 0, when whoever read stdout has left.
+            OutputError: stdout cannot be written.
+        """
+        if self._summary is not None:
+            self._summary.add(event)
+        self.show(event)
+
+    def show(self, event: Event) -> None:
+        """Show an event; what subclasses are for."""
+
+    def level(self, dbfs: float, voice: float | None, at_s: float | None = None) -> None:
+        """Take the level of what is heard now; called some times a second.
+
+        Args:
+            dbfs: RMS level in dB of full scale.
+            voice: probability of speech in [0, 1], None without a voice detector.
+            at_s: stream time of what is heard now; None where the caller has none at hand.
+        """
+
+    def tick(self) -> None:
+        """Let time pass while nothing comes, as when the microphone is away."""
+
+    def note(self, text: str) -> None:
+        """Say something that is no result."""
+        _tell(text)
+
+    def problem(self, text: str) -> None:
+        """Say that something failed, and that it goes on."""
+        _tell(f"edge-ser: {text}")
+
+
+def write_line(line: str) -> None:
+    """Write a line to stdout, flushed at once.
+
+    Raises:
+        click.exceptions.Exit: with code 0, when the reader has left, as `| head` does.
+        OutputError: stdout cannot be written.
+    """
+    try:
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+    except OSError as error:
+        _discard_stdout()
+        if error.errno == errno.EPIPE:
+            raise click.exceptions.Exit(0) from None
+        raise OutputError(
+            f"standard output cannot be written ({error.strerror}); make room, or write elsewhere"
+        ) from None
+
+
+def _tell(text: str) -> None:
+    with contextlib.suppress(OSError):  # whoever read stderr has left; the results go on
+        click.echo(text, err=True)
+
+
+def _discard_stdout() -> None:
+    """Let what is still buffered go nowhere: Python would try to write it once more at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

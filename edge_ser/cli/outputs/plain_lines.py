@@ -1,0 +1,99 @@
+"""Events as lines to read or to grep."""
+
+from __future__ import annotations
+
+from edge_ser.cli.outputs.base import Output, write_line
+from edge_ser.runtime.events import (
+    Clip,
+    DeviceBack,
+    DeviceLost,
+    Emotion,
+    Event,
+    Overrun,
+    SpeechEnd,
+    SpeechStart,
+)
+
+REASONS = {
+    "device": "the system lost it",
+    "backlog": "recognition lagged behind",
+    "not_finite": "samples were NaN or infinite",
+}
+"""Why audio is lost, for people."""
+
+NOT_SURE = "not sure"
+
+
+class PlainLines(Output):
+    """A line for each event of a stream that changes something; for files, one a clip or utterance."""
+
+    def __init__(self, live: bool) -> None:
+        super().__init__(live)
+        self._live = live
+
+    def show(self, event: Event) -> None:
+        """Write an event, unless it is only a window or a sign of life."""
+        line = self._line(event)
+        if line is not None:
+            write_line(line)
+
+    def _line(self, event: Event) -> str | None:
+        if isinstance(event, Clip):
+            return clip_line(event)
+        if self._live:
+            return _line(event)
+        return file_line(event)
+
+
+def clip_line(clip: Clip) -> str:
+    """Return a clip as one line."""
+    ranking = sorted(clip.probs.items(), key=lambda item: -item[1])[1:3]
+    others = ", ".join(f"{label} {p:.0%}" for label, p in ranking)
+    doubt = f"{NOT_SURE}; " if clip.abstained else ""
+    return (
+        f"{clip.source}: {_verdict(clip.label, clip.confidence)}"
+        f"  ({doubt}then {others}; {clip.duration_s:.1f} s)"
+    )
+
+
+def file_line(event: Event) -> str | None:
+    """Return what is said of an utterance of a file, and of lost audio, as one line."""
+    if isinstance(event, Overrun):
+        return f"{event.source}: {event.at_s:.2f} s  {_said(event)}"
+    if not isinstance(event, SpeechEnd):
+        return None
+    place = f"{event.source}: {event.start_s:.2f}-{event.at_s:.2f} s"
+    if event.confidence is None:
+        return f"{place}  too short"
+    return f"{place}  {_verdict(event.label or NOT_SURE, event.confidence)}"
+
+
+def _line(event: Event) -> str | None:
+    said = _said(event)
+    return None if said is None else f"{event.at_s:9.2f} s  {event.kind:<12}  {said}".rstrip()
+
+
+def _said(event: Event) -> str | None:
+    match event:
+        case SpeechStart():
+            return ""
+        case Emotion():
+            return _verdict(event.label or NOT_SURE, event.confidence)
+        case SpeechEnd():
+            length = f"{event.at_s - event.start_s:.1f} s, {event.n_windows} windows"
+            if event.confidence is None:
+                return f"too short        ({length})"
+            return f"{_verdict(event.label or NOT_SURE, event.confidence)}  ({length})"
+        case Overrun():
+            lost = "some audio" if event.lost_s is None else f"{event.lost_s:.2f} s"
+            return f"{lost} lost: {REASONS.get(event.reason, event.reason)}"
+        case DeviceLost():
+            return f"{event.device}: {event.reason}"
+        case DeviceBack():
+            return f"{event.device}, after {event.away_s:.1f} s"
+        case _:
+            return None
+
+
+def _verdict(label: str, confidence: float) -> str:
+    return f"{label:<10} {confidence:4.0%}"

@@ -1,0 +1,1 @@
+"""Power and energy: the sensors a machine has, and a meter over them."""

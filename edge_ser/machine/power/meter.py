@@ -1,0 +1,147 @@
+"""A meter that samples all sensors in a thread of its own while something runs."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from types import TracebackType
+
+from edge_ser.errors import ConfigError
+from edge_ser.machine.power.doubts import complete, doubts
+from edge_ser.machine.power.recorder import Recorder, sum_of
+from edge_ser.machine.power.report import Draw, PowerReport
+from edge_ser.machine.power.sensors import Sensors
+
+RATE_HZ = 10.0
+IDLE_S = 5.0
+
+
+class EnergyMeter:
+    """Measures what runs inside `with meter:`; then `meter.report` holds the figures.
+
+    Counters of energy are read as differences, powers are integrated by the trapezoid rule. The first
+    and the last sample are taken by the caller's thread, at the very ends of the block.
+    """
+
+    def __init__(
+        self,
+        sensors: Sensors,
+        rate_hz: float = RATE_HZ,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Make a meter.
+
+        Args:
+            sensors: open ones; the caller closes them.
+            rate_hz: samples a second, more than 0.
+            clock: seconds, for tests.
+
+        Raises:
+            ConfigError: the rate is not positive.
+        """
+        if not rate_hz > 0:
+            raise ConfigError(f"a rate of {rate_hz} samples a second was asked for; wanted: > 0")
+        self._sensors = sensors
+        self._rate_hz = rate_hz
+        self._clock = clock
+        self._idle: PowerReport | None = None
+        self._report: PowerReport | None = None
+        self._stop = threading.Event()
+
+    @property
+    def report(self) -> PowerReport:
+        """The newest run's figures.
+
+        Raises:
+            ConfigError: nothing was measured yet.
+        """
+        if self._report is None:
+            raise ConfigError("the meter has measured nothing yet: run something in `with meter:`")
+        return self._report
+
+    def measure_idle(self, seconds: float = IDLE_S) -> PowerReport:
+        """Measure the machine at rest for a while; later runs are compared with it."""
+        self._idle = None
+        with self:
+            time.sleep(seconds)
+        self._idle = self.report
+        return self._idle
+
+    def __enter__(self) -> EnergyMeter:
+        """Take the first sample and start the thread."""
+        self._stop.clear()
+        self._failure: BaseException | None = None
+        self._recorder = Recorder(self._sensors.sensors, self._clock)
+        cpu_s = time.thread_time()
+        self._start_s = self._clock()
+        self._recorder.sample()
+        self._meter_cpu_s = time.thread_time() - cpu_s
+        self._thread = threading.Thread(target=self._run, name="energy meter", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop the thread, take the last sample, make the report."""
+        self._stop.set()
+        self._thread.join()
+        if self._failure is not None and value is None:
+            raise self._failure
+        cpu_s = time.thread_time()
+        self._recorder.finish()
+        duration_s = self._clock() - self._start_s
+        self._meter_cpu_s += time.thread_time() - cpu_s
+        self._report = self._make_report(duration_s)
+
+    def _run(self) -> None:
+        cpu_s = time.thread_time()
+        n = 1
+        begun_s = time.monotonic()
+        try:
+            while not self._stop.wait(max(0.0, begun_s + n / self._rate_hz - time.monotonic())):
+                self._recorder.sample()
+                # A late sample is not made up for: the next one keeps to the grid.
+                n = max(n + 1, int((time.monotonic() - begun_s) * self._rate_hz) + 1)
+        except Exception as error:  # noqa: BLE001 (raised again where the meter stops)
+            self._failure = error
+        self._meter_cpu_s += time.thread_time() - cpu_s
+
+    def _make_report(self, duration_s: float) -> PowerReport:
+        lost = self._recorder.lost()
+        rails = tuple(self._beside_idle(d) for d in self._recorder.draws(self._start_s))
+        whole = self._sensors.total
+        total = None
+        if whole is not None:
+            parts = [
+                draw
+                for draw in rails
+                if draw.name in whole.names and draw.name not in lost and complete(draw, duration_s)
+            ]
+            if len(parts) == len(whole.names):
+                total = self._beside_idle(sum_of(parts))
+        report = PowerReport(
+            total=total,
+            covers=whole.covers if whole else "",
+            whole_board=whole is not None and whole.whole_board,
+            rails=rails,
+            duration_s=duration_s,
+            rate_hz=self._rate_hz,
+            n_samples=self._recorder.n_samples,
+            meter_cpu_s=self._meter_cpu_s,
+            doubts=(),
+            reasons=self._sensors.reasons,
+        )
+        return replace(report, doubts=doubts(report, lost, self._idle))
+
+    def _beside_idle(self, draw: Draw) -> Draw:
+        """Return a draw with its mean power in the idle phase, where it was there too."""
+        if self._idle is None:
+            return draw
+        idle = {d.name: d.mean_w for d in (*self._idle.rails, self._idle.total) if d is not None}
+        return replace(draw, idle_w=idle.get(draw.name))

@@ -1,0 +1,161 @@
+"""What `tegrastats` prints on a Jetson, from JetPack 4 to 7, and the running program.
+
+For loads, clocks and temperatures; energy is better read from the monitors themselves (`ina`), whose
+rails tegrastats only repeats.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+
+from edge_ser.errors import ConfigError, MissingDependency
+from edge_ser.machine.power.line_process import LineProcess
+
+_RAM = re.compile(r"(?<!\S)RAM\s+(\d+)/(\d+)MB")
+_SWAP = re.compile(r"(?<!\S)SWAP\s+(\d+)/(\d+)MB")
+_CPU = re.compile(r"(?<!\S)CPU\s+\[([^\]]*)\](?:@(\d+))?")
+_CORE = re.compile(r"(\d+)%(?:@(\d+))?")
+_GPU = re.compile(r"(?<!\S)GR3D_FREQ\s+(?:(\d+)%)?(?:@(?:\[([\d,]+)\]|(\d+)))?")
+_EMC = re.compile(r"(?<!\S)EMC_FREQ\s+(\d+)%(?:@(\d+))?")
+_TEMPERATURE = re.compile(r"(?<!\S)(\w+)@(-?[\d.]+)C(?:/-?[\d.]+C)?(?!\S)")
+_RAIL = re.compile(
+    r"(?<!\S)([A-Z][A-Z0-9_]*)\s+(-?\d+)(?:mW)?/(-?\d+)(?:mW)?(?:/(-?\d+)(?:mW)?)?(?!\S)"
+)
+
+_OFF_C = -200.0
+"""A zone whose unit has no power shows -256 °C."""
+
+
+@dataclass(frozen=True)
+class Core:
+    """One processor core that runs."""
+
+    load_percent: int
+    mhz: int | None
+
+
+@dataclass(frozen=True)
+class RailReading:
+    """One rail in tegrastats' own figures."""
+
+    now_mw: int
+    mean_mw: int
+    """Since tegrastats started."""
+    peak_mw: int | None
+    """Since tegrastats started; JetPack 7.2 and later."""
+
+
+@dataclass(frozen=True)
+class Tegrastats:
+    """One line; None or nothing where a JetPack does not print it."""
+
+    ram_mb: int
+    ram_total_mb: int
+    swap_mb: int | None
+    swap_total_mb: int | None
+    cores: tuple[Core | None, ...]
+    """None for a core that is off."""
+    gpu_percent: int | None
+    """Thor does not print it."""
+    gpu_mhz: tuple[int, ...]
+    """One clock, or one for each cluster (GPC)."""
+    emc_percent: int | None
+    """Load of the memory bus."""
+    emc_mhz: int | None
+    temperatures_c: Mapping[str, float]
+    rails: Mapping[str, RailReading]
+
+
+def parse_tegrastats(line: str) -> Tegrastats | None:
+    """Return what a line says, leaving out what is not known here; None for another kind of line."""
+    ram = _RAM.search(line)
+    if ram is None:
+        return None
+    swap, emc, gpu = _SWAP.search(line), _EMC.search(line), _GPU.search(line)
+    clocks = (gpu[2] or gpu[3] or "") if gpu else ""
+    return Tegrastats(
+        ram_mb=int(ram[1]),
+        ram_total_mb=int(ram[2]),
+        swap_mb=int(swap[1]) if swap else None,
+        swap_total_mb=int(swap[2]) if swap else None,
+        cores=_cores(line),
+        gpu_percent=int(gpu[1]) if gpu and gpu[1] else None,
+        gpu_mhz=tuple(int(mhz) for mhz in clocks.split(",") if mhz),
+        emc_percent=int(emc[1]) if emc else None,
+        emc_mhz=int(emc[2]) if emc and emc[2] else None,
+        temperatures_c={
+            name: float(celsius)
+            for name, celsius in _TEMPERATURE.findall(line)
+            if float(celsius) > _OFF_C
+        },
+        rails={
+            name: RailReading(int(now), int(mean), int(peak) if peak else None)
+            for name, now, mean, peak in _RAIL.findall(line)
+        },
+    )
+
+
+def _cores(line: str) -> tuple[Core | None, ...]:
+    found = _CPU.search(line)
+    if found is None:
+        return ()
+    cores: list[Core | None] = []
+    for item in found[1].split(","):
+        core = _CORE.search(item)
+        mhz = (core[2] or found[2]) if core else None
+        cores.append(Core(int(core[1]), int(mhz) if mhz else None) if core else None)
+    return tuple(cores)
+
+
+class TegrastatsProcess:
+    """tegrastats, running; use it as a context manager."""
+
+    def __init__(self, interval_ms: int = 1000, program: str = "tegrastats") -> None:
+        """Start it.
+
+        Args:
+            interval_ms: milliseconds between lines, 1 or more.
+            program: its name or path.
+
+        Raises:
+            ConfigError: the interval is not positive.
+            MissingDependency: there is no tegrastats.
+        """
+        if interval_ms < 1:
+            raise ConfigError(f"tegrastats' interval is {interval_ms} ms; wanted: 1 or more")
+        self._interval_s = interval_ms / 1000
+        try:
+            self._process = LineProcess((program, "--interval", str(interval_ms)))
+        except OSError:
+            raise MissingDependency(
+                f"the program {program}",
+                "it comes with JetPack (package nvidia-l4t-tools); a container has to be given it",
+            ) from None
+
+    def latest(self) -> Tegrastats:
+        """Return the newest line, the first one after waiting for it.
+
+        Raises:
+            OSError: tegrastats ended, printed nothing for a while, or something else.
+        """
+        patience_s = 2.0 + 3 * self._interval_s
+        line = self._process.newest(max_age_s=patience_s, wait_s=patience_s)
+        if (parsed := parse_tegrastats(line)) is None:
+            raise OSError(f"tegrastats printed {line[:60]!r}, which is no line of figures")
+        return parsed
+
+    def __enter__(self) -> TegrastatsProcess:
+        """Return the running program."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End the program."""
+        self._process.close()

@@ -1,0 +1,93 @@
+"""What was recognised: in a window, and in a clip as the mean of its windows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_ser.errors import AudioError
+
+Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What was recognised in one window, or in a whole clip when `final`.
+
+    `label` is None and `probs` is empty where the window is silent: a label would be made up.
+    """
+
+    source: str
+    start_s: float
+    end_s: float
+    label: str | None
+    probs: Mapping[str, float]
+    """Probability of each class, by label; sums to 1."""
+    level_dbfs: float
+    """RMS level of the window, dB of full scale; for a whole clip, of its loudest window."""
+    clipped: float
+    """Share of the samples at full scale, in [0, 1]; for a whole clip, of its worst window."""
+    compute_ms: float
+    """Time spent on features and inference since the window before; for a clip, on all of it."""
+    final: bool = False
+
+    @property
+    def confidence(self) -> float | None:
+        """Probability of the label, None for silence."""
+        return None if self.label is None else self.probs[self.label]
+
+
+class ClipTally:
+    """Sum up the windows of one clip, in constant memory, into its final prediction."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self._sums: dict[str, float] = {}
+        self._n_active = 0
+        self._end_s = 0.0
+        self._level = -np.inf
+        self._clipped = 0.0
+        self._compute_ms = 0.0
+
+    def add(self, window: Prediction) -> None:
+        """Count a window in; silent ones only lengthen the clip."""
+        self._end_s = window.end_s
+        self._level = max(self._level, window.level_dbfs)
+        self._clipped = max(self._clipped, window.clipped)
+        self._compute_ms += window.compute_ms
+        self._n_active += window.label is not None
+        for label, p in window.probs.items():
+            self._sums[label] = self._sums.get(label, 0.0) + p
+
+    def final(self) -> Prediction:
+        """Return the clip's prediction: the mean of the probabilities of its audible windows.
+
+        Raises:
+            AudioError: no window was audible.
+        """
+        if self._n_active == 0:
+            raise AudioError(
+                f"{self._source} is silent (loudest window {self._level:.0f} dB of full scale); "
+                "check the microphone and its level"
+            )
+        probs = {label: total / self._n_active for label, total in self._sums.items()}
+        return Prediction(
+            source=self._source,
+            start_s=0.0,
+            end_s=self._end_s,
+            label=max(probs, key=probs.__getitem__),
+            probs=probs,
+            level_dbfs=self._level,
+            clipped=self._clipped,
+            compute_ms=self._compute_ms,
+            final=True,
+        )
+
+
+def softmax(logits: Float32) -> NDArray[np.float64]:
+    """Return probabilities of logits [n_classes], in double precision so that they sum to 1."""
+    shifted = np.exp(logits.astype(np.float64) - float(logits.max()))
+    return np.asarray(shifted / shifted.sum())

@@ -1,0 +1,271 @@
+"""Keeps what was heard and what was decided, for a site's own calibration set and for questions later.
+
+**Speech stays on the disk then**: files are readable by their owner only (0600, a directory that is
+made here 0700), and nothing leaves the machine. Tell the people who are heard.
+
+A segment is a pair of files, `heard-00000042-20260321T101530Z.wav` and `.jsonl`. The number orders
+them, because the wall clock may step back; it goes on over restarts. Audio is 16-bit mono WAV at the
+rate that came: what was captured with 16 bits is kept exactly, recognition hears the same again, and
+an unfinished file can be read by everybody, which cannot be said of FLAC. Until a segment is finished
+its header has the size that arecord writes to a pipe, "unknown"; so a crash leaves a readable file,
+and the next start fills in the size.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_ser.errors import ConfigError
+from edge_ser.runtime.events import DeviceLost, Event, Overrun, to_json
+from edge_ser.runtime.segment import Segment
+from edge_ser.runtime.segments import SegmentStore
+
+Float32 = NDArray[np.float32]
+
+SMALLEST_LIMIT_MB = 1.0
+PENDING_BYTES = 4_000_000
+"""What may wait for a slow disk: two minutes at 16 kHz, 40 seconds at 48 kHz."""
+RETRY_S = 60.0
+"""Seconds between attempts while the disk is full or away."""
+
+_GATHER_S = 0.5
+"""Audio is written so often, and so much of it a SIGKILL may cost."""
+_PIECE_BYTES = 65_536
+_JOIN_S = 20.0
+"""How long `close` waits for a disk that does not answer."""
+
+
+@dataclass(frozen=True)
+class _Audio:
+    pcm: bytes
+    sample_rate: int
+    follows: bool
+    """Whether it continues what came before without a gap."""
+
+
+class Recorder:
+    """Writes segments in a thread of its own, so that a slow SD card never delays recognition.
+
+    What does not fit into memory while the disk is slow, full or away is dropped, counted and said.
+    Audio of one segment is without gaps: after lost audio the next segment begins.
+
+    Args:
+        directory: made where it is missing; other files in it are left alone.
+        limit_mb: the oldest segments are deleted when all of them would exceed it (1 MB is 1e6
+            bytes, counted in blocks of 4096 as disks do).
+        segment_s: seconds of audio after which the next segment begins.
+        retry_s: seconds between attempts to go on after the disk refused to take more.
+        wall_clock: seconds since 1970, for the names.
+
+    Raises:
+        ConfigError: the directory cannot be written, another recorder is at work in it, or the
+            numbers make no sense.
+    """
+
+    def __init__(
+        self,
+        directory: str | Path,
+        *,
+        limit_mb: float = 1000.0,
+        segment_s: float = 300.0,
+        retry_s: float = RETRY_S,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        if not limit_mb >= SMALLEST_LIMIT_MB:
+            raise ConfigError(
+                f"a limit of {limit_mb:g} MB came for recordings, at least {SMALLEST_LIMIT_MB:g} MB "
+                "is needed"
+            )
+        if not segment_s > 0:
+            raise ConfigError(f"segments of {segment_s:g} s came, more than 0 s was wanted")
+        self._store = SegmentStore(Path(directory), int(limit_mb * 1e6), wall_clock)
+        self._segment_s, self._retry_s = segment_s, retry_s
+        self._waiting: deque[_Audio | bytes] = deque()
+        self._n_waiting = 0
+        self._changed = threading.Condition()
+        self._closing = False
+        self._follows = False
+        self._lost_s = 0.0
+        self._paused: str | None = None
+        self._slow: str | None = None
+        self._news: deque[str] = deque(maxlen=20)
+        self._segment: Segment | None = None
+        self._early: deque[bytes] = deque(maxlen=100)
+        self._retry_at = float("-inf")
+        if self._store.repaired:
+            self._news.append(f"{self._store.repaired} unfinished recordings were finished")
+        self._thread = threading.Thread(target=self._work, name="recorder", daemon=True)
+        self._thread.start()
+
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing is kept now, None while all is well."""
+        return self._paused or self._slow
+
+    @property
+    def lost_s(self) -> float:
+        """Seconds of audio that were heard and not kept."""
+        return self._lost_s
+
+    def news(self) -> tuple[str, ...]:
+        """Return what the user should be told since the last call: trouble, and its end, once each."""
+        with self._changed:
+            told = tuple(self._news)
+            self._news.clear()
+        return told
+
+    def audio(self, samples: Float32, sample_rate: int) -> None:
+        """Take audio [n_samples] in [-1, 1] at `sample_rate` Hz; returns at once."""
+        scaled = np.clip(np.rint(samples * np.float32(32_768)), -32_768, 32_767)
+        pcm = np.nan_to_num(scaled).astype("<i2").tobytes()
+        with self._changed:
+            if self._closing:
+                return
+            for at in range(0, len(pcm), _PIECE_BYTES):
+                self._queue(pcm[at : at + _PIECE_BYTES], sample_rate)
+
+    def event(self, event: Event) -> None:
+        """Take an event; after those that say that audio was lost, a new segment begins."""
+        line = to_json(event).encode() + b"\n"
+        with self._changed:
+            if self._closing:
+                return
+            if isinstance(event, (Overrun, DeviceLost)):
+                self._follows = False
+            if self._n_waiting + len(line) <= PENDING_BYTES:
+                self._put(line, len(line))
+
+    def close(self) -> None:
+        """Write what waits, finish the segment, and let other recorders in. May be called twice."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        self._thread.join(_JOIN_S)
+        if self._thread.is_alive():
+            with self._changed:
+                self._news.append("recordings: the disk does not answer, the last are not finished")
+
+    def _queue(self, pcm: bytes, sample_rate: int) -> None:
+        if self._n_waiting + len(pcm) <= PENDING_BYTES:
+            self._put(_Audio(pcm, sample_rate, self._follows), len(pcm))
+            self._follows = True
+            return
+        self._lose(len(pcm) / 2 / sample_rate)
+        if self._slow is None:
+            self._slow = "the disk is too slow for recordings, so audio is not kept"
+            self._news.append(self._slow)
+
+    def _put(self, item: _Audio | bytes, size: int) -> None:
+        self._waiting.append(item)
+        self._n_waiting += size
+        if self._n_waiting >= _PIECE_BYTES:
+            self._changed.notify_all()
+
+    def _lose(self, seconds: float) -> None:
+        self._lost_s += seconds
+        self._follows = False
+
+    def _work(self) -> None:
+        """The thread: write what came, until closed."""
+        while True:
+            with self._changed:
+                self._changed.wait_for(
+                    lambda: self._closing or self._n_waiting >= _PIECE_BYTES, _GATHER_S
+                )
+                closing = self._closing
+            while (item := self._next_item()) is not None:
+                self._keep(item)
+            if closing:
+                break
+        if self._segment is not None:
+            with contextlib.suppress(OSError):  # readable as it is, and finished at the next start
+                self._store.finish(self._segment)
+        self._store.close()
+
+    def _next_item(self) -> _Audio | bytes | None:
+        with self._changed:
+            if not self._waiting:
+                if self._slow is not None:
+                    self._slow = None
+                    self._tell_that_it_goes_on()
+                return None
+            item = self._waiting.popleft()
+            self._n_waiting -= len(item.pcm if isinstance(item, _Audio) else item)
+            return item
+
+    def _keep(self, item: _Audio | bytes) -> None:
+        """Write an item, or drop it while the disk takes nothing."""
+        try:
+            if time.monotonic() < self._retry_at:
+                raise _Waiting
+            if isinstance(item, _Audio):
+                self._keep_audio(item)
+            else:
+                self._keep_event(item)
+        except _Waiting:
+            self._drop(item)
+        except OSError as error:
+            self._pause(error)
+            self._drop(item)
+
+    def _keep_audio(self, item: _Audio) -> None:
+        segment = self._segment
+        if segment is not None and (
+            not item.follows
+            or segment.sample_rate != item.sample_rate
+            or segment.n_audio_bytes >= 2 * self._segment_s * item.sample_rate
+            or self._store.is_full(segment)
+        ):
+            self._segment = None
+            self._store.finish(segment)
+        if self._segment is None:
+            self._segment = self._store.begin(item.sample_rate)
+            while self._early:
+                self._store.append(self._segment, event=self._early.popleft())
+        self._store.append(self._segment, pcm=item.pcm)
+        if self._paused is not None:
+            with self._changed:
+                self._paused = None
+                self._tell_that_it_goes_on()
+
+    def _keep_event(self, line: bytes) -> None:
+        if self._segment is None or self._store.is_full(self._segment):
+            self._early.append(line)
+        else:
+            self._store.append(self._segment, event=line)
+
+    def _pause(self, error: OSError) -> None:
+        segment, self._segment = self._segment, None
+        if segment is not None:
+            with contextlib.suppress(OSError):
+                self._store.finish(segment)
+        self._retry_at = time.monotonic() + self._retry_s
+        with self._changed:
+            if self._paused is None:
+                self._news.append(
+                    f"recordings are paused: {self._store.directory} cannot be written "
+                    f"({error.strerror}); make room or choose another directory, it is tried again "
+                    f"every {self._retry_s:g} s"
+                )
+            self._paused = f"recordings are paused ({error.strerror})"
+
+    def _drop(self, item: _Audio | bytes) -> None:
+        if isinstance(item, _Audio):
+            with self._changed:
+                self._lose(len(item.pcm) / 2 / item.sample_rate)
+
+    def _tell_that_it_goes_on(self) -> None:
+        self._news.append(f"recordings go on; so far {self._lost_s:.1f} s were not kept")
+
+
+class _Waiting(Exception):
+    """The disk refused, and it is too early to ask it again."""

@@ -1,0 +1,83 @@
+"""The events of one session: numbered, timed, counted."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from edge_ser.runtime.events import Ended, Event, Heartbeat, utc_now
+from edge_ser.runtime.stream_clock import StreamClock
+
+E = TypeVar("E", bound=Event)
+
+_LATENCIES = 1_000
+"""Windows over which a heartbeat's percentiles are taken."""
+
+
+class Session:
+    """Make events, and keep count of what they say.
+
+    Args:
+        source: what events call the source.
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, source: str, clock: Callable[[], float]) -> None:
+        self.source = source
+        self.clock = clock
+        self.captured = StreamClock()
+        self.heard_s = 0.0
+        self.lost_s = 0.0
+        self.n_windows = 0
+        self.n_utterances = 0
+        self.n_overruns = 0
+        self._seq = 0
+        self._latencies: deque[float] = deque(maxlen=_LATENCIES)
+
+    def event(self, kind: type[E], at_s: float, **said: Any) -> E:
+        """Return the next event of the session, decided now."""
+        seq, self._seq = self._seq, self._seq + 1
+        return kind(
+            seq=seq,
+            source=self.source,
+            at_s=at_s,
+            monotonic_s=self.clock(),
+            time=utc_now(),
+            **said,
+        )
+
+    def latency_ms(self, at_s: float, *, of_window: bool = False) -> float:
+        """Return how long ago the sample at `at_s` was captured; windows' go into percentiles."""
+        latency = self.captured.latency_ms(at_s, self.clock())
+        if of_window:
+            self._latencies.append(latency)
+        return latency
+
+    def heartbeat(self, at_s: float, state: str) -> Heartbeat:
+        """Return what was done so far."""
+        ordered = sorted(self._latencies)
+        p50, p99 = (
+            ordered[round(q * (len(ordered) - 1))] if ordered else None for q in (0.5, 0.99)
+        )
+        return self.event(
+            Heartbeat,
+            at_s,
+            state=state,
+            latency_p50_ms=p50,
+            latency_p99_ms=p99,
+            **self._counts(),
+        )
+
+    def ended(self, at_s: float, reason: str) -> Ended:
+        """Return the last event."""
+        return self.event(Ended, at_s, reason=reason, **self._counts())
+
+    def _counts(self) -> dict[str, float | int]:
+        return {
+            "heard_s": self.heard_s,
+            "n_windows": self.n_windows,
+            "n_utterances": self.n_utterances,
+            "n_overruns": self.n_overruns,
+            "lost_s": self.lost_s,
+        }

@@ -1,0 +1,381 @@
+"""From what a source hands over to events: the live form of a recogniser, made to run for weeks.
+
+Push chunks of any size and sample rate, and the other signals of a source; take events. Memory does
+not grow, nothing is lost without a word, and what is decided does not depend on how the audio came
+in pieces.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_ser import __version__
+from edge_ser.audio import Chunk, Resampler
+from edge_ser.records import require
+from edge_ser.runtime.events import (
+    Clip,
+    DeviceBack,
+    DeviceLost,
+    Emotion,
+    Event,
+    Overrun,
+    SpeechEnd,
+    SpeechStart,
+    Started,
+    Window,
+)
+from edge_ser.runtime.plain_windows import PlainWindows
+from edge_ser.runtime.prediction import ClipTally, Prediction
+from edge_ser.runtime.recognizer import Recognizer
+from edge_ser.runtime.segmenter import Segmenter, SegmenterSettings
+from edge_ser.runtime.session import Session
+from edge_ser.runtime.signals import Back, Gone, Lost, Signal
+from edge_ser.runtime.smoothing import Smoother, Smoothing
+from edge_ser.runtime.utterances import Begun, Finished, Step, Utterances, UtteranceSettings
+from edge_ser.runtime.voice import VoiceDetector
+from edge_ser.runtime.window_stream import Probe
+
+Float32 = NDArray[np.float32]
+
+SHORT_GAP_S = 0.5
+"""Lost audio up to so many seconds is stood in for by silence; after more, everything starts anew."""
+
+
+@dataclass(frozen=True)
+class StreamSettings:
+    """How a stream is listened to.
+
+    Raises:
+        ConfigError: a value out of range.
+    """
+
+    smoothing: Smoothing = field(default_factory=Smoothing)
+    segmenter: SegmenterSettings = field(default_factory=SegmenterSettings)
+    utterance: UtteranceSettings = field(default_factory=UtteranceSettings)
+    heartbeat_s: float = 10.0
+    """Seconds, by the monotonic clock, between heartbeats."""
+
+    def __post_init__(self) -> None:
+        require(
+            0.1 <= self.heartbeat_s <= 86_400, "heartbeat_s", self.heartbeat_s, "0.1 to 86400 s"
+        )
+
+
+class StreamingRecognizer:
+    """Listen to one stream.
+
+    With a detector the stream is cut into utterances: `speech_start`, windows and `emotion` while
+    somebody speaks, `speech_end` with the utterance's own label. Without one every window is
+    classified, and with `clip` there is one `clip` event for all of it when it ends.
+
+    Args:
+        recognizer: what recognises; belongs to this stream while it lasts.
+        source: what events call the stream.
+        detector: a voice detector, None for none.
+        settings: how it is listened to.
+        clip: whether a verdict on the whole is wanted at the end; only without a detector.
+        clock: monotonic seconds; tests bring their own.
+        probe: is told of stages: `resample`, `vad`, `features`, `inference`, `label`, `smoothing`.
+
+    Raises:
+        ConfigError: `clip` with a detector.
+    """
+
+    def __init__(
+        self,
+        recognizer: Recognizer,
+        source: str = "stream",
+        *,
+        detector: VoiceDetector | None = None,
+        settings: StreamSettings | None = None,
+        clip: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+        probe: Probe | None = None,
+    ) -> None:
+        require(not (clip and detector), "clip", clip, "False where a detector cuts utterances")
+        self.recognizer = recognizer
+        self.settings = settings or StreamSettings()
+        self._detector = detector
+        self._rate = recognizer.card.frontend.sample_rate
+        self._probe = probe
+        self._segmenter = (
+            None if detector is None else Segmenter(detector, self._rate, self.settings.segmenter)
+        )
+        self._tally = ClipTally(source) if clip else None
+        self._session = Session(source, clock)
+        self._smoother = Smoother(self.settings.smoothing)
+        self._utterance_from_s: float | None = None
+        self._rate_in = 0
+        self._device_lost = False
+        self._started = False
+        self._beat_s = clock()
+        self._listen_from(0.0)
+
+    @property
+    def at_s(self) -> float:
+        """Stream time of the end of what was heard: audio, and what is known to be lost."""
+        return self._origin_s + (self._n_in / self._rate_in if self._n_in else 0.0)
+
+    @property
+    def n_windows(self) -> int:
+        """Windows so far."""
+        return self._session.n_windows
+
+    @property
+    def state(self) -> str:
+        """`listening`, `speech` or `device_lost`."""
+        if self._device_lost:
+            return "device_lost"
+        return "listening" if self._utterance_from_s is None else "speech"
+
+    @property
+    def voice(self) -> float | None:
+        """Probability of speech in the last frame; None without a detector."""
+        return None if self._segmenter is None else self._segmenter.probability
+
+    def push(self, signal: Signal) -> list[Event]:
+        """Take what a source hands over and return the events that follow.
+
+        Raises:
+            AudioError: a sample rate that cannot be speech.
+            ModelError, EngineError: inference failed.
+        """
+        events = self._start()
+        if isinstance(signal, Chunk):
+            self._hear(signal, events)
+        elif isinstance(signal, Lost):
+            self._lose(signal.seconds, signal.reason, events)
+        elif isinstance(signal, Gone):
+            self._finish_audio(events)
+            self._device_lost = True
+            events.append(
+                self._session.event(
+                    DeviceLost, self.at_s, device=signal.device, reason=signal.reason
+                )
+            )
+        elif isinstance(signal, Back):
+            self._device_lost = False
+            self._finish_audio(events)
+            self._listen_from(self.at_s + signal.away_s)
+            events.append(
+                self._session.event(
+                    DeviceBack, self.at_s, device=signal.device, away_s=signal.away_s
+                )
+            )
+        self._beat(events)
+        return events
+
+    def finish(self, reason: str = "source") -> list[Event]:
+        """End the stream: the last windows, `speech_end` or `clip`, and `end` with the counts.
+
+        Args:
+            reason: `source` when the audio ended, `asked` when somebody ended it. Then nothing is
+                asked of what is too short for a window.
+
+        Raises:
+            AudioError: a `clip` that is silent, or shorter than the model's `min_window_s`.
+        """
+        events = self._start()
+        if self._tally is None:
+            self._finish_audio(events)
+        elif reason == "source":
+            self._finish_audio(events)
+            events.append(self._clip(self._tally.final()))
+        events.append(self._session.ended(self.at_s, reason))
+        return events
+
+    def _start(self) -> list[Event]:
+        if self._started:
+            return []
+        self._started = True
+        recognizer = self.recognizer
+        return [
+            self._session.event(
+                Started,
+                0.0,
+                edge_ser=__version__,
+                model=recognizer.card.name,
+                runner=recognizer.runner.backend,
+                labels=recognizer.card.labels,
+                window_s=recognizer.window_s,
+                hop_s=recognizer.hop_s,
+                vad="none" if self._detector is None else self._detector.name,
+                abstain_below=self.settings.smoothing.abstain_below,
+            )
+        ]
+
+    def _listen_from(self, at_s: float) -> None:
+        """Begin a stretch of audio without gaps."""
+        self._origin_s, self._n_in = at_s, 0
+        self._resampler: Resampler | None = None
+        self._smoother.reset()
+        self._steps: Utterances | PlainWindows = (
+            PlainWindows(
+                self.recognizer,
+                self._session.source,
+                at_s=at_s,
+                short_too=self._tally is not None,
+                probe=self._probe,
+            )
+            if self._segmenter is None
+            else Utterances(
+                self.recognizer,
+                self._segmenter,
+                self._session.source,
+                self.settings.utterance,
+                at_s=at_s,
+                probe=self._probe,
+            )
+        )
+
+    def _hear(self, chunk: Chunk, events: list[Event]) -> None:
+        now = self._session.clock()
+        length_s = len(chunk.samples) / chunk.sample_rate
+        if not np.isfinite(chunk.samples).all():
+            self._lose(length_s, "not_finite", events)
+            return
+        if chunk.sample_rate != self._rate_in:
+            self._change_rate(chunk.sample_rate, events)
+        samples = self._resampled(chunk.samples)
+        self._session.heard_s += length_s
+        self._session.captured.heard(self.at_s, chunk.captured_s, now)
+        if self._probe is not None:
+            self._probe("resample")
+        self._take(self._steps.push(samples), events)
+
+    def _change_rate(self, sample_rate: int, events: list[Event]) -> None:
+        """Go on at another rate: a device may come back with one."""
+        self._drain(events)
+        self._origin_s, self._n_in, self._rate_in = self.at_s, 0, sample_rate
+
+    def _resampled(self, samples: Float32) -> Float32:
+        """Return what is ready at the model's rate: the filter holds some back."""
+        if self._resampler is None:
+            self._resampler = Resampler(self._rate_in, self._rate)
+        self._n_in += len(samples)
+        return self._resampler.push(samples)
+
+    def _drain(self, events: list[Event]) -> None:
+        """Hear what the resampler still holds."""
+        if self._resampler is not None:
+            rest = self._resampler.push(np.empty(0, dtype=np.float32), last=True)
+            self._resampler = None
+            self._take(self._steps.push(rest), events)
+
+    def _lose(self, seconds: float | None, reason: str, events: list[Event]) -> None:
+        session = self._session
+        session.n_overruns += 1
+        session.lost_s += seconds or 0.0
+        events.append(session.event(Overrun, self.at_s, lost_s=seconds, reason=reason))
+        if seconds is None or seconds == 0:
+            return
+        if seconds > SHORT_GAP_S or self._n_in == 0:
+            self._finish_audio(events)
+            self._listen_from(self.at_s + seconds)
+        else:
+            silence = np.zeros(round(seconds * self._rate_in), dtype=np.float32)
+            self._take(self._steps.push(self._resampled(silence)), events)
+
+    def _finish_audio(self, events: list[Event]) -> None:
+        """End the stretch, and with it an utterance that is still going on."""
+        self._drain(events)
+        self._take(self._steps.finish(), events)
+        self._listen_from(self.at_s)
+
+    def _take(self, steps: Iterable[Step], events: list[Event]) -> None:
+        for step in steps:
+            if isinstance(step, Prediction):
+                self._window(step, events)
+            elif isinstance(step, Begun):
+                self._utterance_from_s = step.at_s
+                self._smoother.reset()
+                latency_ms = self._session.latency_ms(step.at_s)
+                events.append(self._session.event(SpeechStart, step.at_s, latency_ms=latency_ms))
+            else:
+                events.append(self._speech_end(step))
+
+    def _window(self, window: Prediction, events: list[Event]) -> None:
+        session = self._session
+        session.n_windows += 1
+        if self._tally is not None:
+            self._tally.add(window)
+        heard = window.label is not None
+        latency_ms = session.latency_ms(window.end_s, of_window=heard)
+        events.append(
+            session.event(
+                Window,
+                window.end_s,
+                start_s=window.start_s,
+                end_s=window.end_s,
+                label=window.label,
+                confidence=window.confidence,
+                probs=window.probs,
+                level_dbfs=window.level_dbfs,
+                clipped=window.clipped,
+                compute_ms=window.compute_ms,
+                latency_ms=latency_ms,
+            )
+        )
+        if not heard:
+            self._smoother.reset()
+            return
+        decision = self._smoother.update(window.probs, window.end_s)
+        if decision.changed:
+            events.append(
+                session.event(
+                    Emotion,
+                    window.end_s,
+                    label=decision.label,
+                    previous=decision.previous,
+                    confidence=decision.confidence,
+                    abstained=decision.label is None,
+                    probs=decision.probs,
+                    latency_ms=session.latency_ms(window.end_s),
+                )
+            )
+        if self._probe is not None:
+            self._probe("smoothing")
+
+    def _speech_end(self, heard: Finished) -> SpeechEnd:
+        self._utterance_from_s = None
+        self._session.n_utterances += 1
+        best = max(heard.probs, key=heard.probs.__getitem__) if heard.probs else None
+        confidence = None if best is None else heard.probs[best]
+        sure = confidence is not None and confidence >= self.settings.smoothing.abstain_below
+        return self._session.event(
+            SpeechEnd,
+            heard.end_s,
+            start_s=heard.start_s,
+            label=best if sure else None,
+            confidence=confidence,
+            abstained=best is not None and not sure,
+            probs=heard.probs,
+            n_windows=heard.n_windows,
+            latency_ms=self._session.latency_ms(heard.end_s),
+        )
+
+    def _clip(self, clip: Prediction) -> Clip:
+        confidence = clip.confidence or 0.0
+        return self._session.event(
+            Clip,
+            clip.end_s,
+            label=clip.label,
+            confidence=confidence,
+            abstained=confidence < self.settings.smoothing.abstain_below,
+            probs=clip.probs,
+            level_dbfs=clip.level_dbfs,
+            clipped=clip.clipped,
+            compute_ms=clip.compute_ms,
+            duration_s=clip.end_s,
+        )
+
+    def _beat(self, events: list[Event]) -> None:
+        now = self._session.clock()
+        if now - self._beat_s >= self.settings.heartbeat_s:
+            self._beat_s = now
+            events.append(self._session.heartbeat(self.at_s, self.state))

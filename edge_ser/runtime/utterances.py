@@ -1,0 +1,227 @@
+"""Continuous audio cut into utterances, each recognised as if it were a clip of its own.
+
+Windows never mix two utterances, and nothing is computed while nobody speaks. What is decided
+depends on the audio alone: pieces of any size give the same windows and the same boundaries.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_ser.errors import AudioError
+from edge_ser.records import require
+from edge_ser.runtime.prediction import Prediction
+from edge_ser.runtime.recognizer import Recognizer
+from edge_ser.runtime.segmenter import Segmenter
+from edge_ser.runtime.timeline import Timeline
+from edge_ser.runtime.window_stream import Probe, WindowStream
+
+Float32 = NDArray[np.float32]
+
+_SLACK_S = 0.2
+"""Frames and filters by which the segmenter's word may come later than its settings say."""
+
+
+@dataclass(frozen=True)
+class UtteranceSettings:
+    """What is heard of an utterance.
+
+    Raises:
+        ConfigError: a value out of range.
+    """
+
+    lead_s: float = 0.25
+    """Seconds before the speech that belong to it."""
+    tail_s: float = 0.25
+    """Seconds after the speech that belong to it."""
+    first_s: float = 1.0
+    """Seconds after which it is classified first, by a window that still grows."""
+
+    def __post_init__(self) -> None:
+        for name in ("lead_s", "tail_s"):
+            value = getattr(self, name)
+            require(0 <= value <= 2, name, value, "0 to 2 seconds")
+        require(0.1 <= self.first_s <= 60, "first_s", self.first_s, "0.1 to 60 seconds")
+
+
+@dataclass(frozen=True)
+class Begun:
+    """Somebody began to speak at this stream time."""
+
+    at_s: float
+
+
+@dataclass(frozen=True)
+class Finished:
+    """Somebody stopped speaking; times are stream times."""
+
+    start_s: float
+    end_s: float
+    probs: Mapping[str, float]
+    """Mean over the utterance's windows, by label; empty where it was too short or too soft."""
+    n_windows: int
+    """Windows that were classified while it lasted, those that still grew too."""
+
+
+Step = Prediction | Begun | Finished
+
+
+class Utterances:
+    """Take samples at the model's rate, yield windows and boundaries in the order of the stream.
+
+    Args:
+        recognizer: what recognises.
+        segmenter: what tells speech from pauses; it is reset to `at_s`.
+        source: what predictions call the stream.
+        settings: what is heard of an utterance.
+        at_s: stream time of the first sample.
+        probe: gets the stage `vad`, and those of `WindowStream`.
+    """
+
+    def __init__(
+        self,
+        recognizer: Recognizer,
+        segmenter: Segmenter,
+        source: str,
+        settings: UtteranceSettings | None = None,
+        *,
+        at_s: float = 0.0,
+        probe: Probe | None = None,
+    ) -> None:
+        self._recognizer = recognizer
+        self._segmenter = segmenter
+        self._source = source
+        self._settings = settings or UtteranceSettings()
+        self._at_s = at_s
+        self._probe = probe
+        self._rate = recognizer.card.frontend.sample_rate
+        # The segmenter decides by frames. It gets one at a time, so that nothing depends on pieces.
+        self._step = round(segmenter.frame_s * self._rate)
+        pause = segmenter.settings
+        start_delay_s = pause.min_speech_s + pause.lead_s + _SLACK_S
+        self._end_delay_s = pause.min_silence_s + _SLACK_S
+        self._keep = round((self._settings.lead_s + start_delay_s) * self._rate)
+        self._samples = Timeline(1)
+        self._n_segmented = 0
+        self._current: _Utterance | None = None
+        segmenter.reset(at_s)
+
+    def push(self, samples: Float32) -> Iterator[Step]:
+        """Take float32 [n] at the model's rate."""
+        while len(samples):
+            n = self._step - (self._samples.end - self._n_segmented)
+            piece, samples = samples[:n], samples[n:]
+            self._samples.append(piece[None])
+            if self._current is not None:
+                yield from self._current.push(piece)
+            if self._samples.end - self._n_segmented == self._step:
+                yield from self._segment()
+
+    def finish(self) -> Iterator[Step]:
+        """End the audio, and with it an utterance that is still going on."""
+        if self._samples.end > self._n_segmented:
+            yield from self._segment()
+        for boundary in self._segmenter.flush():
+            yield from self._cross(boundary.kind, boundary.at_s)
+
+    def _segment(self) -> Iterator[Step]:
+        new = self._samples.slice(self._n_segmented, self._samples.end)[0]
+        boundaries = self._segmenter.push(new)
+        self._n_segmented = self._samples.end
+        if self._probe is not None:
+            self._probe("vad")
+        for boundary in boundaries:
+            yield from self._cross(boundary.kind, boundary.at_s)
+        self._samples.drop_before(self._samples.end - self._keep)
+
+    def _cross(self, kind: str, at_s: float) -> Iterator[Step]:
+        if kind == "start":
+            yield Begun(at_s)
+            lead = round((at_s - self._at_s - self._settings.lead_s) * self._rate)
+            first = max(self._samples.start, lead)
+            self._current = _Utterance(
+                self._recognizer,
+                self._source,
+                at_s,
+                self._at_s + first / self._rate,
+                self._settings,
+                self._end_delay_s,
+                self._probe,
+            )
+            yield from self._current.push(self._samples.slice(first, self._samples.end)[0])
+        elif self._current is not None:
+            finished, self._current = self._current.finish(at_s), None
+            yield finished
+
+
+class _Utterance:
+    """The windows of one utterance, summed up in constant memory."""
+
+    def __init__(
+        self,
+        recognizer: Recognizer,
+        source: str,
+        start_s: float,
+        heard_from_s: float,
+        settings: UtteranceSettings,
+        end_delay_s: float,
+        probe: Probe | None,
+    ) -> None:
+        self._start_s = start_s
+        self._heard_from_s = heard_from_s
+        self._tail_s = settings.tail_s
+        self._rate = recognizer.card.frontend.sample_rate
+        self._window_samples = recognizer.window_samples
+        first_s = max(settings.first_s, recognizer.card.min_window_s)
+        self._windows = WindowStream(
+            recognizer, source, at_s=heard_from_s, first_s=first_s, probe=probe
+        )
+        self._uncounted: deque[Prediction] = deque()
+        """Whole windows that may turn out to reach into the pause after the speech."""
+        self._wait_s = end_delay_s + settings.tail_s
+        self._sums: dict[str, float] = {}
+        self._n_summed = 0
+        self._n_windows = 0
+
+    def push(self, samples: Float32) -> Iterator[Prediction]:
+        for window in self._windows.take(samples):
+            self._n_windows += 1
+            if round((window.end_s - window.start_s) * self._rate) == self._window_samples:
+                self._uncounted.append(window)
+            while self._uncounted and self._uncounted[0].end_s < window.end_s - self._wait_s:
+                self._count(self._uncounted.popleft())
+            yield window
+
+    def finish(self, end_s: float) -> Finished:
+        """Return the utterance: the mean of its whole windows, or all of it as one window.
+
+        The recogniser would hear the same of a clip that holds the utterance and nothing else.
+        """
+        limit_s = end_s + self._tail_s
+        whole = [w for w in self._uncounted if w.end_s <= limit_s]
+        if not whole and self._n_summed == 0:
+            # One that reaches a little into the pause holds all of the utterance, and more is gone.
+            whole = list(self._uncounted)[:1]
+        if not whole and self._n_summed == 0:
+            until = round((limit_s - self._heard_from_s) * self._rate)
+            try:
+                whole = list(self._windows.finish(until))
+                self._n_windows += len(whole)
+            except AudioError:
+                whole = []  # too short to be recognised, which is no fault of a stream
+        for window in whole:
+            self._count(window)
+        probs = {label: total / self._n_summed for label, total in self._sums.items()}
+        return Finished(self._start_s, end_s, probs, self._n_windows)
+
+    def _count(self, window: Prediction) -> None:
+        if window.label is None:
+            return
+        self._n_summed += 1
+        for label, p in window.probs.items():
+            self._sums[label] = self._sums.get(label, 0.0) + p

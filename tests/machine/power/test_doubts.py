@@ -1,0 +1,140 @@
+"""What a report says against itself, and that a good one says nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from edge_ser.machine.power.doubts import doubts
+from edge_ser.machine.power.report import Draw, PowerReport
+from edge_ser.machine.power.tegrastats import parse_tegrastats
+
+
+def draw(name: str = "VDD_IN", watts: float = 5.0, **changes: object) -> Draw:
+    """Return ten seconds of constant power."""
+    made = Draw(
+        name=name,
+        what="board",
+        joules=watts * 10,
+        span_s=10.0,
+        peak_w=watts,
+        spread_w=0.1,
+        timeline=(),
+        update_s=0.03,
+    )
+    return dataclasses.replace(made, **changes)  # type: ignore[arg-type]
+
+
+def report(total: Draw | None, *rails: Draw, **changes: object) -> PowerReport:
+    """Return a good run of ten seconds."""
+    made = PowerReport(
+        total=total,
+        covers="the module",
+        whole_board=True,
+        rails=rails or ((total,) if total else ()),
+        duration_s=10.0,
+        rate_hz=10.0,
+        n_samples=101,
+        meter_cpu_s=0.02,
+        doubts=(),
+        reasons=(),
+    )
+    return dataclasses.replace(made, **changes)  # type: ignore[arg-type]
+
+
+def test_a_good_run_has_no_doubts():
+    good = report(draw(), draw(), draw("VDD_SOC", 1.0, what="rail"))
+
+    assert doubts(good, {}, idle=report(draw(watts=4.0))) == ()
+
+
+def test_a_run_that_is_short_for_the_sampling():
+    short = report(draw(span_s=0.4, joules=2.0), duration_s=0.4, n_samples=6, meter_cpu_s=0.001)
+
+    assert doubts(short, {}, None) == (
+        "VDD_IN: a run of 0.4 s is short for values every 0.1 s; run 1 s or longer",
+    )
+
+
+def test_a_run_that_is_short_for_the_slowest_sensor_names_it():
+    gpus = [draw(name, 1.0, what="gpu", update_s=1.0) for name in ("GPU 0", "GPU 1")]
+    short = report(draw(), draw(), *gpus, duration_s=9.5)
+
+    assert doubts(short, {}, None) == (
+        "GPU 0, GPU 1: a run of 9.5 s is short for values every 1 s; run 10 s or longer",
+    )
+
+
+def test_a_sensor_that_does_not_say_how_often_it_has_new_values():
+    (doubt,) = doubts(report(draw(update_s=None)), {}, None)
+
+    assert doubt == "VDD_IN: how often new values come is not known; run for seconds, not less"
+
+
+def test_a_sensor_that_came_late():
+    (doubt,) = doubts(report(draw(), draw(), draw("X", 1.0, span_s=4.0, joules=4.0)), {}, None)
+
+    assert doubt == "X answered for 4.00 s of 10.00 s"
+
+
+def test_a_sum_of_parts_is_not_what_the_socket_gives():
+    parts = report(
+        draw("package-0", what="cpu package"),
+        covers="processor only, not the board",
+        whole_board=False,
+    )
+
+    assert doubts(parts, {}, None) == (
+        "the sum holds processor only, not the board: the mains supply more",
+    )
+
+
+def test_no_sensor_at_all():
+    assert doubts(report(None, covers="", whole_board=False), {}, None) == ("nothing was measured",)
+
+
+def test_a_recorded_board_whose_names_are_wrong():
+    """A Jetson Nano on a carrier board of its own, whose module takes less than the GPU on it."""
+    line = (Path(__file__).parent / "tegrastats" / "nano_r32_names_wrong.txt").read_text()
+    stats = parse_tegrastats(line)
+    assert stats is not None
+    rails = [draw(name, rail.now_mw / 1000, what="rail") for name, rail in stats.rails.items()]
+    module = next(rail for rail in rails if rail.name == "POM_5V_IN")
+    rails[rails.index(module)] = module = dataclasses.replace(module, what="board")
+
+    wrong = [d for d in doubts(report(module, *rails), {}, None) if "wrongly" in d]
+    assert [doubt.split(", drew")[0] for doubt in wrong] == [
+        "POM_5V_IN, which should hold POM_5V_GPU"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("watts", "spread_w", "doubted"),
+    [(5.0, 0.1, False), (4.05, 0.1, True), (3.0, 0.0, True), (4.03, 0.0, True)],
+)
+def test_what_lies_above_idle_has_to_rise_above_its_spread(watts, spread_w, doubted):
+    idle = report(draw(watts=4.0, spread_w=spread_w))
+    said = doubts(report(draw(watts=watts)), {}, idle)
+
+    assert any("not told from noise" in doubt for doubt in said) == doubted
+
+
+def test_a_short_idle_phase():
+    idle = report(draw(watts=1.0, span_s=0.2, joules=0.2), duration_s=0.2)
+    (doubt,) = doubts(report(draw()), {}, idle)
+
+    assert doubt.startswith("idle: VDD_IN: a run of 0.2 s is short")
+
+
+def test_a_meter_that_takes_much_itself():
+    (doubt,) = doubts(report(draw(), meter_cpu_s=0.5), {}, None)
+
+    assert doubt.startswith("sampling itself took 5.0% of one processor core")
+
+
+def test_a_meter_that_could_not_keep_its_rate():
+    (doubt,) = doubts(report(draw(), n_samples=40), {}, None)
+
+    assert doubt.startswith("40 samples were taken where 100 were wanted")
