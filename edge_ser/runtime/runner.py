@@ -101,7 +101,7 @@ def open_runner(model: str | Path | None = None, threads: int = 1, device: str =
         return TensorRTRunner(path)
     if ending != ".onnx":
         raise ModelError(
-            f"{path} does not end in .onnx, nor in {' or '.join(ENGINE_ENDINGS)}; give --model an ONNX "
+            f"{path} ends neither in .onnx nor in {' or '.join(ENGINE_ENDINGS)}; give --model an ONNX "
             "file or an engine"
         )
     from edge_ser.runtime.onnx_runner import OnnxRunner

@@ -112,7 +112,7 @@ def test_devices_are_checked(tiny_model):
 @pytest.mark.parametrize("device", DEVICES)
 def test_a_file_of_another_kind(tmp_path, device):
     (tmp_path / "m.pt").write_bytes(b"x")
-    with pytest.raises(ModelError, match=r"does not end in \.onnx, nor in \.engine or \.plan"):
+    with pytest.raises(ModelError, match=r"ends neither in \.onnx nor in \.engine or \.plan"):
         open_runner(tmp_path / "m.pt", device=device)
 
 
