@@ -266,14 +266,14 @@ def test_samples_that_are_not_numbers(tmp_path, bad):
     samples = tone(16_000)
     samples[[5, 7_000]] = bad
     soundfile.write(tmp_path / "a.wav", samples, 16_000, subtype="FLOAT")
-    assert "2 sample(s) are NaN or infinite" in refusal(tmp_path / "a.wav")
+    assert "2 sample(s) are NaN, infinite" in refusal(tmp_path / "a.wav")
 
 
 def test_infinities_that_cancel_between_channels(tmp_path):
     """Their mean is NaN; NumPy would warn of it before the error says what is wrong."""
     samples = np.tile(np.array([[np.inf, -np.inf]], dtype=np.float32), (10, 1))
     soundfile.write(tmp_path / "a.wav", samples, 16_000, subtype="FLOAT")
-    assert "10 sample(s) are NaN or infinite" in refusal(tmp_path / "a.wav")
+    assert "10 sample(s) are NaN, infinite" in refusal(tmp_path / "a.wav")
 
 
 @pytest.mark.parametrize("sample_rate", [1, 2_000, 3_999, 800_000])

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_ser import __version__
-from edge_ser.audio import Chunk, Resampler
+from edge_ser.audio import Chunk, Resampler, is_usable
 from edge_ser.records import require
 from edge_ser.runtime.events import (
     Clip,
@@ -236,7 +236,7 @@ class StreamingRecognizer:
     def _hear(self, chunk: Chunk, events: list[Event]) -> None:
         now = self._session.clock()
         length_s = len(chunk.samples) / chunk.sample_rate
-        if not np.isfinite(chunk.samples).all():
+        if not is_usable(chunk.samples):
             self._lose(length_s, "not_finite", events)
             return
         if chunk.sample_rate != self._rate_in:

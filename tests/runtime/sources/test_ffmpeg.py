@@ -195,7 +195,7 @@ def test_samples_that_are_no_numbers(tmp_path):
     samples[5_000] = np.nan
     soundfile.write(tmp_path / "nan.wav", samples, 16_000, subtype="FLOAT")
     with (
-        pytest.raises(AudioError, match=r"nan.wav: 1 sample\(s\) are NaN or infinite"),
+        pytest.raises(AudioError, match=r"nan.wav: 1 sample\(s\) are NaN, infinite"),
         FfmpegSource(str(tmp_path / "nan.wav")) as source,
     ):
         list(source)

@@ -122,13 +122,13 @@ def test_nothing_came(content):
 def test_samples_that_are_not_numbers(bad):
     samples = ramp(100)
     samples[3] = bad
-    with pytest.raises(AudioError, match=r"stdin: 1 sample\(s\) are NaN or infinite"):
+    with pytest.raises(AudioError, match=r"stdin: 1 sample\(s\) are NaN, infinite"):
         decode(io.BytesIO(encode(samples, "f32le")), 1, "f32le")
 
 
 def test_infinities_that_cancel_between_channels():
     samples = np.array([[np.inf, -np.inf]], dtype=np.float32)
-    with pytest.raises(AudioError, match=r"stdin: 1 sample\(s\) are NaN or infinite"):
+    with pytest.raises(AudioError, match=r"stdin: 1 sample\(s\) are NaN, infinite"):
         decode(io.BytesIO(encode(samples, "f32le")), 2, "f32le")
 
 
