@@ -24,7 +24,8 @@ def test_the_python_example_runs():
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
 
-    assert done.stdout.strip() in open_runner().card.labels
+    assert set(done.stdout.split()) <= set(open_runner().card.labels)
+    assert done.stdout
 
 
 def test_the_line_of_json_is_what_the_clip_gives():
