@@ -83,7 +83,8 @@ LOUDEST = 1e9
 
 def is_usable(samples: Float32) -> bool:
     """Return whether all samples are numbers that something can be computed with."""
-    return bool((np.abs(samples) <= LOUDEST).all())
+    with np.errstate(invalid="ignore"):  # some NaNs would warn of themselves
+        return bool((np.abs(samples) <= LOUDEST).all())
 
 
 def check_finite(samples: Float32, source: str) -> None:

@@ -196,3 +196,13 @@ def test_a_closed_source_ends():
 def test_what_it_is():
     source = PcmSource(io.BytesIO(), 16_000)
     assert (source.name, source.live) == ("stdin", True)
+
+
+def test_a_nan_that_signals_is_refused_like_any_other():
+    """Dividing it warns, and warnings are no way to tell a user."""
+    stream = io.BytesIO(b"\x01\x00\xa0\x7f" * 800)
+    with (
+        pytest.raises(AudioError, match=r"800 sample\(s\) are NaN"),
+        PcmSource(stream, 16_000, encoding="f32le") as source,
+    ):
+        list(source)
