@@ -178,6 +178,11 @@ def file_chunks(path: Path, channel: int | None = None, block_s: float = 1.0) ->
             check_rate(file.samplerate)
             if file.frames == 0:
                 raise AudioError(f"{path} holds no samples; record it again")
+            if not file.seekable():
+                # libsndfile says so of headers that contradict themselves: a file on disk can seek.
+                raise AudioError(
+                    f"{path} cannot be read as audio (its header is damaged); copy or convert it again"
+                )
             n_read = 0
             for block in file.blocks(
                 blocksize=max(1, int(block_s * file.samplerate)), dtype="float32", always_2d=True

@@ -229,6 +229,16 @@ def test_a_flac_cut_in_the_middle(tmp_path):
     assert "truncated" in message or "cannot be read as audio" in message
 
 
+def test_an_mp3_whose_header_contradicts_itself(tmp_path):
+    """It says that it was padded by more than it holds: libsndfile counts 2**63 samples then."""
+    path = tmp_path / "a.mp3"
+    soundfile.write(path, tone(16_000, 0.05), 16_000, "MPEG_LAYER_III", format="MP3")
+    content = bytearray(path.read_bytes())
+    content[content.index(b"LAME3.100") + 21] = 0x64
+    path.write_bytes(content)
+    assert "its header is damaged" in refusal(path)
+
+
 @pytest.mark.parametrize(
     "size",
     [
