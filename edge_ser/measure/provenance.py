@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import platform
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
 from edge_ser import __version__
+from edge_ser.machine.packages import installed
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -26,13 +26,11 @@ def revision() -> str:
 
 def versions(packages: Iterable[str]) -> dict[str, str]:
     """Return the versions of Python, edge-ser and those of `packages` that are installed."""
-    found = {"python": platform.python_version(), "edge-ser": __version__}
-    for package in packages:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
+    return {
+        "python": platform.python_version(),
+        "edge-ser": __version__,
+        **installed(packages),
+    }
 
 
 def _git(*arguments: str) -> str | None:

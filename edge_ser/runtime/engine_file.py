@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from edge_ser.errors import EngineError
+from edge_ser.machine.cuda_device import CudaDevice, cuda_device
 from edge_ser.manifest import EngineManifest, manifest_path
-from edge_ser.runtime.cuda_device import CudaDevice, cuda_device
 from edge_ser.runtime.tensorrt_module import Tell, TensorRT, find_tensorrt, open_log
 
 

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from edge_ser.card import ModelCard
 from edge_ser.errors import ConfigError, EngineError, ModelError
+from edge_ser.machine.cuda_device import cuda_device
 from edge_ser.runtime.checks import check_input, finite_logits
 from edge_ser.runtime.cuda.api import Cuda, DeviceMemory
 from edge_ser.runtime.cuda.choose import open_cuda
-from edge_ser.runtime.cuda_device import cuda_device
 from edge_ser.runtime.engine_file import load_engine
 from edge_ser.runtime.engine_session import EngineSession, Timings
 from edge_ser.runtime.runner import Runner

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from support import make_card
 
 from edge_ser.errors import EngineError, MissingDependency
+from edge_ser.machine import cuda_device as cuda_module
+from edge_ser.machine.cuda_device import CudaDevice, cuda_device
 from edge_ser.manifest import (
     BuiltBy,
     EngineManifest,
@@ -21,8 +23,6 @@ from edge_ser.manifest import (
     manifest_path,
 )
 from edge_ser.precision import Precision
-from edge_ser.runtime import cuda_device as cuda_module
-from edge_ser.runtime.cuda_device import CudaDevice, cuda_device
 from edge_ser.runtime.engine_file import load_engine, read_engine
 from edge_ser.runtime.engine_layers import parse_layers
 from edge_ser.runtime.tensorrt_module import open_log

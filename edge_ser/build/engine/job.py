@@ -15,8 +15,8 @@ from edge_ser.build.engine.source import read_source, require_precision
 from edge_ser.build.engine.strongly_typed import Progress
 from edge_ser.errors import EngineError
 from edge_ser.files import replacing
+from edge_ser.machine.cuda_device import CudaDevice, cuda_device
 from edge_ser.manifest import BuiltBy, EngineManifest, EngineOptions, manifest_path
-from edge_ser.runtime.cuda_device import CudaDevice, cuda_device
 from edge_ser.runtime.engine_file import deserialise
 from edge_ser.runtime.engine_layers import with_layers
 from edge_ser.runtime.tensorrt_module import Tell, TensorRT, find_tensorrt, open_log

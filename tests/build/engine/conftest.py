@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from fake_tensorrt import FakeTensorRT
 
-from edge_ser.runtime.cuda_device import CudaDevice
+from edge_ser.machine.cuda_device import CudaDevice
 
 ORIN = CudaDevice("Orin Nano", "8.7", "12.6")
 

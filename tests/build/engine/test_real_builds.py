@@ -12,8 +12,8 @@ from support import skip_or_fail
 from edge_ser.build.engine import strongly_typed, weakly_typed
 from edge_ser.build.engine.job import build_engine
 from edge_ser.errors import EngineError, MissingDependency
+from edge_ser.machine.cuda_device import CudaDevice
 from edge_ser.manifest import EngineManifest, EngineOptions, manifest_path
-from edge_ser.runtime.cuda_device import CudaDevice
 from edge_ser.runtime.engine_file import check_fits, read_engine
 from edge_ser.runtime.tensorrt_module import find_tensorrt, open_log
 

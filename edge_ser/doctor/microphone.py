@@ -1,0 +1,142 @@
+"""What `edge-ser run --mic` needs."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+from typing import TYPE_CHECKING
+
+from edge_ser.doctor.check import MISSING, WARNING, Check, Examine, Here
+from edge_ser.doctor.files import said_of_speed
+from edge_ser.doctor.quiet import quiet
+from edge_ser.errors import AudioError, EdgeSerError, MissingDependency
+from edge_ser.runtime.vad import open_detector
+
+if TYPE_CHECKING:
+    from edge_ser.runtime.sources.devices import InputDevice
+
+_SHOWN = 3
+"""Inputs that are named; `edge-ser run --list-devices` names all."""
+
+_BOARD_INPUT = re.compile(r"tegra|\bAPE\b|XBAR-ADMAIF", re.IGNORECASE)
+"""A Jetson's audio processor offers twenty inputs whether or not anything is wired to its pins."""
+
+
+def portaudio(here: Here) -> Check:  # noqa: ARG001
+    """The system library that microphones are opened with."""
+    try:
+        with quiet():
+            sounddevice = importlib.import_module("sounddevice")
+        version = sounddevice.get_portaudio_version()[1].split(",")[0]
+    except OSError:
+        return Check("PortAudio", "not found", MISSING, "sudo apt install libportaudio2")
+    except ImportError as error:
+        again = "python -m pip install --force-reinstall sounddevice"
+        return Check("PortAudio", f"sounddevice does not load: {error}", MISSING, again)
+    return Check("PortAudio", version.removeprefix("PortAudio "))
+
+
+def inputs(here: Here) -> Check:
+    """The microphones, and which of them is taken."""
+    try:
+        devices = here.inputs
+    except MissingDependency:
+        return Check("microphones", "cannot be listed", MISSING, "see PortAudio")
+    except AudioError as error:
+        return Check(
+            "microphones", str(error), MISSING, "restart the audio server, or this machine"
+        )
+    if not devices:
+        return Check("microphones", "none", MISSING, _how_to_get_one(here))
+    taken = next((d for d in devices if d.is_default), devices[0])
+    others = [d for d in devices if d is not taken]
+    said = [f"{_said(taken)} is taken", *(_said(d) for d in others[: _SHOWN - 1])]
+    more = [f"{len(others) - _SHOWN + 1} more"] if len(others) >= _SHOWN else []
+    found = "; ".join(said + more)
+    if not _BOARD_INPUT.search(taken.name):
+        return Check("microphones", found)
+    wired = [d for d in others if not _BOARD_INPUT.search(d.name)]
+    how = (
+        f"edge-ser run --mic --device {wired[0].index}   ({wired[0].name})"
+        if wired
+        else "plug in a USB microphone, unless one is wired to the board's own pins"
+    )
+    return Check("microphones", f"{found}; the board's own input is mostly not wired", WARNING, how)
+
+
+def audio_server(here: Here) -> Check:
+    """Who mixes sound: PulseAudio, PipeWire, or ALSA alone."""
+    audio = here.audio
+    if audio.server:
+        rate = f", {audio.sample_rate} Hz" if audio.sample_rate else ""
+        return Check("audio server", f"{audio.server}{rate}")
+    if audio.cards:
+        return Check("audio server", f"none, ALSA alone: {'; '.join(audio.cards[:_SHOWN])}")
+    return Check("audio server", "none, and no sound card", WARNING, "see microphones")
+
+
+def permissions(here: Here) -> Check | None:
+    """Whether this user may open sound cards."""
+    folder = here.root / "dev/snd"
+    captures = sorted(folder.glob("pcmC*c")) if folder.is_dir() else []
+    if not captures:
+        return None
+    closed = [path.name for path in captures if not os.access(path, os.R_OK | os.W_OK)]
+    if closed:
+        return Check(
+            "sound cards",
+            f"{', '.join(closed[:_SHOWN])} in /dev/snd may not be opened by this user",
+            WARNING,
+            "sudo usermod -aG audio $USER, then log in again",
+        )
+    return Check("sound cards", f"{len(captures)} inputs in /dev/snd, open to this user")
+
+
+def voice_detector(here: Here) -> Check:  # noqa: ARG001
+    """Whether what tells speech from everything else can be opened: live sources want it by default."""
+    try:
+        return Check("voice detector", open_detector().name)
+    except MissingDependency as error:
+        how = f"{str(error).rpartition('run: ')[2]}; or do without: edge-ser run --mic --no-vad"
+        return Check("voice detector", "not installed", MISSING, how)
+
+
+def keeps_up(here: Here) -> Check | None:
+    """Whether a live stream can be kept up with. Only RTF above 1 is too slow."""
+    if not here.with_self_test:
+        return None
+    try:
+        rtf = here.self_test.rtf
+    except EdgeSerError as error:
+        return Check("keeps up", str(error), MISSING)
+    if rtf <= 1:
+        return Check("keeps up", f"with a live stream, {1 / rtf:.0f} times as fast")
+    return Check(
+        "keeps up",
+        f"no: {said_of_speed(here)}",
+        MISSING,
+        "end other programs, raise the power mode, or recognise less often: edge-ser run --mic --hop 1",
+    )
+
+
+def _said(device: InputDevice) -> str:
+    return f"{device.name} ({device.n_channels} ch, {device.sample_rate} Hz)"
+
+
+def _how_to_get_one(here: Here) -> str:
+    if here.audio.server:
+        return "plug one in; if `pactl list short sources` has one: sudo apt install libasound2-plugins"
+    if here.facts.container:
+        return "let the container have the sound cards: docker run --device /dev/snd"
+    return "plug one in and look for it with: arecord -l"
+
+
+CHECKS: tuple[Examine, ...] = (
+    portaudio,
+    inputs,
+    audio_server,
+    permissions,
+    keeps_up,
+    voice_detector,
+)

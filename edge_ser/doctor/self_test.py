@@ -1,0 +1,126 @@
+"""A few seconds of made-up voice through the real path: is the answer the known one, and how fast."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import statistics
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_ser.audio import Chunk
+from edge_ser.errors import ConfigError, ModelError
+from edge_ser.records import build
+from edge_ser.runtime.recognizer import Recognizer
+from edge_ser.runtime.runner import bundled_model
+
+Float32 = NDArray[np.float32]
+
+SAMPLE_RATE = 48_000
+"""Hz. What most microphones offer, so that resampling takes part."""
+
+TOLERANCE = 0.02
+"""Of each probability. Processors round differently; another network or front end is far beyond it."""
+
+_SECONDS_AFTER_FIRST = 2.0
+_CHUNK_S = 0.02
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the bundled model makes of the signal; lies beside it in assets/self_test.json."""
+
+    sha256: str
+    """Of the model file that this holds for."""
+    label: str
+    probs: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class SelfTest:
+    """What came out."""
+
+    model: str
+    labels: tuple[str, ...]
+    sha256: str
+    label: str
+    probs: Mapping[str, float]
+    """The mean of all windows, by label."""
+    n_windows: int
+    audio_s: float
+    p50_ms: float
+    """Features and inference of a window, the median."""
+    rtf: float
+    """Time for everything / seconds of audio. Above 1, a live stream is not kept up with."""
+
+
+def voice(seconds: float, sample_rate: int = SAMPLE_RATE) -> Float32:
+    """Return something like a sung vowel in four syllables a second, float32 [n_samples] in [-1, 1].
+
+    Sines alone, no random numbers: the same on each machine and with each version of NumPy.
+    """
+    t = np.arange(round(seconds * sample_rate)) / sample_rate
+    phase = 2 * np.pi * 180 * t + 40 / 2.5 * (1 - np.cos(2 * np.pi * 2.5 * t))
+    sound = np.zeros_like(t)
+    for harmonic in range(1, 21):
+        hz = 180 * harmonic
+        formants = sum(np.exp(-(((hz - centre) / 150) ** 2)) for centre in (700, 1_200, 2_600))
+        sound += (formants + 0.05) / harmonic * np.sin(harmonic * phase)
+    syllables = 0.55 - 0.45 * np.cos(2 * np.pi * 4 * t)
+    return np.asarray(0.2 * syllables * sound, dtype=np.float32)
+
+
+def run_self_test(model: Path | None = None) -> SelfTest:
+    """Stream the signal through resampler, features and network in chunks, as a microphone would.
+
+    Args:
+        model: an ONNX file; None for the bundled model.
+
+    Raises:
+        ModelError: the model cannot be used.
+    """
+    path = model or bundled_model()
+    recognizer = Recognizer(path)
+    seconds = recognizer.card.window_s + _SECONDS_AFTER_FIRST
+    samples = voice(seconds)
+    begin = time.perf_counter()
+    windows = list(recognizer.stream(_chunks(samples), "self-test"))
+    took_s = time.perf_counter() - begin
+    labels = recognizer.card.labels
+    probs = {label: statistics.fmean(w.probs[label] for w in windows) for label in labels}
+    return SelfTest(
+        model=recognizer.card.name,
+        labels=labels,
+        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        label=max(probs, key=probs.__getitem__),
+        probs=probs,
+        n_windows=len(windows),
+        audio_s=seconds,
+        p50_ms=statistics.median(w.compute_ms for w in windows),
+        rtf=took_s / seconds,
+    )
+
+
+def expected() -> Expected:
+    """Return what the bundled model should answer.
+
+    Raises:
+        ModelError: the file beside the model is missing or damaged.
+    """
+    path = Path(str(resources.files("edge_ser") / "assets" / "self_test.json"))
+    try:
+        return build(Expected, json.loads(path.read_text(encoding="utf-8")), str(path))
+    except (OSError, ValueError, ConfigError) as error:
+        raise ModelError(f"{path} cannot be read ({error}); install edge-ser again") from None
+
+
+def _chunks(samples: Float32) -> Iterator[Chunk]:
+    step = int(_CHUNK_S * SAMPLE_RATE)
+    for start in range(0, len(samples), step):
+        yield Chunk(samples[start : start + step], SAMPLE_RATE)

@@ -1,0 +1,63 @@
+"""Which Python packages are installed, without importing them."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_ser.machine.reading import ROOT, below
+
+
+@dataclass(frozen=True)
+class SystemPackage:
+    """A package of the system's Python, outside this environment."""
+
+    folder: str
+    version: str | None
+    python: str | None
+    """The only Python that it is for, such as 3.10; None where it is for all."""
+
+    @property
+    def fits(self) -> bool:
+        """Whether an environment of this very Python could see it."""
+        return self.python in {None, "{}.{}".format(*sys.version_info)}
+
+
+def installed(packages: Iterable[str]) -> dict[str, str]:
+    """Return the versions of those packages that are installed in this environment."""
+    found = {}
+    for package in packages:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def system_package(name: str, root: Path = ROOT) -> SystemPackage | None:
+    """Look for a module in the folders that Debian's and JetPack's packages install into.
+
+    Args:
+        name: as it is imported, such as `tensorrt`.
+        root: whose folders.
+    """
+    for base in ("usr/lib", "usr/local/lib"):
+        for folder in below(root / base, "python3*/dist-packages"):
+            if not (folder / name / "__init__.py").is_file():
+                continue
+            versions = [
+                found.group(1)
+                for info in below(folder, f"{name}-*.*-info")
+                if (found := re.fullmatch(rf"{name}-([\d.]+\w*?)\.(?:dist|egg)-info", info.name))
+            ]
+            python = re.fullmatch(r"python(3\.\d+)", folder.parent.name)
+            return SystemPackage(
+                f"/{folder.relative_to(root)}",
+                versions[0] if versions else None,
+                python.group(1) if python else None,
+            )
+    return None

@@ -1,0 +1,133 @@
+"""The self-test, and what the doctor says of what files need."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from support import write_tiny_model
+
+from edge_ser import frontend
+from edge_ser.doctor import files, self_test
+from edge_ser.doctor.check import MISSING, OK, WARNING
+from edge_ser.doctor.self_test import TOLERANCE, expected, run_self_test, voice
+from edge_ser.errors import ModelError
+
+
+def test_the_bundled_model_answers_as_it_was_written_down():
+    """Fails after the bundled model was replaced: run benchmarks/write_self_test.py."""
+    got, wanted = run_self_test(), expected()
+    assert got.sha256 == wanted.sha256
+    assert got.label == wanted.label
+    assert got.probs == pytest.approx(wanted.probs, abs=1e-3)
+    assert got.n_windows == 9
+    assert got.rtf > 0
+    assert got.p50_ms > 0
+
+
+def test_the_answer_is_clear_enough_to_be_a_test():
+    """Rounding within the tolerance must not change the label."""
+    first, second = sorted(expected().probs.values())[:-3:-1]
+    assert first - second > 2 * TOLERANCE
+
+
+def test_another_network_gives_another_answer(tmp_path):
+    """A check that any model passes would be none."""
+    got = run_self_test(write_tiny_model(tmp_path / "tiny.onnx"))
+    assert set(got.probs) != set(expected().probs)
+
+
+def test_a_front_end_that_is_off_gives_another_answer(monkeypatch):
+    true_edges = frontend.mel_edges
+    frontend._tables.cache_clear()
+    monkeypatch.setattr(frontend, "mel_edges", lambda config: 0.9 * true_edges(config))
+    try:
+        got, wanted = run_self_test(), expected()
+    finally:
+        frontend._tables.cache_clear()
+    assert max(abs(got.probs[label] - p) for label, p in wanted.probs.items()) > TOLERANCE
+
+
+def test_the_signal_is_the_same_in_pieces_and_stays_in_range():
+    whole = voice(2.0)
+    assert whole.dtype == np.float32
+    assert len(whole) == 96_000
+    assert np.abs(whole).max() < 0.9
+    np.testing.assert_array_equal(whole[:48_000], voice(1.0))
+
+
+def test_well(make_here, with_result):
+    result = with_result()
+    here = make_here()
+    assert files.model(here).state == OK
+    assert result.label in files.model(here).found
+    assert files.speed(here).found.startswith("p50 3.0 ms a window, RTF 0.020 (9 windows")
+
+
+def test_a_replaced_model_is_a_warning(make_here, with_result):
+    with_result(sha256="0" * 64)
+    assert files.model(make_here()).state == WARNING
+
+
+@pytest.mark.parametrize("change", ["label", "probs"])
+def test_a_wrong_answer_is_told_with_both_labels(make_here, with_result, change):
+    wanted = expected()
+    other = next(label for label in wanted.probs if label != wanted.label)
+    changes = {
+        "label": {"label": other},
+        "probs": {"probs": {**wanted.probs, other: wanted.probs[other] + 0.1}},
+    }[change]
+    with_result(**changes)
+    check = files.model(make_here())
+    assert check.state == MISSING
+    assert repr(wanted.label) in check.found
+    assert check.remedy
+
+
+def test_a_missing_model_is_told(make_here, monkeypatch):
+    def gone():
+        raise ModelError("the bundled model is missing from somewhere; install edge-ser again")
+
+    monkeypatch.setattr(self_test, "run_self_test", gone)
+    check = files.model(make_here())
+    assert (check.state, "missing from somewhere" in check.found) == (MISSING, True)
+    assert files.speed(make_here()).state == MISSING
+
+
+@pytest.mark.parametrize(
+    "text", ["not JSON", "{}", json.dumps({"sha256": 1, "label": "", "probs": {}})]
+)
+def test_a_damaged_expectation_is_told(tmp_path, monkeypatch, text):
+    (tmp_path / "assets").mkdir()
+    (tmp_path / "assets" / "self_test.json").write_text(text)
+    monkeypatch.setattr(self_test.resources, "files", lambda _: tmp_path)
+    with pytest.raises(ModelError, match="install edge-ser again"):
+        expected()
+
+
+def test_packages_that_do_not_load(make_here, monkeypatch):
+    def fails(name):
+        raise ImportError(f"{name}: undefined symbol")
+
+    monkeypatch.setattr(files.importlib, "import_module", fails)
+    for check in (files.onnx_runtime(make_here()), files.audio_files(make_here())):
+        assert check.state == MISSING
+        assert "undefined symbol" in check.found
+        assert "--force-reinstall" in check.remedy
+
+
+def test_packages_that_load(make_here):
+    assert "CPU" in files.onnx_runtime(make_here()).found
+    assert "libsndfile" in files.audio_files(make_here()).found
+
+
+def test_the_environment_is_named(make_here):
+    venv = make_here(environment="/home/me/ser", sees_system_packages=True)
+    assert files.python(venv).found.endswith("environment /home/me/ser, sees the system's packages")
+    assert "no virtual environment" in files.python(make_here(environment=None)).found
+
+
+def test_ffmpeg_is_only_a_warning(make_here, monkeypatch):
+    monkeypatch.setattr(files.shutil, "which", lambda _: None)
+    assert files.ffmpeg(make_here()).state == WARNING
