@@ -76,6 +76,7 @@ def _cells(spread: Spread) -> list[str]:
 def _costs(profile: Profile, model: ModelProfile) -> dict[str, str]:
     facts = {
         "speed": f"{model.windows_per_s:,.1f} windows/s, real-time factor {model.rtf:.4f}",
+        "a hop": words.hop(model),
         "CPU": f"{model.cpu_ms_per_window:.2f} ms a window, all threads",
     }
     if model.n_silent:
@@ -92,9 +93,7 @@ def _costs(profile: Profile, model: ModelProfile) -> dict[str, str]:
             )
         )
         worst = max(start.total_ms for start in model.cold)
-        facts["cold start"] = (
-            f"{total:.0f} ms, at worst {worst:.0f} of {len(model.cold)} ({parts})"
-        )
+        facts["cold start"] = f"{total:.0f} ms, at worst {worst:.0f} of {len(model.cold)} ({parts})"
         alone = model.cold[-1]
         facts["memory alone"] = (
             f"{words.mib(alone.rss_bytes)}, at most {words.mib(alone.peak_rss_bytes)}, in a process of "

@@ -11,18 +11,17 @@ import numpy as np
 from edge_ser.errors import AudioError
 from edge_ser.machine.facts import MachineFacts
 from edge_ser.machine.process import memory
-from edge_ser.machine.thermal import Thermal
 from edge_ser.measure.evaluate import file_digest
 from edge_ser.measure.profile.cold_start import ColdStart
 from edge_ser.measure.profile.energy import Energy, energy_of
 from edge_ser.measure.profile.growth import Growth, growth_of
 from edge_ser.measure.profile.lane import Block, Lane
 from edge_ser.measure.profile.models import Contestant
-from edge_ser.measure.profile.percentiles import Spread, spread_of
+from edge_ser.measure.profile.overhead import Overhead, overhead_of
+from edge_ser.measure.profile.percentiles import Nanoseconds, Spread, spread_of
 from edge_ser.measure.profile.report import (
     ModelProfile,
     Outlier,
-    Overhead,
     Point,
     Power,
     ProcessMemory,
@@ -99,16 +98,12 @@ def _model(
     cold: tuple[ColdStart, ...],
 ) -> ModelProfile:
     contestant, lane = contestants[place], measured.timed[place]
-    card = contestant.runner.card
-    if not len(lane.recording) or not len(measured.plain[place].recording):
+    if not len(lane.recording):
         raise AudioError(
             f"{contestant.name} decided on nothing: {lane.n_silent} windows were silent; give a longer "
             "--duration, or audio with speech in it"
         )
-    timed, plain = lane.recording, measured.plain[place].recording
-    captured_ns = timed.stage_ns(CAPTURE)
-    computed = spread_of(timed.latency_ns - captured_ns)
-    bare = spread_of(plain.latency_ns - plain.stage_ns(CAPTURE), bars=False)
+    timed = lane.recording
     own = [block for block in measured.blocks if block.lane == place]
     blocks = [block for block in own if block.stages_ns]
     n, busy_s = sum(b.n_decisions for b in blocks), sum(b.busy_ns for b in blocks) / 1e9
@@ -127,7 +122,7 @@ def _model(
         n_silent=lane.n_silent,
         n_warmup=measured.n_warmup[place],
         end_to_end=spread_of(timed.latency_ns),
-        computed=computed,
+        computed=spread_of(_computed_ns(lane)),
         stages=_stages(lane),
         per_hop_ms=_per_hop(blocks, n),
         rtf=busy_s / sum(b.audio_s for b in blocks),
@@ -135,7 +130,7 @@ def _model(
         cpu_ms_per_window=1e3 * sum(b.cpu.cpu_s for b in blocks) / n,
         loaded_bytes=contestant.loaded_bytes,
         device_memory=_device_memory(measured, place),
-        overhead=Overhead(bare.n, bare.p50_ms, computed.p50_ms),
+        overhead=_overhead(measured, place),
         cold=cold,
         accuracy=accuracy_of(
             place,
@@ -154,6 +149,23 @@ def _stages(lane: Lane) -> dict[str, Spread]:
     """Return the stages that took any time at all."""
     columns = {stage: lane.recording.stage_ns(stage) for stage in STAGES}
     return {stage: spread_of(times) for stage, times in columns.items() if times.any()}
+
+
+def _computed_ns(lane: Lane) -> Nanoseconds:
+    return lane.recording.latency_ns - lane.recording.stage_ns(CAPTURE)
+
+
+def _overhead(measured: Measured, place: int) -> Overhead | None:
+    medians: dict[bool, dict[int, float]] = {True: {}, False: {}}
+    for block in measured.blocks:
+        is_timed = bool(block.stages_ns)
+        first, after = block.rows
+        if block.lane == place and after > first:
+            lane = (measured.timed if is_timed else measured.plain)[place]
+            medians[is_timed][block.n_round] = (
+                float(np.median(_computed_ns(lane)[first:after])) / 1e6
+            )
+    return overhead_of(medians[True], medians[False], measured.mark_us)
 
 
 def _per_hop(blocks: Sequence[Block], n: int) -> dict[str, float]:
@@ -179,7 +191,7 @@ def _energy(measured: Measured, blocks: Sequence[Block]) -> Energy | None:
 
 def _timeline(lane: Lane, begin_ns: int) -> tuple[Point, ...]:
     at_ns, latency_ns = lane.recording.at_ns, lane.recording.latency_ns
-    computed_ns = latency_ns - lane.recording.stage_ns(CAPTURE)
+    computed_ns = _computed_ns(lane)
     n = len(at_ns)
     if n <= _POINTS:
         chosen = np.arange(n)
@@ -198,7 +210,7 @@ def _slowest(lane: Lane, begin_ns: int) -> tuple[Outlier, ...]:
     recording = lane.recording
     at_ns, latency_ns = recording.at_ns, recording.latency_ns
     columns = {stage: recording.stage_ns(stage) for stage in STAGES}
-    order = np.argsort(latency_ns - columns[CAPTURE])[::-1][:_SLOWEST]
+    order = np.argsort(_computed_ns(lane))[::-1][:_SLOWEST]
     return tuple(
         Outlier(
             (int(at_ns[i]) - begin_ns) / 1e9,

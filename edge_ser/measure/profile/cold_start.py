@@ -6,6 +6,7 @@ processes share.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -92,9 +93,16 @@ def _start(asked: str, model: Path) -> ColdStart:
         ) from None
     told = json.loads(done.stdout.splitlines()[-1])
     moments = [begin_ns, *(told[name] for name in _STAMPS)]
-    parts = [(b - a) / 1e6 for a, b in zip(moments, moments[1:], strict=False)]
-    total_ms = (moments[-1] - begin_ns) / 1e6
-    return ColdStart(*parts, total_ms, told["rss_bytes"], told["peak_rss_bytes"])
+    interpreter, imports, load, first = ((b - a) / 1e6 for a, b in itertools.pairwise(moments))
+    return ColdStart(
+        interpreter,
+        imports,
+        load,
+        first,
+        total_ms=(moments[-1] - begin_ns) / 1e6,
+        rss_bytes=told["rss_bytes"],
+        peak_rss_bytes=told["peak_rss_bytes"],
+    )
 
 
 def main(asked: str, started_ns: int) -> None:

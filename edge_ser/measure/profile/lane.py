@@ -22,6 +22,10 @@ class Block:
     """A stretch of time in which one lane alone ran."""
 
     lane: int
+    """Place of the model."""
+    n_round: int
+    rows: tuple[int, ...]
+    """First row of the lane's recording that belongs to it, and the one after the last."""
     start_ns: int
     end_ns: int
     n_decisions: int
@@ -98,8 +102,9 @@ class Lane:
         self._feed = own
         return self._n_decisions
 
-    def run(self, lane: int, duration_ns: int) -> Block:
+    def run(self, lane: int, n_round: int, duration_ns: int) -> Block:
         """Run for so long and return the block; its first decision is not recorded."""
+        first_row = len(self.recording)
         self._feed.resume()
         self._begin_block()
         heard_s = self._stream.at_s
@@ -110,6 +115,8 @@ class Lane:
         end_ns = self._clock.now_ns()
         return Block(
             lane,
+            n_round,
+            (first_row, len(self.recording)),
             start_ns,
             end_ns,
             self._n_decisions,
@@ -156,10 +163,7 @@ class Lane:
         captured_ns = handed_ns if arrived.captured_ns is None else arrived.captured_ns
         if arrived.spaced:
             captured_ns -= round(1e9 * max(0.0, self._stream.at_s - window.end_s))
-        if self._stages is None:
-            spent_ns = dict.fromkeys(STAGES, 0)
-        else:
-            spent_ns = self._stages.spent_ns
+        spent_ns = dict.fromkeys(STAGES, 0) if self._stages is None else self._stages.spent_ns
         spent_ns[CAPTURE] = max(0, handed_ns - captured_ns)
         self.recording.add(
             decided_ns,

@@ -14,6 +14,7 @@ from edge_ser.machine.thermal import Thermal
 from edge_ser.measure.profile.cold_start import ColdStart
 from edge_ser.measure.profile.energy import Energy
 from edge_ser.measure.profile.growth import Growth
+from edge_ser.measure.profile.overhead import Overhead
 from edge_ser.measure.profile.percentiles import Spread
 from edge_ser.measure.results import read_json
 from edge_ser.records import build, require
@@ -79,22 +80,6 @@ class Outlier:
 
 
 @dataclass(frozen=True)
-class Overhead:
-    """What timing the stages itself cost: blocks with and without it took turns."""
-
-    n_plain: int
-    """Decisions without stages being timed."""
-    plain_p50_ms: float
-    """`computed` of these."""
-    timed_p50_ms: float
-
-    @property
-    def added_ms(self) -> float:
-        """What the probe added to the median; below 0 where it drowns in noise."""
-        return self.timed_p50_ms - self.plain_p50_ms
-
-
-@dataclass(frozen=True)
 class Accuracy:
     """Whether a model is as good as the one it would replace, and by what this is known."""
 
@@ -148,7 +133,8 @@ class ModelProfile:
     """Processor time of all threads, in the program and in the kernel."""
     loaded_bytes: int
     device_memory: Growth | None
-    overhead: Overhead
+    overhead: Overhead | None
+    """None where the run was too short to compare."""
     cold: tuple[ColdStart, ...]
     accuracy: Accuracy
     energy: Energy | None

@@ -12,6 +12,7 @@ from edge_ser.machine.process import memory
 from edge_ser.measure.profile.arrival import Feed
 from edge_ser.measure.profile.clock import Clock
 from edge_ser.measure.profile.lane import Block, Lane
+from edge_ser.measure.profile.overhead import mark_us
 from edge_ser.records import require
 from edge_ser.runtime.runner import Runner
 from edge_ser.runtime.voice import VoiceDetector
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 BLOCK_S = {"closed": 1.0, "paced": 4.0, "bursty": 5.0, "live": 5.0}
 """Seconds of a block, by arrival."""
 
-PLAIN_SHARE = 0.25
-"""Length of a block without probes, as a share of one with them."""
+PLAIN_EVERY = 4
+"""Of so many rounds one has blocks in which no stage is timed, to tell what the timing costs."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Plan:
     """
 
     duration_s: float
-    """Seconds that each model is measured for, without warm-up and blocks without probes."""
+    """Seconds that each model is measured for, without warm-up and blocks in which nothing is timed."""
     block_s: float
     warmup_decisions: int = 20
     """Full windows that each stream decides on before anything counts."""
@@ -75,7 +76,8 @@ class Measured:
     """Decisions before the measurement, by model."""
     idle: PowerReport | None = None
     power: PowerReport | None = None
-    power_begin_ns: int = 0
+    mark_us: float = 0.0
+    """What one mark of the probe takes."""
 
 
 def turns(n_models: int, n_round: int) -> list[tuple[int, bool]]:
@@ -83,9 +85,10 @@ def turns(n_models: int, n_round: int) -> list[tuple[int, bool]]:
 
     Who begins moves on by one from round to round, so that nobody always runs after the same one.
     """
-    lanes = [(model, timed) for model in range(n_models) for timed in (True, False)]
-    begin = n_round % len(lanes)
-    return lanes[begin:] + lanes[:begin]
+    kinds = (True, False) if n_round % PLAIN_EVERY == 0 else (True,)
+    order = [(model, timed) for model in range(n_models) for timed in kinds]
+    begin = (n_round + n_round // PLAIN_EVERY) % len(order)
+    return order[begin:] + order[:begin]
 
 
 def measure(
@@ -133,7 +136,8 @@ def measure(
             measured.n_warmup.append(sum(warm))
         if meter is not None:
             measured.idle = meter.measure_idle(idle_s)
-        measured.begin_ns = measured.power_begin_ns = clock.now_ns()
+        measured.mark_us = mark_us(clock)
+        measured.begin_ns = clock.now_ns()
         load: Any = nullcontext() if meter is None else meter
         with load:
             _rounds(measured, runners, plan, clock, progress)
@@ -154,8 +158,7 @@ def _rounds(
         order = turns(len(runners), n_round)
         for place, (model, timed) in enumerate(order):
             lane = (measured.timed if timed else measured.plain)[model]
-            share = 1.0 if timed else PLAIN_SHARE
-            measured.blocks.append(lane.run(model, round(1e9 * plan.block_s * share)))
+            measured.blocks.append(lane.run(model, n_round, round(1e9 * plan.block_s)))
             measured.memory.append(_memory(measured, runners, clock))
             progress((n_round + (place + 1) / len(order)) / n_rounds)
 

@@ -15,7 +15,13 @@ from edge_ser.runtime.voice import VoiceDetector
 
 Float32 = NDArray[np.float32]
 
-_FORMANTS = ((730, 1090, 2440), (270, 2290, 3010), (300, 870, 2240), (530, 1840, 2480), (570, 840, 2410))
+_FORMANTS = (
+    (730, 1090, 2440),
+    (270, 2290, 3010),
+    (300, 870, 2240),
+    (530, 1840, 2480),
+    (570, 840, 2410),
+)
 """Hz, of the vowels in had, heed, who'd, head, hawed (Peterson and Barney 1952, men)."""
 
 MADE_S = 20.0

@@ -107,9 +107,7 @@ class ObservedRunner(Runner):
     def run(self, inputs: Float32) -> Float32:
         """Return logits; see `Runner.run`."""
         logits, timings = self._engine.run_timed(inputs)
-        self._clock.divide_inference(
-            timings.to_device_ms, timings.inference_ms, timings.to_host_ms
-        )
+        self._clock.divide_inference(timings.to_device_ms, timings.inference_ms, timings.to_host_ms)
         return logits
 
 

@@ -47,7 +47,7 @@ def accuracy_of(
     if recorded is not None:
         return Accuracy("record", recorded, None, recorded >= MIN_AGREEMENT, uar)
     if place == 0:
-        return Accuracy("reference", None, None, True, uar)
+        return Accuracy("reference", None, None, passes=True, card_uar=uar)
     first = cards[0]
     if not same_audio or card.labels != first.labels or timing(card) != timing(first):
         return Accuracy("unknown", None, None, None, uar)
@@ -105,10 +105,11 @@ def budget_of(models: Sequence[ModelProfile], budget_ms: float, percentile: floa
 
 def missed(models: Sequence[ModelProfile], budget: Budget) -> str:
     """Say in one sentence by how much a budget was missed."""
-    parts = []
-    for model in models:
-        if model.name in budget.over:
-            parts.append(f"{model.name}: {_figure(model.end_to_end, budget.percentile)}")
+    parts = [
+        f"{model.name}: {_figure(model.end_to_end, budget.percentile)}"
+        for model in models
+        if model.name in budget.over
+    ]
     return f"the budget of {budget.budget_ms:g} ms end to end is missed by " + "; ".join(parts)
 
 

@@ -6,6 +6,7 @@ from edge_ser.machine.clocks import Clock
 from edge_ser.machine.facts import MachineFacts
 from edge_ser.machine.thermal import Thermal
 from edge_ser.measure.profile.arrival import ARRIVALS
+from edge_ser.measure.profile.cold_start import ColdStart
 from edge_ser.measure.profile.growth import Growth
 from edge_ser.measure.profile.report import Accuracy, ModelProfile, Profile
 from edge_ser.measure.text import MISSING, percent
@@ -27,7 +28,13 @@ def ms(value: float | None) -> str:
         return MISSING
     if abs(value) >= 100:
         return f"{value:.0f}"
-    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}" if abs(value) >= 1 else f"{value:.3f}"
+    return (
+        f"{value:.1f}"
+        if abs(value) >= 10
+        else f"{value:.2f}"
+        if abs(value) >= 1
+        else f"{value:.3f}"
+    )
 
 
 def mib(n_bytes: float) -> str:
@@ -89,12 +96,12 @@ def warmed(profile: Profile) -> str:
 def overhead(model: ModelProfile) -> str:
     """Say what timing the stages cost."""
     o = model.overhead
-    added = f"{o.added_ms:+.3f}".replace("-", "−")
-    share = o.added_ms / o.plain_p50_ms if o.plain_p50_ms else 0.0
-    return (
-        f"{added} ms at the median ({100 * share:+.1f}%): {ms(o.plain_p50_ms)} ms untimed, "
-        f"{ms(o.timed_p50_ms)} ms timed"
-    ).replace("(-", "(−")
+    if o is None:
+        return "too short a run to tell what it costs"
+    error = "" if o.error_ms is None else f" ± {o.error_ms:.3f}"
+    added = f"{o.added_ms:+.3f}{error} ms a decision".replace("-", "−")
+    noise = ", which is lost in noise" if o.is_noise else ""
+    return f"{added}{noise} ({o.n_rounds} turns with and without; a mark takes {o.mark_us:.2f} µs)"
 
 
 def accuracy(accuracy: Accuracy) -> str:
@@ -144,12 +151,18 @@ def machine(profile: Profile) -> dict[str, str]:
     total = m.memory.total
     return {
         **facts,
-        "memory": mib(total) if total else "unknown",
+        "main memory": mib(total) if total else "unknown",
         "system": system,
-        "versions": ", ".join([f"python {m.python}", *(f"{n} {v}" for n, v in m.packages.items())]),
+        "versions": ", ".join([f"python {m.python}", *_versions(m)]),
         "warmest": f"{_warmest(m.thermal)} before, {_warmest(profile.thermal_after)} after",
         "slowed down by": ", ".join(profile.slowed) or "nothing that was seen",
     }
+
+
+def _versions(m: MachineFacts) -> list[str]:
+    """Return those that figures depend on; the JSON has all."""
+    told = ("edge-ser", "numpy", "onnxruntime", "soxr", "pysilero", "tensorrt", "cuda", "pycuda")
+    return [f"{name} {v}" for name, v in m.packages.items() if name.startswith(told)]
 
 
 def _clocks(m: MachineFacts) -> str:
@@ -171,10 +184,27 @@ def _gpu(m: MachineFacts) -> dict[str, str]:
         said["GPU clock"] = _clock(m.jetson.gpu_clock)
     elif m.gpu.state and m.gpu.state.clock_mhz:
         state = m.gpu.state
-        said["GPU clock"] = f"{state.clock_mhz:.0f} MHz before, {state.max_clock_mhz or 0:.0f} at most"
+        said["GPU clock"] = (
+            f"{state.clock_mhz:.0f} MHz before, {state.max_clock_mhz or 0:.0f} at most"
+        )
     return said
 
 
 def _warmest(thermal: Thermal) -> str:
     zone = thermal.warmest
     return f"{zone.celsius:.0f} °C ({zone.name})" if zone else "unknown"
+
+
+def hop(model: ModelProfile) -> str:
+    """Say what a hop takes in all, with its greatest parts."""
+    parts = sorted(model.per_hop_ms.items(), key=lambda part: -part[1])
+    said = ", ".join(f"{stage(name)} {ms(value)}" for name, value in parts[:4])
+    return f"{ms(sum(model.per_hop_ms.values()))} ms of work every {1e3 * model.hop_s:g} ms ({said}, …)"
+
+
+def cold(start: ColdStart) -> str:
+    """Say how long a start took, and its parts."""
+    return (
+        f"{start.total_ms:.0f} ms: interpreter {start.interpreter_ms:.0f}, imports "
+        f"{start.imports_ms:.0f}, load {start.load_ms:.0f}, first window {start.first_ms:.0f}"
+    )
