@@ -100,8 +100,7 @@ def _costs(profile: Profile, model: ModelProfile) -> dict[str, str]:
             "its own"
         )
     if model.device_memory:
-        peak = words.mib(model.device_memory.peak_bytes)
-        facts["GPU memory"] = f"at most {peak} of all processes, {words.grown(model.device_memory)}"
+        facts["GPU memory"] = words.device_memory(model.device_memory)
     facts["timing it"] = words.overhead(model)
     facts["accuracy"] = words.accuracy(model.accuracy)
     if model.energy:
@@ -130,7 +129,6 @@ def _print_shared(console: Console, profile: Profile) -> None:
 def _print_side_by_side(console: Console, profile: Profile) -> None:
     table = plain_table("model", right=("p50", "p99", "max", "RTF", "CPU/window", "accuracy"))
     for model in profile.models:
-        known = model.accuracy.value
         table.add_row(
             escape(model.name),
             words.ms(model.computed.p50_ms),
@@ -138,14 +136,10 @@ def _print_side_by_side(console: Console, profile: Profile) -> None:
             words.ms(model.computed.max_ms),
             f"{model.rtf:.4f}",
             f"{model.cpu_ms_per_window:.2f}",
-            "first" if model.accuracy.basis == "reference" else _share(known),
+            words.short_accuracy(model.accuracy),
         )
     console.print("Side by side, computed, in ms", style="dim")
     console.print(table)
-
-
-def _share(value: float | None) -> str:
-    return "unknown" if value is None else f"{100 * value:.1f}%"
 
 
 def _print_facts(console: Console, facts: dict[str, str]) -> None:

@@ -98,7 +98,7 @@ def _side_by_side(profile: Profile) -> list[Node]:
             f"{model.rtf:.4f}",
             words.ms(model.cpu_ms_per_window),
             words.mib(model.size_bytes),
-            node("span", words.accuracy(model.accuracy)),
+            words.short_accuracy(model.accuracy),
         ]
         for model in profile.models
     ]
@@ -195,16 +195,13 @@ def _small(model: ModelProfile) -> list[Node]:
 def _costs(profile: Profile, model: ModelProfile) -> list[tuple[str, list[Child]]]:
     facts: list[tuple[str, list[Child]]] = [
         ("file", [f"{model.file}, {words.mib(model.size_bytes)}, SHA-256 ", node("code", model.sha256)]),
-        ("windows", [f"{model.window_s:g} s every {model.hop_s:g} s; {model.n_silent} silent ones left out"]),
+        ("windows", [f"{model.window_s:g} s every {model.hop_s:g} s; {model.n_silent} silent left out"]),
         ("accuracy", [words.accuracy(model.accuracy)]),
         ("energy", [words.energy(profile, model)]),
         ("timing it", [words.overhead(model)]),
     ]  # fmt: skip
     if model.device_memory:
-        facts.append(
-            ("GPU memory", [f"{words.mib(model.device_memory.peak_bytes)} at most, all processes; "
-                            f"{words.grown(model.device_memory)}"])
-        )  # fmt: skip
+        facts.append(("GPU memory", [words.device_memory(model.device_memory)]))
     if model.cold:
         facts.append(("cold starts", [node("div", words.cold(start)) for start in model.cold]))
     return facts
@@ -230,16 +227,18 @@ def _over_the_run(profile: Profile) -> list[Node]:
 
 def _how(profile: Profile) -> list[Node]:
     facts: list[tuple[str, list[Child]]] = [
-        *((name, [said]) for name, said in words.machine(profile).items()),
         ("listened to", [words.listened(profile)]),
         ("classified", [words.classified(profile)]),
         ("audio came", [words.measured(profile)]),
         ("warm-up", [words.warmed(profile)]),
     ]
+    device: list[tuple[str, list[Child]]] = [
+        (name, [said]) for name, said in words.machine(profile).items()
+    ]
     terms: list[tuple[str, list[Child]]] = [(word, [said]) for word, said in _WORDS.items()]
     return [
         node("h2", "The device, and how it was measured"),
-        facts_table(facts),
+        facts_table([*device, *facts]),
         node("h2", "In plain words"),
         facts_table(terms),
     ]

@@ -37,7 +37,7 @@ def waterfall(model: ModelProfile) -> Node:
 def histogram(spread: Spread, name: str, *, small: bool = False) -> Node:
     """Draw how often a time came, on a logarithmic scale, with p50 and p99."""
     bars = spread.histogram
-    area = Area(10, 18, WIDTH - 10 - _RIGHT, 70 if small else 150)
+    area = Area(10, 28, WIDTH - 10 - _RIGHT, 70 if small else 150)
     low = math.log10(max(bars[0].from_ms, 1e-6))
     high = math.log10(max(bars[-1].to_ms, 1e-6))
     high = max(high, low + 0.5)
@@ -62,27 +62,22 @@ def histogram(spread: Spread, name: str, *, small: bool = False) -> Node:
 
 
 def _marked(area: Area, x: Callable[[float], float], spread: Spread) -> list[Node]:
-    """Mark p50 and p99; the words of p50 stand on its left, so that they never meet."""
+    """Mark p50 and p99, their words in rows of their own above the bars."""
     marks = []
-    for name, value, anchor in (("p50", spread.p50_ms, "end"), ("p99", spread.p99_ms, None)):
+    for name, value, y in (("p50", spread.p50_ms, 10.0), ("p99", spread.p99_ms, 23.0)):
         if value is None:
             continue
         at = x(value)
-        marks.append(line(at, area.top - 12, at, area.y(0), "mean"))
-        if anchor == "end" and at < area.x(0) + 80:
-            place, where = area.x(0), None
-        elif anchor is None and at > area.x(1) - 80:
-            place, where = area.x(1), "end"
-        else:
-            place, where = at + (-4 if anchor else 4), anchor
-        marks.append(text_at(place, area.top - 4, f"{name} {words.ms(value)} ms", where))
+        anchor = "end" if at > area.x(0.5) else None
+        marks.append(line(at, y + 3, at, area.y(0), "mean"))
+        marks.append(text_at(at, y, f"{name} {words.ms(value)} ms", anchor))
     return marks
 
 
 def timeline(model: ModelProfile, slowest: Sequence[Outlier]) -> Node:
     """Draw each decision's computed time where it was made; the slowest stand out."""
     area = Area(44, 8, WIDTH - 44 - _RIGHT, 180)
-    end_s = max(max(point.at_s for point in model.timeline), 1e-3)
+    end_s = max(1e-3, *(point.at_s for point in model.timeline))
     top = _nice(max(point.computed_ms for point in model.timeline))
     marks = _value_axis(area, top, "ms computed")
     marks += _seconds(area, end_s)

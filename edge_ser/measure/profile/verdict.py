@@ -76,14 +76,14 @@ def recommend(models: Sequence[ModelProfile], percentile: float) -> Recommendati
     best, *others = sorted(fit, key=time_ms)
     by = f"computed p{percentile:g}"
     out = [model.name for model in models if not model.accuracy.passes]
-    reason = "the only one whose accuracy is known to be kept"
+    reason = "the only one that is known to be as accurate as it should"
     if others:
         ratio = time_ms(others[0]) / time_ms(best) if time_ms(best) else 1.0
         reason = f"{ratio:.2f} times as fast as the next, {others[0].name}"
         if ratio < 1 + _ALIKE:
             reason = f"but hardly faster than {others[0].name}: the next run may say the opposite"
     if out:
-        reason += f"; left out, as accuracy is not known to be kept: {', '.join(out)}"
+        reason += f"; left out, as they are not known to be as accurate: {', '.join(out)}"
     return Recommendation(best.name, by, time_ms(best), reason)
 
 

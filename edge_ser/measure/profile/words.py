@@ -121,6 +121,18 @@ def accuracy(accuracy: Accuracy) -> str:
     return said
 
 
+def short_accuracy(accuracy: Accuracy) -> str:
+    """Return the same for a narrow column."""
+    if accuracy.basis == "reference":
+        return "first"
+    return "unknown" if accuracy.value is None else percent(accuracy.value)
+
+
+def device_memory(growth: Growth) -> str:
+    """Say what the GPU's memory does."""
+    return f"at most {mib(growth.peak_bytes)} of all processes; {grown(growth)}"
+
+
 def energy(profile: Profile, model: ModelProfile) -> str:
     """Say what a decision costs, or why that is not known."""
     e = model.energy
