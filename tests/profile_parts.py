@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from support import FakeRunner, make_card
 
+from edge_ser.machine.power.sensors import Sensors
 from edge_ser.measure.profile.arrival import SoundFeed
 from edge_ser.measure.profile.lane import Lane
+from edge_ser.measure.profile.models import Contestant
 from edge_ser.measure.profile.sound import Sound
 
 RATE = 16_000
@@ -94,3 +97,16 @@ def lane_of(
     lane = Lane(runner, feed, clock, detector, timed=timed, sink=sink)
     lane.warm_up(1, SoundFeed(noise_sound(), "closed", clock, chunk_s))
     return lane
+
+
+def contestants_of(clock: FakeClock, path: Path, *times_ms: Sequence[float]) -> list[Contestant]:
+    """Return models of known times, m0.onnx, m1.onnx and so on."""
+    return [
+        Contestant(f"m{place}.onnx", path, "cpu", SlowRunner(clock, times), 1 << 20, None)
+        for place, times in enumerate(times_ms)
+    ]
+
+
+def no_sensors() -> Sensors:
+    """Return what a machine has that does not measure power."""
+    return Sensors((), None, ("no sensors in tests",))
