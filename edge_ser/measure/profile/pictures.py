@@ -20,7 +20,7 @@ def waterfall(model: ModelProfile) -> Node:
     """Draw the stages one after the other, each as long as its mean: these add up to the whole."""
     rows = [(name, spread.mean_ms) for name, spread in model.stages.items()]
     area = Area(_NAMES, 6, WIDTH - _NAMES - _RIGHT - 40, 22.0 * len(rows))
-    total = sum(mean for _, mean in rows)
+    total = sum(mean for _, mean in rows) or 1.0
     top = _nice(total)
     marks, begun = _time_axis(area, top, "ms since the window's last sample"), 0.0
     for place, (name, mean) in enumerate(rows):

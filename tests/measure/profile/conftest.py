@@ -23,5 +23,5 @@ def profiled(model_path) -> Profile:
     """Two models: 10 ms, and once in 50 it is 100 ms; 4 and 6 ms in turns."""
     clock = FakeClock()
     contestants = contestants_of(clock, model_path, [10.0] * 49 + [100.0], [4.0, 6.0])
-    request = Request(duration_s=24, n_cold_starts=1, budget_ms=8, percentile=95, detector=None)
+    request = Request(duration_s=19, n_cold_starts=1, budget_ms=8, percentile=95, detector=None)
     return profile(contestants, noise_sound(), request, clock=clock, sensors=no_sensors)

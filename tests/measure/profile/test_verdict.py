@@ -70,7 +70,7 @@ def test_nothing_is_recommended_where_there_is_no_choice(model):
 
 
 def precision(**gate: float) -> Precision:
-    return Precision("int8", "s", "minmax", per_channel=True, calibration_digest="", excluded=(), gate=gate)  # fmt: skip
+    return Precision("int8", "s", "minmax", True, "", (), gate)  # noqa: FBT003
 
 
 @pytest.mark.parametrize(("agreement", "passes"), [(0.97, True), (0.969, False)])
@@ -83,7 +83,7 @@ def test_a_record_in_the_file_counts_most(agreement, passes):
 
 @pytest.mark.parametrize(("n_other", "passes"), [(3, True), (4, False)])
 def test_without_a_record_labels_are_compared_where_windows_are_the_same(n_other, passes):
-    first = {end: 0 for end in range(110)}
+    first = dict.fromkeys(range(110), 0)
     second = {end: int(end < n_other) for end in range(100)} | {900: 1}
     got = accuracy_of(1, None, [make_card()] * 2, [first, second], same_audio=True)
     assert (got.basis, got.n, got.passes) == ("agreement", 100, passes)
@@ -100,7 +100,7 @@ def test_without_a_record_labels_are_compared_where_windows_are_the_same(n_other
     ],
 )
 def test_what_cannot_be_compared_is_unknown(card, same_audio, n):
-    labels = {end: 0 for end in range(n)}
+    labels = dict.fromkeys(range(n), 0)
     got = accuracy_of(1, None, [make_card(), card], [labels, labels], same_audio=same_audio)
     assert (got.basis, got.passes) == ("unknown", None)
 
