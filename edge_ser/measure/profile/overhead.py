@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from edge_ser.measure.profile.clock import Clock
 from edge_ser.measure.profile.stages import REST, StageClock
 
-_MARKS = 1000
+_BATCHES, _MARKS = 21, 100
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,12 @@ def overhead_of(
 
 
 def mark_us(clock: Clock) -> float:
-    """Return how long one mark of a probe takes, in microseconds."""
+    """Return how long one mark of a probe takes, in microseconds: the median of some batches."""
     stages = StageClock(clock)
-    begin_ns = clock.now_ns()
-    for _ in range(_MARKS):
-        stages(REST)
-    return (clock.now_ns() - begin_ns) / _MARKS / 1e3
+    batches = []
+    for _ in range(_BATCHES):
+        begin_ns = clock.now_ns()
+        for _ in range(_MARKS):
+            stages(REST)
+        batches.append((clock.now_ns() - begin_ns) / _MARKS / 1e3)
+    return statistics.median(batches)

@@ -101,7 +101,10 @@ def overhead(model: ModelProfile) -> str:
     error = "" if o.error_ms is None else f" ± {o.error_ms:.3f}"
     added = f"{o.added_ms:+.3f}{error} ms a decision".replace("-", "−")
     noise = ", which is lost in noise" if o.is_noise else ""
-    return f"{added}{noise} ({o.n_rounds} turns with and without; a mark takes {o.mark_us:.2f} µs)"
+    turns = "turn" if o.n_rounds == 1 else "turns"
+    return (
+        f"{added}{noise} ({o.n_rounds} {turns} with and without; a mark takes {o.mark_us:.2f} µs)"
+    )
 
 
 def accuracy(accuracy: Accuracy) -> str:
@@ -163,7 +166,7 @@ def machine(profile: Profile) -> dict[str, str]:
     total = m.memory.total
     return {
         **facts,
-        "main memory": mib(total) if total else "unknown",
+        "main memory": f"{total / 2**30:.1f} GiB" if total else "unknown",
         "system": system,
         "versions": ", ".join([f"python {m.python}", *_versions(m)]),
         "warmest": f"{_warmest(m.thermal)} before, {_warmest(profile.thermal_after)} after",

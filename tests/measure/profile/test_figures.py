@@ -94,4 +94,4 @@ def test_a_mark_is_timed_by_the_clock():
             self.pass_ns(100)
             return super().now_ns()
 
-    assert mark_us(Ticking()) == pytest.approx(0.1, rel=0.01)
+    assert mark_us(Ticking()) == pytest.approx(0.1, rel=0.03)
