@@ -77,7 +77,7 @@ def _costs(profile: Profile, model: ModelProfile) -> dict[str, str]:
     facts = {
         "speed": f"{model.windows_per_s:,.1f} windows/s, real-time factor {model.rtf:.4f}",
         "a hop": words.hop(model),
-        "CPU": f"{model.cpu_ms_per_window:.2f} ms a window, all threads",
+        "CPU": words.cpu(model),
     }
     if model.n_silent:
         facts["silent"] = f"{model.n_silent} windows were too soft for the network; not counted"

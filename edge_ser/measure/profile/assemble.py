@@ -128,6 +128,8 @@ def _model(
         rtf=busy_s / sum(b.audio_s for b in blocks),
         windows_per_s=n / busy_s if busy_s else 0.0,
         cpu_ms_per_window=1e3 * sum(b.cpu.cpu_s for b in blocks) / n,
+        preempted_per_s=sum(b.cpu.involuntary_switches for b in blocks)
+        / sum(b.cpu.wall_s for b in blocks),
         loaded_bytes=contestant.loaded_bytes,
         device_memory=_device_memory(measured, place),
         overhead=_overhead(measured, place),

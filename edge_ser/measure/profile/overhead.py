@@ -33,8 +33,8 @@ class Overhead:
 
     @property
     def is_noise(self) -> bool:
-        """Whether the difference is within two standard errors, or nobody knows."""
-        return self.error_ms is None or abs(self.added_ms) < 2 * self.error_ms
+        """Whether it is within three standard errors, or below 0: no probe makes anything faster."""
+        return self.error_ms is None or self.added_ms < 3 * self.error_ms
 
 
 def overhead_of(

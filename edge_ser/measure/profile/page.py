@@ -198,6 +198,7 @@ def _costs(profile: Profile, model: ModelProfile) -> list[tuple[str, list[Child]
         ("windows", [f"{model.window_s:g} s every {model.hop_s:g} s; {model.n_silent} silent left out"]),
         ("accuracy", [words.accuracy(model.accuracy)]),
         ("energy", [words.energy(profile, model)]),
+        ("CPU", [words.cpu(model)]),
         ("timing it", [words.overhead(model)]),
     ]  # fmt: skip
     if model.device_memory:

@@ -131,7 +131,11 @@ class ModelProfile:
     """Decisions a second of processing."""
     cpu_ms_per_window: float
     """Processor time of all threads, in the program and in the kernel."""
+    preempted_per_s: float
+    """How often a second the process was put aside for another while this model had its turns: where it
+    is more than a few, the latencies are those of a machine that had other things to do."""
     loaded_bytes: int
+    """How much memory the profiling process took for it, libraries of the first one included."""
     device_memory: Growth | None
     overhead: Overhead | None
     """None where the run was too short to compare."""

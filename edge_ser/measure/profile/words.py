@@ -16,6 +16,9 @@ STAGE_NAMES = {"vad": "voice detector", "to_device": "host → device", "to_host
 
 _MIB = 1 << 20
 
+_BUSY_PER_S = 5.0
+"""A process that is put aside more often shares its processor."""
+
 
 def stage(name: str) -> str:
     """Return what a stage is called in tables."""
@@ -208,6 +211,17 @@ def _gpu(m: MachineFacts) -> dict[str, str]:
 def _warmest(thermal: Thermal) -> str:
     zone = thermal.warmest
     return f"{zone.celsius:.0f} °C ({zone.name})" if zone else "unknown"
+
+
+def cpu(model: ModelProfile) -> str:
+    """Say what a window takes of the processors, and whether others wanted them too."""
+    said = f"{model.cpu_ms_per_window:.2f} ms a window, all threads"
+    if model.preempted_per_s >= _BUSY_PER_S:
+        said += (
+            f"; put aside for other programs {model.preempted_per_s:.0f} times a second: stop them, or "
+            "take the tails as theirs"
+        )
+    return said
 
 
 def hop(model: ModelProfile) -> str:

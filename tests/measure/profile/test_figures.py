@@ -88,6 +88,12 @@ def test_noise_is_called_noise():
     assert overhead.is_noise
 
 
+def test_a_probe_that_makes_things_faster_is_noise():
+    overhead = overhead_of({0: 1.0, 4: 1.0}, {0: 2.0, 4: 2.01}, 0.2)
+    assert overhead is not None
+    assert overhead.is_noise
+
+
 def test_a_mark_is_timed_by_the_clock():
     class Ticking(FakeClock):
         def now_ns(self) -> int:
