@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from edge_ser.audio import Chunk
+from edge_ser.errors import AudioError
 from edge_ser.measure.profile.clock import Clock
 from edge_ser.measure.profile.sound import Float32, Sound
 from edge_ser.records import require
@@ -102,8 +103,17 @@ class LiveFeed:
         """Nothing: what was captured meanwhile is late, and that is true."""
 
     def next(self) -> Arrived:
-        """Wait for the source."""
-        signal = self._next()
+        """Wait for the source.
+
+        Raises:
+            AudioError: it ended, or cannot be read on.
+        """
+        try:
+            signal = self._next()
+        except StopIteration:
+            raise AudioError(
+                "the source ended before the profile did; keep it open, or give --wav"
+            ) from None
         captured_s = signal.captured_s if isinstance(signal, Chunk) else None
         captured_ns = None if captured_s is None else round(1e9 * captured_s)
         return Arrived(signal, captured_ns, spaced=True)

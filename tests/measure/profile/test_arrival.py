@@ -7,7 +7,7 @@ import pytest
 from profile_parts import MS, RATE, FakeClock, noise_sound
 
 from edge_ser.audio import Chunk
-from edge_ser.errors import ConfigError
+from edge_ser.errors import AudioError, ConfigError
 from edge_ser.measure.profile.arrival import LiveFeed, SoundFeed
 from edge_ser.runtime.signals import Tick
 
@@ -88,6 +88,11 @@ def test_live_audio_comes_as_it_was_stamped():
     assert feed.next().captured_ns is None
     arrived = feed.next()
     assert (arrived.captured_ns, arrived.spaced) == (1500 * MS, True)
+
+
+def test_a_live_source_that_ends():
+    with pytest.raises(AudioError, match="the source ended before the profile did"):
+        LiveFeed(iter([]).__next__).next()
 
 
 def test_an_arrival_that_there_is_not():

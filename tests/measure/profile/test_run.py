@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 from power_parts import SimulatedSensor, sensors_of
-from profile_parts import MS, FakeClock, SlowDetector, SlowRunner, noise_sound
+from profile_parts import MS, FakeClock, FakeEngine, SlowDetector, SlowRunner, noise_sound
 from support import FakeRunner, make_card
 
 from edge_ser.errors import ConfigError
@@ -132,11 +132,7 @@ def test_a_leak_is_seen():
 def test_memory_of_the_gpu_is_asked_of_runners_that_know_it():
     clock = FakeClock()
 
-    class OnGpu(SlowRunner):
-        def device_memory(self):
-            return type("DeviceMemory", (), {"used": 7 << 20, "total": 8 << 30})
-
-    runners = [OnGpu(clock, [5]), SlowRunner(clock, [5])]
+    runners = [FakeEngine(clock, [5]), SlowRunner(clock, [5])]
     measured = run(clock, runners, Plan(2.0, 1.0, 1))
     assert {point.device_bytes for point in measured.memory} == {(7 << 20, None)}
 

@@ -9,11 +9,11 @@ import time
 import numpy as np
 import pytest
 from power_parts import SimulatedSensor, sensors_of
-from profile_parts import MS, FakeClock, contestants_of, no_sensors, noise_sound
+from profile_parts import MS, FakeClock, FakeEngine, contestants_of, no_sensors, noise_sound
 
 from edge_ser.audio import Chunk
 from edge_ser.errors import AudioError, ConfigError, ModelError
-from edge_ser.measure.profile.models import open_models
+from edge_ser.measure.profile.models import Contestant, open_models
 from edge_ser.measure.profile.report import SCHEMA, Profile
 from edge_ser.measure.profile.session import Request, profile
 from edge_ser.runtime.signals import Tick
@@ -114,6 +114,20 @@ def test_a_live_source_is_taken_as_it_comes(model_path):
     assert made.models[0].stages["capture"].min_ms == pytest.approx(3)
     assert made.models[1].accuracy.basis == "unknown"
     assert made.models[0].computed.p50_ms == pytest.approx(5)
+
+
+def test_an_engine_shows_what_the_gpu_says(model_path):
+    clock = FakeClock()
+    engine = Contestant("m.engine", model_path, "auto", FakeEngine(clock, [10.0]), 0, None)
+    request = Request(duration_s=8, n_cold_starts=0, detector=None)
+    made = profile([engine], noise_sound(), request, clock=clock, sensors=no_sensors)
+    (model,) = made.models
+    parts = ("to_device", "inference", "to_host", "launch")
+    assert [model.stages[name].p50_ms for name in parts] == [1, 6, 0.5, 2.5]
+    assert model.computed.p50_ms == 10
+    assert model.device_memory is not None
+    assert (model.device_memory.peak_bytes, model.device_memory.grows) == (7 << 20, False)
+    assert made.recommendation is None
 
 
 def test_nothing_to_decide_on_is_an_error(model_path):

@@ -3,18 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from profile_parts import MS, FakeClock, SlowDetector, SlowRunner
+from profile_parts import MS, FakeClock, FakeEngine, SlowDetector
 from support import FakeRunner
 
 from edge_ser.measure.profile.stages import AlwaysSpeech, StageClock, observed
-from edge_ser.runtime.engine_session import Timings
-
-
-class FakeEngine(SlowRunner):
-    """Takes 10 ms, of which the GPU knows 1 + 6 + 0.5."""
-
-    def run_timed(self, inputs: np.ndarray) -> tuple[np.ndarray, Timings]:
-        return self.run(inputs), Timings(1.0, 6.0, 0.5)
 
 
 def test_time_since_the_mark_before_belongs_to_the_stage():
