@@ -11,11 +11,11 @@ CORPORA ?= $(or $(EDGE_SER_CORPORA),../shared/corpora)
 DEVICE_PYTHONS = 3.10 3.12
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint test-main accuracy results start-up bundled-model bundled-model-card calibration-set event-schema pictures gpu-test clean help
+.PHONY: demo test lint test-main accuracy results start-up bundled-model bundled-model-card calibration-set event-schema pictures soak fuzz voice aarch64 gpu-test clean help
 .DELETE_ON_ERROR:
 
 help: ## List the targets
-	@awk -F':.*## ' '/^[a-z%-]+:.*## /{printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9%-]+:.*## /{printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv-demo/ready ## Base install in .venv-demo, then recognise the example clips
 	.venv-demo/bin/edge-ser run --wav examples
@@ -35,7 +35,7 @@ test-device-%: ## The device side on another CPython, without torch
 	@if python=$$(.ci/find-python $*); then \
 	  $(MAKE) --no-print-directory .venv-$*/ready DEVICE_PYTHON="$$python" && \
 	  echo "device side on CPython $*" && \
-	  .venv-$*/bin/python -m pytest --ignore=tests/training; \
+	  .venv-$*/bin/python -m pytest --ignore=tests/training --ignore=tests/deploy; \
 	elif [ "$(EDGE_SER_STRICT)" = 1 ]; then \
 	  echo "CPython $* is not on PATH nor in pyenv, and EDGE_SER_STRICT=1" >&2; exit 1; \
 	else \
@@ -57,6 +57,7 @@ bundled-model: .venv/ready ## Train and export the model in edge_ser/assets
 	  --threads 1 --out runs/bundled
 	.venv/bin/edge-ser export runs/bundled --out edge_ser/assets/edge_ser.onnx --name edge-ser-6 \
 	  --weights-licence "CC BY-NC-SA 4.0 (non-commercial)"
+	.venv/bin/python benchmarks/write_self_test.py
 	$(MAKE) --no-print-directory bundled-model-card
 
 bundled-model-card: .venv/ready ## Measure the model in edge_ser/assets on its test speakers, write its card
@@ -72,6 +73,18 @@ event-schema: .venv/ready ## Write the JSON Schema of events and their page from
 
 pictures: .venv/ready ## Draw the README's picture of the terminal
 	.venv/bin/python docs/draw_terminal.py
+
+soak: .venv/ready ## A day of audio through the streaming path (SOAK_HOURS)
+	.venv/bin/python benchmarks/soak.py --hours $(or $(SOAK_HOURS),24) --corpora $(CORPORA)
+
+fuzz: .venv/ready ## Damaged inputs by the thousand (FUZZ_EXAMPLES)
+	FUZZ_EXAMPLES=$(or $(FUZZ_EXAMPLES),100000) .venv/bin/python -m pytest tests/fuzz --timeout=14400
+
+voice: .venv/ready ## Compare the voice detectors that are installed, write docs/voice.md
+	.venv/bin/python benchmarks/voice_detectors.py --corpora $(CORPORA)
+
+aarch64: ## Run the device side on emulated aarch64 wheels, compare with x86-64
+	PYTHON=$(PYTHON) deploy/aarch64/check.sh
 
 gpu-test: .venv/ready ## What only a CUDA device shows
 	EDGE_SER_STRICT=1 .venv/bin/python -m pytest -m gpu

@@ -6,9 +6,13 @@ Names are imported at first use, so that `import edge_ser` costs nothing.
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+# ONNX Runtime's packages have telemetry. What listens to people must not report to anybody.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _HOME = {
     "Chunk": "edge_ser.audio",

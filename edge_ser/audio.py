@@ -77,22 +77,32 @@ def to_mono(samples: Float32, channel: int | None, source: str) -> Float32:
     return np.ascontiguousarray(samples[:, channel])
 
 
+LOUDEST = 1e9
+"""Magnitude beyond which a sample is damage: what is scaled like 32-bit integers stays below."""
+
+
+def is_usable(samples: Float32) -> bool:
+    """Return whether all samples are numbers that something can be computed with."""
+    with np.errstate(invalid="ignore"):  # some NaNs would warn of themselves
+        return bool((np.abs(samples) <= LOUDEST).all())
+
+
 def check_finite(samples: Float32, source: str) -> None:
-    """Refuse NaN and infinity, which would silently spoil every later window.
+    """Refuse NaN, infinity and absurd numbers, which would silently spoil every later window.
 
     Args:
         samples: [n_samples] or [n_samples, n_channels].
         source: what to call it in the error.
 
     Raises:
-        AudioError: a sample is not finite.
+        AudioError: a sample is not finite, or beyond LOUDEST.
     """
-    finite = np.isfinite(samples)
-    if not finite.all():
-        bad = len(samples) - int(np.count_nonzero(finite.reshape(len(samples), -1).all(axis=1)))
+    if not is_usable(samples):
+        good = (np.abs(samples) <= LOUDEST).reshape(len(samples), -1).all(axis=1)
+        bad = len(samples) - int(np.count_nonzero(good))
         raise AudioError(
-            f"{source}: {bad} sample(s) are NaN or infinite, numbers in [-1, 1] were wanted; "
-            "repair the recording or the program that wrote it"
+            f"{source}: {bad} sample(s) are NaN, infinite or beyond {LOUDEST:g}, numbers in [-1, 1] "
+            "were wanted; repair the recording or the program that wrote it"
         )
 
 
@@ -168,6 +178,11 @@ def file_chunks(path: Path, channel: int | None = None, block_s: float = 1.0) ->
             check_rate(file.samplerate)
             if file.frames == 0:
                 raise AudioError(f"{path} holds no samples; record it again")
+            if not file.seekable():
+                # libsndfile says so of headers that contradict themselves: a file on disk can seek.
+                raise AudioError(
+                    f"{path} cannot be read as audio (its header is damaged); copy or convert it again"
+                )
             n_read = 0
             for block in file.blocks(
                 blocksize=max(1, int(block_s * file.samplerate)), dtype="float32", always_2d=True

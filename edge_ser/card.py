@@ -20,6 +20,9 @@ CARD_FORMAT = 1
 
 _MIN_FLOAT32 = 1.2e-38
 
+_MOST = {"sample_rate": 768_000, "n_fft": 16_384, "hop_length": 768_000, "n_mels": 512}
+"""Beyond any speech front end: a damaged card must not have tables of gigabytes computed."""
+
 WINDOWS = ("hann", "hamming", "blackman", "boxcar")
 MEL_SCALES = ("slaney", "htk")
 DCT_NORMS = ("ortho", "none")
@@ -77,6 +80,9 @@ class FrontendConfig:
 
     def __post_init__(self) -> None:
         _positive_ints(self, "sample_rate", "n_fft", "win_length", "hop_length", "n_mels", "n_mfcc")
+        for name, most in _MOST.items():
+            value = getattr(self, name)
+            require(value <= most, name, value, f"at most {most}")
         require(self.win_length <= self.n_fft, "win_length", self.win_length, "at most n_fft")
         require(self.n_mfcc <= self.n_mels, "n_mfcc", self.n_mfcc, "at most n_mels")
         require(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 import typing
 from typing import Any, TypeVar
@@ -59,14 +60,24 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
             raise ConfigError(f"{where} is {value!r}, an object was wanted")
         item = typing.get_args(hint)[1]
         return {str(k): _convert(item, v, f"{where}.{k}") for k, v in value.items()}
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        try:
-            return float(value)
-        except OverflowError:
-            raise ConfigError(f"{where} is beyond all range, float was wanted") from None
+    if hint is float:
+        return _number(value, where)
     if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
         raise ConfigError(f"{where} is {value!r}, {hint.__name__} was wanted")
     return value
+
+
+def _number(value: Any, where: str) -> float:
+    """Return a finite number; JSON has no others, whatever Python's reader lets through."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ConfigError(f"{where} is {value!r}, float was wanted")
+    try:
+        number = float(value)
+    except OverflowError:
+        raise ConfigError(f"{where} is beyond all range, float was wanted") from None
+    if not math.isfinite(number):
+        raise ConfigError(f"{where} is {number}, a finite number was wanted")
+    return number
 
 
 def require(holds: bool, name: str, value: object, wanted: str) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 from official_trees import official_names, touch_all
+from studio import Studio
 from support import EXAMPLES, ROOT, skip_or_fail, write_tiny_model
 
 from edge_ser.corpora import CORPORA, Clip, load_corpus
@@ -40,6 +42,14 @@ def example_clips() -> list[Path]:
 def tiny_model(tmp_path: Path) -> Path:
     """A small valid model file."""
     return write_tiny_model(tmp_path / "tiny.onnx")
+
+
+@pytest.fixture
+def studio(tmp_path: Path) -> Iterator[Studio]:
+    """A real, virtual microphone."""
+    studio = Studio(tmp_path)
+    yield studio
+    studio.close()
 
 
 @pytest.fixture(scope="session")

@@ -10,9 +10,11 @@ import enum
 import functools
 import json
 import types
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from support import ROOT
 
 TABLES = ROOT / "tests" / "tensorrt_api"
@@ -31,6 +33,16 @@ def load_table(version: str) -> dict[str, Any]:
     return table
 
 
+TENSORS = (("features", "INPUT", "FLOAT"), ("logits", "OUTPUT", "FLOAT"))
+
+
+def network(inputs: np.ndarray) -> np.ndarray:
+    """Return what the fakes compute: logits [batch, 3] of an input [batch, ...]."""
+    flat = inputs.reshape(len(inputs), -1).astype(np.float64)
+    columns = [flat.mean(1), flat.std(1), flat[:, ::7].mean(1)]
+    return np.tanh(np.stack(columns, axis=1)).astype(np.float32)
+
+
 _MAKES = {
     "Builder.create_builder_config": "IBuilderConfig",
     "Builder.create_network": "INetworkDefinition",
@@ -38,7 +50,8 @@ _MAKES = {
     "IBuilderConfig.create_timing_cache": "ITimingCache",
     "IBuilderConfig.get_timing_cache": "ITimingCache",
     "ICudaEngine.create_engine_inspector": "EngineInspector",
-    "ICudaEngine.create_execution_context": "IExecutionContext",
+    "ICudaEngine.create_runtime_config": "IRuntimeConfig",
+    "IRuntimeConfig.create_runtime_cache": "IRuntimeCache",
     "OnnxParser.get_error": "ParserError",
 }
 """Which class of object a method returns."""
@@ -56,7 +69,17 @@ class FakeTensorRT(types.ModuleType):
         loads: whether the plan can be deserialised.
         dla_cores: how many there are.
         phases: what the builder tells its progress monitor, as (name, parent, steps).
+        contexts: whether an engine gives execution contexts.
+        refuses: methods of an execution context that return False.
+        tensors: (name, TensorIOMode, DataType) of an engine's inputs and outputs.
+        n_classes: how many logits an engine puts out.
+        kernels: what a runtime cache of TensorRT for RTX is serialised to.
+        takes: whether it takes stored kernels; an exception is raised.
+
+    To run, it needs a `gpu`, a `fake_cuda.FakeGpu`. Its engines compute `network`.
     """
+
+    gpu: Any = None
 
     def __init__(
         self,
@@ -68,6 +91,12 @@ class FakeTensorRT(types.ModuleType):
         loads: bool = True,
         dla_cores: int = 0,
         phases: Sequence[tuple[str, str | None, int]] = (("Building engine", None, 2),),
+        contexts: bool = True,
+        refuses: Sequence[str] = (),
+        tensors: Sequence[tuple[str, str, str]] = TENSORS,
+        n_classes: int = 3,
+        kernels: bytes = b"kernels",
+        takes: bool | Exception = True,
     ) -> None:
         table = load_table(version)
         super().__init__(table["module"])
@@ -76,7 +105,16 @@ class FakeTensorRT(types.ModuleType):
         self._names = table["names"]
         self._layers, self._phases = layers, phases
         self._parses, self._plan, self._loads = parses, plan, loads
-        self._given = {"num_DLA_cores": dla_cores, "num_layers": len(layers), "num_errors": 1}
+        self._contexts, self.refuses, self._n_classes = contexts, set(refuses), n_classes
+        self._tensors = {name: (mode, dtype) for name, mode, dtype in tensors}
+        self.kernels, self.takes = kernels, takes
+        self.alive: Counter[str] = Counter()
+        self._given = {
+            "num_DLA_cores": dla_cores,
+            "num_layers": len(layers),
+            "num_errors": 1,
+            "num_io_tensors": len(tensors),
+        }
 
     def __getattr__(self, name: str) -> Any:
         names = self.__dict__.get("_names", {})
@@ -106,6 +144,10 @@ class FakeTensorRT(types.ModuleType):
 
     def called(self, name: str, arguments: tuple[Any, ...], thing: _Thing) -> Any:
         """Answer a method call."""
+        if name.startswith(("ICudaEngine.", "IExecutionContext.", "IRuntimeCache.")):
+            return self._run_time(name, arguments, thing)
+        if name == "Runtime.deserialize_cuda_engine":
+            return self.thing("ICudaEngine") if self._loads else None
         if name in _MAKES:
             return self.thing(_MAKES[name])
         if name == "INetworkDefinition.get_layer":
@@ -131,9 +173,60 @@ class FakeTensorRT(types.ModuleType):
             "OnnxParser.parse": self._parses,
             "ParserError.desc": "no importer for Nonsense",
             "ParserError.node": 7,
-            "Runtime.deserialize_cuda_engine": self.thing("ICudaEngine") if self._loads else None,
         }
         return answers.get(name, True)
+
+    def _run_time(self, name: str, arguments: tuple[Any, ...], thing: _Thing) -> Any:
+        """Answer what a runner calls."""
+        kind, _, method = name.partition(".")
+        if name in _MAKES:
+            return self.thing(_MAKES[name])
+        if kind == "IExecutionContext":
+            return method not in self.refuses and self._context(method, arguments, thing.values)
+        if kind == "IRuntimeCache":
+            if method == "deserialize" and isinstance(self.takes, Exception):
+                raise type(self.takes)(*self.takes.args)
+            return self.kernels if method == "serialize" else self.takes
+        answers = {
+            "create_execution_context": lambda: (
+                self.thing("IExecutionContext") if self._contexts else None
+            ),
+            "get_tensor_name": lambda: list(self._tensors)[arguments[0]],
+            "get_tensor_mode": lambda: self.TensorIOMode[self._tensors[arguments[0]][0]],
+            "get_tensor_dtype": lambda: self.DataType[self._tensors[arguments[0]][1]],
+        }
+        return answers[method]()
+
+    def _context(self, method: str, arguments: tuple[Any, ...], state: dict[str, Any]) -> Any:
+        """Answer what is asked of an execution context."""
+        if method == "get_tensor_shape":
+            return (state["shape"][0], self._n_classes)
+        if method == "set_input_shape":
+            state["shape"] = arguments[1]
+        elif method == "set_tensor_address":
+            state[f"address_of_{arguments[0]}"] = arguments[1]
+        elif method == "execute_async_v3":
+            self._enqueue(arguments[0], **state)
+        return True
+
+    def _enqueue(
+        self,
+        stream: int,
+        *,
+        shape: tuple[int, ...],
+        address_of_features: int,
+        address_of_logits: int,
+    ) -> None:
+        """Put the network on a stream, with the shape and the addresses of now."""
+        n_classes, gpu = self._n_classes, self.gpu
+
+        def work() -> None:
+            count = int(np.prod(shape))
+            inputs = gpu.memory(address_of_features, 4 * count).view(np.float32).reshape(shape)
+            logits = gpu.memory(address_of_logits, 4 * shape[0] * n_classes).view(np.float32)
+            logits[:] = network(inputs)[:, :n_classes].ravel()
+
+        gpu.put(stream, work)
 
     def _build(self, config: _Thing) -> bytes | None:
         monitor = config.values.get("progress_monitor")
@@ -151,6 +244,10 @@ class _Thing:
 
     def __init__(self, fake: FakeTensorRT, kind: str, members: dict[str, Any], values: Any) -> None:
         self.__dict__.update(_fake=fake, _kind=kind, _members=members, values=values)
+        fake.alive[kind] += 1
+
+    def __del__(self) -> None:
+        self._fake.alive[self._kind] -= 1
 
     def __getattr__(self, name: str) -> Any:
         self._check(name)
@@ -158,8 +255,9 @@ class _Thing:
         if name in self.values or name in self._fake._given:
             return self.values.get(name, self._fake._given.get(name))
 
-        def method(*arguments: Any) -> Any:
+        def method(*arguments: Any, **keywords: Any) -> Any:
             shown = ", ".join(a.name if isinstance(a, enum.Enum) else _short(a) for a in arguments)
+            shown += ", ".join(f"{key}={_short(value)}" for key, value in keywords.items())
             self._fake.events.append(f"{full}({shown})")
             return self._fake.called(full, arguments, self)
 

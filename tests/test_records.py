@@ -111,3 +111,11 @@ def test_the_place_is_named(changes, message):
 def test_a_whole_number_beyond_any_float():
     with pytest.raises(ConfigError, match=r"^it\.ratio is .*float was wanted"):
         build(Outer, {**GOOD, "ratio": 10**400}, "it")
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_number_that_is_not_finite(bad):
+    with pytest.raises(
+        ConfigError, match=r"^it\.table\.a is (nan|inf), a finite number was wanted$"
+    ):
+        build(Outer, {**GOOD, "table": {"a": bad}}, "it")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -36,7 +37,7 @@ SCHEMA = 1
 _REMEDY = "make the set again with `edge-ser calibrate select`"
 _UNREADABLE = (
     *(OSError, EOFError, ValueError, LookupError, RuntimeError, MemoryError),
-    *(zipfile.BadZipFile, zlib.error),
+    *(zipfile.BadZipFile, zlib.error, SyntaxError, tokenize.TokenError),
 )
 """What NumPy and zipfile raise for one damage or another."""
 

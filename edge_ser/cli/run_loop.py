@@ -14,13 +14,17 @@ from edge_ser.errors import AudioError, EdgeSerError
 from edge_ser.runtime.events import Clip
 from edge_ser.runtime.recognizer import Recognizer
 from edge_ser.runtime.recorder import Recorder
+from edge_ser.runtime.service import Liveness, Notifier
 from edge_ser.runtime.signals import Source
-from edge_ser.runtime.sources import FileSource
+from edge_ser.runtime.sources import FileSource, PcmSource
 from edge_ser.runtime.streaming import StreamingRecognizer, StreamSettings
 from edge_ser.runtime.vad import open_detector
 
 _CLIPPED = 0.002
 """Share of clipped samples from which a user should hear of it."""
+
+STARVED_S = 30.0
+"""Seconds of nothing but ticks after which a source that should deliver is held to be dead."""
 
 _METER_S = 0.1
 """Seconds of audio between two looks at the level."""
@@ -36,14 +40,14 @@ class Run:
     detector: str | None
     """Name of a voice detector, None for none."""
 
-    def stream(self, source: str, live: bool) -> StreamingRecognizer:
-        """Return a recogniser for a source."""
+    def stream(self, source: str, ends: bool) -> StreamingRecognizer:
+        """Return a recogniser for a source; one that ends by itself gets a verdict on the whole."""
         return StreamingRecognizer(
             self.recognizer,
             source,
             detector=None if self.detector is None else open_detector(self.detector),
             settings=self.settings,
-            clip=self.detector is None and not live,
+            clip=self.detector is None and ends,
         )
 
 
@@ -73,7 +77,7 @@ def run_files(run: Run, paths: tuple[Path, ...], channel: int | None) -> None:
 
 
 def _run_file(run: Run, path: Path, channel: int | None) -> None:
-    stream = run.stream(str(path), live=False)
+    stream = run.stream(str(path), ends=True)
     with FileSource(path, channel) as source:
         for part in source:
             for event in stream.push(part):
@@ -102,10 +106,16 @@ def run_source(
         if record is not None:
             recorder = Recorder(record, limit_mb=record_limit_mb)
             stack.callback(_close, recorder, output)
+        notifier = Notifier.from_environment()
         stack.enter_context(source)
+        notifier.ready(f"listening to {source.name}")
+        stack.callback(notifier.stopping)
         output.note(f"listening to {source.name}; Ctrl-C ends")
-        stream = run.stream(source.name, source.live)
-        reason = _listen(stream, source, output, recorder, stop, seconds)
+        stream = run.stream(source.name, ends=isinstance(source, PcmSource) or not source.live)
+        # A microphone always delivers, or says that it is away; a pipe may pause for hours.
+        starved_after_s = None if isinstance(source, PcmSource) else STARVED_S
+        liveness = Liveness(notifier, starved_after_s=starved_after_s)
+        reason = _listen(stream, source, output, recorder, liveness, stop, seconds)
         for event in stream.finish(reason):
             output.event(event)
             if recorder is not None:
@@ -120,6 +130,7 @@ def _listen(
     source: Source,
     output: Output,
     recorder: Recorder | None,
+    liveness: Liveness,
     stop: Stop,
     seconds: float | None,
 ) -> str:
@@ -140,6 +151,7 @@ def _listen(
         if recorder is not None:
             for news in recorder.news():
                 output.problem(news)
+        liveness.alive(part, f"listening to {source.name}, {stream.n_windows} windows")
         if stop.asked or (seconds is not None and stream.at_s >= seconds):
             return "asked"
     return "source"

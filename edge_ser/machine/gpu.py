@@ -67,8 +67,12 @@ def parse_nvidia_smi(text: str) -> tuple[GpuState, ...]:
 
     Columns may be missing or come in any order; `[N/A]` and `[Not Supported]` become None.
     """
+    try:
+        rows = list(csv.DictReader(text.splitlines(), skipinitialspace=True))
+    except csv.Error:
+        return ()
     states = []
-    for row in csv.DictReader(text.splitlines(), skipinitialspace=True):
+    for row in rows:
         # Units stand in the head and, again, in the cells: `power.draw [W]` and `30.39 W`.
         cells = {(head or "").split(" [")[0]: str(cell or "") for head, cell in row.items()}
         if "name" not in cells:

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_ser.errors import EngineError
-from edge_ser.runtime.cuda.api import Cuda, DeviceBuffer, HostBuffer
+from edge_ser.runtime.cuda.api import Cuda
 from edge_ser.runtime.engine_file import LoadedEngine
+from edge_ser.runtime.engine_tensors import Port, tensor_names
 from edge_ser.runtime.rtx_context import RtxContext
 from edge_ser.runtime.tensorrt_module import Tell
 
@@ -33,25 +34,6 @@ class Timings:
     to_device_ms: float
     inference_ms: float
     to_host_ms: float
-
-
-@dataclass(frozen=True, eq=False)
-class Port:
-    """The memory of one tensor on both sides."""
-
-    name: str
-    host: HostBuffer
-    device: DeviceBuffer | None
-    """None where the GPU works in the host's memory."""
-
-    @property
-    def address(self) -> int:
-        """Where the GPU finds the tensor."""
-        return self.device.address if self.device else self.host.device_address
-
-    def view(self, shape: tuple[int, ...]) -> Float32:
-        """Return the host's memory as a tensor."""
-        return self.host.array.view(np.float32)[: prod(shape)].reshape(shape)
 
 
 class EngineSession:
@@ -261,23 +243,3 @@ class EngineSession:
         reason = "; ".join(loaded.log.errors[-3:]) if loaded else ""
         said = f" ({reason})" if reason else ""
         return EngineError(f"{self._path} {what}{said}; build it again: {self._again}")
-
-
-def tensor_names(loaded: LoadedEngine, path: Path) -> tuple[str, str]:
-    """Return the names of an engine's input and output.
-
-    Raises:
-        EngineError: others than one of each, in float32, the input named as the manifest says.
-    """
-    trt, engine, manifest = loaded.tensorrt.module, loaded.engine, loaded.manifest
-    names = [engine.get_tensor_name(place) for place in range(engine.num_io_tensors)]
-    inputs = [n for n in names if engine.get_tensor_mode(n) == trt.TensorIOMode.INPUT]
-    outputs = [n for n in names if engine.get_tensor_mode(n) == trt.TensorIOMode.OUTPUT]
-    others = [n for n in names if engine.get_tensor_dtype(n) != trt.DataType.FLOAT]
-    if inputs != [manifest.shapes.input] or len(outputs) != 1 or others:
-        raise EngineError(
-            f"{path} has inputs {', '.join(inputs) or 'none'} and outputs {', '.join(outputs) or 'none'}"
-            f", not float32: {', '.join(others) or 'none'}; wanted: {manifest.shapes.input} and one "
-            f"output, float32 both; build it again: {manifest.rebuild(path)}"
-        )
-    return inputs[0], outputs[0]

@@ -149,7 +149,14 @@ async def listen_async(
     stopped = threading.Event()
 
     def put(event: Event | None) -> None:
-        done = asyncio.run_coroutine_threadsafe(events.put(event), loop)
+        waiting = events.put(event)
+        try:
+            if stopped.is_set():
+                raise RuntimeError("nobody listens any more")
+            done = asyncio.run_coroutine_threadsafe(waiting, loop)
+        except RuntimeError:  # the loop is closed, or will be
+            waiting.close()
+            return
         while not stopped.is_set():
             with contextlib.suppress(TimeoutError, concurrent.futures.TimeoutError):
                 done.result(_PATIENCE_S)
@@ -162,6 +169,7 @@ async def listen_async(
     try:
         while (event := await events.get()) is not None:
             yield event
+        stopped.set()  # the thread waits for this loop no more, which waits for the thread now
         listening.wait()
     finally:
         stopped.set()

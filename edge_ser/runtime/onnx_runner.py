@@ -41,8 +41,14 @@ class OnnxRunner(Runner):
             raise
         except Exception as error:  # noqa: BLE001 (onnxruntime's share no narrower base)
             raise self._not_loaded(str(error).splitlines()[0]) from None
-        self._card = self._read_card()
-        self._check_graph()
+        try:
+            self._card = self._read_card()
+            self._check_graph()
+        except UnicodeDecodeError as error:
+            raise ModelError(
+                f"{path} is damaged: a name or a text in it is not UTF-8 ({error.reason}); export it "
+                "again"
+            ) from None
 
     @property
     def card(self) -> ModelCard:
@@ -79,7 +85,7 @@ class OnnxRunner(Runner):
             )
         return EngineError(
             f"{self.path} cannot be loaded on {self._device} ({reason}); see that it loads with "
-            "--device cpu: if so, the GPU or its libraries are at fault"
+            "device cpu: if so, the GPU or its libraries are at fault"
         )
 
     def _read_card(self) -> ModelCard:

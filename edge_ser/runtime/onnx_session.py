@@ -58,8 +58,8 @@ def open_session(
         raise EngineError(
             f"{wanted[0]} was asked for, ONNX Runtime {ort.__version__} made a session of "
             f"{', '.join(got) or 'nothing'}: a library that it needs does not load (CUDA, cuDNN or "
-            "TensorRT of the version that onnxruntime-gpu was built for); install it, or run with "
-            "--device cpu"
+            "TensorRT of the version that onnxruntime-gpu was built for); install it, or ask for "
+            "device cpu"
         )
     return session
 
@@ -77,5 +77,5 @@ def require_provider(provider: str, device: str) -> None:
         f"{provider} of ONNX Runtime (device {device}; {ort.__version__} here has {', '.join(have)})",
         "on a PC run: pip uninstall onnxruntime, then pip install onnxruntime-gpu; on a Jetson, for "
         "which PyPI has no onnxruntime-gpu, run an engine (edge-ser build-engine) or take the wheel "
-        "from NVIDIA's index for its JetPack; or run with --device cpu",
+        "from NVIDIA's index for its JetPack; or ask for device cpu",
     )

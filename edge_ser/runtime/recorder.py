@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 
 from edge_ser.errors import ConfigError
 from edge_ser.runtime.events import DeviceLost, Event, Overrun, to_json
-from edge_ser.runtime.segments import Segment, SegmentStore
+from edge_ser.runtime.segment import Segment
+from edge_ser.runtime.segments import SegmentStore
 
 Float32 = NDArray[np.float32]
 

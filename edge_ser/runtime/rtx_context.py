@@ -14,9 +14,9 @@ from edge_ser.files import replacing
 from edge_ser.runtime.tensorrt_module import Tell
 
 
-def rtx_cache_path(engine: Path) -> Path:
+def rtx_cache_path(path: Path) -> Path:
     """Return where the kernels of an engine are kept."""
-    return engine.with_name(engine.name + ".rtx-cache")
+    return path.with_name(path.name + ".rtx-cache")
 
 
 class RtxContext:

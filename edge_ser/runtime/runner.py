@@ -94,7 +94,7 @@ def open_runner(model: str | Path | None = None, threads: int = 1, device: str =
         if device == "cpu":
             raise ConfigError(
                 f"{path} is a TensorRT engine and cpu was asked for, an engine runs on the GPU that it "
-                "was built for; leave --device cpu out, or give the ONNX file"
+                "was built for; ask for device auto, or give the ONNX file"
             )
         from edge_ser.runtime.tensorrt_runner import TensorRTRunner
 

@@ -18,17 +18,17 @@ Float32 = NDArray[np.float32]
 class SegmenterSettings:
     """When speech is an utterance, and how long a pause ends it."""
 
-    threshold: float = 0.5
+    threshold: float = 0.35
     """A frame of at least this probability is speech."""
-    release: float = 0.35
+    release: float = 0.2
     """After speech, frames of at least this probability still are."""
     min_speech_s: float = 0.2
     """An utterance begins once so much speech came without a break: clicks are shorter."""
     min_silence_s: float = 0.7
     """An utterance ends after so much without speech: the pauses of a sentence are shorter."""
-    lead_s: float = 0.03
+    lead_s: float = 0.06
     """How much earlier than the first frame of speech an utterance begins: soft onsets."""
-    tail_s: float = 0.03
+    tail_s: float = 0.0
     """How much later than the last frame of speech it ends; at most min_silence_s."""
 
     def __post_init__(self) -> None:

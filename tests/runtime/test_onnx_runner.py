@@ -69,7 +69,7 @@ def test_a_directory(tmp_path):
     assert "there is no model" in refusal(tmp_path / "model.onnx")
 
 
-@pytest.mark.parametrize("name", ["tiny.pt", "tiny.engine", "tiny"])
+@pytest.mark.parametrize("name", ["tiny.pt", "tiny.trt", "tiny"])
 def test_another_ending(tiny_model, name):
     path = tiny_model.rename(tiny_model.with_name(name))
     assert "ONNX file" in refusal(path)
@@ -94,6 +94,13 @@ def test_a_truncated_model(tiny_model):
 
 
 # --- cards -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", [b"input", b"frames", b"edge_ser.card", b"middle"])
+def test_a_text_that_is_not_utf8(tiny_model, text):
+    tiny_model.write_bytes(tiny_model.read_bytes().replace(text, text[:-1] + b"\xff"))
+
+    assert "not UTF-8" in refusal(tiny_model)
 
 
 def test_no_card(tmp_path):

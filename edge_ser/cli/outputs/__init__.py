@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from edge_ser.cli.outputs.base import Output
 from edge_ser.cli.outputs.json_lines import JsonLines
 from edge_ser.cli.outputs.plain_lines import PlainLines
@@ -11,7 +9,7 @@ from edge_ser.cli.outputs.plain_lines import PlainLines
 __all__ = ["JsonLines", "Output", "PlainLines", "open_output"]
 
 
-def open_output(form: Literal["text", "jsonl"], live: bool) -> Output:
+def open_output(form: str, live: bool) -> Output:
     """Return the output for `--format`: text is a view on a terminal and lines anywhere else.
 
     Args:

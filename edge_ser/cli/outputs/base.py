@@ -57,12 +57,13 @@ class Output:
     def show(self, event: Event) -> None:
         """Show an event; what subclasses are for."""
 
-    def level(self, dbfs: float, voice: float | None) -> None:
+    def level(self, dbfs: float, voice: float | None, at_s: float | None = None) -> None:
         """Take the level of what is heard now; called some times a second.
 
         Args:
             dbfs: RMS level in dB of full scale.
             voice: probability of speech in [0, 1], None without a voice detector.
+            at_s: stream time of what is heard now; None where the caller has none at hand.
         """
 
     def tick(self) -> None:

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from edge_ser.cli.outputs import palette
 from edge_ser.cli.outputs.base import Output
-from edge_ser.cli.outputs.plain_lines import NOT_SURE
+from edge_ser.cli.outputs.plain_lines import NOT_SURE, file_line
 from edge_ser.cli.outputs.view import class_bars
 from edge_ser.runtime.events import Clip, Event, Started, Window
 
@@ -20,7 +20,7 @@ _INTERVAL_S = 0.1
 
 
 class ClipView(Output):
-    """Shows files. Bars of windows come and go, those of a clip stay."""
+    """Shows files. Bars of windows come and go, those of a clip stay, as do lines of utterances."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(live=False)
@@ -51,6 +51,8 @@ class ClipView(Output):
         elif isinstance(event, Clip):
             self._live.update("", refresh=True)
             self._console.print(clip_bars(event, self._labels, self._console.width))
+        elif (line := file_line(event)) is not None:
+            self._console.print(line, highlight=False, markup=False)
         elif isinstance(event, Window) and now - self._drawn_at >= _INTERVAL_S:
             self._drawn_at = now
             self._live.update(clip_bars(event, self._labels, self._console.width), refresh=True)

@@ -58,9 +58,9 @@ class LiveView(Output):
         self._state.event(event)
         self._redraw(at_once=isinstance(event, (DeviceLost, DeviceBack)))
 
-    def level(self, dbfs: float, voice: float | None) -> None:
+    def level(self, dbfs: float, voice: float | None, at_s: float | None = None) -> None:
         """Move the meter and the lamp."""
-        self._state.level(dbfs, voice, self._clock())
+        self._state.level(dbfs, voice, self._clock(), at_s)
         self._redraw()
 
     def tick(self) -> None:

@@ -29,7 +29,7 @@ MARKS = {
     "?": "not sure",
     "-": "speech",
     "·": "silence",
-    "!": "audio lost",
+    "!": "lost",
     "x": "no device",
 }
 """What else a cell of the timeline may show."""

@@ -14,20 +14,35 @@ from edge_ser.runtime.events import (
     SpeechStart,
 )
 
-REASONS = {"device": "the system lost it", "backlog": "recognition lagged behind"}
+REASONS = {
+    "device": "the system lost it",
+    "backlog": "recognition lagged behind",
+    "not_finite": "samples were NaN or infinite",
+}
 """Why audio is lost, for people."""
 
 NOT_SURE = "not sure"
 
 
 class PlainLines(Output):
-    """A line for each event of a stream that changes something, and a line a clip for files."""
+    """A line for each event of a stream that changes something; for files, one a clip or utterance."""
+
+    def __init__(self, live: bool) -> None:
+        super().__init__(live)
+        self._live = live
 
     def show(self, event: Event) -> None:
         """Write an event, unless it is only a window or a sign of life."""
-        line = clip_line(event) if isinstance(event, Clip) else _line(event)
+        line = self._line(event)
         if line is not None:
             write_line(line)
+
+    def _line(self, event: Event) -> str | None:
+        if isinstance(event, Clip):
+            return clip_line(event)
+        if self._live:
+            return _line(event)
+        return file_line(event)
 
 
 def clip_line(clip: Clip) -> str:
@@ -39,6 +54,18 @@ def clip_line(clip: Clip) -> str:
         f"{clip.source}: {_verdict(clip.label, clip.confidence)}"
         f"  ({doubt}then {others}; {clip.duration_s:.1f} s)"
     )
+
+
+def file_line(event: Event) -> str | None:
+    """Return what is said of an utterance of a file, and of lost audio, as one line."""
+    if isinstance(event, Overrun):
+        return f"{event.source}: {event.at_s:.2f} s  {_said(event)}"
+    if not isinstance(event, SpeechEnd):
+        return None
+    place = f"{event.source}: {event.start_s:.2f}-{event.at_s:.2f} s"
+    if event.confidence is None:
+        return f"{place}  too short"
+    return f"{place}  {_verdict(event.label or NOT_SURE, event.confidence)}"
 
 
 def _line(event: Event) -> str | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 CELL_S = 0.5
 """Seconds of a cell."""
 SPAN_S = 60
@@ -32,7 +34,7 @@ class Timeline:
 
     def advance(self, until_s: float) -> None:
         """Fill up with the present mark."""
-        wanted = int(until_s / CELL_S)
+        wanted = math.ceil(until_s / CELL_S)
         missing = wanted - (self._first + len(self._cells))
         if missing <= 0:
             return
@@ -50,12 +52,19 @@ class Timeline:
                 self._cells[later] = mark
         self._mark = mark
 
-    def point(self, mark: str, at_s: float) -> None:
-        """Mark one cell, and go on with the present mark."""
-        self.advance(int(at_s / CELL_S) * CELL_S + CELL_S)
-        place = int(at_s / CELL_S) - self._first
-        if 0 <= place < len(self._cells):
-            self._cells[place] = mark
+    def settle(self, mark: str, since_s: float) -> None:
+        """Put `mark` where speech was not recognised yet, from `since_s` on."""
+        for place in range(max(0, int(since_s / CELL_S) - self._first), len(self._cells)):
+            if self._cells[place] == "-":
+                self._cells[place] = mark
+
+    def point(self, mark: str, at_s: float, length_s: float = 0.0) -> None:
+        """Mark one cell, or as many as `length_s` fills, and go on with the present mark."""
+        first = int(at_s / CELL_S)
+        last = max(first, math.ceil((at_s + length_s) / CELL_S) - 1)
+        self.advance((last + 1) * CELL_S)
+        for number in range(max(first, self._first), last + 1):
+            self._cells[number - self._first] = mark
 
     def strip(self, n_cells: int, per_cell: int) -> str:
         """Return the last `n_cells` characters, each for `per_cell` cells; blank before the beginning.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from itertools import zip_longest
 
 from rich.text import Text
 
@@ -19,6 +20,14 @@ _ROOMY = 28
 """Rows from which letters may be five rows high."""
 _FLOOR_DBFS, _LOUD_DBFS = -60.0, -6.0
 
+_LESS_AND_LESS = (
+    (True, True, True),
+    (True, False, True),
+    (False, False, True),
+    (False, False, False),
+)
+"""Big letters, empty lines and the legend, for fewer and fewer rows."""
+
 Lines = list[Text]
 
 
@@ -32,22 +41,21 @@ def draw(state: ViewState, width: int, height: int, now_s: float) -> Lines:
         now_s: the monotonic clock.
     """
     wide = width >= WIDE
+    half = width // 2 if wide else width
     colours = palette.colours(state.labels)
-    head = _head(state, wide)
-    bars = class_bars(state.probs, _label(state), colours, width // 2 if wide else width)
-    bars += [Text(), *_meters(state, width // 2 if wide else width, now_s)]
-    figures = _figures(state)
-    body = _beside(bars, figures, width // 2) if wide else bars
-    strip, legend = _strip(state, colours, width), _legend(state, colours)
+    bars = [*class_bars(state.probs, _label(state), colours, half), Text()]
+    bars += _meters(state, half, now_s)
+    figures, facts = _figures(state), _facts(state)
+    body = _beside(bars, [*figures, Text(), *facts], half + 2) if wide else bars
+    head = [_first_line(state, width), *([] if wide else _joined(facts))]
+    tail = [] if wide else _joined([Text(), *figures])
+    strip, legend = _strip(state, colours, width), _legend(state, colours, wide)
     alarm = _alarm(state, now_s)
-    empty = [Text()]
-    tail = [] if wide else [Text("  ", style=palette.QUIET).join(figures)]
-    for enlarged, spaced, explained in ((True, True, True), (True, False, True), (False, False, True),
-                                        (False, False, False)):  # fmt: skip
-        gap = empty if spaced else []
+    for enlarged, spaced, explained in _LESS_AND_LESS:
+        gap = [Text()] if spaced else []
         title = _title(state, colours, width, enlarged, wide and height >= _ROOMY)
-        lines = [*head, *gap, *title, *gap, *(body if spaced else [x for x in body if x])]
-        lines += [*gap, *strip, *(legend if explained else []), *gap, *tail, *alarm]
+        lines = [*head, *gap, *title, *alarm, *gap, *(body if spaced else [x for x in body if x])]
+        lines += [*gap, *strip, *(legend if explained else []), *gap, *tail]
         if len(lines) < height:
             break
     for line in lines:
@@ -66,13 +74,12 @@ def class_bars(
     for label, colour in colours.items():
         p = probs.get(label, 0.0)
         chosen = label == top
+        style = "bold" if chosen else ""
         full = bar(p, room)
-        line = Text(
-            f"{'>' if chosen else ' '} {label:>{name_width}} ", style="bold" if chosen else ""
-        )
+        line = Text().append(f"{'>' if chosen else ' '} {label:>{name_width}} ", style=style)
         line.append(full, style=colour)
         line.append("·" * (room - len(full)), style=palette.QUIET)
-        line.append(f" {p:4.0%}")
+        line.append(f" {p:4.0%}", style=style)
         lines.append(line)
     return lines
 
@@ -87,18 +94,28 @@ def _label(state: ViewState) -> str | None:
     return None if state.emotion is None else state.emotion.label
 
 
-def _head(state: ViewState, wide: bool) -> Lines:
-    first = Text.assemble((state.source or "starting", "bold"), "  heard ", _clock(state.heard_s))
+def _first_line(state: ViewState, width: int) -> Text:
+    source = Text(state.source or "starting", style="bold")
+    source.truncate(width - 20, overflow="ellipsis")
+    return Text().append(source).append(f"  heard {_clock(state.heard_s)}")
+
+
+def _facts(state: ViewState) -> Lines:
     said = state.started
     if said is None:
-        return [first]
+        return []
+    voice = said.vad.split(" (", maxsplit=1)[0]
     facts = (
-        f"model {said.model}  runner {said.runner}  voice {said.vad}  "
-        f"window {said.window_s:g} s every {said.hop_s:g} s"
+        f"model {said.model}",
+        f"runner {said.runner}",
+        f"voice {voice}",
+        f"window {said.window_s:g}/{said.hop_s:g} s",
     )
-    if wide:
-        return [first.append("  ").append(facts, style=palette.QUIET)]
-    return [first, Text(facts, style=palette.QUIET)]
+    return [Text(fact, style=palette.QUIET) for fact in facts]
+
+
+def _joined(parts: Lines) -> Lines:
+    return [Text("  ").join(parts)] if parts else []
 
 
 def _title(
@@ -127,18 +144,23 @@ def _now(state: ViewState, colours: Mapping[str, str]) -> tuple[str, str]:
 
 
 def _meters(state: ViewState, width: int, now_s: float) -> Lines:
-    room = min(64, width - 36)
-    level, peak = (_share(db) for db in (state.level_dbfs, state.peak_dbfs(now_s)))
-    full = bar(level, room)
-    line = Text("  level ")
+    name_width = max(5, *(len(label) for label in state.labels)) if state.labels else 5
+    room = min(64, width - name_width - 9) - 21
+    peak_dbfs = state.peak_dbfs(now_s)
+    full = bar(_share(state.level_dbfs), room)
+    rest = "·" * (room - len(full))
+    place = min(room - 1, round(_share(peak_dbfs) * room)) - len(full)
+    line = Text(f"  {'level':>{name_width}} ")
     line.append(full, style=palette.BAD if state.level_dbfs > _LOUD_DBFS else palette.GOOD)
-    line.append("·" * (room - len(full)), style=palette.QUIET)
-    if (place := min(room - 1, round(peak * room))) >= len(full) and peak > 0:
-        line.plain = line.plain[: 8 + place] + "┃" + line.plain[9 + place :]
-    line.append(f" {state.level_dbfs:4.0f} dB, peak {state.peak_dbfs(now_s):4.0f}")
+    if place >= 0 and _share(peak_dbfs) > 0:
+        line.append(rest[:place], style=palette.QUIET)
+        line.append("┃").append(rest[place + 1 :], style=palette.QUIET)
+    else:
+        line.append(rest, style=palette.QUIET)
+    line.append(f" {state.level_dbfs:4.0f} dB, peak {peak_dbfs:4.0f}")
     if state.clipped(now_s):
         line.append(" CLIPPED", style=f"bold {palette.BAD}")
-    lamp = Text("  voice ")
+    lamp = Text(f"  {'voice':>{name_width}} ")
     if state.speaking:
         lamp.append("● speech ", style=f"bold {palette.GOOD}")
     else:
@@ -176,44 +198,44 @@ def _mark_style(mark: str, by_letter: Mapping[str, str]) -> str:
     return f"bold {palette.BAD}" if mark in "!x" else palette.QUIET
 
 
-def _legend(state: ViewState, colours: Mapping[str, str]) -> Lines:
-    emotions = Text("  ")
+def _legend(state: ViewState, colours: Mapping[str, str], wide: bool) -> Lines:
+    emotions, others = Text("  "), Text("  ")
     for label, colour in colours.items():
         emotions.append(state.letters[label], style=f"{palette.ON_COLOUR} on {colour}")
         emotions.append(f" {label}  ")
-    others = Text("  ")
     for mark, meaning in palette.MARKS.items():
         others.append(mark, style=_mark_style(mark, {}))
         others.append(f" {meaning}  ")
-    return [emotions, others]
+    return [emotions.append(others[2:])] if wide else [emotions, others]
 
 
 def _figures(state: ViewState) -> Lines:
-    latency = "latency not known yet"
+    latency = "no latency yet"
     if state.latency_ms:
         p50, p99 = (quantile(state.latency_ms, q) for q in (0.5, 0.99))
-        latency = f"latency p50 {p50:.0f} ms, p99 {p99:.0f} ms"
-    lost = f"lost {state.lost_s:.1f} s in {state.n_overruns} overruns"
+        latency = f"latency p50 {p50:.0f}, p99 {p99:.0f} ms"
+    lost = f"lost {state.lost_s:.1f} s (overruns {state.n_overruns})"
     return [
-        Text(f"  {latency}"),
+        Text(latency),
         Text(lost, style=f"bold {palette.BAD}" if state.n_overruns else ""),
-        Text(f"{state.n_utterances} utterances"),
+        Text(f"utterances {state.n_utterances}"),
     ]
 
 
 def _alarm(state: ViewState, now_s: float) -> Lines:
     if state.lost is None:
         return []
-    away = f"no device since {state.lost_since()} ({state.away_s(now_s):.0f} s)"
-    return [Text(f"  {away}: {state.lost.reason}; waiting for it", style=f"bold {palette.BAD}")]
+    away = f"  no device since {state.lost_since()} ({state.away_s(now_s):.0f} s), waiting for it"
+    style = f"bold {palette.BAD}"
+    return [Text(away, style=style), Text(f"  {state.lost.reason}", style=style)]
 
 
-def _beside(left: Sequence[Text], right: Sequence[Text], place: int) -> Lines:
+def _beside(left: Lines, right: Lines, place: int) -> Lines:
     lines = []
-    for i, own in enumerate(left):
-        line = own.copy()
-        if i < len(right):
-            line.append(" " * (place - line.cell_len)).append(right[i])
+    for one, other in zip_longest(left, right, fillvalue=Text()):
+        line = one.copy()
+        if other:
+            line.append(" " * (place - line.cell_len)).append(other)
         lines.append(line)
     return lines
 

@@ -47,25 +47,37 @@ class ViewState:
         self.voice: float | None = None
         self.timeline = Timeline()
         self.latency_ms: deque[float] = deque(maxlen=400)
-        self.heard_s = 0.0
+        self.at_s = 0.0
+        """Stream time of now."""
         self.n_utterances = 0
         self.n_overruns = 0
         self.lost_s = 0.0
         self.lost: DeviceLost | None = None
         self._away_s = 0.0
+        self._speech_from_s = 0.0
+        self._event_at, self._event_now = 0.0, 0.0
         self._peak_dbfs, self._peak_at = _LOWEST_DBFS, 0.0
         self._clipped_at = float("-inf")
 
-    def level(self, dbfs: float, voice: float | None, now_s: float) -> None:
+    @property
+    def heard_s(self) -> float:
+        """Seconds of audio that came: stream time without what was lost and while nothing came."""
+        return max(0.0, self.at_s - self.lost_s - self._away_s)
+
+    def level(
+        self, dbfs: float, voice: float | None, now_s: float, at_s: float | None = None
+    ) -> None:
         """Take the level, and the probability of speech, at `now_s` of the monotonic clock."""
         self.level_dbfs, self.voice = dbfs, voice
         if dbfs >= self.peak_dbfs(now_s):
             self._peak_dbfs, self._peak_at = dbfs, now_s
+        # Without stream time, that of the last event and what has passed since.
+        self._go_on(self._event_at + now_s - self._event_now if at_s is None else at_s)
 
     def tick(self, now_s: float) -> None:
-        """Let time pass: the timeline goes on while the device is away."""
+        """Let time pass while nothing comes: it counts only while the device is away."""
         if self.lost is not None:
-            self.timeline.advance(self._place(self.lost.at_s) + self.away_s(now_s))
+            self.timeline.advance(self.lost.at_s + self.away_s(now_s))
 
     def away_s(self, now_s: float) -> float:
         """Return for how long the device has been away, 0 while it is there."""
@@ -93,6 +105,8 @@ class ViewState:
     def event(self, event: Event) -> None:
         """Take an event."""
         self.source = event.source
+        self._event_at, self._event_now = event.at_s, event.monotonic_s
+        self._go_on(event.at_s)
         match event:
             case Started():
                 self.started = event
@@ -101,35 +115,33 @@ class ViewState:
                 self._window(event)
             case SpeechStart():
                 self.speaking, self.emotion = True, None
-                self.timeline.change("-", self._place(event.at_s))
+                self._speech_from_s = event.at_s
+                self.timeline.change("-", event.at_s)
             case Emotion():
                 self._emotion(event)
             case SpeechEnd():
                 self.n_utterances += 1
                 self._silence(event.at_s)
+                if event.confidence is not None:
+                    self.timeline.settle(self._mark(event.label), event.start_s)
             case Overrun():
                 self.n_overruns += 1
                 self.lost_s += event.lost_s or 0.0
-                self.timeline.point("!", self._place(event.at_s))
-            case DeviceLost():
-                self.lost = event
-                self._silence(event.at_s)
-                self.timeline.change("x", self._place(event.at_s))
-            case DeviceBack():
-                self._back(event)
+                self.timeline.point("!", event.at_s, event.lost_s or 0.0)
+            case DeviceLost() | DeviceBack():
+                self._device(event)
             case Heartbeat() | Ended():
                 self._count(event)
 
-    def _place(self, at_s: float) -> float:
-        """Return where a moment of the audio lies on the timeline, which also has the time away."""
-        return at_s + self._away_s
+    def _go_on(self, at_s: float) -> None:
+        self.at_s = max(self.at_s, at_s)
+        self.timeline.advance(self.at_s)
 
     def _know(self, labels: tuple[str, ...]) -> None:
         self.labels, self.letters = labels, letters(labels)
         self.probs = dict.fromkeys(labels, 0.0)
 
     def _window(self, window: Window) -> None:
-        self.heard_s = max(self.heard_s, window.end_s)
         if not self.labels:
             self._know(tuple(window.probs))
         new = 1.0 if not any(self.probs.values()) else _SMOOTHING
@@ -141,27 +153,45 @@ class ViewState:
             self.latency_ms.append(window.latency_ms)
         if window.clipped > 0:
             self._clipped_at = window.monotonic_s
-        self.timeline.advance(self._place(window.at_s))
+        if self.started is not None and self.started.vad == "none":
+            self._without_detector(window)
+
+    def _without_detector(self, window: Window) -> None:
+        """Take a window that is not silent for speech: nobody else says so."""
+        if window.label is None:
+            self._silence(window.at_s)
+        elif not self.speaking:
+            self.speaking, self._speech_from_s = True, window.at_s
+            self.timeline.change("-", window.at_s)
 
     def _emotion(self, event: Emotion) -> None:
         if not self.labels:
             self._know(tuple(event.probs))
         self.speaking, self.emotion = True, event
         self.probs = {label: event.probs.get(label, 0.0) for label in self.labels}
-        mark = "?" if event.label is None else self.letters.get(event.label, "*")
-        self.timeline.change(mark, self._place(event.at_s))
+        mark = self._mark(event.label)
+        self.timeline.change(mark, event.at_s)
+        # What it was decided on begins with the utterance.
+        self.timeline.settle(mark, self._speech_from_s)
+
+    def _mark(self, label: str | None) -> str:
+        return "?" if label is None else self.letters.get(label, "*")
 
     def _silence(self, at_s: float) -> None:
         self.speaking, self.emotion = False, None
-        self.timeline.change("·", self._place(at_s))
+        self.probs = dict.fromkeys(self.labels, 0.0)
+        self.timeline.change("·", at_s)
 
-    def _back(self, event: DeviceBack) -> None:
-        if self.lost is not None:
-            counted = event.at_s - self.lost.at_s
-            self._away_s += max(0.0, event.away_s - counted)
-        self.lost = None
-        self.timeline.change("·", self._place(event.at_s))
+    def _device(self, event: DeviceLost | DeviceBack) -> None:
+        self._silence(event.at_s)
+        if isinstance(event, DeviceLost):
+            self.lost = event
+            self.level_dbfs, self.voice = _LOWEST_DBFS, None
+            self.timeline.change("x", event.at_s)
+        else:
+            self.lost = None
+            self._away_s += event.away_s
 
     def _count(self, event: Heartbeat | Ended) -> None:
-        self.heard_s, self.n_utterances = event.heard_s, event.n_utterances
+        self.n_utterances = event.n_utterances
         self.n_overruns, self.lost_s = event.n_overruns, event.lost_s

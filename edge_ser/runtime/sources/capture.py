@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,7 @@ from edge_ser.audio import Chunk, to_mono
 from edge_ser.errors import AudioError
 from edge_ser.runtime.sources.devices import (
     InputDevice,
+    leave_behind,
     portaudio,
     stream_closed,
     stream_opened,
@@ -20,6 +22,9 @@ from edge_ser.runtime.sources.keep_open import Deliver
 
 BLOCK_S = 0.02
 """Seconds that PortAudio hands over at once."""
+
+CLOSE_S = 2.0
+"""A stream that is not closed by then is left behind."""
 
 LONGEST_LAG_S = 2.0
 """No sound card holds audio back for longer: time stamps that say so are wrong."""
@@ -35,7 +40,7 @@ class Capture:
         device: what to open, at its own rate and with its own channels.
         channel: the channel to take, None for the mean of all.
         deliver: where audio goes; must not wait.
-        ended: called when the stream is over, also after `close`.
+        ended: called when the stream ends by itself.
 
     Raises:
         AudioError: it is busy, gone, refuses its own settings, or lacks the channel.
@@ -52,6 +57,7 @@ class Capture:
         self._channel = channel
         self._deliver = deliver
         self._ended = ended
+        self._is_closing = False
         native = device.n_channels if device.n_channels <= _VIRTUAL_CHANNELS else 2
         reasons = []
         with portaudio() as sd:
@@ -68,11 +74,23 @@ class Capture:
         )
 
     def close(self) -> None:
-        """Let the device go; errors of one that is gone do not matter."""
+        """Let the device go; errors of one that is gone do not matter.
+
+        A stream that cannot be closed is left behind: libpulse, for one, may lock itself up for ever
+        when its server crashes, and hangs as long as its server does. Another one can still be opened.
+        """
+        self._is_closing = True
+        closing = threading.Thread(target=self._close_stream, daemon=True)
         with portaudio():
-            self._stream.abort(ignore_errors=True)
-            self._stream.close(ignore_errors=True)
-            stream_closed()
+            closing.start()
+            closing.join(CLOSE_S)
+        if closing.is_alive():
+            leave_behind()
+
+    def _close_stream(self) -> None:
+        self._stream.abort(ignore_errors=True)
+        self._stream.close(ignore_errors=True)
+        stream_closed()
 
     def _start(self, sd: Any, n_channels: int) -> Any:
         to_mono(np.empty((0, n_channels), np.float32), self._channel, self._device.name)
@@ -83,7 +101,7 @@ class Capture:
             dtype="float32",
             blocksize=int(BLOCK_S * self._device.sample_rate),
             callback=self._callback,
-            finished_callback=lambda: self._ended("the stream ended"),
+            finished_callback=self._finished,
         )
         try:
             stream.start()
@@ -93,8 +111,15 @@ class Capture:
         stream_opened()
         return stream
 
+    def _finished(self) -> None:
+        """Run in PortAudio's thread at the end of the stream."""
+        if not self._is_closing:
+            self._ended("the stream ended")
+
     def _callback(self, block: Any, frames: int, stamps: Any, status: Any) -> None:
         """Run in PortAudio's thread, which owns `block`: copy it, and never wait."""
+        if self._is_closing:
+            return
         now = time.monotonic()
         rate = self._device.sample_rate
         lag_s = held_back_s(stamps.inputBufferAdcTime, stamps.currentTime, frames / rate)

@@ -89,7 +89,7 @@ class FfmpegSource:
 
     @property
     def overruns(self) -> int:
-        """How often samples came that are no numbers."""
+        """How often a live one lost audio on its way, as ffmpeg says, or samples were no numbers."""
         return self._kept.inbox.overruns
 
     @property
@@ -189,9 +189,12 @@ class _Reading:
         self._process.close()
 
     def _run(self, channel: int | None, deliver: Deliver, ended: Callable[[str], None]) -> None:
+        n_told = 0
         try:
             for chunk in self._process.chunks(channel):
-                deliver(chunk)
+                n_losses = self._process.n_losses
+                deliver(chunk, overrun=n_losses > n_told)
+                n_told = n_losses
         except AudioError as error:
             ended(str(error))
         else:

@@ -27,8 +27,10 @@ _FLOAT32 = 6
 _BLOCK_S = 0.05
 _KILL_AFTER_S = 2.0
 _LINES = 40
+_DESCRIBED_S = 1.0
 _LEVEL = re.compile(r"^((?:\[[^]]*\] )*)\[(?:error|fatal|panic)\] (.*)$")
-_DURATION = re.compile(r"^\[info\]\s+Duration: (\d+):(\d+):(\d+\.\d+)")
+_DURATION = re.compile(r"^\[info\]\s+Duration: (?:N/A|(\d+):(\d+):(\d+\.\d+))")
+_LOSS = re.compile(r"ALSA buffer xrun|Circular buffer overrun|RTP: missed \d+ packets")
 _SECRET = re.compile(r"//[^/?#\s]*@")
 
 
@@ -46,6 +48,7 @@ class FfmpegProcess:
         sample_rate: Hz to resample to, None for the input's own.
 
     Raises:
+        AudioError: the system cannot start it.
         MissingDependency: ffmpeg is not installed.
     """
 
@@ -58,8 +61,11 @@ class FfmpegProcess:
         """How long the input says it is; None for one without an end, and before `read_header`."""
         self.heard_s = 0.0
         """Seconds that came."""
+        self.n_losses = 0
+        """How often ffmpeg said that audio was lost on its way."""
         self._frames: Frames | None = None
         self._sample_rate = 0
+        self._described = threading.Event()
         self._lines: deque[str] = deque(maxlen=_LINES)
         rate = () if sample_rate is None else ("-ar", str(sample_rate))
         command = [
@@ -68,14 +74,17 @@ class FfmpegProcess:
             *("-map", "0:a:0", *rate, "-c:a", "pcm_f32be", "-f", "au"),
             *("-flush_packets", "1", "pipe:1"),
         ]
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            # Ctrl-C is for us: ffmpeg is ended by `close`, not as if the input had failed.
-            start_new_session=True,
-        )
+        try:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                # Ctrl-C is for us: ffmpeg is ended by `close`, not as if the input had failed.
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise AudioError(f"ffmpeg cannot be started: {error.strerror or error}") from None
         assert self._process.stdout is not None  # noqa: S101 (for mypy)
         self._output = self._process.stdout
         self._poll = select.poll()
@@ -106,6 +115,8 @@ class FfmpegProcess:
             )
         check_rate(self._sample_rate)
         self._frames = Frames(">f4", 1.0, n_channels)
+        # ffmpeg says it before it sends the header, but on another pipe.
+        self._described.wait(_DESCRIBED_S)
 
     def check_channel(self, channel: int | None) -> None:
         """Refuse a channel that the input lacks, once the header is read.
@@ -174,6 +185,9 @@ class FfmpegProcess:
             for raw in messages:
                 line = without_secrets(raw.decode(errors="replace").rstrip())
                 self._lines.append(line)
-                if self.duration_s is None and (found := _DURATION.match(line)):
-                    hours, minutes, seconds = map(float, found.groups())
-                    self.duration_s = 3600 * hours + 60 * minutes + seconds
+                self.n_losses += bool(_LOSS.search(line))
+                if not self._described.is_set() and (found := _DURATION.match(line)):
+                    if found[1] is not None:
+                        hours, minutes, seconds = map(float, found.groups())
+                        self.duration_s = 3600 * hours + 60 * minutes + seconds
+                    self._described.set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from fractions import Fraction
 
 import numpy as np
 
@@ -32,17 +33,23 @@ class Inbox:
     def __init__(self, backlog_s: float = BACKLOG_S) -> None:
         self.overruns = 0
         """How often the device said that it had lost audio."""
-        self.dropped_s = 0.0
-        """Seconds that were dropped because recognition lagged behind."""
         self._backlog_s = backlog_s
         self._changed = threading.Condition()
         self._signals: deque[Signal] = deque()
-        self._waiting_s = 0.0
-        self._dropped_samples, self._dropped_rate = 0, 1
+        # Fractions, as a sum of 0.02 that goes on for weeks must not drift.
+        self._waiting_s = Fraction(0)
+        self._dropped_s = Fraction(0)
+        self._untold_s = Fraction(0)
+        self._drops = False
         self._device_lost = False
         self._told_s = -REPEAT_S
         self._ended = False
         self._error: EdgeSerError | None = None
+
+    @property
+    def dropped_s(self) -> float:
+        """Seconds that were dropped because recognition lagged behind."""
+        return float(self._dropped_s)
 
     def put_audio(self, chunk: Chunk, overrun: bool = False) -> None:
         """Take audio, or drop it.
@@ -56,10 +63,13 @@ class Inbox:
             if overrun or not sound:
                 self.overruns += 1
                 self._device_lost = True
-            seconds = len(chunk.samples) / chunk.sample_rate
-            full = self._backlog_s / 2 if self._dropped_samples else self._backlog_s - seconds
-            if self._waiting_s > full:
-                self._drop(chunk)
+            seconds = Fraction(len(chunk.samples), chunk.sample_rate)
+            self._drops = self._waiting_s + seconds > self._backlog_s or (
+                self._drops and self._waiting_s > self._backlog_s / 2
+            )
+            if self._drops:
+                self._dropped_s += seconds
+                self._untold_s += seconds
                 return
             self._tell_losses()
             if sound:
@@ -91,35 +101,25 @@ class Inbox:
         with self._changed:
             if not self._signals:
                 self._tell_losses()
-            if self._changed.wait_for(lambda: self._signals or self._ended, TICK_S):
-                if self._signals:
-                    return self._take()
-                if self._error is not None:
-                    raise self._error
-                return None
-            return Tick()
+            if not self._changed.wait_for(lambda: self._signals or self._ended, TICK_S):
+                self._tell_losses()
+            if self._signals:
+                return self._take()
+            if self._error is not None:
+                raise self._error
+            return None if self._ended else Tick()
 
     def _take(self) -> Signal:
         signal = self._signals.popleft()
         if isinstance(signal, Chunk):
-            self._waiting_s -= len(signal.samples) / signal.sample_rate
+            self._waiting_s -= Fraction(len(signal.samples), signal.sample_rate)
         return signal
-
-    def _drop(self, chunk: Chunk) -> None:
-        if chunk.sample_rate != self._dropped_rate:
-            self._tell_dropped()
-            self._dropped_rate = chunk.sample_rate
-        self._dropped_samples += len(chunk.samples)
-        self.dropped_s += len(chunk.samples) / chunk.sample_rate
-
-    def _tell_dropped(self) -> None:
-        if self._dropped_samples:
-            self._signals.append(Lost(self._dropped_samples / self._dropped_rate, "backlog"))
-            self._dropped_samples = 0
 
     def _tell_losses(self, at_once: bool = False) -> None:
         """Put what is lost up to now before what comes next."""
-        self._tell_dropped()
+        if self._untold_s:
+            self._signals.append(Lost(float(self._untold_s), "backlog"))
+            self._untold_s = Fraction(0)
         now = time.monotonic()
         if self._device_lost and (at_once or now - self._told_s >= REPEAT_S):
             self._signals.append(Lost(None, "device"))

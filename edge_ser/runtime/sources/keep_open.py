@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Protocol
 
 from edge_ser.audio import Chunk
@@ -23,7 +24,10 @@ class Deliver(Protocol):
     """Where audio goes: from any thread, without waiting."""
 
     def __call__(self, chunk: Chunk, overrun: bool = False) -> None:
-        """Take audio, and whether the device lost some just before it."""
+        """Take audio, and whether the device lost some just before it.
+
+        What lacks `captured_s` counts as captured now.
+        """
 
 
 class Feed(Protocol):
@@ -80,17 +84,17 @@ class KeptOpen:
         """Open it.
 
         Args:
-            wait: begin as `Gone` if it cannot be opened now, and go on trying.
+            wait: begin as `Gone` if it cannot be opened now, and go on trying; nothing without `reopen`.
 
         Raises:
-            EdgeSerError: it cannot be opened, and `wait` is not set.
+            EdgeSerError: it cannot be opened, and is not waited for.
         """
         self._away_from_s = time.monotonic()
         feed: Feed | None = None
         try:
             feed = self._open()
         except AudioError as error:
-            if not wait:
+            if not (wait and self._reopen):
                 raise
             self._tell_gone(str(error))
         self._thread = threading.Thread(target=self._run, args=(feed,), daemon=True)
@@ -109,8 +113,10 @@ class KeptOpen:
         """Yield what comes until it is closed.
 
         Raises:
-            EdgeSerError: it is gone and must not be opened again.
+            EdgeSerError: it is gone and must not be opened again, or was never opened.
         """
+        if self._thread is None:
+            raise AudioError(f"{self._device()} is not open; use its source as a context manager")
         while not self._closed.is_set():
             signal = self.inbox.get()
             if signal is None:
@@ -186,6 +192,7 @@ class KeptOpen:
             return
         now = time.monotonic()
         captured_s = now if chunk.captured_s is None else chunk.captured_s
+        chunk = replace(chunk, captured_s=captured_s)
         if self._is_gone:
             began_s = captured_s - len(chunk.samples) / chunk.sample_rate
             self._is_gone = False

@@ -143,7 +143,8 @@ class Frames:
         whole = len(data) // self.n_bytes * self.n_bytes
         data, self._rest = data[:whole], data[whole:]
         frames: Float32 = np.frombuffer(data, self._dtype).astype(np.float32)
-        frames /= self._full_scale
+        with np.errstate(invalid="ignore"):  # a NaN is found, and named, by `check_finite`
+            frames /= self._full_scale
         return frames.reshape(-1, self._n_channels)
 
 

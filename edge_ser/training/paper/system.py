@@ -64,8 +64,10 @@ class PaperSystem:
             self._features,
             lambda share: progress("features", share),
         )
-        # Not the rows themselves: with another number of threads their last bits differ.
-        identity = {"settings": self.settings, "labels": labels, "fold": fold_digest(fold)}
+        # Not the number of epochs: the rate is constant, so a longer training begins as a shorter one,
+        # and goes on where that ended. Not the rows either: their last bits depend on the threads.
+        settings = {name: value for name, value in self.settings.items() if name != "epochs"}
+        identity = {"settings": settings, "labels": labels, "fold": fold_digest(fold)}
         place = self._checkpoints and self._checkpoints / _file_name(fold, identity)
         trainer = PaperTrainer(
             self.config, rows.train, rows.targets, len(labels), self._device, place, identity

@@ -113,7 +113,12 @@ class PaperTrainer:
                 for index in {n.split(".")[1] for n in tensors if n.startswith("optimizer.")}
             }
             self.optimizer.load_state_dict(moments)
-            self.history = [PaperEpoch(**epoch) for epoch in header["history"]]
+            history = [PaperEpoch(**epoch) for epoch in header["history"]]
+            if len(history) > self.config.epochs:
+                raise ValueError(
+                    f"it has {len(history)} epochs, {self.config.epochs} are asked for"
+                )
+            self.history = history
         except (RuntimeError, KeyError, TypeError, ValueError) as error:
             raise foreign_checkpoint(self.checkpoint, error) from None
 

@@ -21,6 +21,9 @@ SERVES = {
     "build/engine/weakly_typed.py": ALL[:3],
     "runtime/engine_file.py": ALL,
     "runtime/engine_layers.py": ALL,
+    "runtime/engine_session.py": ALL,
+    "runtime/engine_tensors.py": ALL,
+    "runtime/rtx_context.py": ALL[4:],
     "runtime/tensorrt_module.py": ALL,
 }
 """Which versions each file that names TensorRT works with; 10.x is typed weakly only on a DLA."""
@@ -38,6 +41,8 @@ OBJECTS = {
     "problem": "ParserError",
     "profile": "IOptimizationProfile",
     "runtime": "Runtime",
+    "runtime_cache": "IRuntimeCache",
+    "runtime_config": "IRuntimeConfig",
     "tensor": "ITensor",
 }
 """What a variable of this name holds, in these files."""
@@ -150,6 +155,12 @@ def test_the_walk_sees_what_is_used():
         ("OnnxParser", "parse", ()),
         ("Runtime", "deserialize_cuda_engine", ()),
         ("IExecutionContext", "set_input_shape", ()),
+        ("IExecutionContext", "execute_async_v3", ()),
+        ("IExecutionContext", "is_stream_capturable", ()),
+        ("ICudaEngine", "create_execution_context", ("runtime_config",)),
+        ("IRuntimeConfig", "set_runtime_cache", ()),
+        ("IRuntimeCache", "deserialize", ()),
+        ("TensorIOMode", "INPUT", ()),
         ("IProgressMonitor", "phase_start", ("phase_name", "parent_phase", "num_steps")),
         ("ILogger", "log", ("severity", "msg")),
     } <= found
@@ -202,6 +213,7 @@ OTHERS = {
     "again",
     "beside",
     "built",
+    "cuda",
     "dataclasses",
     "device",
     "error",
@@ -209,6 +221,7 @@ OTHERS = {
     "functools",
     "hashlib",
     "importlib",
+    "inputs",
     "job",
     "json",
     "kinds",
@@ -217,11 +230,13 @@ OTHERS = {
     "manifest",
     "module",
     "name",
+    "np",
     "on_device",
     "onnx",
     "options",
     "output",
     "path",
+    "port",
     "precision",
     "progress",
     "raised",
@@ -232,6 +247,7 @@ OTHERS = {
     "self",
     "shapes",
     "source",
+    "stack",
     "strongly_typed",
     "super",
     "temporary",
@@ -257,3 +273,11 @@ def test_nothing_of_tensorrts_has_a_name_that_the_walk_does_not_know(file):
         if isinstance(inner, ast.Name):
             known = inner.id == "trt" or inner.id in OBJECTS or inner.id in OTHERS
             assert known, f"{ast.unparse(node)}: add {inner.id} to OBJECTS or OTHERS"
+
+
+def test_what_only_rtx_has_stays_out_of_the_file_for_all():
+    """The walk would see it: the file for TensorRT for RTX does not fit any other version."""
+    source = (PACKAGE / "runtime/rtx_context.py").read_text()
+    for version in ALL[:4]:
+        assert "IExecutionContext.is_stream_capturable" in missing(source, version)
+    assert "ICudaEngine.create_runtime_config" in missing(source, ALL[0])

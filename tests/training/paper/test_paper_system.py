@@ -153,3 +153,21 @@ def test_a_foreign_checkpoint_is_refused_by_name(small, paper_fold, labels, tmp_
         TrainingError, match=rf"{mine} does not belong to this run \(it was made with"
     ):
         system.fit_predict(paper_fold, labels, silent)
+
+
+def test_a_training_may_end_earlier_than_it_was_begun_for(small, paper_fold, labels, tmp_path):
+    """The rate is constant: two epochs of three are a training of two."""
+    two = dataclasses.replace(small, epochs=2)
+    whole = PaperSystem(two).fit_predict(paper_fold, labels, silent)
+    with pytest.raises(Killed):
+        PaperSystem(small, tmp_path).fit_predict(paper_fold, labels, killed_after(2))
+
+    again = PaperSystem(two, tmp_path).fit_predict(paper_fold, labels, silent)
+
+    assert np.array_equal(again.probs, whole.probs)
+    with pytest.raises(Killed):
+        PaperSystem(small, tmp_path).fit_predict(paper_fold, labels, killed_after(2))
+    with pytest.raises(TrainingError, match="it has 2 epochs, 1 are asked for"):
+        PaperSystem(dataclasses.replace(small, epochs=1), tmp_path).fit_predict(
+            paper_fold, labels, silent
+        )
