@@ -190,6 +190,7 @@ def test_training_commands_name_the_extra_that_is_missing(tmp_path, command):
                 "train",
                 "export",
                 "inspect",
+                "profile",
                 "quantize",
                 "run",
             )

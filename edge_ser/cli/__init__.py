@@ -45,6 +45,10 @@ _COMMANDS = {
         "edge_ser.cli.inspect",
         "Say what a model file is: card, precision by layer, size and work.",
     ),
+    "profile": (
+        "edge_ser.cli.profile",
+        "Time a decision here, stage by stage, and what it takes of the device.",
+    ),
     "quantize": (
         "edge_ser.cli.quantize",
         "Turn a model into INT8 or FP16, if it loses little enough.",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from edge_ser import __version__
 from edge_ser.machine.cpu import Cpu, Memory, read_cpu, read_memory
@@ -16,9 +16,6 @@ from edge_ser.machine.jetson import Jetson, read_jetson
 from edge_ser.machine.packages import installed
 from edge_ser.machine.reading import ROOT, Run, commands_of, read_text
 from edge_ser.machine.thermal import Thermal, read_thermal
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 UNKNOWN = "unknown"
 

@@ -3,56 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from edge_ser.measure import text
+from edge_ser.measure.drawing import WIDTH, Area, bar, dot, line, svg, text_at
 from edge_ser.measure.evaluation import Evaluation
 from edge_ser.measure.figures import Figures
 from edge_ser.measure.markup import Node, node
 
-_WIDTH = 400.0
 _RIGHT = 16.0
 _TICKS = (0.0, 0.25, 0.5, 0.75, 1.0)
 _N_COLOURS = 6
 
 
-@dataclass(frozen=True)
-class _Area:
-    """Where a chart draws: shares in [0, 1] are mapped into it."""
-
-    left: float
-    top: float
-    width: float
-    height: float
-
-    def x(self, share: float) -> float:
-        return self.left + share * self.width
-
-    def y(self, share: float) -> float:
-        return self.top + (1 - share) * self.height
-
-
 def recall_chart(figures: Figures) -> Node:
     """Draw the recall of each class as a dot on its 95% interval."""
     rows = [(label, figure) for label, figure in figures.recall.items()]
-    area = _Area(84, 6, _WIDTH - 84 - _RIGHT - 44, 26.0 * len(rows))
+    area = Area(84, 6, WIDTH - 84 - _RIGHT - 44, 26.0 * len(rows))
     marks = [*_x_axis(area, "recall")]
     for place, (label, figure) in enumerate(rows):
         y = area.top + 26 * (place + 0.5)
         said = f"{label}: {text.percent(figure.value)} ({text.percent_interval(figure)})"
-        marks.append(_label(area.left - 8, y + 4, label, anchor="end"))
+        marks.append(text_at(area.left - 8, y + 4, label, anchor="end"))
         if figure.interval:
             low, high = figure.interval
-            marks.append(_line(area.x(low), y, area.x(high), y, "whisker"))
-        marks.append(_dot(area.x(figure.value), y, "dot c0", said))
-        marks.append(_label(_WIDTH - 2, y + 4, text.percent(figure.value), anchor="end"))
-    return _svg(area.top + area.height + 36, "Recall of each class", marks)
+            marks.append(line(area.x(low), y, area.x(high), y, "whisker"))
+        marks.append(dot(area.x(figure.value), y, "dot c0", said))
+        marks.append(text_at(WIDTH - 2, y + 4, text.percent(figure.value), anchor="end"))
+    return svg(area.top + area.height + 36, "Recall of each class", marks)
 
 
 def reliability_chart(figures: Figures) -> Node:
     """Draw accuracy over confidence, as bars by bin, and below how many clips each bin holds."""
-    area = _Area(44, 8, _WIDTH - 44 - _RIGHT, 220)
-    below = _Area(area.left, 268, area.width, 40)
+    area = Area(44, 8, WIDTH - 44 - _RIGHT, 220)
+    below = Area(area.left, 268, area.width, 40)
     most = max((b.n_clips for b in figures.reliability), default=1)
     marks = [*_y_axis(area, "accuracy")]
     for b in figures.reliability:
@@ -61,19 +44,19 @@ def reliability_chart(figures: Figures) -> Node:
             f"{text.percent(b.confidence)}, right {text.percent(b.accuracy)}"
         )
         x, width = area.x(b.low) + 1, (b.high - b.low) * area.width - 2
-        marks.append(_bar(x, area.y(b.accuracy), width, area.height * b.accuracy, "bar", said))
-        marks.append(_line(x, area.y(b.confidence), x + width, area.y(b.confidence), "mean"))
+        marks.append(bar(x, area.y(b.accuracy), width, area.height * b.accuracy, "bar", said))
+        marks.append(line(x, area.y(b.confidence), x + width, area.y(b.confidence), "mean"))
         height = below.height * b.n_clips / most
-        marks.append(_bar(x, below.y(0) - height, width, height, "bar quiet", said))
-    marks.append(_line(area.x(0), area.y(0), area.x(1), area.y(1), "ideal"))
-    marks.append(_label(area.x(1), area.y(0) + 18, "probability of the answer", anchor="end"))
-    marks.append(_label(area.x(0), below.top - 8, f"clips (highest bar: {most})"))
-    marks += [_line(area.x(0), below.y(0), area.x(1), below.y(0), "axis")]
+        marks.append(bar(x, below.y(0) - height, width, height, "bar quiet", said))
+    marks.append(line(area.x(0), area.y(0), area.x(1), area.y(1), "ideal"))
+    marks.append(text_at(area.x(1), area.y(0) + 18, "probability of the answer", anchor="end"))
+    marks.append(text_at(area.x(0), below.top - 8, f"clips (highest bar: {most})"))
+    marks += [line(area.x(0), below.y(0), area.x(1), below.y(0), "axis")]
     marks += [
-        _label(area.x(tick), below.y(0) + 15, f"{100 * tick:g}%", anchor="middle")
+        text_at(area.x(tick), below.y(0) + 15, f"{100 * tick:g}%", anchor="middle")
         for tick in _TICKS
     ]
-    return _svg(below.y(0) + 22, "Reliability: accuracy over probability", marks)
+    return svg(below.y(0) + 22, "Reliability: accuracy over probability", marks)
 
 
 def speakers_chart(evaluation: Evaluation) -> Node:
@@ -81,45 +64,45 @@ def speakers_chart(evaluation: Evaluation) -> Node:
     rows = evaluation.figures[: len(evaluation.corpora)]
     stacks = [_stacked([speaker.wa for speaker in f.speakers]) for f in rows]
     heights = [24.0 + 9 * max(stack, default=0) for stack in stacks]
-    area = _Area(84, 6, _WIDTH - 84 - _RIGHT, sum(heights))
+    area = Area(84, 6, WIDTH - 84 - _RIGHT, sum(heights))
     marks, base = [*_x_axis(area, "accuracy (WA) of a speaker")], area.top
     trained = frozenset(evaluation.trained_speakers)
     for f, stack, height in zip(rows, stacks, heights, strict=True):
         base += height
-        marks.append(_label(area.left - 8, base - 8, f.of, anchor="end"))
+        marks.append(text_at(area.left - 8, base - 8, f.of, anchor="end"))
         mean = area.x(f.wa.value)
-        marks.append(_line(mean, base - height + 2, mean, base - 2, "mean"))
+        marks.append(line(mean, base - height + 2, mean, base - 2, "mean"))
         for speaker, level in zip(f.speakers, stack, strict=True):
             said = f"{speaker.speaker}: {text.percent(speaker.wa)} of {speaker.n_clips} clips"
             kind = "dot hollow" if speaker.speaker in trained else "dot c0"
-            marks.append(_dot(area.x(speaker.wa), base - 12 - 9 * level, kind, said))
-    return _svg(area.top + area.height + 36, "Accuracy of each speaker", marks)
+            marks.append(dot(area.x(speaker.wa), base - 12 - 9 * level, kind, said))
+    return svg(area.top + area.height + 36, "Accuracy of each speaker", marks)
 
 
 def noise_chart(evaluation: Evaluation) -> Node:
     """Draw UAR over the signal-to-noise ratio: a line for each set of clips, with its intervals."""
     levels = ["no noise", *(text.decibels(level.snr_db) for level in evaluation.noisy)]
     conditions = [evaluation.figures, *(level.figures for level in evaluation.noisy)]
-    area = _Area(44, 8, _WIDTH - 44 - _RIGHT, 200)
+    area = Area(44, 8, WIDTH - 44 - _RIGHT, 200)
     marks = [*_y_axis(area, "UAR")]
 
     def x(place: int) -> float:
         return area.x((place + 0.5) / len(levels))
 
     marks += [
-        _label(x(place), area.y(0) + 16, level, anchor="middle")
+        text_at(x(place), area.y(0) + 16, level, anchor="middle")
         for place, level in enumerate(levels)
     ]
     chance = 1 / len(evaluation.model.labels)
-    marks.append(_line(area.x(0), area.y(chance), area.x(1), area.y(chance), "ideal"))
-    marks.append(_label(area.x(1), area.y(chance) - 4, "chance", anchor="end"))
+    marks.append(line(area.x(0), area.y(chance), area.x(1), area.y(chance), "ideal"))
+    marks.append(text_at(area.x(1), area.y(chance) - 4, "chance", anchor="end"))
     marks += _noise_lines(conditions, x, area.y)
     height = area.y(0) + 28
     for place, f in enumerate(evaluation.figures):
-        marks.append(_dot(area.left + 6, height + 4, f"dot c{place % _N_COLOURS}", f.of))
-        marks.append(_label(area.left + 16, height + 8, f.of))
+        marks.append(dot(area.left + 6, height + 4, f"dot c{place % _N_COLOURS}", f.of))
+        marks.append(text_at(area.left + 16, height + 8, f.of))
         height += 18
-    return _svg(height, "UAR over the signal-to-noise ratio", marks)
+    return svg(height, "UAR over the signal-to-noise ratio", marks)
 
 
 def _noise_lines(
@@ -139,9 +122,9 @@ def _noise_lines(
             name = conditions[i][place].of
             if f.interval:
                 low, high = (y(bound) for bound in f.interval)
-                marks.append(_line(x(i) + shift, low, x(i) + shift, high, f"whisker {colour}"))
+                marks.append(line(x(i) + shift, low, x(i) + shift, high, f"whisker {colour}"))
             said = f"{name}: {text.percent(f.value)} ({text.percent_interval(f)})"
-            marks.append(_dot(x(i) + shift, y(f.value), f"dot {colour}", said))
+            marks.append(dot(x(i) + shift, y(f.value), f"dot {colour}", said))
     return marks
 
 
@@ -156,38 +139,18 @@ def _stacked(values: Sequence[float]) -> list[int]:
     return places
 
 
-def _x_axis(area: _Area, name: str) -> list[Node]:
+def _x_axis(area: Area, name: str) -> list[Node]:
     bottom = area.top + area.height
     marks = []
     for tick in _TICKS:
-        marks.append(_line(area.x(tick), area.top, area.x(tick), bottom, "grid"))
-        marks.append(_label(area.x(tick), bottom + 14, f"{100 * tick:g}%", anchor="middle"))
-    return [*marks, _label(area.x(0.5), bottom + 29, name, anchor="middle")]
+        marks.append(line(area.x(tick), area.top, area.x(tick), bottom, "grid"))
+        marks.append(text_at(area.x(tick), bottom + 14, f"{100 * tick:g}%", anchor="middle"))
+    return [*marks, text_at(area.x(0.5), bottom + 29, name, anchor="middle")]
 
 
-def _y_axis(area: _Area, name: str) -> list[Node]:
+def _y_axis(area: Area, name: str) -> list[Node]:
     marks = []
     for tick in _TICKS:
-        marks.append(_line(area.left, area.y(tick), area.x(1), area.y(tick), "grid"))
-        marks.append(_label(area.left - 6, area.y(tick) + 4, f"{100 * tick:g}%", anchor="end"))
-    return [*marks, _label(area.left + 4, area.top + 10, name)]
-
-
-def _svg(height: float, title: str, marks: Sequence[Node]) -> Node:
-    return node("svg", *marks, viewBox=f"0 0 {_WIDTH:g} {height:g}", role="img", aria_label=title)
-
-
-def _label(x: float, y: float, words: str, anchor: str | None = None) -> Node:
-    return node("text", words, x=x, y=y, text_anchor=anchor)
-
-
-def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> Node:
-    return node("line", x1=x1, y1=y1, x2=x2, y2=y2, class_=kind)
-
-
-def _dot(x: float, y: float, kind: str, said: str) -> Node:
-    return node("circle", node("title", said), cx=x, cy=y, r=4, class_=kind)
-
-
-def _bar(x: float, y: float, width: float, height: float, kind: str, said: str) -> Node:
-    return node("rect", node("title", said), x=x, y=y, width=width, height=height, class_=kind)
+        marks.append(line(area.left, area.y(tick), area.x(1), area.y(tick), "grid"))
+        marks.append(text_at(area.left - 6, area.y(tick) + 4, f"{100 * tick:g}%", anchor="end"))
+    return [*marks, text_at(area.left + 4, area.top + 10, name)]

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from edge_ser.measure import text
 from edge_ser.measure.charts import noise_chart, recall_chart, reliability_chart, speakers_chart
 from edge_ser.measure.evaluation import Evaluation
 from edge_ser.measure.figures import Abstention, Figures
 from edge_ser.measure.glossary import TERMS
-from edge_ser.measure.markup import Child, Node, document, node
-
-_CSS = Path(__file__).with_name("page.css")
+from edge_ser.measure.markup import Child, Node, node
+from edge_ser.measure.page_parts import facts_table, table, tile, whole_page
 
 
 def page(evaluation: Evaluation) -> str:
     """Return the page as text; all pictures and styles are in it."""
     name = evaluation.model.name
-    head = node(
-        "head",
-        node("meta", charset="utf-8"),
-        node("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        node("title", f"{name}: evaluation"),
-        node("style", _CSS.read_text(encoding="utf-8")),
-    )
     sections = [
         *_top(evaluation),
         *_measured(evaluation),
@@ -35,27 +25,27 @@ def page(evaluation: Evaluation) -> str:
         *_single(evaluation),
         *_words(),
     ]
-    return document(node("html", head, node("body", node("main", *sections)), lang="en"))
+    return whole_page(f"{name}: evaluation", sections)
 
 
 def _top(evaluation: Evaluation) -> list[Node]:
     f = evaluation.overall
     worst, n_classes = f.speakers[0], len(evaluation.model.labels)
     tiles = [
-        _tile("UAR", text.percent(f.uar.value), _span(text.percent_interval(f.uar)),
+        tile("UAR", text.percent(f.uar.value), _span(text.percent_interval(f.uar)),
               f"mean recall of the classes; guessing gives {text.percent(1 / n_classes)}"),
-        _tile("WA", text.percent(f.wa.value), _span(text.percent_interval(f.wa)),
+        tile("WA", text.percent(f.wa.value), _span(text.percent_interval(f.wa)),
               "clips that are answered right"),
-        _tile("ECE", text.decimal(f.ece.value), _span(text.decimal_interval(f.ece)),
+        tile("ECE", text.decimal(f.ece.value), _span(text.decimal_interval(f.ece)),
               "how far probabilities are from the truth; 0 is best"),
-        _tile("worst speaker", text.percent(worst.wa), worst.speaker,
+        tile("worst speaker", text.percent(worst.wa), worst.speaker,
               f"best: {text.percent(f.speakers[-1].wa)}"),
     ]  # fmt: skip
     if evaluation.noisy:
         level = min(evaluation.noisy, key=lambda level: abs(level.snr_db - 10))
         drop = level.figures[-1].uar.value - f.uar.value
         tiles.append(
-            _tile(
+            tile(
                 f"noise, {text.decibels(level.snr_db)}",
                 text.points(drop),
                 f"points: UAR is {text.percent(level.figures[-1].uar.value)}",
@@ -103,8 +93,7 @@ def _measured(evaluation: Evaluation) -> list[Node]:
         ("data", ["SHA-256 ", node("code", evaluation.data_sha256)]),
         ("versions", [", ".join(f"{name} {v}" for name, v in evaluation.versions.items())]),
     ]
-    rows = [node("tr", node("th", name), node("td", *said)) for name, said in facts]
-    return [node("h2", "What was measured"), node("table", *rows, class_="facts")]
+    return [node("h2", "What was measured"), facts_table(facts)]
 
 
 def _corpora(evaluation: Evaluation) -> list[Node]:
@@ -123,7 +112,7 @@ def _corpora(evaluation: Evaluation) -> list[Node]:
         ]
         for f in evaluation.figures
     ]
-    return [node("h2", "Figures"), _table(heads, rows)]
+    return [node("h2", "Figures"), table(heads, rows)]
 
 
 def _classes(evaluation: Evaluation) -> list[Node]:
@@ -143,7 +132,7 @@ def _probabilities(evaluation: Evaluation) -> list[Node]:
     sure = node(
         "figure",
         node("h3", "Taking only sure answers"),
-        _table(["probability at least", "clips answered", "of them right"], rows),
+        table(["probability at least", "clips answered", "of them right"], rows),
         node("figcaption", "A device may keep silent where the model is not sure: the higher the "
              "least probability, the fewer answers, and the more of them should be right."),
     )  # fmt: skip
@@ -166,7 +155,7 @@ def _speakers(evaluation: Evaluation) -> list[Node]:
              node("figcaption", "A dot is a speaker, the line the corpus as a whole. The spread is what "
                   "your next user may meet." + trained)),
         node("details", node("summary", "Each speaker"),
-             _table(["speaker", "clips", "WA"], rows)),
+             table(["speaker", "clips", "WA"], rows)),
     ]  # fmt: skip
 
 
@@ -194,7 +183,7 @@ def _noise(evaluation: Evaluation) -> list[Node]:
     chart = node("figure", noise_chart(evaluation), node("figcaption", caption))
     return [
         node("h2", f"With {name} noise" + _caveat(evaluation, evaluation.overall)),
-        node("div", chart, node("figure", _table(heads, rows)), class_="columns"),
+        node("div", chart, node("figure", table(heads, rows)), class_="columns"),
     ]
 
 
@@ -215,8 +204,8 @@ def _single(evaluation: Evaluation) -> list[Node]:
 
 
 def _words() -> list[Node]:
-    rows = [node("tr", node("th", word), node("td", said)) for word, said in TERMS.items()]
-    return [node("h2", "In plain words"), node("table", *rows, class_="facts")]
+    terms: list[tuple[str, list[Child]]] = [(word, [said]) for word, said in TERMS.items()]
+    return [node("h2", "In plain words"), facts_table(terms)]
 
 
 def _recall_figure(f: Figures) -> Node:
@@ -267,11 +256,6 @@ def _reliability_figure(f: Figures) -> Node:
     )
 
 
-def _tile(name: str, value: str, below: str, meaning: str) -> Node:
-    lines = [node("small", line) for line in (below, meaning)]
-    return node("div", name, node("b", value), *lines, class_="tile")
-
-
 def _span(interval: str) -> str:
     return "one speaker: no interval" if interval == text.MISSING else f"95%: {interval}"
 
@@ -300,9 +284,3 @@ def _threshold(evaluation: Evaluation, row: Abstention) -> str:
 def _caveat(evaluation: Evaluation, f: Figures) -> str:
     caveat = evaluation.caveat(f.of)
     return f" ({caveat})" if caveat else ""
-
-
-def _table(heads: list[str], rows: list[list[Child]]) -> Node:
-    top = node("tr", *(node("th", head) for head in heads))
-    body = [node("tr", node("th", row[0]), *(node("td", cell) for cell in row[1:])) for row in rows]
-    return node("div", node("table", node("thead", top), node("tbody", *body)), class_="scroll")

@@ -1,0 +1,249 @@
+"""`edge-ser profile`: how long a decision takes here, stage by stage, and what it costs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edge_ser.errors import EdgeSerError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from edge_ser.measure.profile.models import Contestant
+    from edge_ser.measure.profile.report import Profile
+    from edge_ser.measure.profile.session import Request
+    from edge_ser.measure.profile.sound import Sound
+    from edge_ser.runtime.signals import Source
+
+_PERCENTILES = ("50", "90", "95", "99", "99.9")
+
+
+@click.command(name="profile")
+@click.argument("models", nargs=-1, type=click.Path(path_type=Path), metavar="[MODEL]...")
+@click.option(
+    "--runner",
+    "runners",
+    type=click.Choice(["auto", "cpu", "cuda", "tensorrt"]),
+    multiple=True,
+    help="What computes, as for `run`. Repeat to compare several.  [default: auto]",
+)
+@click.option(
+    "--wav",
+    "wavs",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="Listen to this file or directory, over and over.  [default: speech-like sound, made here]",
+)
+@click.option("--mic", is_flag=True, help="Listen to a microphone, as it comes.")
+@click.option("--device", help="Which microphone: its number, or part of its name.")
+@click.option(
+    "--arrival",
+    type=click.Choice(["closed", "paced", "bursty"]),
+    default="closed",
+    show_default=True,
+    help="closed: the next piece as soon as the last is done. paced: in real time. bursty: a second "
+    "of audio at once, then silence.",
+)
+@click.option(
+    "--duration",
+    "duration_s",
+    type=click.FloatRange(0.5, 604_800),
+    default=15.0,
+    show_default=True,
+    help="Seconds of measuring, for each model.",
+)
+@click.option(
+    "--chunk",
+    "chunk_ms",
+    type=click.FloatRange(1, 1000),
+    default=20.0,
+    show_default=True,
+    help="Milliseconds of audio that arrive at once.",
+)
+@click.option(
+    "--rate",
+    type=click.IntRange(8_000, 192_000),
+    default=48_000,
+    show_default=True,
+    help="Sample rate of the sound that is made, in Hz.",
+)
+@click.option(
+    "--detector",
+    type=click.Choice(["auto", "silero", "webrtc", "none"]),
+    default="auto",
+    show_default=True,
+    help="Voice detector. It is run, but all windows are classified.",
+)
+@click.option(
+    "--gated", is_flag=True, help="Classify only while the detector hears speech, as `run` does."
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="CPU threads for one inference.",
+)
+@click.option(
+    "--cold-starts",
+    type=click.IntRange(0, 100),
+    default=5,
+    show_default=True,
+    help="Fresh processes that are timed for each model; 0 for none.",
+)
+@click.option(
+    "--idle",
+    "idle_s",
+    type=click.FloatRange(1, 600),
+    default=5.0,
+    show_default=True,
+    help="Seconds at rest that power is compared with, where it is measured.",
+)
+@click.option(
+    "--budget-ms",
+    type=click.FloatRange(0, min_open=True),
+    help="Exit with 1 when a model takes longer end to end, at the percentile --p.",
+)
+@click.option(
+    "--p",
+    "percentile",
+    type=click.Choice(_PERCENTILES),
+    default="99",
+    show_default=True,
+    help="Percentile of --budget-ms and of the recommendation.",
+)
+@click.option("--json", "json_file", metavar="FILE", help="Write all as JSON; - for stdout.")
+@click.option(
+    "--html", "html_file", type=click.Path(path_type=Path), help="Write a page with pictures."
+)
+def command(
+    models: tuple[Path, ...],
+    runners: tuple[str, ...],
+    wavs: tuple[Path, ...],
+    mic: bool,
+    device: str | None,
+    arrival: str,
+    duration_s: float,
+    chunk_ms: float,
+    rate: int,
+    detector: str,
+    gated: bool,
+    threads: int,
+    cold_starts: int,
+    idle_s: float,
+    budget_ms: float | None,
+    percentile: str,
+    json_file: str | None,
+    html_file: Path | None,
+) -> None:
+    """Time every stage from the last sample to the decision, with each MODEL in turns.
+
+    \b
+      edge-ser profile
+      edge-ser profile m.onnx m.int8.onnx --html profile.html
+      edge-ser profile m.engine --arrival paced --duration 300
+      edge-ser profile m.engine --budget-ms 20 --p 99
+
+    MODEL is an ONNX file or an engine; the bundled one by default. docs/profile.md says how each
+    figure is got and describes the JSON.
+    """
+    if mic and wavs:
+        raise click.UsageError("--mic and --wav came; choose one of them")
+    if device and not mic:
+        raise click.UsageError("--device belongs to --mic, which did not come")
+    if gated and detector == "none":
+        raise click.UsageError("--gated and --detector none came; without a detector nothing gates")
+
+    from rich.console import Console
+
+    from edge_ser.cli.profile_tables import print_profile
+    from edge_ser.measure.profile.models import open_models
+    from edge_ser.measure.profile.session import Request, bundled_or
+    from edge_ser.measure.profile.verdict import missed
+
+    request = Request(
+        arrival=arrival,
+        duration_s=duration_s,
+        chunk_s=chunk_ms / 1e3,
+        detector=None if detector == "none" else detector,
+        gated=gated,
+        threads=threads,
+        n_cold_starts=cold_starts,
+        idle_s=idle_s,
+        budget_ms=budget_ms,
+        percentile=float(percentile),
+    )
+    source = _source(wavs, mic, device, rate)
+    errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    contestants = open_models(bundled_or(models), runners or ("auto",), threads)
+    try:
+        profile = _measure(errors, contestants, source, request)
+    finally:
+        for contestant in contestants:
+            contestant.runner.close()
+    # Before anything is printed: a reader that leaves (`| head`) must not cost the record.
+    written = _write(profile, json_file, html_file)
+    if json_file == "-":
+        click.echo(profile.to_json(), nl=False)
+    else:
+        print_profile(Console(highlight=False), profile)
+    for path in written:
+        errors.print(f"written: {path}", markup=False)
+    if profile.budget is not None and profile.budget.over:
+        raise _OverBudget(missed(profile.models, profile.budget))
+
+
+def _source(wavs: tuple[Path, ...], mic: bool, device: str | None, rate: int) -> Sound | Source:
+    if mic:
+        from edge_ser.runtime.sources import MicrophoneSource
+
+        return MicrophoneSource(device)
+    from edge_ser.measure.profile.sound import made_sound, recorded_sound
+
+    return recorded_sound(wavs) if wavs else made_sound(rate)
+
+
+def _measure(
+    console: Console,
+    contestants: tuple[Contestant, ...],
+    source: Sound | Source,
+    request: Request,
+) -> Profile:
+    from rich.progress import Progress
+
+    from edge_ser.measure.profile.session import profile
+
+    # A bar that redraws itself ten times a second would be measured too.
+    shown = console.is_terminal
+    with Progress(
+        console=console, transient=True, disable=not shown, auto_refresh=False
+    ) as progress:
+        task = progress.add_task("measuring", total=1.0)
+
+        def tell(what: str, share: float) -> None:
+            progress.update(task, description=what, completed=share)
+            progress.refresh()
+
+        return profile(contestants, source, request, tell)
+
+
+def _write(profile: Profile, json_file: str | None, html_file: Path | None) -> list[Path]:
+    from edge_ser.files import write_text
+
+    written = []
+    if json_file and json_file != "-":
+        profile.save(Path(json_file))
+        written.append(Path(json_file))
+    if html_file:
+        from edge_ser.measure.profile.page import page
+
+        write_text(html_file, page(profile))
+        written.append(html_file)
+    return written
+
+
+class _OverBudget(EdgeSerError):
+    """The times were measured, and are longer than what was asked for."""
