@@ -54,6 +54,8 @@ def _print_model(console: Console, profile: Profile, model: ModelProfile) -> Non
     table.add_row("computed", *_cells(model.computed), style="bold")
     table.add_row("end to end", *_cells(model.end_to_end), style="bold")
     console.print(table)
+    if few := words.too_few(profile, model):
+        console.print(few, style="dim")
     _print_facts(console, _costs(profile, model))
 
 
@@ -102,7 +104,8 @@ def _costs(profile: Profile, model: ModelProfile) -> dict[str, str]:
     if model.device_memory:
         facts["GPU memory"] = words.device_memory(model.device_memory)
     facts["timing it"] = words.overhead(model)
-    facts["accuracy"] = words.accuracy(model.accuracy)
+    if len(profile.models) > 1 or model.accuracy.basis == "record":
+        facts["accuracy"] = words.accuracy(model.accuracy)
     if model.energy:
         facts["energy"] = words.energy(profile, model)
     return facts

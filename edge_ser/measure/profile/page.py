@@ -129,6 +129,7 @@ def _model(profile: Profile, model: ModelProfile) -> list[Node]:
         node("p", f"{model.n_decisions:,} decisions of {model.backend}, {model.precision}; times in ms.",
              class_="muted"),
         table(_HEADS, rows),
+        *([node("p", few, class_="muted")] if (few := words.too_few(profile, model)) else []),
         node("div", _waterfall(model), _whole(model), class_="columns"),
         node("div", _timeline(model), _slowest(model), class_="columns"),
         node("details", node("summary", "Each stage's distribution"),
@@ -196,11 +197,12 @@ def _costs(profile: Profile, model: ModelProfile) -> list[tuple[str, list[Child]
     facts: list[tuple[str, list[Child]]] = [
         ("file", [f"{model.file}, {words.mib(model.size_bytes)}, SHA-256 ", node("code", model.sha256)]),
         ("windows", [f"{model.window_s:g} s every {model.hop_s:g} s; {model.n_silent} silent left out"]),
-        ("accuracy", [words.accuracy(model.accuracy)]),
         ("energy", [words.energy(profile, model)]),
         ("CPU", [words.cpu(model)]),
         ("timing it", [words.overhead(model)]),
     ]  # fmt: skip
+    if len(profile.models) > 1 or model.accuracy.basis == "record":
+        facts.append(("accuracy", [words.accuracy(model.accuracy)]))
     if model.device_memory:
         facts.append(("GPU memory", [words.device_memory(model.device_memory)]))
     if model.cold:

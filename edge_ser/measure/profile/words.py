@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from edge_ser.machine.clocks import Clock
 from edge_ser.machine.facts import MachineFacts
 from edge_ser.machine.thermal import Thermal
@@ -211,6 +213,17 @@ def _gpu(m: MachineFacts) -> dict[str, str]:
 def _warmest(thermal: Thermal) -> str:
     zone = thermal.warmest
     return f"{zone.celsius:.0f} °C ({zone.name})" if zone else "unknown"
+
+
+def too_few(profile: Profile, model: ModelProfile) -> str | None:
+    """Say how long a run has to be for the percentiles that are missing; None where none is."""
+    if model.end_to_end.p999_ms is not None:
+        return None
+    # A tenth more, as no two runs are equally fast.
+    longer_s = math.ceil(1.1 * profile.setting.duration_s * 1000 / model.n_decisions)
+    return (
+        f"{MISSING} stands where there are too few decisions; for p99.9 give --duration {longer_s}"
+    )
 
 
 def cpu(model: ModelProfile) -> str:

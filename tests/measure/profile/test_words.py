@@ -60,6 +60,17 @@ def test_a_busy_machine_is_named(profiled):
     assert words.cpu(calm) == "2.50 ms a window, all threads"
 
 
+def test_missing_percentiles_say_how_to_get_them(profiled):
+    model = profiled.models[0]
+    assert words.too_few(profiled, model) is None
+    short = dataclasses.replace(
+        model, n_decisions=100, end_to_end=dataclasses.replace(model.end_to_end, p999_ms=None)
+    )
+    assert words.too_few(profiled, short) == (
+        "– stands where there are too few decisions; for p99.9 give --duration 210"
+    )
+
+
 @pytest.mark.parametrize(
     ("accuracy", "long", "short"),
     [
