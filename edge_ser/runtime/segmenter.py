@@ -1,4 +1,7 @@
-"""Cuts a stream into utterances: from the probability of speech to where each begins and ends."""
+"""Cuts a stream into utterances: from the probability of speech to where each begins and ends.
+
+The detector says which utterances there are, the level of the audio dates their ends more finely.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from numpy.typing import NDArray
 
 from edge_ser.audio import Resampler
 from edge_ser.records import require
+from edge_ser.runtime.speech_level import SpeechLevel
 from edge_ser.runtime.voice import VoiceDetector
 
 Float32 = NDArray[np.float32]
@@ -30,6 +34,9 @@ class SegmenterSettings:
     """How much earlier than the first frame of speech an utterance begins: soft onsets."""
     tail_s: float = 0.0
     """How much later than the last frame of speech it ends; at most min_silence_s."""
+    look_s: float = 0.6
+    """How much earlier than the detector says an utterance may begin or end, by the audio's level;
+    0 for the detector's times."""
 
     def __post_init__(self) -> None:
         require(0 < self.threshold <= 1, "threshold", self.threshold, "above 0, at most 1")
@@ -48,6 +55,7 @@ class SegmenterSettings:
             self.tail_s,
             f"0 to min_silence_s ({self.min_silence_s:g} s)",
         )
+        require(0 <= self.look_s <= 2, "look_s", self.look_s, "0 to 2 s")
 
 
 @dataclass(frozen=True)
@@ -66,7 +74,7 @@ class Segmenter:
     """Tells where utterances begin and end, whatever pieces the stream comes in.
 
     Stream time is counted in seconds from the first sample that came, or from what `reset` said.
-    Memory does not grow: less than a frame of audio is held.
+    Memory does not grow: of audio the last seconds are held, some 2 with the default settings.
     """
 
     def __init__(
@@ -89,6 +97,7 @@ class Segmenter:
         self._detector = detector
         self._sample_rate = sample_rate
         self._frame_s = detector.frame_samples / detector.sample_rate
+        self._level = self._open_level() if self.settings.look_s else None
         self._start_anew(0.0)
 
     @property
@@ -124,8 +133,7 @@ class Segmenter:
         end_s = self.heard_s
         found = self._judge(self._resampler.push(np.empty(0, dtype=np.float32), last=True))
         if self._speaking:
-            quiet_s = self._time(self._quiet_from) + self.settings.tail_s
-            at_s = end_s if self._in_speech else min(quiet_s, end_s)
+            at_s = end_s if self._in_speech else self._end_s(end_s)
             found += (Boundary("end", at_s, end_s),)
         self.reset(end_s)
         return found
@@ -134,6 +142,17 @@ class Segmenter:
         """Forget what was heard, an open utterance too, and go on at stream time `at_s`."""
         self._detector.reset()
         self._start_anew(at_s)
+
+    def _open_level(self) -> SpeechLevel:
+        settings, detector = self.settings, self._detector
+        # What is asked for is sure with the frame that completes it.
+        return SpeechLevel(
+            detector.sample_rate,
+            detector.frame_samples,
+            settings.look_s,
+            start_s=settings.min_speech_s + self._frame_s,
+            end_s=settings.min_silence_s + self._frame_s,
+        )
 
     def _start_anew(self, at_s: float) -> None:
         self._origin_s = at_s
@@ -147,6 +166,10 @@ class Segmenter:
         self._speech_from = 0
         self._quiet_from = 0
         self._not_before_s = at_s
+        """The end of the utterance before."""
+        self._began_s = at_s
+        if self._level is not None:
+            self._level.reset()
 
     def _judge(self, samples: Float32) -> tuple[Boundary, ...]:
         """Push every whole frame of what is pending and `samples` to the detector."""
@@ -155,7 +178,10 @@ class Segmenter:
         n_whole = len(pending) // size * size
         found = []
         for start in range(0, n_whole, size):
-            self._probability = self._detector.push(pending[start : start + size])
+            frame = pending[start : start + size]
+            self._probability = self._detector.push(frame)
+            if self._level is not None:
+                self._level.push(frame)
             boundary = self._step()
             if boundary is not None:
                 found.append(boundary)
@@ -179,13 +205,31 @@ class Segmenter:
             if self._in_speech or not self._lasted(self._quiet_from, settings.min_silence_s):
                 return None
             self._speaking = False
-            self._not_before_s = self._time(self._quiet_from) + settings.tail_s
+            self._not_before_s = self._end_s(now_s)
             return Boundary("end", self._not_before_s, now_s)
         if not self._in_speech or not self._lasted(self._speech_from, settings.min_speech_s):
             return None
         self._speaking = True
-        at_s = max(self._time(self._speech_from) - settings.lead_s, self._not_before_s)
-        return Boundary("start", at_s, now_s)
+        self._began_s = self._start_s()
+        return Boundary("start", self._began_s, now_s)
+
+    def _start_s(self) -> float:
+        """Return when the speech began that has just lasted long enough."""
+        detected_s = self._time(self._speech_from)
+        start_s = detected_s - self.settings.lead_s
+        if self._level is not None:
+            now_s = self._time(self._n_frames)
+            ago_s = self._level.start(now_s - detected_s, now_s - self._not_before_s)
+            start_s = min(start_s, now_s - ago_s)
+        return max(start_s, self._not_before_s)
+
+    def _end_s(self, sure_s: float) -> float:
+        """Return when the speech ended that a pause followed until `sure_s`."""
+        end_s = self._time(self._quiet_from)
+        if self._level is not None:
+            now_s = self._time(self._n_frames)
+            end_s = now_s - self._level.end(now_s - end_s, now_s - self._began_s)
+        return min(end_s + self.settings.tail_s, sure_s)
 
     def _lasted(self, since: int, wanted_s: float) -> bool:
         # Half a sample's grace: seconds do not count frames exactly.

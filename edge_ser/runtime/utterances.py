@@ -103,8 +103,8 @@ class Utterances:
         # The segmenter decides by frames. It gets one at a time, so that nothing depends on pieces.
         self._step = round(segmenter.frame_s * self._rate)
         pause = segmenter.settings
-        start_delay_s = pause.min_speech_s + pause.lead_s + _SLACK_S
-        self._end_delay_s = pause.min_silence_s + _SLACK_S
+        start_delay_s = pause.min_speech_s + max(pause.lead_s, pause.look_s) + _SLACK_S
+        self._end_delay_s = pause.min_silence_s + pause.look_s + _SLACK_S
         self._keep = round((self._settings.lead_s + start_delay_s) * self._rate)
         self._samples = Timeline(1)
         self._n_segmented = 0

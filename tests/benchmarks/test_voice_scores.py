@@ -61,7 +61,7 @@ def test_a_detector_that_knows_the_truth_is_right(modules):
         def reset(self):
             pass
 
-    score = scores.score(Knows(), scene, SegmenterSettings(lead_s=0))
+    score = scores.score(Knows(), scene, SegmenterSettings(lead_s=0, look_s=0))
 
     assert (score.miss, score.false_alarm, score.within) == (0, 0, 1)
     assert (score.missed, score.split, score.merged, score.invented) == (0, 0, 0, 0)

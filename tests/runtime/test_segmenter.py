@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,13 +13,21 @@ from support import skip_or_fail
 from edge_ser.audio import load
 from edge_ser.errors import AudioError, ConfigError
 from edge_ser.runtime.segmenter import Boundary, Segmenter, SegmenterSettings
+from edge_ser.runtime.speech_level import LATER_S
 from edge_ser.runtime.vad import open_detector
 
 RATE = 16_000
 FRAME_S = 0.1
 SETTINGS = SegmenterSettings(
-    threshold=0.5, release=0.3, min_speech_s=0.2, min_silence_s=0.4, lead_s=0.0, tail_s=0.0
+    threshold=0.5,
+    release=0.3,
+    min_speech_s=0.2,
+    min_silence_s=0.4,
+    lead_s=0.0,
+    tail_s=0.0,
+    look_s=0.0,
 )
+"""By the detector alone; what the level adds has tests of its own."""
 
 
 class Scripted:
@@ -91,9 +101,7 @@ def test_clicks_are_no_utterances():
 
 
 def test_lead_and_tail_widen_but_utterances_do_not_overlap():
-    settings = SegmenterSettings(
-        threshold=0.5, release=0.3, min_speech_s=0.2, min_silence_s=0.2, lead_s=0.15, tail_s=0.1
-    )
+    settings = replace(SETTINGS, min_silence_s=0.2, lead_s=0.15, tail_s=0.1)
     boundaries = heard(settings, 1, 1, 0, 0, 1, 1, 0, 0)
 
     # Nothing begins before the stream, nor before the one before has ended.
@@ -178,6 +186,201 @@ def test_any_chunking_gives_the_same_boundaries(probabilities, cuts, rest):
     assert all(b.at_s <= b.sure_s + 1e-9 for b in got)
 
 
+class Told:
+    """A detector of frames of 32 ms that is told when somebody speaks, whatever it hears."""
+
+    name, sample_rate, frame_samples = "told", RATE, 512
+
+    def __init__(self, *spans_s):
+        self.spans_s = spans_s
+        self.n_frames = 0
+
+    def push(self, frame):
+        assert frame.shape == (512,)
+        middle_s = (self.n_frames + 0.5) * 0.032
+        self.n_frames += 1
+        return float(any(start_s <= middle_s < stop_s for start_s, stop_s in self.spans_s))
+
+    def reset(self):
+        self.n_frames = 0
+
+
+def sounds(length_s, *bursts, floor_dbfs=-80.0, rate=RATE):
+    """Return noise with louder noise in it, each burst a (start_s, stop_s, dBFS)."""
+    t = np.arange(round(length_s * rate)) / rate
+    gain = np.full(len(t), 10 ** (floor_dbfs / 20))
+    for start_s, stop_s, dbfs in bursts:
+        gain[(t >= start_s) & (t < stop_s)] = 10 ** (dbfs / 20)
+    noise = np.random.default_rng(0).standard_normal(len(t))
+    return (gain * noise).astype(np.float32)
+
+
+def dated(samples, *spans_s, settings=None, rate=RATE):
+    """Return where utterances lie that a detector finds at these places."""
+    return utterances(Segmenter(Told(*spans_s), rate, settings), samples, 4_000)
+
+
+BY_DETECTOR = SegmenterSettings(look_s=0)
+EDGE_S = 0.025
+"""Steps are 10 ms long and averaged over three."""
+
+
+@pytest.mark.parametrize("rate", [8_000, RATE, 44_100])
+def test_a_late_start_and_a_late_end_are_dated_by_the_level(rate):
+    samples = sounds(4, (0.8, 1.1, -45), (1.1, 2.0, -20), rate=rate)
+
+    ((start_s, end_s),) = dated(samples, (1.2, 2.4), rate=rate)
+    assert (start_s, end_s) == pytest.approx((0.8, 2.0), abs=EDGE_S)
+
+
+def test_an_early_end_is_dated_later():
+    ((_, end_s),) = dated(sounds(4, (1.0, 2.2, -20)), (1.0, 2.0))
+
+    assert end_s == pytest.approx(2.2, abs=EDGE_S)
+
+
+def test_the_closure_of_a_plosive_is_part_of_the_word():
+    """A burst of 40 ms belongs to speech 0.15 s later, and not to speech 0.4 s later."""
+    ((near_s, _),) = dated(sounds(4, (0.81, 0.85, -30), (1.0, 2.0, -20)), (1.05, 2.0))
+    ((far_s, _),) = dated(sounds(4, (0.56, 0.6, -30), (1.0, 2.0, -20)), (1.05, 2.0))
+
+    assert near_s == pytest.approx(0.81, abs=EDGE_S)
+    assert far_s == pytest.approx(1.0, abs=0.05)
+
+
+def test_the_level_goes_no_further_than_it_may():
+    """It is loud from 0.5 s and until 4.6 s; the detector hears speech from 1.25 s and until 4.2 s."""
+    samples = sounds(6, (0.5, 2.0, -20), (3.6, 4.6, -20))
+    (first, second) = dated(samples, (1.25, 2.0), (3.6, 4.2))
+    (detected_first, detected_second) = dated(
+        samples, (1.25, 2.0), (3.6, 4.2), settings=BY_DETECTOR
+    )
+
+    heard_s = detected_first[0] + BY_DETECTOR.lead_s
+    assert first[0] == pytest.approx(heard_s - SegmenterSettings().look_s, abs=0.01)
+    assert second[1] == pytest.approx(detected_second[1] + LATER_S, abs=0.01)
+
+
+def test_a_click_in_the_pause_does_not_lengthen_an_utterance():
+    ((_, end_s),) = dated(sounds(4, (1.0, 2.0, -20), (2.45, 2.47, -20)), (1.0, 2.1))
+
+    assert end_s == pytest.approx(2.0, abs=EDGE_S)
+
+
+@pytest.mark.parametrize("snr_db", [20, 5])
+def test_in_noise_the_detector_is_believed(snr_db):
+    samples = sounds(4, (0.9, 2.0, -20), floor_dbfs=-20 - snr_db)
+    ((start_s, end_s),) = dated(samples, (1.2, 2.3))
+    ((detected_s, detected_end_s),) = dated(samples, (1.2, 2.3), settings=BY_DETECTOR)
+
+    assert end_s == detected_end_s
+    # A start that stands out of the noise is still heard.
+    if snr_db == 20:
+        assert start_s == pytest.approx(0.9, abs=EDGE_S)
+    else:
+        assert start_s == detected_s
+
+
+def test_noise_that_begins_in_digital_silence_is_no_speech():
+    """As of a microphone behind a gate, or of clips that were joined."""
+    samples = sounds(4, (1.3, 2.0, -20), floor_dbfs=-50)
+    samples[:RATE] = samples[round(2.5 * RATE) :] = 0
+    found = dated(samples, (1.4, 2.1))
+
+    ((start_s, end_s),) = found
+    assert start_s == pytest.approx(1.3, abs=0.05)
+    assert 2.0 - EDGE_S <= end_s <= 2.1 + 0.032
+
+
+def test_offset_and_hum_are_no_level():
+    samples = sounds(4, (0.8, 1.1, -30), (1.1, 2.0, -20))
+    hum = 0.002 * np.sin(2 * np.pi * 50 * np.arange(len(samples)) / RATE) + 0.3
+    found = dated(samples + hum.astype(np.float32), (1.2, 2.4))
+
+    np.testing.assert_allclose(found, [(0.8, 2.0)], atol=EDGE_S)
+
+
+def test_an_utterance_does_not_begin_before_the_one_before_has_ended():
+    samples = sounds(6, (1.0, 5.0, -20))
+    (first, second) = dated(samples, (1.0, 2.0), (2.8, 4.0))
+
+    assert first[0] < first[1] <= second[0] < second[1]
+    assert first[1] >= 2.0 - 0.032
+
+
+def test_an_utterance_does_not_end_before_it_began():
+    """A thump is too far from the speech to be its start; the speech itself is hardly there."""
+    ((start_s, end_s),) = dated(sounds(4, (0.95, 1.05, -20)), (1.35, 1.6))
+
+    assert 1.05 < start_s < 1.4
+    assert end_s == pytest.approx(1.6, abs=0.032)
+
+
+def test_an_end_is_never_later_than_what_made_it_certain():
+    settings = SegmenterSettings(min_silence_s=0.4, tail_s=0.3)
+    segmenter = Segmenter(Told((1.0, 2.0)), RATE, settings)
+    _, end = segmenter.push(sounds(4, (1.0, 2.2, -20)))
+
+    assert end.at_s == end.sure_s
+
+
+def test_the_stream_ends_in_the_pause():
+    ((_, end_s),) = dated(sounds(2.7, (1.0, 2.0, -20)), (1.0, 2.3))
+
+    assert end_s == pytest.approx(2.0, abs=EDGE_S)
+
+
+places_s = st.floats(0, 6)
+
+
+@given(
+    bursts=st.lists(st.tuples(places_s, st.floats(0, 2), st.floats(-60, -10)), max_size=5),
+    spans=st.lists(st.tuples(places_s, st.floats(0, 2)), max_size=4),
+    floor_dbfs=st.sampled_from([-120, -80, -40, -30]),
+    cuts=st.lists(st.integers(0, 96_000), max_size=20),
+    tail_s=st.sampled_from([0.0, 0.3]),
+)
+def test_the_level_finds_the_same_utterances_in_any_pieces(bursts, spans, floor_dbfs, cuts, tail_s):
+    samples = sounds(6, *((a, a + n, dbfs) for a, n, dbfs in bursts), floor_dbfs=floor_dbfs)
+    spans_s = [(a, a + n) for a, n in spans]
+    settings = SegmenterSettings(min_silence_s=0.4, tail_s=tail_s)
+    whole = Segmenter(Told(*spans_s), RATE, settings)
+    expected = (*whole.push(samples), *whole.flush())
+    pieces = Segmenter(Told(*spans_s), RATE, settings)
+    got = [b for chunk in np.split(samples, sorted(cuts)) for b in pieces.push(chunk)]
+    got += pieces.flush()
+    alone = Segmenter(Told(*spans_s), RATE, replace(settings, look_s=0))
+    detected = (*alone.push(samples), *alone.flush())
+
+    assert tuple(got) == expected
+    assert [(b.kind, b.sure_s) for b in got] == [(b.kind, b.sure_s) for b in detected]
+    at = [b.at_s for b in got]
+    assert at == sorted(at)
+    assert all(0 <= b.at_s <= b.sure_s + 1e-9 for b in got)
+    for ours, theirs in zip(got, detected, strict=True):
+        later_s = ours.at_s - theirs.at_s
+        if ours.kind == "start":
+            # The one before may end later than its detector says.
+            assert -0.61 <= later_s <= LATER_S + 1e-9
+        else:
+            assert -0.61 <= later_s <= LATER_S + EDGE_S
+
+
+def test_the_audio_that_is_held_for_the_level_does_not_grow():
+    segmenter = Segmenter(Told((0, 1_000)), RATE)
+    samples = sounds(10)
+    segmenter.push(samples)
+    held = list(segmenter._level._frames)
+    for _ in range(3):
+        segmenter.push(samples)
+
+    assert len(held) == len(segmenter._level._frames)
+    assert sum(len(frame) for frame in held) < 3 * RATE
+    assert all(frame.base is None for frame in held)
+    segmenter.reset(0.0)
+    assert not segmenter._level._frames
+
+
 def test_little_audio_is_held():
     segmenter = Segmenter(Scripted(), RATE, SETTINGS)
     for size in (1, 1_599, 1_600, 50_000, 7):
@@ -198,6 +401,9 @@ def test_little_audio_is_held():
         ({"min_silence_s": float("nan")}, "min_silence_s"),
         ({"lead_s": -0.1}, "lead_s"),
         ({"tail_s": 2.0}, "tail_s"),
+        ({"look_s": -0.1}, "look_s"),
+        ({"look_s": 2.1}, "look_s"),
+        ({"look_s": float("nan")}, "look_s"),
     ],
 )
 def test_settings_that_cannot_work(change, name):

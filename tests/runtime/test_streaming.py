@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -153,6 +154,33 @@ def test_an_utterance_is_recognised_as_a_clip_of_its_own(card, length_s):
     # What looks ahead meets zeros at the end of a cut, and the pause at the end of an utterance.
     tolerance = 1e-5 if card in {"features", "waveform"} else 0.02
     assert list(first.probs.values()) == pytest.approx(mean.tolist(), abs=tolerance)
+
+
+class LateDetector(LevelDetector):
+    """Takes speech for speech 0.5 s after it began, and until 0.5 s after it ended."""
+
+    def __init__(self) -> None:
+        self.past = [0.0] * 25
+
+    def push(self, frame: np.ndarray) -> float:
+        self.past.append(super().push(frame))
+        return self.past.pop(0)
+
+
+def test_an_utterance_that_is_dated_back_is_heard_from_there_to_there():
+    """All of its audio is still held, and no window after its end counts."""
+    samples = scene(1.5, 2.45, 2.0)
+    utterance = UtteranceSettings(lead_s=0.2, tail_s=0, first_s=0.5)
+    heard = StreamSettings(segmenter=replace(QUICK, look_s=0.6), utterance=utterance)
+    events = listen([Chunk(samples, RATE)], detector=LateDetector(), settings=heard)
+
+    (end,) = of("speech_end", events)
+    assert (end.start_s, end.at_s) == pytest.approx((1.5, 3.95), abs=0.03)
+    assert places(events)[0][0] == pytest.approx(end.start_s - 0.2, abs=1e-4)
+    cut = samples[round((end.start_s - 0.2) * RATE) : round(end.at_s * RATE)]
+    offline = list(Recognizer(SensitiveRunner(CARDS["features"])).stream([Chunk(cut, RATE)]))
+    mean = np.mean([list(w.probs.values()) for w in offline], axis=0)
+    assert list(end.probs.values()) == pytest.approx(mean.tolist(), abs=1e-5)
 
 
 def test_an_utterance_that_fills_a_window_with_the_pause_after_it():
