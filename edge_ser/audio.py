@@ -38,6 +38,9 @@ MIN_RATE, MAX_RATE = 4_000, 768_000
 FULL_SCALE = 0.999
 """Magnitude from which a sample counts as clipped: 16-bit audio tops out at 0.99997."""
 
+MOST_PER_BYTE = 10_000
+"""Samples of a channel that a byte can hold: silence in FLAC takes a byte for some thousand."""
+
 SILENCE_DBFS = -120.0
 """What digital silence reads as."""
 
@@ -178,10 +181,11 @@ def file_chunks(path: Path, channel: int | None = None, block_s: float = 1.0) ->
             check_rate(file.samplerate)
             if file.frames == 0:
                 raise AudioError(f"{path} holds no samples; record it again")
-            if not file.seekable():
-                # libsndfile says so of headers that contradict themselves: a file on disk can seek.
+            size = path.stat().st_size
+            if file.frames > MOST_PER_BYTE * size:
                 raise AudioError(
-                    f"{path} cannot be read as audio (its header is damaged); copy or convert it again"
+                    f"{path} is damaged: its header promises {file.frames / file.samplerate:.3g} s in "
+                    f"{size} bytes; copy or record it again"
                 )
             n_read = 0
             for block in file.blocks(

@@ -230,13 +230,23 @@ def test_a_flac_cut_in_the_middle(tmp_path):
 
 
 def test_an_mp3_whose_header_contradicts_itself(tmp_path):
-    """It says that it was padded by more than it holds: libsndfile counts 2**63 samples then."""
+    """It says that it was padded by more than it holds: libsndfile counts 2**63 samples then.
+
+    Read on, it would be silence for ever.
+    """
     path = tmp_path / "a.mp3"
     soundfile.write(path, tone(16_000, 0.05), 16_000, "MPEG_LAYER_III", format="MP3")
     content = bytearray(path.read_bytes())
     content[content.index(b"LAME3.100") + 21] = 0x64
     path.write_bytes(content)
-    assert "its header is damaged" in refusal(path)
+    assert "is damaged: its header promises" in refusal(path)
+
+
+def test_ten_minutes_of_silence_in_a_small_file(tmp_path):
+    path = tmp_path / "a.flac"
+    soundfile.write(path, np.zeros(16_000 * 600, dtype=np.int16), 16_000)
+    assert path.stat().st_size * 100 < 16_000 * 600
+    assert len(decode(path)) == 16_000 * 600
 
 
 @pytest.mark.parametrize(

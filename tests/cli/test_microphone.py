@@ -43,9 +43,8 @@ def test_a_minute_of_speech_is_heard_as_it_was_played(studio, corpora_dir, tmp_p
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     scenes = importlib.import_module("voice_scenes")
     clips, _ = scenes.choose(corpora_dir, seed=3)
-    # Strong sadness of RAVDESS is crying: its energy is no truth about speech.
-    clips = [c for c in clips if not (c.corpus == "RAVDESS" and "-04-02-" in c.path.stem)]
-    chosen = [c for name in ("RAVDESS", "EMO-DB", "TESS") for c in of_corpus(clips, name)[:5]]
+    # Breath and sobs of RAVDESS' actors are loud: energy is no truth about speech there.
+    chosen = [c for name in ("EMO-DB", "TESS") for c in of_corpus(clips, name)[:9]]
     scene = scenes.scene(chosen, seed=3)
     assert len(scene.samples) > 60 * RATE
     soundfile.write(tmp_path / "scene.wav", scene.samples, RATE)
