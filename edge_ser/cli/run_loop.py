@@ -23,7 +23,7 @@ from edge_ser.runtime.vad import open_detector
 _CLIPPED = 0.002
 """Share of clipped samples from which a user should hear of it."""
 
-STARVED_S = 30.0
+STARVED_S = 10.0
 """Seconds of nothing but ticks after which a source that should deliver is held to be dead."""
 
 _METER_S = 0.1
