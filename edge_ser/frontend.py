@@ -234,7 +234,8 @@ def _overlapping(samples: Float32, length: int, step: int) -> Float32:
     strides = (step * samples.itemsize, samples.itemsize)
     shape = (1 + (len(samples) - length) // step, length)
     # A fifteenth of what sliding_window_view takes, and it looks at the bounds as well.
-    return np.ndarray(shape, np.float32, samples, strides=strides)
+    view: Float32 = np.ndarray(shape, np.float32, samples, strides=strides)
+    return view
 
 
 def _cepstrum(log_mels: Float32, config: FrontendConfig) -> Float32:
