@@ -24,7 +24,7 @@ CLIP = EXAMPLES / "1036_ITH_NEU_XX.wav"
 PEERS = str(Path(__file__).with_name("peers.py"))
 LARGEST = 8
 METHOD = (
-    "Each contestant is installed in a fresh environment; sizes are those of the files in site-packages. "
+    "Each contestant is installed in a fresh environment; sizes are of the files in site-packages. "
     "A cold start is a whole process, from its start to the first decision on a clip, in turns; "
     "files are in the page cache. Memory is that of a process that was fed speech by a pipe as fast as "
     "it took it."

@@ -38,8 +38,9 @@ WAKEWORD, SILERO = "openWakeWord, one model", "Silero VAD alone"
 METHOD = (
     "Speech at 48 kHz without pauses goes through resampling, voice detection, features, inference "
     "in INT8, smoothing and JSON lines to /dev/null, so that each hop of 250 ms is classified; "
-    "openWakeWord and Silero get 16 kHz, which spares them the resampling. Contestants take turns of one second of "
-    "audio in an order drawn anew each round; processor time is that of the whole process, all threads."
+    "openWakeWord and Silero get 16 kHz, which spares them the resampling. Contestants take turns "
+    "of one second of audio in an order drawn anew each round; processor time is that of the whole "
+    "process, all threads."
 )
 
 NOTES = """\
