@@ -164,7 +164,7 @@ def measure(seconds: int, model: Path) -> Part:
         targets=targets({r.name: r for r in runners}),
         notes=[
             f"{seconds} s of audio for each. Classified: {', '.join(shares)} of the hops.",
-            *NOTES,
+            *NOTES.splitlines(),
         ],
     )
 

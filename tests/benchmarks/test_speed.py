@@ -78,10 +78,21 @@ def test_the_collector_is_off_while_contestants_run_and_on_again_after_an_error(
     assert gc.isenabled()
 
 
-@pytest.mark.parametrize(("names", "rounds"), [("aa", 3), ("ab", 0)])
-def test_what_cannot_be_compared_is_refused(names, rounds):
+@pytest.mark.parametrize(
+    ("names", "rounds", "in_a_row"), [("aa", 3, 1), ("ab", 0, 1), ("ab", 1, 0)]
+)
+def test_what_cannot_be_compared_is_refused(names, rounds, in_a_row):
     with pytest.raises(ValueError, match="wanted"):
-        harness.in_turns(contestants([], names), rounds)
+        harness.in_turns(contestants([], names), rounds, in_a_row=in_a_row)
+
+
+def test_a_turn_of_several_runs_counts_their_mean(monkeypatch):
+    clock = itertools.accumulate(itertools.cycle([0, 12_000_000]))
+    monkeypatch.setattr(harness.time, "perf_counter_ns", lambda: next(clock))
+    log = []
+    timings = harness.in_turns(contestants(log, "a"), 2, in_a_row=4, warm_up=0)
+    assert timings["a"].times_ms == (3.0, 3.0)
+    assert len(log) == 8
 
 
 def test_medians_quartiles_and_ratios():
