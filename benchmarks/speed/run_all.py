@@ -1,6 +1,7 @@
 """Run every benchmark, one after the other, and write benchmarks/RESULTS.md.
 
-With --pages the page is written anew from what the last run left in benchmarks/results/speed.
+With --only some are run, with --pages none: the page takes the rest from what the last run left in
+benchmarks/results/speed. Each part says when it was measured.
 """
 
 from __future__ import annotations
@@ -34,14 +35,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--hops", type=int, help="hops of the memory's benchmark")
     parser.add_argument("--pages", action="store_true", help="run nothing")
+    parser.add_argument("--only", choices=PARTS, action="append", help="run this one; repeat")
     options = parser.parse_args()
+    hops = ["--hops", str(options.hops)] if options.hops else []
     try:
-        if not options.pages:
-            for name in PARTS:
-                run(
-                    name,
-                    ["--hops", str(options.hops)] if options.hops and name == PARTS[-1] else [],
-                )
+        for name in () if options.pages else options.only or PARTS:
+            run(name, hops if name == "allocations" else [])
         write_text(PAGE, page(load(FOUND)))
     except EdgeSerError as error:
         print(error, file=sys.stderr)
