@@ -54,7 +54,8 @@ def measure(n_hops: int, model: Path) -> Part:
         tables=[Table(["hops", "RSS, MB", "growth, MB"], rows)],
         targets=[Target.at_most(f"growth over {n_hops:,} hops", 2, (after - before) / 1e6, " MB")],
         notes=[
-            f"{ours.n_windows:,} windows were classified; {WARM_UP_HOPS:,} hops of warm-up not counted."
+            f"{ours.n_windows:,} windows were classified; {WARM_UP_HOPS:,} hops of warm-up not counted.",
+            "The process holds PyTorch too, for other benchmarks; see the footprint for ours alone.",
         ],
     )
 
