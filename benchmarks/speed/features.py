@@ -119,7 +119,8 @@ def measure(rounds: int) -> Part:
         try:
             whole.append(Contestant(name, make(samples)))
         except (ImportError, OSError) as error:
-            absent.append(f"{name} was not measured: {str(error).splitlines()[0]}.")
+            reason = str(error).splitlines()[0].replace(f"{sys.prefix}/", "")
+            absent.append(f"{name} was not measured: {reason}.")
     tables, targets = [], []
     for how, in_a_row in ((f"{IN_A_ROW} in a row", IN_A_ROW), ("one by one", 1)):
         n_rounds = max(1, rounds // in_a_row)
