@@ -11,7 +11,7 @@ CORPORA ?= $(or $(EDGE_SER_CORPORA),../shared/corpora)
 DEVICE_PYTHONS = 3.10 3.12
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint test-main accuracy results start-up bundled-model bundled-model-card calibration-set event-schema pictures soak fuzz voice aarch64 gpu-test clean help
+.PHONY: demo test lint test-main accuracy results bench start-up bundled-model bundled-model-card calibration-set event-schema pictures soak fuzz voice aarch64 gpu-test clean help
 .DELETE_ON_ERROR:
 
 help: ## List the targets
@@ -47,6 +47,9 @@ accuracy: .venv/ready ## Train on RAVDESS with one EmoBox fold held out, export,
 
 results: .venv/ready ## Write results/RESULTS.md and the README's summary from results/*.json
 	.venv/bin/python benchmarks/write_results.py
+
+bench: .venv-bench/ready ## Speed, size and memory beside others, in turns: benchmarks/RESULTS.md
+	.venv-bench/bin/python benchmarks/speed/run_all.py
 
 start-up: .venv-demo/ready ## Time `edge-ser --help` and one clip, whole processes
 	PYTHON=$(PYTHON) benchmarks/start_up.sh
@@ -101,6 +104,13 @@ gpu-test: .venv/ready ## What only a CUDA device shows
 	.venv/bin/python $(PIP_INSTALL) --no-deps "$(TEACHER)" $(TENSORRT_RTX)
 	touch $@
 
+.venv-bench/ready: pyproject.toml benchmarks/requirements.txt
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python $(PIP_INSTALL) "$(TORCH)"
+	.venv-bench/bin/python $(PIP_INSTALL) --requirement benchmarks/requirements.txt
+	.venv-bench/bin/python $(PIP_INSTALL) --editable '.[train]'
+	touch $@
+
 .venv-%/ready: pyproject.toml
 	"$(DEVICE_PYTHON)" -m venv .venv-$*
 	.venv-$*/bin/python $(PIP_INSTALL) --editable '.[test]'
@@ -108,4 +118,4 @@ gpu-test: .venv/ready ## What only a CUDA device shows
 	touch $@
 
 clean: ## Remove the virtual environments
-	rm -rf .venv .venv-demo $(DEVICE_PYTHONS:%=.venv-%)
+	rm -rf .venv .venv-demo .venv-bench $(DEVICE_PYTHONS:%=.venv-%)

@@ -252,13 +252,16 @@ KINDS: dict[str, type[Event]] = {
     )
 }
 
+_FIELDS = {name: tuple(f.name for f in dataclasses.fields(kind)) for name, kind in KINDS.items()}
+
 _DIGITS = {"at_s": 4, "start_s": 4, "end_s": 4, "monotonic_s": 4, "probs": 4, "confidence": 4}
 """Digits kept after the point; 3 elsewhere."""
 
 
 def to_json(event: Event) -> str:
     """Return an event as one line of JSON without the newline."""
-    said = {name: _rounded(name, value) for name, value in dataclasses.asdict(event).items()}
+    # Not dataclasses.asdict, which copies all that it finds and takes twice the time of the rest.
+    said = {name: _rounded(name, getattr(event, name)) for name in _FIELDS[event.kind]}
     return json.dumps({"v": EVENTS_VERSION, "event": event.kind, **said}, allow_nan=False)
 
 
@@ -294,6 +297,8 @@ def utc_now() -> str:
 
 
 def _rounded(name: str, value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, _DIGITS.get(name, 3))
     if isinstance(value, Mapping):
         return {key: _rounded(name, item) for key, item in value.items()}
-    return round(value, _DIGITS.get(name, 3)) if isinstance(value, float) else value
+    return value

@@ -181,7 +181,7 @@ class WindowStream:
             logits = recognizer.runner.run(inputs)[0]
             begin = self._done("inference", begin)
             probs = dict(zip(recognizer.card.labels, softmax(logits).tolist(), strict=True))
-        clipped = float(np.mean(np.abs(samples) >= FULL_SCALE))
+        clipped = np.count_nonzero(np.abs(samples) >= FULL_SCALE) / samples.size
         self._done("label", begin)
         busy_ns, self._busy_ns = self._busy_ns, 0
         return Prediction(
@@ -207,5 +207,6 @@ class WindowStream:
 def _active_share(samples: Float32, block: int, min_level_dbfs: float) -> float:
     """Return the share of `block`-long pieces whose RMS level is above `min_level_dbfs`."""
     blocks = samples[: max(1, len(samples) // block) * block].reshape(-1, min(block, len(samples)))
-    power = np.einsum("ij,ij->i", blocks, blocks) / blocks.shape[1]
-    return float(np.mean(power > 10 ** (min_level_dbfs / 10)))
+    energy = np.einsum("ij,ij->i", blocks, blocks)
+    least = blocks.shape[1] * 10 ** (min_level_dbfs / 10)
+    return np.count_nonzero(energy > least) / len(blocks)

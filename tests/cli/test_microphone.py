@@ -30,6 +30,12 @@ def of_corpus(clips: list, name: str) -> list:
     return [clip for clip in clips if clip.corpus == name]
 
 
+def likeliest(utterance: dict) -> str | None:
+    """Return the label, also where the model would rather give none."""
+    probs = utterance["probs"]
+    return max(probs, key=probs.__getitem__) if probs else None
+
+
 def found_at(part: np.ndarray, whole: np.ndarray) -> int:
     """Return where in `whole` it sounds most like `part`, by cross-correlation."""
     n = len(part) + len(whole)
@@ -44,7 +50,7 @@ def test_a_minute_of_speech_is_heard_as_it_was_played(studio, corpora_dir, tmp_p
     scenes = importlib.import_module("voice_scenes")
     clips, _ = scenes.choose(corpora_dir, seed=3)
     # Breath and sobs of RAVDESS' actors are loud: energy is no truth about speech there.
-    chosen = [c for name in ("EMO-DB", "TESS") for c in of_corpus(clips, name)[:9]]
+    chosen = [c for name in ("EMO-DB", "TESS") for c in of_corpus(clips, name)[:10]]
     scene = scenes.scene(chosen, seed=3)
     assert len(scene.samples) > 60 * RATE
     soundfile.write(tmp_path / "scene.wav", scene.samples, RATE)
@@ -89,8 +95,8 @@ def test_a_minute_of_speech_is_heard_as_it_was_played(studio, corpora_dir, tmp_p
         text=True,
         check=True,
     )
-    offline = [e["label"] for e in events_of(named.stdout, "speech_end")]
-    live = [e["label"] for e in said[1::2]]
+    offline = [likeliest(e) for e in events_of(named.stdout, "speech_end")]
+    live = [likeliest(e) for e in said[1::2]]
     assert len(offline) == len(live)
     agreement = np.mean([a == b for a, b in zip(live, offline, strict=True)])
     print(f"{agreement:.1%} of {len(live)} utterances have the label that the file gives")

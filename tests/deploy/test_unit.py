@@ -120,7 +120,10 @@ def test_it_starts_a_command_that_exists():
     known = {option for parameter in command.params for option in parameter.opts}
 
     assert program.endswith("/bin/edge-ser")
-    assert arguments == ["run", "--mic", "--format", "jsonl", "$EDGE_SER_RUN_OPTIONS"]
+    assert arguments == [
+        *("run", "--mic", "--wait-for-device", "--format", "jsonl"),
+        "$EDGE_SER_RUN_OPTIONS",
+    ]
     assert {argument for argument in arguments if argument.startswith("--")} <= known
 
 

@@ -506,17 +506,20 @@ def test_a_directory_that_is_taken_away_comes_back(tmp_path):
 
 def test_a_slow_disk_delays_nobody(tmp_path, monkeypatch):
     """What the disk is behind with is bounded, the rest is counted, and all that is kept is whole."""
-    stuck = threading.Event()
+    stuck, entered = threading.Event(), threading.Event()
     write = os.write
 
     def waiting(file: int, data: object) -> int:
+        entered.set()
         stuck.wait(30)
         return write(file, data)
 
     monkeypatch.setattr(segments.os, "write", waiting)
     monkeypatch.setattr(recorder_module, "PENDING_BYTES", 320_000)
     recorder = Recorder(tmp_path)
-    for second in range(30):
+    recorder.audio(noise(1, 0), RATE)
+    assert entered.wait(10)
+    for second in range(1, 30):
         recorder.audio(noise(1, second), RATE)
     waits, trouble, told = recorder._n_waiting, recorder.trouble, recorder.news()
     stuck.set()

@@ -120,7 +120,7 @@ def test_a_leak_is_seen():
 
     class Leaky(SlowRunner):
         def run(self, inputs):
-            kept.append(bytearray(b"x") * 20_000)
+            kept.append(bytearray(b"x") * 200_000)
             return super().run(inputs)
 
     measured = run(clock, [Leaky(clock, [10])], Plan(20.0, 1.0, 2))
