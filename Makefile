@@ -9,6 +9,8 @@ TEACHER ?= pipecat-ai==1.14.0
 TENSORRT_RTX ?= tensorrt-rtx-cu13-libs==1.7.1.116 tensorrt-rtx-cu13-bindings==1.7.1.116
 CORPORA ?= $(or $(EDGE_SER_CORPORA),../shared/corpora)
 DEVICE_PYTHONS = 3.10 3.12
+# Much of the suite waits: for microphones, servers and processes. A file's tests stay together.
+IN_PARALLEL = -n 2 --dist loadfile
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test lint test-main accuracy results bench start-up bundled-model bundled-model-card calibration-set event-schema pictures soak fuzz voice aarch64 gpu-test clean help
@@ -28,14 +30,14 @@ lint: .venv/ready ## ruff and mypy
 	.venv/bin/mypy
 
 test-main: .venv/ready ## The whole suite on PYTHON
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest $(IN_PARALLEL)
 
 # JetPack 6 ships CPython 3.10, JetPack 7 ships 3.12; there is no torch there.
 test-device-%: ## The device side on another CPython, without torch
 	@if python=$$(.ci/find-python $*); then \
 	  $(MAKE) --no-print-directory .venv-$*/ready DEVICE_PYTHON="$$python" && \
 	  echo "device side on CPython $*" && \
-	  .venv-$*/bin/python -m pytest --ignore=tests/training --ignore=tests/deploy; \
+	  .venv-$*/bin/python -m pytest $(IN_PARALLEL) --ignore=tests/training --ignore=tests/deploy; \
 	elif [ "$(EDGE_SER_STRICT)" = 1 ]; then \
 	  echo "CPython $* is not on PATH nor in pyenv, and EDGE_SER_STRICT=1" >&2; exit 1; \
 	else \

@@ -9,7 +9,7 @@ import os
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import ROOT
 
@@ -39,6 +39,7 @@ def part(title="Features", met=True, **changes):
     return report.Part(**said | changes)
 
 
+@settings(max_examples=20)  # each collects the garbage of the whole process
 @given(n=st.integers(1, 5), rounds=st.integers(1, 8), warm_up=st.integers(0, 3))
 def test_each_contestant_runs_once_in_each_round(n, rounds, warm_up):
     log, names = [], [f"contestant {i}" for i in range(n)]

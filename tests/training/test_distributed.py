@@ -187,7 +187,8 @@ def test_two_processes_take_the_steps_of_one(both, plain_record, tmp_path):
     after = {name: value.detach() for name, value in alone.model.named_parameters()}
     weights = load_file(run / "last.safetensors")
     changed = {name for name, value in before.items() if not torch.equal(value, after[name])}
-    assert set(before) - changed == {"pool.score.2.bias"}  # softmax over time does not feel it
+    # Softmax over time does not feel this one: its gradient is zero but for rounding.
+    assert set(before) - changed <= {"pool.score.2.bias"}
     for name, value in after.items():
         torch.testing.assert_close(value, weights[f"model.{name}"], rtol=1e-4, atol=1e-6)
 
