@@ -115,6 +115,11 @@ class FrontendConfig:
         padded = n_samples + (2 * (self.n_fft // 2) if self.center else 0)
         return max(0, 1 + (padded - self.n_fft) // self.hop_length) if n_samples else 0
 
+    def n_samples(self, n_frames: int) -> int:
+        """Return the fewest samples that make so many frames, at least one."""
+        padding = 2 * (self.n_fft // 2) if self.center else 0
+        return max(1, (n_frames - 1) * self.hop_length + self.n_fft - padding)
+
     @classmethod
     def paper(cls) -> FrontendConfig:
         """Return the configuration of arXiv 2507.03251: 22,050 Hz, 2048/512, 20 coefficients.

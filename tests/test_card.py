@@ -308,3 +308,12 @@ def test_normalization_that_cannot_be_applied(mean, std, name):
 def test_an_empty_normalization_in_json():
     with pytest.raises(ModelError, match="normalization"):
         ModelCard.from_json(damaged(normalization={"mean": [], "std": []}))
+
+
+@pytest.mark.parametrize("center", [False, True])
+@pytest.mark.parametrize("n_frames", [1, 2, 97])
+def test_the_fewest_samples_of_so_many_frames(center, n_frames):
+    frontend = FrontendConfig(center=center)
+    n_samples = frontend.n_samples(n_frames)
+    assert frontend.n_frames(n_samples) == n_frames
+    assert frontend.n_frames(n_samples - 1) < n_frames

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edge_ser.cli.options import threads_option
 from edge_ser.errors import EdgeSerError
 
 if TYPE_CHECKING:
@@ -68,13 +69,7 @@ if TYPE_CHECKING:
     help="Relative error (root mean square) above which a layer diverges.",
 )
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write all as JSON.")
-@click.option(
-    "--threads",
-    type=click.IntRange(1, 64),
-    default=1,
-    show_default=True,
-    help="CPU threads for one inference.",
-)
+@threads_option
 def command(
     models: tuple[Path, ...],
     corpora: tuple[str, ...],

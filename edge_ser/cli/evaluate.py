@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edge_ser.cli.options import threads_option
 from edge_ser.errors import ConfigError, EdgeSerError
 
 if TYPE_CHECKING:
@@ -75,13 +76,7 @@ if TYPE_CHECKING:
     help="Draws of speakers for the 95% intervals.",
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="For all drawn.")
-@click.option(
-    "--threads",
-    type=click.IntRange(1, 64),
-    default=1,
-    show_default=True,
-    help="CPU threads for one inference.",
-)
+@threads_option
 def command(
     model: Path | None,
     corpora: tuple[str, ...],

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edge_ser.cli.options import threads_option
 from edge_ser.errors import EdgeSerError
 
 if TYPE_CHECKING:
@@ -80,13 +81,7 @@ _PERCENTILES = ("50", "90", "95", "99", "99.9")
 @click.option(
     "--gated", is_flag=True, help="Classify only while the detector hears speech, as `run` does."
 )
-@click.option(
-    "--threads",
-    type=click.IntRange(1, 64),
-    default=1,
-    show_default=True,
-    help="CPU threads for one inference.",
-)
+@threads_option
 @click.option(
     "--cold-starts",
     type=click.IntRange(0, 100),

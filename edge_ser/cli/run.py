@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edge_ser.cli.options import threads_option
 from edge_ser.errors import AudioError, ConfigError
 
 if TYPE_CHECKING:
@@ -84,13 +85,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Level in dB of full scale below which a window is silence.",
 )
-@click.option(
-    "--threads",
-    type=click.IntRange(1, 64),
-    default=1,
-    show_default=True,
-    help="CPU threads for one inference.",
-)
+@threads_option
 @click.option("--device", help="Microphone: its number, or part of its name (see --list-devices).")
 @click.option(
     "--wait-for-device",

@@ -40,13 +40,31 @@ class Prediction:
         return None if self.label is None else self.probs[self.label]
 
 
+class MeanProbs:
+    """The mean of windows' probabilities, in constant memory; silent windows do not count."""
+
+    def __init__(self) -> None:
+        self.n = 0
+        """Windows that were counted."""
+        self._sums: dict[str, float] = {}
+
+    def add(self, window: Prediction) -> None:
+        """Count a window in."""
+        self.n += window.label is not None
+        for label, p in window.probs.items():
+            self._sums[label] = self._sums.get(label, 0.0) + p
+
+    def probs(self) -> dict[str, float]:
+        """Return the mean of each class, by label; empty where no window counted."""
+        return {label: total / self.n for label, total in self._sums.items()}
+
+
 class ClipTally:
     """Sum up the windows of one clip, in constant memory, into its final prediction."""
 
     def __init__(self, source: str) -> None:
         self._source = source
-        self._sums: dict[str, float] = {}
-        self._n_active = 0
+        self._mean = MeanProbs()
         self._end_s = 0.0
         self._level = -np.inf
         self._clipped = 0.0
@@ -58,9 +76,7 @@ class ClipTally:
         self._level = max(self._level, window.level_dbfs)
         self._clipped = max(self._clipped, window.clipped)
         self._compute_ms += window.compute_ms
-        self._n_active += window.label is not None
-        for label, p in window.probs.items():
-            self._sums[label] = self._sums.get(label, 0.0) + p
+        self._mean.add(window)
 
     def final(self) -> Prediction:
         """Return the clip's prediction: the mean of the probabilities of its audible windows.
@@ -68,23 +84,28 @@ class ClipTally:
         Raises:
             AudioError: no window was audible.
         """
-        if self._n_active == 0:
+        if self._mean.n == 0:
             raise AudioError(
                 f"{self._source} is silent (loudest window {self._level:.0f} dB of full scale); "
                 "check the microphone and its level"
             )
-        probs = {label: total / self._n_active for label, total in self._sums.items()}
+        probs = self._mean.probs()
         return Prediction(
             source=self._source,
             start_s=0.0,
             end_s=self._end_s,
-            label=max(probs, key=probs.__getitem__),
+            label=likeliest(probs),
             probs=probs,
             level_dbfs=self._level,
             clipped=self._clipped,
             compute_ms=self._compute_ms,
             final=True,
         )
+
+
+def likeliest(probs: Mapping[str, float]) -> str | None:
+    """Return the class with the largest probability, None where there are none."""
+    return max(probs, key=probs.__getitem__) if probs else None
 
 
 def softmax(logits: Float32) -> NDArray[np.float64]:

@@ -67,9 +67,10 @@ class Recognizer:
         frontend = self.card.frontend
         window_s = self.card.window_s if window_s is None else window_s
         hop_s = self.card.hop_s if hop_s is None else hop_s
-        if not self.card.min_window_s <= window_s <= 60:
+        self.min_window_s = model.min_window_s
+        if not self.min_window_s <= window_s <= 60:
             raise ConfigError(
-                f"a window of {window_s:g} s was asked for, {self.card.min_window_s:g} to 60 s "
+                f"a window of {window_s:g} s was asked for, {self.min_window_s:g} to 60 s "
                 f"can be recognised; the model was trained with {self.card.window_s:g} s"
             )
         if not frontend.hop_length / frontend.sample_rate <= hop_s <= 60:

@@ -35,6 +35,11 @@ class Runner(Protocol):
         """What computes, and on what, e.g. `onnxruntime 1.23.2, cpu`."""
         return type(self).__name__
 
+    @property
+    def min_window_s(self) -> float:
+        """Shortest audio that it takes, in seconds: the card's, unless it was built for longer."""
+        return self.card.min_window_s
+
     def take_over(self) -> None:
         """Make the calling thread the owner, where a runner belongs to one thread."""
         return

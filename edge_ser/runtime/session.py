@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
 from edge_ser.runtime.events import Ended, Event, Heartbeat, utc_now
@@ -13,6 +13,11 @@ E = TypeVar("E", bound=Event)
 
 _LATENCIES = 1_000
 """Windows over which a heartbeat's percentiles are taken."""
+
+
+def quantile(values: Collection[float], q: float) -> float:
+    """Return the value at or below which a share `q` of all lies; `values` must not be empty."""
+    return sorted(values)[int(q * (len(values) - 1))]
 
 
 class Session:
@@ -56,10 +61,7 @@ class Session:
 
     def heartbeat(self, at_s: float, state: str) -> Heartbeat:
         """Return what was done so far."""
-        ordered = sorted(self._latencies)
-        p50, p99 = (
-            ordered[round(q * (len(ordered) - 1))] if ordered else None for q in (0.5, 0.99)
-        )
+        p50, p99 = (quantile(self._latencies, q) if self._latencies else None for q in (0.5, 0.99))
         return self.event(
             Heartbeat,
             at_s,

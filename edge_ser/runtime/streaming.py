@@ -30,7 +30,7 @@ from edge_ser.runtime.events import (
     Window,
 )
 from edge_ser.runtime.plain_windows import PlainWindows
-from edge_ser.runtime.prediction import ClipTally, Prediction
+from edge_ser.runtime.prediction import ClipTally, Prediction, likeliest
 from edge_ser.runtime.recognizer import Recognizer
 from edge_ser.runtime.segmenter import Segmenter, SegmenterSettings
 from edge_ser.runtime.session import Session
@@ -109,7 +109,6 @@ class StreamingRecognizer:
         self._tally = ClipTally(source) if clip else None
         self._session = Session(source, clock)
         self._smoother = Smoother(self.settings.smoothing)
-        self._utterance_from_s: float | None = None
         self._rate_in = 0
         self._device_lost = False
         self._started = False
@@ -131,7 +130,8 @@ class StreamingRecognizer:
         """`listening`, `speech` or `device_lost`."""
         if self._device_lost:
             return "device_lost"
-        return "listening" if self._utterance_from_s is None else "speech"
+        speaking = self._segmenter is not None and self._segmenter.speaking
+        return "speech" if speaking else "listening"
 
     @property
     def voice(self) -> float | None:
@@ -292,7 +292,6 @@ class StreamingRecognizer:
             if isinstance(step, Prediction):
                 self._window(step, events)
             elif isinstance(step, Begun):
-                self._utterance_from_s = step.at_s
                 self._smoother.reset()
                 latency_ms = self._session.latency_ms(step.at_s)
                 events.append(self._session.event(SpeechStart, step.at_s, latency_ms=latency_ms))
@@ -342,9 +341,8 @@ class StreamingRecognizer:
             self._probe("smoothing")
 
     def _speech_end(self, heard: Finished) -> SpeechEnd:
-        self._utterance_from_s = None
         self._session.n_utterances += 1
-        best = max(heard.probs, key=heard.probs.__getitem__) if heard.probs else None
+        best = likeliest(heard.probs)
         confidence = None if best is None else heard.probs[best]
         sure = confidence is not None and confidence >= self.settings.smoothing.abstain_below
         return self._session.event(

@@ -104,6 +104,16 @@ class TensorRTRunner(Runner):
         graph = ", CUDA graph" if self._session.uses_graphs else ""
         return f"{self._tensorrt}, {self._gpu}{graph}"
 
+    @property
+    def min_window_s(self) -> float:
+        """Shortest audio that the card and the engine's profile take, in whole hops of the front end."""
+        card, smallest = self.card, self._manifest.shapes.minimum[-1]
+        frontend = card.frontend
+        if card.input == "features":
+            smallest = frontend.n_samples(smallest)
+        hops = -(-smallest // frontend.hop_length)
+        return max(card.min_window_s, hops * frontend.hop_length / frontend.sample_rate)
+
     def run(self, inputs: Float32) -> Float32:
         """Return logits float32 [batch, n_classes]; see `Runner.run`.
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edge_ser.errors import AudioError
 from edge_ser.records import require
-from edge_ser.runtime.prediction import Prediction
+from edge_ser.runtime.prediction import MeanProbs, Prediction
 from edge_ser.runtime.recognizer import Recognizer
 from edge_ser.runtime.segmenter import Segmenter
 from edge_ser.runtime.timeline import Timeline
@@ -177,15 +177,14 @@ class _Utterance:
         self._tail_s = settings.tail_s
         self._rate = recognizer.card.frontend.sample_rate
         self._window_samples = recognizer.window_samples
-        first_s = max(settings.first_s, recognizer.card.min_window_s)
+        first_s = max(settings.first_s, recognizer.min_window_s)
         self._windows = WindowStream(
             recognizer, source, at_s=heard_from_s, first_s=first_s, probe=probe
         )
         self._uncounted: deque[Prediction] = deque()
         """Whole windows that may turn out to reach into the pause after the speech."""
         self._wait_s = end_delay_s + settings.tail_s
-        self._sums: dict[str, float] = {}
-        self._n_summed = 0
+        self._mean = MeanProbs()
         self._n_windows = 0
 
     def push(self, samples: Float32) -> Iterator[Prediction]:
@@ -194,7 +193,7 @@ class _Utterance:
             if round((window.end_s - window.start_s) * self._rate) == self._window_samples:
                 self._uncounted.append(window)
             while self._uncounted and self._uncounted[0].end_s < window.end_s - self._wait_s:
-                self._count(self._uncounted.popleft())
+                self._mean.add(self._uncounted.popleft())
             yield window
 
     def finish(self, end_s: float) -> Finished:
@@ -204,10 +203,10 @@ class _Utterance:
         """
         limit_s = end_s + self._tail_s
         whole = [w for w in self._uncounted if w.end_s <= limit_s]
-        if not whole and self._n_summed == 0:
+        if not whole and self._mean.n == 0:
             # One that reaches a little into the pause holds all of the utterance, and more is gone.
             whole = list(self._uncounted)[:1]
-        if not whole and self._n_summed == 0:
+        if not whole and self._mean.n == 0:
             until = round((limit_s - self._heard_from_s) * self._rate)
             try:
                 whole = list(self._windows.finish(until))
@@ -215,13 +214,5 @@ class _Utterance:
             except AudioError:
                 whole = []  # too short to be recognised, which is no fault of a stream
         for window in whole:
-            self._count(window)
-        probs = {label: total / self._n_summed for label, total in self._sums.items()}
-        return Finished(self._start_s, end_s, probs, self._n_windows)
-
-    def _count(self, window: Prediction) -> None:
-        if window.label is None:
-            return
-        self._n_summed += 1
-        for label, p in window.probs.items():
-            self._sums[label] = self._sums.get(label, 0.0) + p
+            self._mean.add(window)
+        return Finished(self._start_s, end_s, self._mean.probs(), self._n_windows)

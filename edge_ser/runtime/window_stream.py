@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edge_ser.audio import FULL_SCALE, Chunk, Resampler, check_finite, dbfs
 from edge_ser.errors import AudioError
 from edge_ser.frontend import StreamingMfcc
-from edge_ser.runtime.prediction import Prediction, softmax
+from edge_ser.runtime.prediction import Prediction, likeliest, softmax
 from edge_ser.runtime.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -68,11 +68,6 @@ class WindowStream:
             self._growing_samples = min(recognizer.whole_frames(first_s), recognizer.window_samples)
         self._busy_ns = 0
 
-    @property
-    def heard_samples(self) -> int:
-        """Samples at the model's rate that came."""
-        return self._samples.end
-
     def push(self, chunk: Chunk) -> Iterator[Prediction]:
         """Take audio and yield the windows that it completes."""
         if self._resampler is None:
@@ -106,13 +101,12 @@ class WindowStream:
             rest = self._resampler.push(rest, last=True)
         yield from self.take(rest, last=True)
         if self._n_windows == 0:
-            card = self._recognizer.card
             end = min(self._samples.end, until_samples or self._samples.end)
-            held_s = end / card.frontend.sample_rate
-            if held_s < card.min_window_s:
+            held_s = end / self._recognizer.card.frontend.sample_rate
+            if held_s < self._recognizer.min_window_s:
                 raise AudioError(
                     f"{self._source} holds {held_s:.3g} s of audio, at least "
-                    f"{card.min_window_s:g} s are needed to recognise anything; record more"
+                    f"{self._recognizer.min_window_s:g} s are needed to recognise anything; record more"
                 )
             yield self._predict(0, end)
 
@@ -188,7 +182,7 @@ class WindowStream:
             source=self._source,
             start_s=self._at_s + start / frontend.sample_rate,
             end_s=self._at_s + stop / frontend.sample_rate,
-            label=max(probs, key=probs.__getitem__) if probs else None,
+            label=likeliest(probs),
             probs=probs,
             level_dbfs=level,
             clipped=clipped,

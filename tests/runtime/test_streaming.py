@@ -199,6 +199,25 @@ def test_an_utterance_that_fills_a_window_with_the_pause_after_it():
     assert end.n_windows == 1
 
 
+def test_a_runner_of_one_length_gets_whole_windows_only():
+    """As an engine that was built for one shape: nothing grows, and what is shorter has no label."""
+
+    class OneLength(SensitiveRunner):
+        min_window_s = 1.0
+
+    recognizer = Recognizer(OneLength(CARDS["features"]))
+    samples = scene(1.0, 2.0, 1.0, 0.3, 1.0)
+    events = listen([Chunk(samples, RATE)], vad=True, recognizer=recognizer)
+    assert {round(stop - begin, 6) for begin, stop in places(events)} == {1.0}
+    long, short = of("speech_end", events)
+    assert long.label is not None
+    assert (short.label, short.probs) == (None, {})
+    with pytest.raises(AudioError, match="at least 1 s are needed"):
+        listen([Chunk(noise(RATE // 2), RATE)], clip=True, recognizer=recognizer)
+    with pytest.raises(ConfigError, match="1 to 60 s can be recognised"):
+        Recognizer(OneLength(CARDS["features"]), window_s=0.5)
+
+
 def test_windows_of_an_utterance_grow_and_then_slide():
     samples = scene(1.0, 2.0, 1.0)
     events = listen(

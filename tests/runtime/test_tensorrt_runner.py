@@ -11,8 +11,9 @@ from fake_machine import ORIN, PACKAGES, SHAPES, Machine, inputs
 from fake_tensorrt import VERSIONS, network
 from support import make_card
 
+from edge_ser.build.engine.profile import profile_shapes
 from edge_ser.errors import ConfigError, EngineError, ModelError
-from edge_ser.manifest import ProfileShapes
+from edge_ser.manifest import EngineOptions, ProfileShapes
 from edge_ser.runtime.engine_session import MAX_GRAPHS
 from edge_ser.runtime.recognizer import Recognizer
 from edge_ser.runtime.runner import open_runner
@@ -526,3 +527,17 @@ def test_a_mapping_that_fails_frees_its_memory(package, machine):
         here.open(zero_copy=True)
     gc.collect()
     assert here.free()
+
+
+@pytest.mark.parametrize("card", [make_card(), make_card(input="waveform")])
+@pytest.mark.parametrize("seconds", [0.25, 0.5, 1.0])
+def test_the_shortest_window_is_that_of_the_profile(machine, card, seconds):
+    """A window of that length fits, and so does each that is longer by whole hops."""
+    shapes = profile_shapes(card, "features", EngineOptions("fp32", window_s=(seconds, 1.0, 1.0)))
+    runner = machine(card=card, shapes=shapes).open()
+    assert runner.min_window_s == seconds
+    n_samples = round(seconds * 16_000)
+    shape = (
+        (1, n_samples) if card.input == "waveform" else (1, 13, card.frontend.n_frames(n_samples))
+    )
+    assert runner.run(np.zeros(shape, np.float32)).shape == (1, 3)

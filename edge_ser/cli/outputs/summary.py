@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, deque
 
 from edge_ser.runtime.events import Ended, Event, Window
+from edge_ser.runtime.session import quantile
 
 
 class Summary:
@@ -42,11 +43,6 @@ class Summary:
             )
         said.append(f"lost: {end.n_overruns} overruns, {end.lost_s:.2f} s dropped")
         return tuple(said)
-
-
-def quantile(values: deque[float], q: float) -> float:
-    """Return the value at or below which a share `q` of all lies; `values` must not be empty."""
-    return sorted(values)[int(q * (len(values) - 1))]
 
 
 def _quantiles(values: deque[float]) -> str:

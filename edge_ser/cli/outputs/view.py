@@ -10,9 +10,9 @@ from rich.text import Text
 from edge_ser.cli.outputs import palette
 from edge_ser.cli.outputs.big_text import big
 from edge_ser.cli.outputs.plain_lines import NOT_SURE
-from edge_ser.cli.outputs.summary import quantile
 from edge_ser.cli.outputs.timeline import CELL_S, SPAN_S
 from edge_ser.cli.outputs.view_state import ViewState
+from edge_ser.runtime.session import quantile
 
 WIDE = 120
 """Columns from which figures stand beside the bars and half seconds fit into the timeline."""

@@ -83,6 +83,10 @@ class TimedRunner(Protocol):
     def backend(self) -> str:
         """What computes, and on what."""
 
+    @property
+    def min_window_s(self) -> float:
+        """Shortest audio that it takes, in seconds."""
+
     def run_timed(self, inputs: Float32) -> tuple[Float32, Timings]:
         """Return the logits and the GPU's times."""
 
@@ -103,6 +107,11 @@ class ObservedRunner(Runner):
     def backend(self) -> str:
         """What computes, and on what."""
         return self._engine.backend
+
+    @property
+    def min_window_s(self) -> float:
+        """Shortest audio that it takes, in seconds."""
+        return self._engine.min_window_s
 
     def run(self, inputs: Float32) -> Float32:
         """Return logits; see `Runner.run`."""

@@ -7,9 +7,7 @@ import time
 from collections import deque
 from fractions import Fraction
 
-import numpy as np
-
-from edge_ser.audio import Chunk
+from edge_ser.audio import Chunk, is_usable
 from edge_ser.errors import EdgeSerError
 from edge_ser.runtime.signals import Lost, Signal, Tick
 
@@ -59,7 +57,7 @@ class Inbox:
             overrun: the device lost audio just before it.
         """
         with self._changed:
-            sound = bool(np.isfinite(chunk.samples).all())
+            sound = is_usable(chunk.samples)
             if overrun or not sound:
                 self.overruns += 1
                 self._device_lost = True
