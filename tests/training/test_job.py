@@ -15,12 +15,13 @@ import soundfile
 import torch
 from support import make_card
 
-from edge_ser.card import FrontendConfig, Normalization
+from edge_ser.card import FrontendConfig, ModelCard, Normalization
 from edge_ser.corpora import Clip, Copy
 from edge_ser.errors import AudioError, ConfigError, LeakError, TrainingError
 from edge_ser.metrics import recalls
 from edge_ser.protocols import SplitOptions, fold_digest, speakers
 from edge_ser.runtime.recognizer import Recognizer
+from edge_ser.runtime.runner import Runner
 from edge_ser.training.augment import AugmentConfig
 from edge_ser.training.calibration import Calibration
 from edge_ser.training.job import Job, finish, plan, replan, start
@@ -549,11 +550,11 @@ def normalization(frontend: FrontendConfig) -> Normalization:
     return Normalization((0.0,) * frontend.n_features, (50.0,) * frontend.n_features)
 
 
-class NetworkRunner:
+class NetworkRunner(Runner):
     """A PyTorch network in the place of an exported one."""
 
     def __init__(self, network: CompactAttentionCnn, config: TrainConfig) -> None:
-        self.card = make_card(
+        self._card = make_card(
             frontend=config.frontend,
             normalization=normalization(config.frontend),
             window_s=config.window_s,
@@ -561,6 +562,10 @@ class NetworkRunner:
             min_window_s=config.min_window_s,
         )
         self.network = network
+
+    @property
+    def card(self) -> ModelCard:
+        return self._card
 
     def run(self, inputs: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
