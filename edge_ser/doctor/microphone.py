@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from edge_ser.doctor.check import MISSING, WARNING, Check, Examine, Here
 from edge_ser.doctor.files import said_of_speed
 from edge_ser.doctor.quiet import quiet
-from edge_ser.errors import AudioError, EdgeSerError, MissingDependency
+from edge_ser.errors import AudioError, EdgeSerError, MissingDependency, ModelError
 from edge_ser.runtime.vad import open_detector
 
 if TYPE_CHECKING:
@@ -97,9 +97,10 @@ def voice_detector(here: Here) -> Check:  # noqa: ARG001
     """Whether what tells speech from everything else can be opened: live sources want it by default."""
     try:
         return Check("voice detector", open_detector().name)
-    except MissingDependency as error:
-        how = f"{str(error).rpartition('run: ')[2]}; or do without: edge-ser run --mic --no-vad"
-        return Check("voice detector", "not installed", MISSING, how)
+    except ModelError as error:
+        again = "python -m pip install --force-reinstall --no-deps edge-ser"
+        how = f"{again}; or do without: edge-ser run --mic --no-vad"
+        return Check("voice detector", str(error), MISSING, how)
 
 
 def keeps_up(here: Here) -> Check | None:

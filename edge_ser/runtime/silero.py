@@ -1,0 +1,109 @@
+"""Silero VAD: its weights in a graph of our own, which takes half of the processor's time.
+
+The published file decides in nested conditions, at each frame, what its input looks like; here that
+is known beforehand. `benchmarks/write_voice_network.py` writes the graph from the published weights,
+and a test compares both.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_ser.errors import ModelError
+
+Float32 = NDArray[np.float32]
+
+NETWORK = "silero_vad.onnx"
+VERSION = "5"
+"""Of the weights."""
+
+HIDDEN = 128
+"""Numbers of the recurrent state, and of its cell."""
+CONTEXT, MIRRORED = 64, 64
+"""Samples of the frame before that a frame is judged with, and of its end that are appended to it."""
+SPECTRUM, STEP = 256, 128
+"""Samples that a spectrum is taken of, and from one to the next."""
+
+
+def network_file() -> Path:
+    """Return the path of the network, which ships with the package."""
+    return Path(str(resources.files("edge_ser") / "assets" / NETWORK))
+
+
+class Silero:
+    """Silero VAD, a small recurrent network, run by ONNX Runtime on one thread.
+
+    Its state drifts where nobody speaks for long: with the state that a stream begins with, it hears
+    utterances that it misses otherwise (docs/voice.md). So a long quiet brings that state back.
+    """
+
+    name = f"silero {VERSION}"
+    sample_rate = 16_000
+    frame_samples = 512
+
+    QUIET = 0.15
+    """Below this probability a frame is quiet."""
+    QUIET_FRAMES = 63
+    """So many in a row are a long quiet, 2 s."""
+
+    def __init__(self, network: Path | None = None) -> None:
+        """Load the network.
+
+        Args:
+            network: another file than the one that ships.
+
+        Raises:
+            ModelError: it is not there, or damaged.
+        """
+        from edge_ser.runtime.onnx_session import open_session
+
+        path = network or network_file()
+        try:
+            self._session = open_session(str(path))
+        except Exception as error:  # noqa: BLE001 (onnxruntime's share no narrower base)
+            raise ModelError(
+                f"{path}, the voice detector, cannot be loaded ({str(error).splitlines()[0]}); "
+                "install edge-ser again"
+            ) from None
+        self._samples = np.zeros(CONTEXT + self.frame_samples + MIRRORED, dtype=np.float32)
+        shape = (1 + (len(self._samples) - SPECTRUM) // STEP, SPECTRUM)
+        size = self._samples.itemsize
+        self._frames: Float32 = np.ndarray(
+            shape, np.float32, self._samples, strides=(STEP * size, size)
+        )
+        self._hidden, self._cell = _still()
+        self._n_quiet = 0
+
+    def push(self, frame: Float32) -> float:
+        """Return the probability of speech, in [0, 1], for the next frame [512]."""
+        end = CONTEXT + self.frame_samples
+        samples = self._samples
+        samples[:CONTEXT] = samples[end - CONTEXT : end]
+        samples[CONTEXT:end] = frame
+        samples[end:] = samples[end - 2 : end - 2 - MIRRORED : -1]
+        given = {"frames": self._frames.copy(), "hidden": self._hidden, "cell": self._cell}
+        speech, self._hidden, self._cell = self._session.run(None, given)
+        probability = float(speech[0, 0])
+        self._n_quiet = self._n_quiet + 1 if probability < self.QUIET else 0
+        if self._n_quiet == self.QUIET_FRAMES:
+            self._forget()
+        return probability
+
+    def reset(self) -> None:
+        """Forget what was heard."""
+        self._samples[:] = 0
+        self._forget()
+
+    def _forget(self) -> None:
+        self._hidden, self._cell = _still()
+        self._n_quiet = 0
+
+
+def _still() -> tuple[Float32, Float32]:
+    """Return the state and the cell that a stream begins with."""
+    zeros: Float32 = np.zeros((2, 1, 1, HIDDEN), dtype=np.float32)
+    return zeros[0], zeros[1]
