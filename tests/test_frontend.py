@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import librosa
@@ -411,6 +412,54 @@ def test_too_many_mel_bands_name_the_numbers_and_the_remedy():
         mel_filterbank(FrontendConfig(n_mels=200))
     assert "of 200 mel bands hold no FFT bin at n_fft 512 and 16000 Hz" in str(raised.value)
     assert "take fewer n_mels or a larger n_fft" in str(raised.value)
+
+
+# --- memory that is kept from call to call ------------------------------------------------
+
+
+def test_what_was_returned_stays_as_it_was():
+    config = FrontendConfig()
+    first = log_mel(synthetic("chirp", 16_000), config)
+    kept = first.copy()
+    log_mel(synthetic("noise", 16_000), config)
+    np.testing.assert_array_equal(first, kept)
+
+
+def test_front_ends_that_take_turns_do_not_disturb_each_other():
+    """Zeros behind a short window must be zeros again after a longer one."""
+    samples = synthetic("noise", 16_000)
+    configs = [
+        CONFIGS["default"],
+        CONFIGS["boxcar_whole_frame"],
+        CONFIGS["odd_window_in_even_frame"],
+    ]
+    alone = [mfcc(samples, config) for config in configs]
+    for _ in range(2):
+        for config, wanted in zip(configs, alone, strict=True):
+            np.testing.assert_array_equal(mfcc(samples, config), wanted)
+
+
+def test_threads_compute_at_the_same_time():
+    config = FrontendConfig()
+    clips = [synthetic(kind, 16_000, 3.0) for kind in ("chirp", "noise")]
+    wanted = [mfcc(clip, config) for clip in clips]
+
+    def again(place):
+        return [mfcc(clips[place], config) for _ in range(50)]
+
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(again, (0, 1)))
+    for features, right in zip(found, wanted, strict=True):
+        for each in features:
+            np.testing.assert_array_equal(each, right)
+
+
+def test_an_older_numpy_computes_the_same(monkeypatch):
+    """Before 2.0 the FFT takes no memory of ours."""
+    samples = synthetic("chirp", 16_000)
+    wanted = mfcc(samples, FrontendConfig())
+    monkeypatch.setattr("edge_ser.frontend._RFFT_OUT", False)
+    np.testing.assert_array_equal(mfcc(samples, FrontendConfig()), wanted)
 
 
 # --- golden vectors -----------------------------------------------------------------------
