@@ -117,6 +117,15 @@ def test_a_run_stands_in_its_cell(folder):
     assert "0123456-dirty, 2026-01-01" in text
 
 
+def test_a_smaller_network_stands_beside_the_papers_own(folder):
+    make_run("paper", "TESS", 7, "paper").save(folder)
+    make_run("paper-small", "TESS", 9, "paper").save(folder)
+
+    assert (
+        row(page(folder), "TESS | not run | not run | not run")[4] == "70.0 / 70.0, 90.0 / 90.0 †"
+    )
+
+
 def test_one_network_stands_under_both_protocols(folder):
     make_run("paper-small", "TESS", 10, "paper").save(folder)
     make_run("paper-small", "TESS", 6, "speaker-independent", n_folds=2, folding="5").save(folder)
