@@ -9,11 +9,15 @@ from __future__ import annotations
 
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_ser.errors import ModelError
+
+if TYPE_CHECKING:
+    from onnxruntime import IOBinding
 
 Float32 = NDArray[np.float32]
 
@@ -72,10 +76,15 @@ class Silero:
         self._samples = np.zeros(CONTEXT + self.frame_samples + MIRRORED, dtype=np.float32)
         shape = (1 + (len(self._samples) - SPECTRUM) // STEP, SPECTRUM)
         size = self._samples.itemsize
-        self._frames: Float32 = np.ndarray(
+        self._overlapping: Float32 = np.ndarray(
             shape, np.float32, self._samples, strides=(STEP * size, size)
         )
-        self._hidden, self._cell = _still()
+        self._frames = np.zeros(shape, dtype=np.float32)
+        self._speech = np.zeros((1, 1), dtype=np.float32)
+        # What comes out of one frame goes into the next: two states take turns, and nothing is copied.
+        self._states: Float32 = np.zeros((2, 2, 1, 1, HIDDEN), dtype=np.float32)
+        self._bindings = self._bind(0, 1), self._bind(1, 0)
+        self._turn = 0
         self._n_quiet = 0
 
     def push(self, frame: Float32) -> float:
@@ -85,9 +94,10 @@ class Silero:
         samples[:CONTEXT] = samples[end - CONTEXT : end]
         samples[CONTEXT:end] = frame
         samples[end:] = samples[end - 2 : end - 2 - MIRRORED : -1]
-        given = {"frames": self._frames.copy(), "hidden": self._hidden, "cell": self._cell}
-        speech, self._hidden, self._cell = self._session.run(None, given)
-        probability = float(speech[0, 0])
+        self._frames[:] = self._overlapping
+        self._session.run_with_iobinding(self._bindings[self._turn])
+        self._turn = 1 - self._turn
+        probability = float(self._speech[0, 0])
         self._n_quiet = self._n_quiet + 1 if probability < self.QUIET else 0
         if self._n_quiet == self.QUIET_FRAMES:
             self._forget()
@@ -99,11 +109,19 @@ class Silero:
         self._forget()
 
     def _forget(self) -> None:
-        self._hidden, self._cell = _still()
+        self._states[:] = 0
         self._n_quiet = 0
 
+    def _bind(self, before: int, after: int) -> IOBinding:
+        """Let the network read and write our arrays: a call with names and new arrays takes longer."""
+        from onnxruntime import OrtValue
 
-def _still() -> tuple[Float32, Float32]:
-    """Return the state and the cell that a stream begins with."""
-    zeros: Float32 = np.zeros((2, 1, 1, HIDDEN), dtype=np.float32)
-    return zeros[0], zeros[1]
+        state, next_state = self._states[before], self._states[after]
+        binding = self._session.io_binding()
+        given = {"frames": self._frames, "hidden": state[0], "cell": state[1]}
+        wanted = {"speech": self._speech, "next_hidden": next_state[0], "next_cell": next_state[1]}
+        for name, array in given.items():
+            binding.bind_ortvalue_input(name, OrtValue.ortvalue_from_numpy(array))
+        for name, array in wanted.items():
+            binding.bind_ortvalue_output(name, OrtValue.ortvalue_from_numpy(array))
+        return binding

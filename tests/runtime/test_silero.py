@@ -61,13 +61,14 @@ def test_a_state_of_any_size_goes_through_alike():
         theirs.process_array(before)
         ours.push(before)
         theirs._state = state
-        ours._hidden, ours._cell = state[:1], state[1:]
+        ours._states[ours._turn] = state[:, None]
 
         said = ours.push(frame)
 
         assert said == pytest.approx(float(theirs.process_array(frame)), abs=1e-5)
-        np.testing.assert_allclose(ours._hidden[0], theirs._state[0], atol=1e-5)
-        np.testing.assert_allclose(ours._cell[0], theirs._state[1], atol=1e-4)
+        hidden, cell = ours._states[ours._turn]
+        np.testing.assert_allclose(hidden[0], theirs._state[0], atol=1e-5)
+        np.testing.assert_allclose(cell[0], theirs._state[1], atol=1e-4)
 
 
 def test_frames_overlap_as_the_network_wants_them():
@@ -97,6 +98,16 @@ def test_what_was_pushed_stays_as_it_was():
     detector, frame = Silero(), np.full(512, 0.25, dtype=np.float32)
     detector.push(frame)
     np.testing.assert_array_equal(frame, np.float32(0.25))
+
+
+def test_detectors_of_one_process_do_not_share_their_state(example_clips):
+    first, second = (load(path, RATE)[: 40 * 512] for path in example_clips[:2])
+    together = [Silero(), Silero()]
+    pairs = zip(frames(first), frames(second), strict=True)
+    found = np.array([[d.push(f) for d, f in zip(together, p, strict=True)] for p in pairs])
+
+    np.testing.assert_array_equal(found[:, 0], probabilities(Silero(), first))
+    np.testing.assert_array_equal(found[:, 1], probabilities(Silero(), second))
 
 
 def test_a_damaged_or_missing_network(tmp_path):
