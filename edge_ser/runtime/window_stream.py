@@ -175,7 +175,7 @@ class WindowStream:
             logits = recognizer.runner.run(inputs)[0]
             begin = self._done("inference", begin)
             probs = dict(zip(recognizer.card.labels, softmax(logits).tolist(), strict=True))
-        clipped = np.count_nonzero(np.abs(samples) >= FULL_SCALE) / samples.size
+        clipped = _clipped_share(samples[0])
         self._done("label", begin)
         busy_ns, self._busy_ns = self._busy_ns, 0
         return Prediction(
@@ -196,6 +196,14 @@ class WindowStream:
         if self._probe is not None:
             self._probe(stage)
         return now
+
+
+def _clipped_share(samples: Float32) -> float:
+    """Return the share of samples at full scale."""
+    # Mostly there is none, and both extremes are had without an array of magnitudes.
+    if samples.max() < FULL_SCALE and samples.min() > -FULL_SCALE:
+        return 0.0
+    return np.count_nonzero(np.abs(samples) >= FULL_SCALE) / len(samples)
 
 
 def _active_share(samples: Float32, block: int, min_level_dbfs: float) -> float:
