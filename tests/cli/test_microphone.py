@@ -95,12 +95,16 @@ def test_a_minute_of_speech_is_heard_as_it_was_played(studio, corpora_dir, tmp_p
         text=True,
         check=True,
     )
-    offline = [likeliest(e) for e in events_of(named.stdout, "speech_end")]
-    live = [likeliest(e) for e in said[1::2]]
-    assert len(offline) == len(live)
-    agreement = np.mean([a == b for a, b in zip(live, offline, strict=True)])
-    print(f"{agreement:.1%} of {len(live)} utterances have the label that the file gives")
-    assert agreement >= 0.95, (live, offline)
+    pairs = list(zip(said[1::2], events_of(named.stdout, "speech_end"), strict=True))
+    # None where the model is not sure: a coin's toss between two classes is not told as either.
+    labels = [(live["label"], offline["label"]) for live, offline in pairs]
+    same = np.mean([live == offline for live, offline in labels])
+    likely = np.mean([likeliest(live) == likeliest(offline) for live, offline in pairs])
+    print(f"{same:.1%} of {len(pairs)} utterances have the label that the file gives")
+    print(f"{likely:.1%} the likeliest class, told or not")
+    assert sum(label is not None for label, _ in labels) >= 0.75 * len(labels), labels
+    assert same >= 0.95, labels
+    assert likely >= 0.85, pairs
 
 
 def test_the_stream_is_resampled_from_the_native_rate(studio):
