@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -85,28 +83,21 @@ def test_export_and_run(edge_ser, first, corpus_dir, tmp_path, extra):
 
 
 def stop_after_first_epoch(arguments: tuple[str, ...], run: Path, how: signal.Signals):
-    """Train until the first checkpoint is there, send a signal, return exit code and messages.
-
-    On a machine that is busy with other things the training may be over before the signal comes:
-    then once more.
-    """
-    for _ in range(5):
-        with subprocess.Popen(
-            [sys.executable, "-m", "edge_ser", *arguments, "--out", str(run)],
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process:
-            deadline = time.monotonic() + 100
-            while not (run / "last.safetensors").exists():
-                assert process.poll() is None
-                assert time.monotonic() < deadline
-                time.sleep(0.005)
-            process.send_signal(how)
-            _, messages = process.communicate(timeout=100)
-        if not (run / "metrics.json").exists():
-            return process.returncode, messages
-        shutil.rmtree(run)
-    return pytest.fail("the training was over five times before the signal came")
+    """Train until the first checkpoint is there, send a signal, return exit code and messages."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "edge_ser", *arguments, "--out", str(run)],
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        deadline = time.monotonic() + 100
+        while not (run / "last.safetensors").exists():
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        process.send_signal(how)
+        _, messages = process.communicate(timeout=100)
+    assert not (run / "metrics.json").exists()
+    return process.returncode, messages
 
 
 @posix
@@ -129,7 +120,7 @@ def test_ctrl_c_says_how_to_go_on(arguments, tmp_path):
     code, messages = stop_after_first_epoch(arguments, tmp_path / "run", signal.SIGINT)
 
     assert code == 1
-    assert re.search(r"edge-ser: stopped after [12] complete epoch\(s\)", messages)
+    assert "edge-ser: stopped after 1 complete epoch(s)" in messages
     assert f"edge-ser train --resume --out {tmp_path / 'run'}" in messages
     assert "Traceback" not in messages
     assert {path.name for path in (tmp_path / "run").iterdir()} == {
