@@ -7,6 +7,8 @@ TORCH ?= torch==2.13.0
 TEACHER ?= pipecat-ai==1.14.0
 # A real TensorRT that builds engines without a GPU; what it would bring for running them is left out.
 TENSORRT_RTX ?= tensorrt-rtx-cu13-libs==1.7.1.116 tensorrt-rtx-cu13-bindings==1.7.1.116
+# What an installation is made from: when it changes, packages are installed and the kernel compiled anew.
+SOURCES = pyproject.toml hatch_build.py $(addprefix edge_ser/frontend/,kernel.c lanes.h compile.sh)
 CORPORA ?= $(or $(EDGE_SER_CORPORA),../shared/corpora)
 DEVICE_PYTHONS = 3.10 3.12
 # Much of the suite waits: for microphones, servers and processes. A file's tests stay together.
@@ -97,26 +99,26 @@ aarch64: ## Run the device side on emulated aarch64 wheels, compare with x86-64
 gpu-test: .venv/ready ## What only a CUDA device shows
 	EDGE_SER_STRICT=1 .venv/bin/python -m pytest -m gpu
 
-.venv-demo/ready: pyproject.toml
+.venv-demo/ready: $(SOURCES)
 	$(PYTHON) -m venv .venv-demo
 	.venv-demo/bin/python $(PIP_INSTALL) --editable .
 	touch $@
 
-.venv/ready: pyproject.toml
+.venv/ready: $(SOURCES)
 	$(PYTHON) -m venv .venv
 	.venv/bin/python $(PIP_INSTALL) "$(TORCH)"
 	.venv/bin/python $(PIP_INSTALL) --editable '.[dev]'
 	.venv/bin/python $(PIP_INSTALL) --no-deps "$(TEACHER)" $(TENSORRT_RTX)
 	touch $@
 
-.venv-bench/ready: pyproject.toml benchmarks/requirements.txt
+.venv-bench/ready: $(SOURCES) benchmarks/requirements.txt
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/python $(PIP_INSTALL) "$(TORCH)"
 	.venv-bench/bin/python $(PIP_INSTALL) --requirement benchmarks/requirements.txt
 	.venv-bench/bin/python $(PIP_INSTALL) --editable '.[train]'
 	touch $@
 
-.venv-%/ready: pyproject.toml
+.venv-%/ready: $(SOURCES)
 	"$(DEVICE_PYTHON)" -m venv .venv-$*
 	.venv-$*/bin/python $(PIP_INSTALL) --editable '.[test]'
 	.venv-$*/bin/python $(PIP_INSTALL) --no-deps $(TENSORRT_RTX)

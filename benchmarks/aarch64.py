@@ -26,9 +26,10 @@ import numpy as np
 
 from edge_ser import Recognizer, __version__
 from edge_ser.audio import Chunk, load
+from edge_ser.card import FrontendConfig
 from edge_ser.errors import EdgeSerError
 from edge_ser.files import write_text
-from edge_ser.frontend import mfcc
+from edge_ser.frontend import kernel_for, mfcc
 from edge_ser.runtime.prediction import Prediction, softmax
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -127,9 +128,10 @@ def measure(models: dict[str, Path]) -> Measures:
 
 
 def machine() -> dict[str, Any]:
-    """Return what computes: architecture, emulator, Python and packages."""
+    """Return what computes: architecture, front end, emulator, Python and packages."""
     return {
         "architecture": platform.machine(),
+        "front_end": kernel_for(FrontendConfig()).name,
         "emulator": os.environ.get("EMULATOR", ""),
         "emulated_cpu": os.environ["QEMU_CPU"] if "EMULATOR" in os.environ else "",
         "python": platform.python_version(),

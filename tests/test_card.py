@@ -317,3 +317,58 @@ def test_the_fewest_samples_of_so_many_frames(center, n_frames):
     n_samples = frontend.n_samples(n_frames)
     assert frontend.n_frames(n_samples) == n_frames
     assert frontend.n_frames(n_samples - 1) < n_frames
+
+
+# --- refused front ends -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "wanted"),
+    [
+        *((name, 0, "a whole number above 0") for name in ("sample_rate", "n_fft", "win_length")),
+        *((name, -1, "a whole number above 0") for name in ("hop_length", "n_mels", "n_mfcc")),
+        ("sample_rate", 16_000.0, "a whole number above 0"),
+        ("hop_length", True, "a whole number above 0"),
+        ("win_length", 513, "at most n_fft"),
+        ("n_mfcc", 65, "at most n_mels"),
+        ("window", "kaiser", "one of hann, hamming, blackman, boxcar"),
+        ("mel_scale", "bark", "one of slaney, htk"),
+        ("dct_norm", "slaney", "one of ortho, none"),
+        ("log_floor", 0.0, "a power above 0"),
+        ("log_floor", float("nan"), "a power above 0"),
+        ("log_floor", float("inf"), "a power above 0"),
+        ("preemphasis", 1.0, "in [0, 1)"),
+        ("preemphasis", -0.1, "in [0, 1)"),
+        ("preemphasis", float("nan"), "in [0, 1)"),
+        ("deltas", 3, "0, 1 or 2"),
+        ("deltas", -1, "0, 1 or 2"),
+    ],
+)
+def test_invalid_field(field, value, wanted):
+    with pytest.raises(ConfigError) as raised:
+        FrontendConfig(**{field: value})
+    assert str(raised.value).startswith(f"{field} is {value!r}, wanted: {wanted}")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"fmin": -1.0}, {"fmin": 7_600.0}, {"fmax": 8_000.1}, {"fmax": float("nan")}],
+)
+def test_invalid_frequencies(changes):
+    with pytest.raises(ConfigError) as raised:
+        FrontendConfig(**changes)
+    assert "fmin, fmax" in str(raised.value)
+    assert str(*changes.values()) in str(raised.value)
+    assert "0 <= fmin < fmax <= 8000 Hz" in str(raised.value)
+
+
+@pytest.mark.parametrize("changes", [{"deltas": 1.0}, {"deltas": True}, {"center": 1}])
+def test_types_that_json_would_not_give_back_are_refused(changes):
+    with pytest.raises(ConfigError, match=next(iter(changes))):
+        FrontendConfig(**changes)
+
+
+def test_a_log_floor_that_is_zero_in_single_precision_is_refused():
+    """Silence would become minus infinity, and NaN after the DCT."""
+    with pytest.raises(ConfigError, match="log_floor is 1e-60"):
+        FrontendConfig(log_floor=1e-60)

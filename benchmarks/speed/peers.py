@@ -49,6 +49,30 @@ def paper(rate_in: int, network: Callable[..., object]) -> Step:
     return _again(rate_in, papers.SAMPLE_RATE, papers.DURATION_S, features, network)
 
 
+def tutorial(rate_in: int) -> Step:
+    """Return the same loop with what most tutorials on RAVDESS compute, and a perceptron.
+
+    40 MFCCs, 12 chroma bands and 128 mel bands, each one's mean over the last 3 s, at the rate that
+    `librosa.load` gives if nothing else is said.
+    """
+    import librosa
+    from torch import nn
+
+    rate = 22_050
+    network = nn.Sequential(nn.Linear(180, 300), nn.ReLU(), nn.Linear(300, 8)).eval()
+
+    def features(window: np.ndarray) -> np.ndarray:
+        spectrum = np.abs(librosa.stft(window))
+        kinds = (
+            librosa.feature.mfcc(y=window, sr=rate, n_mfcc=40),
+            librosa.feature.chroma_stft(S=spectrum, sr=rate),
+            librosa.feature.melspectrogram(y=window, sr=rate),
+        )
+        return np.concatenate([kind.mean(axis=1) for kind in kinds])
+
+    return _again(rate_in, rate, WINDOW_S, features, network)
+
+
 def _again(
     rate_in: int,
     rate: int,

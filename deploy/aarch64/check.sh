@@ -5,8 +5,9 @@
 #   deploy/aarch64/check.sh            # on x86-64 Debian or Ubuntu; downloads about 120 MB the first time
 #
 # Needs to reach a Debian mirror and a package index, python3 with venv (3.10 to 3.13), apt-get,
-# dpkg-deb, and qemu-user-static and debian-archive-keyring (`sudo apt install` both). Needs no root itself:
-# Debian's arm64 packages are unpacked into build/aarch64, with an apt configuration of their own there.
+# dpkg-deb, and qemu-user-static, debian-archive-keyring, gcc-aarch64-linux-gnu and libc6-dev-arm64-cross
+# (`sudo apt install` all). Needs no root itself: Debian's arm64 packages are unpacked into build/aarch64, with
+# an apt configuration of their own there.
 #
 #   PYTHON=python3.12           the Python of this machine
 #   DEBIAN_MIRROR=http://…      default http://deb.debian.org/debian
@@ -34,9 +35,9 @@ die() { printf 'aarch64: %s\n' "$*" >&2; exit 1; }
 
 check_tools() {
   local tool
-  for tool in apt-get dpkg-deb qemu-aarch64-static "$PYTHON"; do
+  for tool in apt-get dpkg-deb qemu-aarch64-static aarch64-linux-gnu-gcc "$PYTHON"; do
     command -v "$tool" >/dev/null || die "$tool is missing; run: sudo apt install qemu-user-static" \
-      "python3-venv, on Debian or Ubuntu"
+      "gcc-aarch64-linux-gnu libc6-dev-arm64-cross python3-venv, on Debian or Ubuntu"
   done
   [[ -r $keyring ]] || die "$keyring is missing; run: sudo apt install debian-archive-keyring"
   [[ $(uname -m) != aarch64 ]] || die "this machine is aarch64 already; run make test-main on it"
@@ -108,6 +109,9 @@ mkdir -p "$work"
 check_tools
 unpack_debian
 install_packages
+
+say "the front end's kernel for aarch64"
+CC=aarch64-linux-gnu-gcc sh edge_ser/frontend/compile.sh aarch64
 
 say "the bundled model as INT8 and FP16, made on this machine"
 quantize int8

@@ -46,7 +46,7 @@ def _setting(profile: Profile) -> dict[str, str]:
 
 def _print_model(console: Console, profile: Profile, model: ModelProfile) -> None:
     console.print(f"[bold]{escape(model.name)}[/bold]: {escape(model.backend)}, {model.precision}")
-    console.print(f"{model.n_decisions:,} decisions, times in ms", style="dim")
+    console.print(words.decisions(model), style="dim")
     table = plain_table("stage", right=_HEADS)
     for name, spread in model.stages.items():
         table.add_row(words.stage(name), *_cells(spread))

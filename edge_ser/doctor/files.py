@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib
 import shutil
 
+from edge_ser.card import FrontendConfig
 from edge_ser.doctor.check import MISSING, WARNING, Check, Examine, Here
 from edge_ser.doctor.self_test import TOLERANCE, expected
 from edge_ser.errors import EdgeSerError
+from edge_ser.frontend.compiled import CompiledKernel, NotCompiled
 
 _DIGEST = 12
 """Characters of a digest that people compare."""
@@ -47,6 +49,14 @@ def audio_files(here: Here) -> Check:  # noqa: ARG001
     read = f"libsndfile {soundfile.__libsndfile_version__}"
     mp3 = "" if "MP3" in soundfile.available_formats() else ", without MP3"
     return Check("audio files", f"{read}{mp3}, soxr {soxr.__version__}")
+
+
+def front_end(here: Here) -> Check:  # noqa: ARG001
+    """Whether features come from the compiled kernel."""
+    try:
+        return Check("front end", CompiledKernel(FrontendConfig()).name)
+    except NotCompiled as error:
+        return Check("front end", f"NumPy; {error.found}", WARNING, f"faster: {error.remedy}")
 
 
 def ffmpeg(here: Here) -> Check:  # noqa: ARG001
@@ -118,4 +128,4 @@ def _broken(feature: str, packages: str, error: Exception) -> Check:
     )
 
 
-CHECKS: tuple[Examine, ...] = (python, onnx_runtime, audio_files, model, speed, ffmpeg)
+CHECKS: tuple[Examine, ...] = (python, onnx_runtime, audio_files, front_end, model, speed, ffmpeg)

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from support import write_tiny_model
 
-from edge_ser import frontend
 from edge_ser.doctor import files, self_test
 from edge_ser.doctor.check import MISSING, OK, WARNING
 from edge_ser.doctor.self_test import TOLERANCE, expected, run_self_test, voice
 from edge_ser.errors import ModelError
+from edge_ser.frontend import kernel_for, tables
+from edge_ser.frontend.compiled import NotCompiled
 
 
 def test_the_bundled_model_answers_as_it_was_written_down():
@@ -39,13 +40,13 @@ def test_another_network_gives_another_answer(tmp_path):
 
 
 def test_a_front_end_that_is_off_gives_another_answer(monkeypatch):
-    true_edges = frontend.mel_edges
-    frontend._tables.cache_clear()
-    monkeypatch.setattr(frontend, "mel_edges", lambda config: 0.9 * true_edges(config))
+    true_edges = tables.mel_edges
+    kernel_for.cache_clear()
+    monkeypatch.setattr(tables, "mel_edges", lambda config: 0.9 * true_edges(config))
     try:
         got, wanted = run_self_test(), expected()
     finally:
-        frontend._tables.cache_clear()
+        kernel_for.cache_clear()
     assert max(abs(got.probs[label] - p) for label, p in wanted.probs.items()) > TOLERANCE
 
 
@@ -131,3 +132,19 @@ def test_the_environment_is_named(make_here):
 def test_ffmpeg_is_only_a_warning(make_here, monkeypatch):
     monkeypatch.setattr(files.shutil, "which", lambda _: None)
     assert files.ffmpeg(make_here()).state == WARNING
+
+
+def test_the_compiled_front_end_is_named(make_here):
+    check = files.front_end(make_here())
+    assert (check.state, check.found.startswith("compiled, ")) == (OK, True)
+
+
+def test_a_front_end_in_numpy_is_a_warning_with_what_to_do(make_here, monkeypatch):
+    def fails(config):
+        raise NotCompiled("kernel-m68k.so was not compiled", "install a C compiler and run: sh it")
+
+    monkeypatch.setattr(files, "CompiledKernel", fails)
+    check = files.front_end(make_here())
+    assert check.state == WARNING
+    assert check.found == "NumPy; kernel-m68k.so was not compiled"
+    assert check.remedy == "faster: install a C compiler and run: sh it"

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 import numpy as np
 
 from edge_ser.errors import AudioError
+from edge_ser.frontend import kernel_for
 from edge_ser.machine.facts import MachineFacts
 from edge_ser.machine.process import memory
 from edge_ser.measure.evaluate import file_digest
@@ -144,6 +145,7 @@ def _model(
         energy=_energy(measured, own),
         timeline=_timeline(lane, measured.begin_ns),
         slowest=_slowest(lane, measured.begin_ns),
+        front_end=kernel_for(contestant.runner.card.frontend).name,
     )
 
 

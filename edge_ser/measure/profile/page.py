@@ -126,8 +126,7 @@ def _model(profile: Profile, model: ModelProfile) -> list[Node]:
     rows.append(["end to end", *_cells(model.end_to_end), ""])
     return [
         node("h2", model.name),
-        node("p", f"{model.n_decisions:,} decisions of {model.backend}, {model.precision}; times in ms.",
-             class_="muted"),
+        node("p", f"{model.backend}, {model.precision}. {words.decisions(model)}.", class_="muted"),
         table(_HEADS, rows),
         *([node("p", few, class_="muted")] if (few := words.too_few(profile, model)) else []),
         node("div", _waterfall(model), _whole(model), class_="columns"),

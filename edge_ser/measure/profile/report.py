@@ -145,6 +145,8 @@ class ModelProfile:
     timeline: tuple[Point, ...]
     """Thinned out where there are many, never of the slowest."""
     slowest: tuple[Outlier, ...]
+    front_end: str = "unknown"
+    """What computed the features: `compiled` for some processor, or NumPy."""
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,11 @@ def ms(value: float | None) -> str:
     )
 
 
+def decisions(model: ModelProfile) -> str:
+    """Say what the figures below are of."""
+    return f"{model.n_decisions:,} decisions, times in ms; features {model.front_end}"
+
+
 def mib(n_bytes: float) -> str:
     """Return bytes as `86.1 MiB`."""
     return f"{n_bytes / _MIB:.1f} MiB"

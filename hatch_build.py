@@ -1,0 +1,33 @@
+"""Compile the front end's kernel into the wheel; without a C compiler it computes in NumPy."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+FOLDER = "edge_ser/frontend"
+
+
+class CompileKernel(BuildHookInterface):
+    """Called for each wheel, those of editable installs among them."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002
+        """Compile, and say for which machines the wheel is."""
+        library = f"{FOLDER}/kernel-{os.uname().machine}.so"
+        try:
+            subprocess.run(["sh", Path(self.root, FOLDER, "compile.sh")], check=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            self.app.display_warning(
+                f"the front end computes in NumPy, more slowly: its kernel was not compiled ({error})"
+            )
+            return
+        build_data["artifacts"].append(library)
+        build_data["pure_python"] = False
+        # It knows nothing of Python: any version of it will do.
+        platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
+        build_data["tag"] = f"py3-none-{platform}"
