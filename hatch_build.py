@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import platform
 import subprocess
 import sysconfig
 from pathlib import Path
@@ -18,9 +18,11 @@ class CompileKernel(BuildHookInterface):
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002
         """Compile, and say for which machines the wheel is."""
-        library = f"{FOLDER}/kernel-{os.uname().machine}.so"
+        library = f"{FOLDER}/kernel-{platform.machine()}.so"
         try:
-            subprocess.run(["sh", Path(self.root, FOLDER, "compile.sh")], check=True)
+            subprocess.run(
+                ["sh", Path(self.root, FOLDER, "compile.sh"), platform.machine()], check=True
+            )
         except (OSError, subprocess.CalledProcessError) as error:
             self.app.display_warning(
                 f"the front end computes in NumPy, more slowly: its kernel was not compiled ({error})"
@@ -29,5 +31,5 @@ class CompileKernel(BuildHookInterface):
         build_data["artifacts"].append(library)
         build_data["pure_python"] = False
         # It knows nothing of Python: any version of it will do.
-        platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
-        build_data["tag"] = f"py3-none-{platform}"
+        tag = sysconfig.get_platform().replace("-", "_").replace(".", "_")
+        build_data["tag"] = f"py3-none-{tag}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
-import os
+import platform
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from edge_ser.frontend.tables import Float32, Float64, dct_basis, mel_filterbank
 HERE = Path(__file__).parent
 SOURCES = ("kernel.c", "lanes.h")
 
-INSTRUCTIONS = {8: "AVX-512", 4: "AVX2", 2: "SSE2" if os.uname().machine == "x86_64" else "NEON"}
+INSTRUCTIONS = {8: "AVX-512", 4: "AVX2", 2: "SSE2" if platform.machine() == "x86_64" else "NEON"}
 """By the number of frames in a vector."""
 
 
@@ -54,7 +54,7 @@ class _Tables(ctypes.Structure):
 
 def library_path() -> Path:
     """Return where the compiled kernel of this machine lies, or would."""
-    return HERE / f"kernel-{os.uname().machine}.so"
+    return HERE / f"kernel-{platform.machine()}.so"
 
 
 @lru_cache(maxsize=1)
