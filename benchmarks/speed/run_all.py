@@ -1,4 +1,4 @@
-"""Run every benchmark, one after the other, and write benchmarks/RESULTS.md.
+"""Run every benchmark, one after the other, and write benchmarks/RESULTS.md and the README's table.
 
 With --only some are run, with --pages none: the page takes the rest from what the last run left in
 benchmarks/results/speed. Each part says when it was measured.
@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from readme import with_speed
 from report import Part
 
 from edge_ser.errors import ConfigError, EdgeSerError
@@ -19,6 +20,7 @@ from edge_ser.files import write_text
 
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "RESULTS.md"
+README = HERE.parents[1] / "README.md"
 FOUND = HERE.parent / "results" / "speed"
 PARTS = ("features", "inference", "pipeline", "footprint", "allocations")
 
@@ -41,11 +43,13 @@ def main() -> int:
     try:
         for name in () if options.pages else options.only or PARTS:
             run(name, hops if name == "allocations" else [])
-        write_text(PAGE, page(load(FOUND)))
+        parts = load(FOUND)
+        write_text(PAGE, page(parts))
+        write_text(README, with_speed(README.read_text(encoding="utf-8"), parts))
     except EdgeSerError as error:
         print(error, file=sys.stderr)
         return error.exit_code
-    print(f"{PAGE} written")
+    print(f"{PAGE} and {README} written")
     return 0
 
 

@@ -16,7 +16,9 @@ from support import ROOT
 from edge_ser.errors import ConfigError
 
 sys.path.insert(0, str(ROOT / "benchmarks" / "speed"))
-harness, report, run_all = map(importlib.import_module, ("harness", "report", "run_all"))
+harness, report, run_all, readme = map(
+    importlib.import_module, ("harness", "report", "run_all", "readme")
+)
 
 
 def contestants(log, names):
@@ -173,3 +175,22 @@ def test_the_page_is_not_written_while_a_benchmark_is_missing(tmp_path):
 def test_the_page_in_the_repository_is_what_its_figures_give():
     page = (ROOT / "benchmarks" / "RESULTS.md").read_text(encoding="utf-8")
     assert page == run_all.page(run_all.load(ROOT / "benchmarks" / "results" / "speed"))
+
+
+def test_the_readmes_table_is_what_the_figures_give():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    parts = run_all.load(ROOT / "benchmarks" / "results" / "speed")
+    assert readme.with_speed(text, parts) == text
+
+
+def test_a_readme_without_a_place_for_the_table_is_refused():
+    parts = run_all.load(ROOT / "benchmarks" / "results" / "speed")
+    with pytest.raises(ConfigError, match="put them where the table shall stand"):
+        readme.with_speed("# A README", parts)
+
+
+def test_a_row_that_no_benchmark_wrote_is_named():
+    with pytest.raises(
+        ConfigError, match="no row 'edge-ser, new hop' in Features; run: make bench"
+    ):
+        readme.summary([part()])
