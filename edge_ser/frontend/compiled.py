@@ -1,7 +1,8 @@
 """The front end's kernel in C: the same arithmetic as `in_numpy`, several frames at a time.
 
-Two to four times as fast as NumPy with AVX2 or AVX-512, and the same bits on every processor, so that a
-board hears exactly what a network was trained on. `compile.sh` makes it where the installation finds a C compiler.
+Two to four times as fast as NumPy with AVX2 or AVX-512, and the same bits on every processor, so that
+a board hears exactly what a network was trained on. `compile.sh` makes it where the installation finds
+a C compiler.
 """
 
 from __future__ import annotations
