@@ -117,7 +117,7 @@ def curve(points: Sequence[tuple[float, float]], unit: str, title: str, *, zero:
 
 def comparison(models: Sequence[ModelProfile]) -> Node:
     """Draw each model's computed time: a bar to p50, a line on to p99."""
-    area = Area(10, 6, WIDTH - 10 - _RIGHT - 60, 40.0 * len(models))
+    area = Area(10, 6, WIDTH - 10 - _RIGHT - 84, 40.0 * len(models))
     top = _nice(max(model.computed.p99_ms or model.computed.p50_ms for model in models))
     marks = _time_axis(area, top, "ms computed: bar to p50, line to p99")
     for place, model in enumerate(models):
