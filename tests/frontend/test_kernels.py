@@ -11,6 +11,7 @@ import pytest
 from front_ends import CONFIGS, SIGNALS, synthetic
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import skip_or_fail
 
 from edge_ser.card import FrontendConfig
 from edge_ser.errors import ConfigError
@@ -25,6 +26,19 @@ COMPILABLE = {
 }
 
 each_compilable = pytest.mark.parametrize("config", COMPILABLE.values(), ids=COMPILABLE)
+
+
+@pytest.fixture(autouse=True)
+def _one_for_this_machine():
+    try:
+        compiled.library()
+    except NotCompiled as error:
+        skip_or_fail(str(error))
+
+
+needs_a_compiler = pytest.mark.skipif(
+    shutil.which("cc") is None, reason="a kernel came with the package, and there is no C compiler"
+)
 
 
 def widths() -> list[int]:
@@ -186,9 +200,7 @@ def test_nothing_is_read_beside_the_samples():
     assert (done.returncode, done.stdout) == (0, "no byte too far\n"), done.stderr
 
 
-@pytest.mark.skipif(
-    shutil.which("cc") is None, reason="needs a C compiler; the kernel's presence is tested above"
-)
+@needs_a_compiler
 def test_the_sanitizers_find_nothing(tmp_path):
     """Beyond the samples there is the kernel's own memory: results, spectra and tables."""
     main = tmp_path / "main.c"
@@ -262,9 +274,7 @@ def test_without_one_numpy_computes(elsewhere):
         CompiledKernel(FrontendConfig())
 
 
-@pytest.mark.skipif(
-    shutil.which("cc") is None, reason="needs a C compiler; the kernel's presence is tested above"
-)
+@needs_a_compiler
 def test_the_script_compiles_one(elsewhere):
     subprocess.run(["sh", elsewhere / "compile.sh"], check=True)
     samples = synthetic("chirp", 16_000)
