@@ -52,7 +52,7 @@ accuracy: .venv/ready ## Train on RAVDESS with one EmoBox fold held out, export,
 results: .venv/ready ## Write results/RESULTS.md and the README's summary from results/*.json
 	.venv/bin/python benchmarks/write_results.py
 
-bench: .venv-bench/ready ## Speed, size and memory beside others, in turns: benchmarks/RESULTS.md
+bench: .venv-bench/ready ## Speed, size and memory beside others, in turns: benchmarks/RESULTS.md, README's table
 	.venv-bench/bin/python benchmarks/speed/run_all.py
 
 start-up: .venv-demo/ready ## Time `edge-ser --help` and one clip, whole processes

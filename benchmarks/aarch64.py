@@ -49,7 +49,8 @@ HALVES_TOLERANCE = 0.01
 probabilities differ by design, by what three digits make of them."""
 JITTER_DB = 3e-5
 """How far features are moved to see what a network makes of it on one machine: about as far as two
-architectures are apart. In INT8 a value that lies on the edge of a step falls to either side."""
+architectures are apart where NumPy computes them. In INT8 a value that lies on the edge of a step falls
+to either side."""
 JITTER_DRAWS = 20
 
 Measures = dict[str, Any]

@@ -24,13 +24,13 @@ from voice_scenes import RATE, Scene, babble, choose, pink, scene, soft_clips
 from voice_scores import score
 
 from edge_ser.errors import EdgeSerError
-from edge_ser.files import write_text
+from edge_ser.files import with_section, write_text
 from edge_ser.runtime.segmenter import SegmenterSettings
 from edge_ser.runtime.vad import Silero, WebRtc
 from edge_ser.runtime.voice import VoiceDetector
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGE, BEGIN, END = ROOT / "docs" / "voice.md", "<!-- measured -->", "<!-- /measured -->"
+PAGE = ROOT / "docs" / "voice.md"
 SEED = 1
 COST_S = 60
 SCENES = ("quiet", "soft voices", *(f"{n} {s} dB" for n in ("pink", "babble") for s in (20, 10, 5)))
@@ -131,9 +131,10 @@ def main() -> int:
         if options.corpora:
             measure(options.corpora, options.results)
         text = tables(options.results)
-        page = PAGE.read_text()
-        head, tail = page[: page.index(BEGIN)], page[page.index(END) :]
-        write_text(PAGE, f"{head}{BEGIN}\n{text}{tail}")
+        write_text(
+            PAGE,
+            with_section(PAGE.read_text(), "measured", text.removesuffix("\n"), name=str(PAGE)),
+        )
     except EdgeSerError as error:
         print(error, file=sys.stderr)
         return error.exit_code

@@ -16,14 +16,13 @@ from typing import Any
 
 from edge_ser.corpora import CORPORA
 from edge_ser.errors import ConfigError, EdgeSerError
-from edge_ser.files import write_text
+from edge_ser.files import with_section, write_text
 from edge_ser.measure.results import RunResult, load_runs, read_json
 from edge_ser.protocols.emobox import EMOBOX, TEST_SPEAKERS
 from edge_ser.protocols.registry import LEAVE_ONE_SPEAKER_OUT, PROTOCOLS
 
 ROOT = Path(__file__).resolve().parent.parent
 NOT_RUN = "not run"
-BEGIN, END = "<!-- results -->", "<!-- /results -->"
 
 SYSTEMS = {
     "majority": "majority",
@@ -166,11 +165,7 @@ def summary(evidence: Evidence) -> str:
 
 def with_summary(readme: str, text: str) -> str:
     """Return the README with the text between its markers."""
-    before, begin, rest = readme.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ConfigError(f"the README lacks {BEGIN} … {END}; put them where the table shall stand")
-    return f"{before}{BEGIN}\n{text}\n{END}{after}"
+    return with_section(readme, "results", text, name="the README")
 
 
 def _tables(evidence: Evidence) -> Iterable[str]:

@@ -110,10 +110,19 @@ class FrontendConfig:
         """Rows of the feature matrix: coefficients and their derivatives."""
         return self.n_mfcc * (1 + self.deltas)
 
+    @property
+    def window_offset(self) -> int:
+        """Samples from the start of a frame to the start of the window in its middle."""
+        return (self.n_fft - self.win_length) // 2
+
     def n_frames(self, n_samples: int) -> int:
         """Frames of `n_samples` samples; 0 when they are too few for one."""
         padded = n_samples + (2 * (self.n_fft // 2) if self.center else 0)
-        return max(0, 1 + (padded - self.n_fft) // self.hop_length) if n_samples else 0
+        return self.n_whole_frames(padded) if n_samples else 0
+
+    def n_whole_frames(self, n_samples: int) -> int:
+        """Frames that lie within `n_samples` samples, nothing being put around them."""
+        return max(0, 1 + (n_samples - self.n_fft) // self.hop_length)
 
     def n_samples(self, n_frames: int) -> int:
         """Return the fewest samples that make so many frames, at least one."""

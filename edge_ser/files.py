@@ -44,6 +44,20 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def with_section(document: str, mark: str, text: str, *, name: str) -> str:
+    """Return a document with a text between `<!-- mark -->` and `<!-- /mark -->`.
+
+    Raises:
+        ConfigError: one of them is missing; says so of the document by its `name`.
+    """
+    begin, end = f"<!-- {mark} -->", f"<!-- /{mark} -->"
+    before, found, rest = document.partition(begin)
+    _, ended, after = rest.partition(end)
+    if not (found and ended):
+        raise ConfigError(f"{name} lacks {begin} … {end}; put them where the table shall stand")
+    return f"{before}{begin}\n{text}\n{end}{after}"
+
+
 def _unwritable(path: Path, error: OSError) -> ConfigError:
     return ConfigError(f"{path} cannot be written ({error.strerror}); choose another place")
 

@@ -42,6 +42,11 @@ SIGNALS = ("tone 110", "tone 440", "tone 1000", "tone 3521.7", "chirp", "noise",
 each_config = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 
 
+def compilable(config: FrontendConfig) -> bool:
+    """Return whether the compiled kernel takes it: by the length of its FFT, a power of two."""
+    return config.n_fft & (config.n_fft - 1) == 0
+
+
 def synthetic(kind: str, sample_rate: int, seconds: float = 0.6) -> np.ndarray:
     """Return float32 [n_samples] of a signal in SIGNALS."""
     t = np.arange(int(seconds * sample_rate)) / sample_rate

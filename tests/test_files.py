@@ -9,7 +9,7 @@ import tempfile
 import pytest
 
 from edge_ser.errors import ConfigError
-from edge_ser.files import replacing, write_text
+from edge_ser.files import replacing, with_section, write_text
 
 
 @pytest.fixture
@@ -99,3 +99,16 @@ def test_permissions_are_those_of_any_new_file(tmp_path, umask, mask, wanted):
     write_text(path, "text")
     assert stat.S_IMODE(path.stat().st_mode) == wanted
     assert os.umask(mask) == mask
+
+
+def test_a_section_takes_the_place_of_the_old_one():
+    document = "before\n<!-- x -->\nstale\n<!-- /x -->\nafter <!-- y --><!-- /y -->\n"
+    new = with_section(document, "x", "fresh", name="it")
+    assert new == "before\n<!-- x -->\nfresh\n<!-- /x -->\nafter <!-- y --><!-- /y -->\n"
+    assert with_section(new, "x", "fresh", name="it") == new
+
+
+@pytest.mark.parametrize("document", ["", "<!-- x -->", "<!-- /x --> <!-- x -->"])
+def test_a_document_without_a_place_for_the_section_is_named(document):
+    with pytest.raises(ConfigError, match="it lacks <!-- x --> … <!-- /x -->"):
+        with_section(document, "x", "text", name="it")

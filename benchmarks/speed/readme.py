@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
 from report import Part, Table
 
 from edge_ser.errors import ConfigError
-
-BEGIN, END = "<!-- speed -->", "<!-- /speed -->"
+from edge_ser.files import with_section
 
 LIBROSA = "librosa, window of 3 s again"
 PAPERS_NETWORK = "paper's network, ONNX Runtime FP32"
@@ -28,12 +26,7 @@ def with_speed(readme: str, parts: Sequence[Part]) -> str:
     Raises:
         ConfigError: no markers, or a row that no benchmark wrote.
     """
-    text, n = re.subn(
-        f"{BEGIN}.*{END}", lambda _: f"{BEGIN}\n{summary(parts)}\n{END}", readme, flags=re.DOTALL
-    )
-    if n != 1:
-        raise ConfigError(f"the README lacks {BEGIN} … {END}; put them where the table shall stand")
-    return text
+    return with_section(readme, "speed", summary(parts), name="the README")
 
 
 def summary(parts: Sequence[Part]) -> str:

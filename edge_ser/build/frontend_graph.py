@@ -62,7 +62,7 @@ def _power(graph: _Graph, x: str, config: FrontendConfig) -> str:
     """Return the mel power [batch, n_mels, n_frames] of [batch, 1, n_samples]."""
     mel = mel_filterbank(config).astype(np.float64)
     used = np.flatnonzero(mel.any(axis=0))
-    before = (config.n_fft - config.win_length) // 2
+    before = config.window_offset
     after = config.n_fft - config.win_length - before
     phase = 2 * np.pi * np.outer(used, np.arange(config.win_length)) / config.n_fft
     kernels = np.concatenate([np.cos(phase), np.sin(phase)]) * window(config)

@@ -65,8 +65,6 @@ class NumpyKernel:
         mel = mel_filterbank(config)
         used = np.flatnonzero(mel.any(axis=0))
         self._window = window(config)
-        # From the start of an FFT frame to the start of the window in it.
-        self._offset = (config.n_fft - config.win_length) // 2
         # Real and imaginary parts, in turns, of the FFT bins that any mel band uses.
         self._parts = slice(2 * int(used[0]), 2 * int(used[-1]) + 2)
         self._mel = tuple(_in_parts(mel[:, used[0] : used[-1] + 1]))
@@ -75,14 +73,14 @@ class NumpyKernel:
     def log_mel(self, samples: Float32) -> Float32:
         """Return the log mel spectrum of float32 [n_samples] in dB, float32 [n_mels, n_frames]."""
         config = self.config
-        n_frames = max(0, 1 + (len(samples) - config.n_fft) // config.hop_length)
+        n_frames = config.n_whole_frames(len(samples))
         result: Float32 = np.empty((n_frames, config.n_mels), dtype=np.float32)
         if n_frames == 0:
             return np.asarray(result.T)
         # The FFT of the window alone, zero-padded on the right, has the same power as that of the whole
         # frame with the window in its middle: only the phase differs. Padding beforehand takes two
         # thirds of the time that `rfft` takes when it has to pad.
-        frames = _overlapping(samples[self._offset :], config.win_length, config.hop_length)
+        frames = _overlapping(samples[config.window_offset :], config.win_length, config.hop_length)
         scratch = _scratch(config, self._parts)
         for start in range(0, n_frames, _BLOCK):
             stop = min(start + _BLOCK, n_frames)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from front_ends import compilable
 from support import skip_or_fail
 
 from edge_ser.frontend.compiled import CompiledKernel, NotCompiled
@@ -12,19 +13,22 @@ from edge_ser.frontend.in_numpy import NumpyKernel
 
 
 @pytest.fixture(scope="module", params=["compiled", "NumPy"])
-def each_kernel(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Let everything compute by one of them; front ends that cannot be compiled by NumPy both times."""
+def each_kernel(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Let everything compute by one of them, and say which.
+
+    Front ends that cannot be compiled are computed by NumPy both times.
+    """
 
     def chosen(config):
         if request.param == "compiled":
             try:
                 return CompiledKernel(config)
             except NotCompiled as error:
-                if config.n_fft & (config.n_fft - 1) == 0:
+                if compilable(config):
                     skip_or_fail(str(error))
         return NumpyKernel(config)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("edge_ser.frontend.offline.kernel_for", chosen)
         patch.setattr("edge_ser.frontend.streaming.kernel_for", chosen)
-        yield
+        yield request.param

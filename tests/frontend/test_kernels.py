@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 import pytest
-from front_ends import CONFIGS, SIGNALS, synthetic
+from front_ends import CONFIGS, SIGNALS, compilable, synthetic
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import skip_or_fail
@@ -21,9 +21,7 @@ from edge_ser.frontend.in_numpy import NumpyKernel
 
 REAL = compiled.library_path()
 
-COMPILABLE = {
-    name: config for name, config in CONFIGS.items() if config.n_fft & (config.n_fft - 1) == 0
-}
+COMPILABLE = {name: config for name, config in CONFIGS.items() if compilable(config)}
 
 each_compilable = pytest.mark.parametrize("config", COMPILABLE.values(), ids=COMPILABLE)
 

@@ -163,8 +163,10 @@ def test_threads_compute_at_the_same_time():
 
 
 @pytest.mark.parametrize("name", ["default", "paper"])
-def test_features_are_those_of_the_golden_file(name):
+def test_features_are_those_of_the_golden_file(name, each_kernel):
     """A change of the front end makes every published model wrong: it must not go unnoticed."""
     with np.load(GOLDEN) as golden:
-        # Two units in the last place: the golden file's mel spectra were in single precision.
-        np.testing.assert_allclose(golden_features()[name], golden[name], rtol=2**-22, atol=1e-4)
+        # The golden file is NumPy's, whose mel spectra are in single precision: where the compiled
+        # kernel rounds once, it may be two units in the last place away.
+        rtol = 2**-22 if each_kernel == "compiled" else 0
+        np.testing.assert_allclose(golden_features()[name], golden[name], rtol=rtol, atol=1e-4)

@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 
 import numpy as np
 
+from edge_ser.card import ModelCard
 from edge_ser.errors import AudioError
 from edge_ser.frontend import kernel_for
 from edge_ser.machine.facts import MachineFacts
@@ -145,8 +146,12 @@ def _model(
         energy=_energy(measured, own),
         timeline=_timeline(lane, measured.begin_ns),
         slowest=_slowest(lane, measured.begin_ns),
-        front_end=kernel_for(contestant.runner.card.frontend).name,
+        front_end=_front_end(contestant.runner.card),
     )
+
+
+def _front_end(card: ModelCard) -> str:
+    return "in the graph" if card.input == "waveform" else kernel_for(card.frontend).name
 
 
 def _stages(lane: Lane) -> dict[str, Spread]:

@@ -146,7 +146,7 @@ class ModelProfile:
     """Thinned out where there are many, never of the slowest."""
     slowest: tuple[Outlier, ...]
     front_end: str = "unknown"
-    """What computed the features: `compiled` for some processor, or NumPy."""
+    """What computed the features: `compiled` for some processor, NumPy, or nodes `in the graph`."""
 
 
 @dataclass(frozen=True)
