@@ -45,6 +45,10 @@ _COMMANDS = {
         "edge_ser.cli.inspect",
         "Say what a model file is: card, precision by layer, size and work.",
     ),
+    "pretrain": (
+        "edge_ser.cli.pretrain",
+        "Teach an encoder on any speech, without labels, for trainings to start from.",
+    ),
     "profile": (
         "edge_ser.cli.profile",
         "Time a decision here, stage by stage, and what it takes of the device.",

@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
-import os
 import textwrap
-from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeVar
 
 import click
 
 from edge_ser.cli.cache import default_cache
-from edge_ser.errors import ConfigError, TrainingError, missing_extra
+from edge_ser.cli.training_session import (
+    choose_device,
+    need_training_packages,
+    read_config,
+    show_epochs,
+    show_start,
+)
+from edge_ser.errors import TrainingError
 from edge_ser.protocols import PROTOCOLS, SplitOptions
 from edge_ser.training.run_record import COMPACT, PAPER, RECIPES, TAUGHT, recipe_of
-
-if TYPE_CHECKING:
-    import torch
-    from rich.console import Console
-
-    from edge_ser.training.distributed import Team
-    from edge_ser.training.job import Job
-    from edge_ser.training.paper.settings import PaperConfig
-    from edge_ser.training.settings import TrainConfig
-    from edge_ser.training.trainer import Trainer
-
-Config = TypeVar("Config", "TrainConfig", "PaperConfig")
 
 _PROTOCOL_HELP = "\b\nProtocols, and what stands on both sides:\n" + "\n".join(
     textwrap.fill(
@@ -135,7 +125,12 @@ _PROTOCOL_HELP = "\b\nProtocols, and what stands on both sides:\n" + "\n".join(
 @click.option(
     "--cache",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Keeps what a teacher says of each clip.  [default: ~/.cache/edge-ser]",
+    help="Keeps the teacher's frames of each clip.  [default: ~/.cache/edge-ser]",
+)
+@click.option(
+    "--encoder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Start from a run of `edge-ser pretrain` with the same channels and strides.",
 )
 def command(
     corpora: tuple[str, ...],
@@ -152,6 +147,7 @@ def command(
     device: str,
     threads: int | None,
     cache: Path | None,
+    encoder: Path | None,
     **settings: float | None,
 ) -> None:
     """Train the compact attention 1D-CNN, and measure it on speakers it has never heard.
@@ -184,7 +180,9 @@ def command(
         "validation_speakers": validation_speakers,
     }
     split = SplitOptions(**{name: value for name, value in division.items() if value})
-    if resume and (recipe or corpora or given or labels or any(division.values()) or config_file):
+    if resume and (
+        recipe or corpora or given or labels or any(division.values()) or config_file or encoder
+    ):
         raise click.UsageError("--resume takes its settings from the run; give only --out")
     if not resume and not corpora:
         raise click.UsageError("no --corpus came; try: --corpus RAVDESS=DIR")
@@ -193,14 +191,14 @@ def command(
             "--patience came: the paper's recipe trains for a fixed number of epochs and never stops "
             "early; say how many with --epochs"
         )
-    _need_training_packages()
+    need_training_packages()
 
     from rich.console import Console
 
     from edge_ser.cli.train_tables import show_calibration, show_job, show_result
     from edge_ser.training import recipes
     from edge_ser.training.distributed import find_team
-    from edge_ser.training.job import finish, plan, replan
+    from edge_ser.training.job import finish, plan, replan, start
     from edge_ser.training.settings import TrainConfig
 
     team = find_team()
@@ -213,24 +211,26 @@ def command(
         if resume:
             paper_job = paper.replan(out)
         else:
-            paper_config = _config(PaperConfig, config_file, given)
+            paper_config = read_config(PaperConfig, config_file, given)
             paper_job = paper.plan(corpora, paper_config, labels, split)
-        train_paper(console, paper_job, out, _device(device, threads, team), resume)
+        train_paper(console, paper_job, out, choose_device(device, threads, team), resume)
         return
     if resume:
         job = replan(out)
     else:
         base = recipes.TAUGHT if recipe == TAUGHT else {}
-        config = _config(TrainConfig, config_file, given, base)
+        config = read_config(TrainConfig, config_file, given, base)
         job = plan(corpora, config, labels, split)
     show_job(console, job)
-    place = _device(device, threads, team)
+    place = choose_device(device, threads, team)
     with team.joined(place):
-        trainer = _start(
-            console, job, out, place, resume, (cache or default_cache()) / "teacher", team
+        teacher_cache = (cache or default_cache()) / "teacher"
+        trainer = show_start(
+            console,
+            lambda show: start(job, out, place, show, resume, teacher_cache, team, encoder),
         )
         try:
-            _train(console, trainer)
+            show_epochs(console, trainer)
         except KeyboardInterrupt:
             raise TrainingError(
                 f"stopped after {len(trainer.history)} complete epoch(s); "
@@ -241,103 +241,3 @@ def command(
             show_result(console, COMPACT, job, accuracies, out)
             show_calibration(console, calibration)
             console.print(f"next: edge-ser export {out} --out model.onnx", markup=False)
-
-
-def _need_training_packages() -> None:
-    for package in ("torch", "safetensors", "matplotlib"):
-        try:
-            __import__(package)
-        except ImportError:
-            raise missing_extra(package, "train") from None
-
-
-def _config(
-    kind: type[Config],
-    path: Path | None,
-    given: dict[str, float],
-    base: Mapping[str, object] = MappingProxyType({}),
-) -> Config:
-    """Return settings: `base`, what the file says over it, and what the options say over both."""
-    from edge_ser.measure.results import read_json
-    from edge_ser.records import build
-    from edge_ser.training.recipes import overlaid
-
-    data = {} if path is None else read_json(path)
-    if isinstance(data, dict):
-        data = overlaid(base, data)
-    return dataclasses.replace(build(kind, data, str(path)), **given)  # type: ignore[arg-type]
-
-
-def _device(name: str, threads: int | None, team: Team) -> torch.device:
-    import torch
-
-    torch.set_num_threads(threads or max(1, (os.cpu_count() or 2) // 2 // team.local_size))
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ConfigError(
-            "--device cuda was asked for, torch sees no CUDA device; use --device cpu"
-        )
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda" and team.size > 1:
-        if team.local_size > (n_gpus := torch.cuda.device_count()):
-            raise ConfigError(
-                f"torchrun started {team.local_size} processes here, torch sees {n_gpus} CUDA "
-                f"device(s); use --nproc-per-node {n_gpus}, or --device cpu"
-            )
-        return torch.device("cuda", team.local_rank)
-    return torch.device(name)
-
-
-def _start(
-    console: Console,
-    job: Job,
-    out: Path,
-    device: torch.device,
-    resume: bool,
-    cache: Path,
-    team: Team,
-) -> Trainer:
-    from rich.progress import Progress, TaskID
-
-    from edge_ser.training.job import start
-    from edge_ser.training.model import count_parameters
-
-    with Progress(console=console, transient=True) as bars:
-        stages: dict[str, TaskID] = {}
-
-        def show(stage: str, share: float) -> None:
-            if stage not in stages:
-                stages[stage] = bars.add_task(stage, total=1.0)
-            bars.update(stages[stage], completed=share)
-
-        trainer = start(job, out, device, show, resume, cache, team)
-    console.print(
-        f"{len(job.labels)} classes, {count_parameters(trainer.model):,} parameters, on {device}"
-        + (f", {team.size} processes" if team.size > 1 else "")
-        + (f", resumed after epoch {len(trainer.history)}" if resume else "")
-    )
-    return trainer
-
-
-def _train(console: Console, trainer: Trainer) -> None:
-    from rich.progress import Progress
-
-    total = trainer.record.config.epochs
-    with Progress(console=console, transient=True) as progress:
-        run = progress.add_task("training", total=total, completed=len(trainer.history))
-        steps = progress.add_task("epoch")
-        for epoch in trainer.epochs(
-            lambda done, of: progress.update(steps, completed=done, total=of)
-        ):
-            progress.update(run, completed=epoch.epoch + 1)
-            judged = ""
-            if epoch.wa is not None and epoch.uar is not None:
-                judged = (
-                    f"  validation: loss {epoch.validation_loss:.3f}  WA {epoch.wa:6.1%}  "
-                    f"UAR {epoch.uar:6.1%}" + ("  [green]best[/]" if epoch.best else "")
-                )
-            console.print(f"epoch {epoch.epoch + 1:3}/{total}  loss {epoch.train_loss:.3f}{judged}")
-    best = trainer.best
-    if len(trainer.history) < total:
-        console.print(f"stopped early: no gain for {trainer.stale_epochs} epochs")
-    console.print(f"kept: epoch {best.epoch + 1}")

@@ -33,6 +33,15 @@ class Classes:
         weights = counts.clamp_min(1).rsqrt()
         return cls(torch.tensor(targets), torch.tensor(possible), weights / weights.mean())
 
+    @classmethod
+    def none(cls, n_classes: int) -> Classes:
+        """Return the classes of no clips."""
+        return cls(
+            torch.empty(0, dtype=torch.long),
+            torch.empty(0, n_classes, dtype=torch.bool),
+            torch.ones(n_classes),
+        )
+
     def to(self, device: torch.device) -> Classes:
         """Return all tensors on `device`."""
         return Classes(*(t.to(device) for t in (self.targets, self.possible, self.weights)))

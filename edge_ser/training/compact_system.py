@@ -14,6 +14,7 @@ import torch
 
 from edge_ser.protocols import Fold, SplitOptions, data_digest, refuse_leaks
 from edge_ser.protocols.content import fold_digest
+from edge_ser.training.encoder_record import encoder_use
 from edge_ser.training.job import Job, start
 from edge_ser.training.model import count_parameters
 from edge_ser.training.run_record import RUN_FILE
@@ -28,19 +29,31 @@ class CompactSystem:
         config: the settings.
         runs: a directory for the run of each fold, from which a killed training goes on.
         cache: a directory for what the teacher says of each clip.
+        encoder: a run of `edge-ser pretrain` that each fold starts from.
     """
 
     name = "compact"
 
-    def __init__(self, config: TrainConfig, runs: Path, cache: Path | None = None) -> None:
+    def __init__(
+        self,
+        config: TrainConfig,
+        runs: Path,
+        cache: Path | None = None,
+        encoder: Path | None = None,
+    ) -> None:
         self.config = config
         self._runs, self._cache = runs, cache
+        self._encoder = encoder
+        self._encoder_use = encoder and encoder_use(encoder)
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
     @property
     def settings(self) -> Mapping[str, object]:
         """The settings, by name."""
-        return asdict(self.config)
+        settings = asdict(self.config)
+        if self._encoder_use:
+            settings["encoder"] = asdict(self._encoder_use)
+        return settings
 
     def fit_predict(
         self, fold: Fold, labels: tuple[str, ...], progress: Callable[[str, float], None]
@@ -59,10 +72,12 @@ class CompactSystem:
         )
         run = self._runs / self._run_name(fold, labels)
         resume = (run / RUN_FILE).is_file()
-        trainer = start(job, run, self._device, progress, resume, self._cache)
+        trainer = start(
+            job, run, self._device, progress, resume, self._cache, encoder=self._encoder
+        )
         for epoch in trainer.epochs():
-            share = (epoch.epoch + 1) / self.config.epochs
-            progress(f"epoch {epoch.epoch + 1}, loss {epoch.train_loss:.3f}", share)
+            share = (epoch.epoch + 1) / self.config.total_epochs
+            progress(f"{epoch.phase}, epoch {epoch.epoch + 1}, loss {epoch.train_loss:.3f}", share)
         trainer.load_best()
         return Outcome(
             probs=trainer.score(trainer.heard["test"]).probs,
@@ -70,7 +85,7 @@ class CompactSystem:
             train_s=time.perf_counter() - began,
             notes=()
             if fold.validation
-            else (f"no validation: epoch {self.config.epochs} is kept",),
+            else (f"no validation: epoch {self.config.total_epochs} is kept",),
         )
 
     def _run_name(self, fold: Fold, labels: tuple[str, ...]) -> str:

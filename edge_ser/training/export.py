@@ -30,13 +30,12 @@ from edge_ser.frontend import mfcc
 from edge_ser.records import build
 from edge_ser.runtime.onnx_runner import OnnxRunner
 from edge_ser.training.calibration import Calibration
-from edge_ser.training.checkpoint import load_weights
+from edge_ser.training.checkpoint import BEST, load_weights
 from edge_ser.training.job import METRICS_FILE, replan
 from edge_ser.training.model import CompactAttentionCnn, count_parameters
 from edge_ser.training.run_record import PAPER, recipe_of
 from edge_ser.training.settings import RunRecord
 from edge_ser.training.teacher import TEACHER
-from edge_ser.training.trainer import BEST
 
 Float32 = NDArray[np.float32]
 

@@ -41,6 +41,7 @@ from edge_ser.protocols import (
 from edge_ser.training.calibration import Calibration, calibrate
 from edge_ser.training.classes import Classes
 from edge_ser.training.distributed import ALONE, Team
+from edge_ser.training.encoder_record import EncoderRecord, encoder_use
 from edge_ser.training.features import Cepstrum, build_bank, measure_normalization
 from edge_ser.training.model import ModelConfig
 from edge_ser.training.plots import draw_confusion, draw_curves
@@ -108,7 +109,7 @@ class Division:
         return {
             "labels": self.labels,
             "corpora": self.corpora,
-            "used": _used(self.fold.train),
+            "used": uses_of(self.fold.train),
             "split": self.split,
             "fold": self.fold.name,
             "leaks": self.leaks,
@@ -177,7 +178,7 @@ def divide(
     if len(fold.train) < _MIN_CLIPS:
         raise ConfigError("1 clip is left for training, two or more are needed; add recordings")
     return Division(
-        corpora=tuple(_absolute(spec) for spec in corpora),
+        corpora=tuple(absolute_spec(spec) for spec in corpora),
         split=split,
         fold=fold,
         leaks=refuse_leaks(fold),
@@ -229,6 +230,7 @@ def start(
     resume: bool = False,
     cache: Path | None = None,
     team: Team = ALONE,
+    encoder: Path | None = None,
 ) -> Trainer:
     """Compute the features and return the trainer, its run directory written.
 
@@ -241,8 +243,10 @@ def start(
         resume: go on after the last epoch that is there.
         cache: a directory that keeps what the teacher said of each clip.
         team: the processes that train together.
+        encoder: a run of `edge-ser pretrain` to start from; not needed to resume.
 
     Raises:
+        LeakError: the encoder learned on audio that is to be scored.
         TrainingError: the directory holds another run, or a checkpoint that does not belong to it.
         ConfigError: the directory cannot be written, or the team is too large for the batches.
         AudioError: a clip cannot be read.
@@ -254,14 +258,17 @@ def start(
         refuse_unusable(run, resume)
         if resume:
             _refuse_other_team(run, team)
-    on_clip = _counted(progress, "features", len(job.clips))
+    pretrained = encoder and EncoderRecord.load(encoder)
+    if pretrained:
+        pretrained.refuse_known(itertools.chain.from_iterable(job.scored.values()))
+    on_clip = counted(progress, "features", len(job.clips))
     variants = config.augment.variants
     bank = build_bank(train, config.frontend, variants, on_clip)
     # The test clips are read now too: one that is damaged should not end a training of hours.
     heard = {name: job.hear(clips, on_clip) for name, clips in job.scored.items()}
     lessons = None
     if config.teacher_weight:
-        on_clip = _counted(progress, "teacher", len(train))
+        on_clip = counted(progress, "teacher", len(train))
         lessons = build_teacher_bank(train, variants, cache, on_clip)
     if resume:
         record = RunRecord.load(run)
@@ -275,7 +282,10 @@ def start(
                 strides=config.strides,
                 embedding=WIDTH if config.teacher_weight else 0,
             ),
-            normalization=measure_normalization(bank, Cepstrum(config.frontend)),
+            normalization=pretrained.normalization
+            if pretrained
+            else measure_normalization(bank, Cepstrum(config.frontend)),
+            encoder=encoder_use(encoder) if encoder else None,
             processes=team.size,
             **job.facts,
         )
@@ -283,12 +293,14 @@ def start(
             record.save(run)
     classes = Classes.of(job.targets(train), job.possible(train))
     trainer = Trainer(record, bank, classes, heard, run, device, lessons, team)
+    if encoder and not resume:
+        trainer.start_from(encoder)
     if resume:
         trainer.resume()
     return trainer
 
 
-def _counted(progress: Callable[[str, float], None], what: str, n: int) -> Callable[[], None]:
+def counted(progress: Callable[[str, float], None], what: str, n: int) -> Callable[[], None]:
     """Return what to call after each of n clips."""
     done = itertools.count(1)
     return lambda: progress(what, next(done) / n)
@@ -362,7 +374,8 @@ def _accuracies(
     return result
 
 
-def _used(clips: Sequence[Clip]) -> tuple[CorpusUse, ...]:
+def uses_of(clips: Sequence[Clip]) -> tuple[CorpusUse, ...]:
+    """Return how many clips of which speakers are used of each corpus, with its licence."""
     uses = []
     for corpus in sorted({clip.corpus for clip in clips}):
         own = [clip for clip in clips if clip.corpus == corpus]
@@ -404,7 +417,8 @@ def _choose_labels(clips: Sequence[Clip], wanted: str | frozenset[str] | None) -
     return sort_emotions(chosen)
 
 
-def _absolute(text: str) -> str:
+def absolute_spec(text: str) -> str:
+    """Return the specification of a corpus with an absolute path, for a run's record."""
     spec = parse_spec(text)
     kind = "" if spec.kind is CorpusKind.OFFICIAL else f"{spec.kind.value}:"
     return f"{kind}{spec.name}={spec.path.absolute()}"

@@ -74,8 +74,13 @@ def _compact(settings: Settings, places: Places) -> System:
     from edge_ser.training.compact_system import CompactSystem
     from edge_ser.training.settings import TrainConfig
 
+    own = dict(settings)
+    encoder = own.pop("encoder", None)
     return CompactSystem(
-        build(TrainConfig, settings, "compact"), places.checkpoints, places.cache / "teacher"
+        build(TrainConfig, own, "compact"),
+        places.checkpoints,
+        places.cache / "teacher",
+        Path(str(encoder)) if encoder else None,
     )
 
 

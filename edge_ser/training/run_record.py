@@ -20,6 +20,8 @@ RUN_FILE = "run.json"
 COMPACT = "compact"
 PAPER = "paper"
 TAUGHT = "taught"
+ENCODER = "encoder"
+"""A run of `edge-ser pretrain`: no labels, nothing to export."""
 RECIPES = (COMPACT, TAUGHT, PAPER)
 """What `edge-ser train --recipe` can be told, the default first. A taught run is a compact one."""
 
@@ -65,7 +67,7 @@ class RunFacts:
         Raises:
             TrainingError: no run there, one of another recipe, or one that this version cannot read.
         """
-        path, data = run / RUN_FILE, _read(run)
+        path, data = run / RUN_FILE, read_run(run)
         if (found := _recipe(data)) != cls.recipe:
             raise TrainingError(f"{run} was trained by the recipe {found}, not by {cls.recipe}")
         try:
@@ -82,7 +84,7 @@ def recipe_of(run: Path) -> str:
     Raises:
         TrainingError: no run there, or one whose record is damaged.
     """
-    return _recipe(_read(run))
+    return _recipe(read_run(run))
 
 
 def refuse_unusable(run: Path, resume: bool) -> None:
@@ -109,7 +111,12 @@ def refuse_unusable(run: Path, resume: bool) -> None:
             run.rmdir()
 
 
-def _read(run: Path) -> Any:
+def read_run(run: Path) -> Any:
+    """Return the JSON of a run's record.
+
+    Raises:
+        TrainingError: no run there, or one whose record is damaged.
+    """
     path = run / RUN_FILE
     if not path.is_file():
         raise TrainingError(

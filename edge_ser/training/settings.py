@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from edge_ser.card import FrontendConfig, Normalization
+from edge_ser.card import CorpusUse, FrontendConfig, Normalization
 from edge_ser.records import require
 from edge_ser.training.augment import AugmentConfig
 from edge_ser.training.model import ModelConfig
 from edge_ser.training.run_record import RunFacts
+from edge_ser.training.schedule import IMITATION, LABELS, Phase
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,11 @@ class TrainConfig:
     """Of the stem and of each block; see `ModelConfig`."""
     strides: tuple[int, ...] = (1, 2, 2, 1)
     """Likewise."""
+    imitation_epochs: int = 0
+    """Epochs of a first phase in which the network learns to imitate the teacher alone, without
+    labels, before the `epochs` in which it learns the labels too."""
+    imitation_rate: float = 2e-3
+    """Highest learning rate of that phase."""
     seed: int = 0
     frontend: FrontendConfig = field(default_factory=FrontendConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
@@ -52,6 +58,15 @@ class TrainConfig:
         rate, decay = self.learning_rate, self.weight_decay
         require(0 < rate < 1, "learning_rate", rate, "between 0 and 1")
         require(0 <= decay < 1, "weight_decay", decay, "in [0, 1)")
+        imitated = self.imitation_epochs
+        require(imitated >= 0, "imitation_epochs", imitated, "0 or more")
+        require(
+            imitated == 0 or self.teacher_weight > 0,
+            "imitation_epochs",
+            imitated,
+            "0 without a teacher; set teacher_weight above 0",
+        )
+        require(0 < self.imitation_rate < 1, "imitation_rate", self.imitation_rate, "in (0, 1)")
         for name in ("warmup_share", "ema_decay", "label_smoothing"):
             value = getattr(self, name)
             require(0 <= value < 1, name, value, "in [0, 1)")
@@ -82,9 +97,33 @@ class TrainConfig:
         )
 
     @property
+    def phases(self) -> tuple[Phase, ...]:
+        """Phases of the training, in order: imitation where there is one, then the labels."""
+        labels = Phase(LABELS, self.epochs, self.learning_rate, self.warmup_share)
+        if not self.imitation_epochs:
+            return (labels,)
+        rate = self.imitation_rate
+        return Phase(IMITATION, self.imitation_epochs, rate, self.warmup_share), labels
+
+    @property
+    def total_epochs(self) -> int:
+        """Epochs of all phases."""
+        return self.imitation_epochs + self.epochs
+
+    @property
     def window_frames(self) -> int:
         """Feature frames of one window."""
         return self.frontend.n_frames(round(self.window_s * self.frontend.sample_rate))
+
+
+@dataclass(frozen=True)
+class EncoderUse:
+    """A pretrained encoder that a training started from."""
+
+    digest: str
+    """SHA-256 of its checkpoint."""
+    corpora: tuple[CorpusUse, ...]
+    """The speech that it learned to imitate the teacher on, without labels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,5 +133,12 @@ class RunRecord(RunFacts):
     config: TrainConfig
     model: ModelConfig
     normalization: Normalization
+    encoder: EncoderUse | None = None
+    """The pretrained encoder that the training started from."""
     processes: int = 1
     """That trained together: each drew its own augmentation, and normalised its own batches."""
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """Phases of the training."""
+        return self.config.phases
