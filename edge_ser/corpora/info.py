@@ -1,4 +1,4 @@
-"""What is known about the six public corpora: origin, licence, size, labels and layout."""
+"""What is known about the seven public corpora: origin, licence, size, labels and layout."""
 
 from __future__ import annotations
 
@@ -176,8 +176,30 @@ _CREMA_D = CorpusInfo(
     layout="a folder AudioWAV/ with all files, or the files directly",
 )
 
+_NEMO = CorpusInfo(
+    name="nEMO",
+    title="nEMO: Dataset of Emotional Speech in Polish",
+    citation="Christop (2024), nEMO: Dataset of Emotional Speech in Polish, LREC-COLING 2024, "
+    "arXiv:2404.06292",
+    language="Polish",
+    licence="CC BY-NC-SA 4.0",
+    weights_licence="CC BY-NC-SA 4.0",
+    n_clips=4481,
+    n_speakers=9,
+    labels={
+        "neutral": "neutral",
+        "happiness": "happy",
+        "sadness": "sad",
+        "anger": "angry",
+        "fear": "fearful",
+        "surprised": "surprised",
+    },
+    example="WR0_surprised_64.wav",
+    layout="a folder samples/ with all files, or the files directly",
+)
+
 CORPORA: dict[str, CorpusInfo] = {
-    info.name: info for info in (_RAVDESS, _EMO_DB, _TESS, _SAVEE, _EMOVO, _CREMA_D)
+    info.name: info for info in (_RAVDESS, _EMO_DB, _TESS, _SAVEE, _EMOVO, _CREMA_D, _NEMO)
 }
 """The public corpora by name."""
 
@@ -196,7 +218,8 @@ def corpus_info(name: str) -> CorpusInfo:
     if info is None:
         raise ConfigError(
             f"unknown corpus {name!r}; known are {', '.join(CORPORA)}; "
-            "for own recordings write folder:NAME=DIR or csv:NAME=FILE.csv"
+            "for own recordings write folder:NAME=DIR, csv:NAME=FILE.csv, neutral:NAME=DIR or "
+            "unlabelled:NAME=DIR"
         )
     return info
 

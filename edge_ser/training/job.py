@@ -19,9 +19,11 @@ from edge_ser.card import Accuracy, CorpusUse
 from edge_ser.corpora import (
     CORPORA,
     Clip,
-    CorpusKind,
+    common_emotions,
     load_corpora,
+    occurring_emotions,
     parse_spec,
+    possible_emotions,
     sort_emotions,
 )
 from edge_ser.errors import ConfigError, CorpusError, LeakError, TrainingError
@@ -84,17 +86,14 @@ class Division:
         return {"validation": self.fold.validation, "test": self.fold.test}
 
     def possible(self, clips: Sequence[Clip]) -> tuple[tuple[bool, ...], ...]:
-        """Return for each clip which labels it could have had: those that occur in its corpus.
+        """Return for each clip which labels it could have had; see `possible_emotions`.
 
         A corpus without "calm" may well hold calm clips, labelled neutral: its clips say nothing of
         that label. One with a single label would say nothing at all, so its clips deny all others.
         """
-        occurring: dict[str, set[str]] = {}
-        for clip in self.clips:
-            occurring.setdefault(clip.corpus, set()).add(clip.emotion)
         rows = {
             corpus: tuple(len(own) < _MIN_LABELS or label in own for label in self.labels)
-            for corpus, own in occurring.items()
+            for corpus, own in possible_emotions(self.clips).items()
         }
         return tuple(rows[clip.corpus] for clip in clips)
 
@@ -177,7 +176,7 @@ def divide(
     if len(fold.train) < _MIN_CLIPS:
         raise ConfigError("1 clip is left for training, two or more are needed; add recordings")
     return Division(
-        corpora=tuple(_absolute(spec) for spec in corpora),
+        corpora=tuple(parse_spec(spec).text() for spec in corpora),
         split=split,
         fold=fold,
         leaks=refuse_leaks(fold),
@@ -380,18 +379,16 @@ def _used(clips: Sequence[Clip]) -> tuple[CorpusUse, ...]:
 
 
 def _choose_labels(clips: Sequence[Clip], wanted: str | frozenset[str] | None) -> tuple[str, ...]:
-    by_corpus: dict[str, set[str]] = {}
-    for clip in clips:
-        by_corpus.setdefault(clip.corpus, set()).add(clip.emotion)
-    every = set().union(*by_corpus.values())
+    every = occurring_emotions(clips)
+    chosen: frozenset[str]
     if wanted is None:
-        chosen = set.intersection(*by_corpus.values())
+        chosen = common_emotions(clips)
     elif isinstance(wanted, str) and wanted.strip().lower() == "all":
         chosen = every
     else:
         if isinstance(wanted, str):
             wanted = frozenset(name.strip().lower() for name in wanted.split(",") if name.strip())
-        chosen = set(wanted)
+        chosen = wanted
         if unknown := sorted(chosen - every):
             raise ConfigError(
                 f"no clip is labelled {', '.join(unknown)}; there are {', '.join(sort_emotions(every))}"
@@ -402,9 +399,3 @@ def _choose_labels(clips: Sequence[Clip], wanted: str | frozenset[str] | None) -
             "are needed; name them with --labels, or --labels all"
         )
     return sort_emotions(chosen)
-
-
-def _absolute(text: str) -> str:
-    spec = parse_spec(text)
-    kind = "" if spec.kind is CorpusKind.OFFICIAL else f"{spec.kind.value}:"
-    return f"{kind}{spec.name}={spec.path.absolute()}"

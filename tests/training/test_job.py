@@ -270,6 +270,42 @@ def test_a_clip_could_have_had_the_labels_of_its_corpus(tmp_path):
     }
 
 
+def test_a_neutral_crowd_denies_all_other_labels_and_does_not_narrow_them(tmp_path):
+    touch_corpus(tmp_path / "one", "sad", "neutral", speakers=("ann", "bob", "eve"))
+    touch_corpus(tmp_path / "two", "sad", "neutral", "calm", speakers=("joe", "kim", "liz"))
+    for name in ("crowd", "talk"):
+        (tmp_path / name).mkdir()
+        for number in range(40):
+            (tmp_path / name / f"{number}.wav").write_bytes(f"{name}{number}".encode())
+    specs = [f"folder:{name}={tmp_path / name}" for name in ("one", "two")]
+    specs += [f"neutral:crowd={tmp_path / 'crowd'}#train", f"unlabelled:talk={tmp_path / 'talk'}"]
+
+    job = plan(specs, TrainConfig())
+
+    assert job.labels == ("neutral", "sad")
+    assert job.left_out["unlabelled"] == 40
+    assert {c.corpus for c in job.fold.train} == {"one", "two", "crowd#train"}
+    assert {c.corpus for c in (*job.fold.validation, *job.fold.test)} == {"one", "two"}
+
+    job = plan(specs, TrainConfig(), labels="all")
+
+    assert job.labels == ("neutral", "calm", "sad")
+    could = dict(zip((clip.corpus for clip in job.clips), job.possible(job.clips), strict=True))
+    assert could["crowd#train"] == could["two"] == (True, True, True)
+    assert could["one"] == (True, False, True)
+    assert job.corpora[2] == specs[2]
+    assert plan(job.corpora, TrainConfig(), labels="all").digest == job.digest
+
+
+def test_unlabelled_is_no_label(tmp_path):
+    touch_corpus(tmp_path / "one", "sad", "unlabelled", "calm", speakers=("ann", "bob", "eve"))
+    specs = [f"folder:one={tmp_path / 'one'}"]
+
+    assert plan(specs, TrainConfig(), labels="all").labels == ("calm", "sad")
+    with pytest.raises(ConfigError, match="no clip is labelled unlabelled"):
+        plan(specs, TrainConfig(), labels="sad,unlabelled")
+
+
 def test_scores_count():
     probs = np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.6, 0.3, 0.1]])
     scores = Scores.of(probs, [0, 1, 1])
