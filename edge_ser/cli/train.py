@@ -47,8 +47,9 @@ _PROTOCOL_HELP = "\b\nProtocols, and what stands on both sides:\n" + "\n".join(
     "corpora",
     multiple=True,
     metavar="NAME=DIR",
-    help="A corpus: RAVDESS, EMO-DB, TESS, SAVEE, EMOVO or CREMA-D with its folder; or "
-    "folder:NAME=DIR (label/speaker/clip.wav) or csv:NAME=FILE for your own. Repeat for several.",
+    help="A corpus: RAVDESS, EMO-DB, TESS, SAVEE, EMOVO, CREMA-D or nEMO with its folder; or "
+    "folder:NAME=DIR (label/speaker/clip.wav), csv:NAME=FILE, neutral:NAME=DIR or "
+    "unlabelled:NAME=DIR for your own. Repeat for several.",
 )
 @click.option(
     "--out",
