@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from edge_ser.cli.cache import default_cache
+from edge_ser.corpora import Terms, parse_licences
 from edge_ser.errors import ConfigError, TrainingError, missing_extra
 from edge_ser.protocols import PROTOCOLS, SplitOptions
 from edge_ser.training.run_record import COMPACT, PAPER, RECIPES, TAUGHT, recipe_of
@@ -99,6 +100,18 @@ _PROTOCOL_HELP = "\b\nProtocols, and what stands on both sides:\n" + "\n".join(
     help="Emotions to learn, or all.  [default: those that every corpus has]",
 )
 @click.option(
+    "--weights-licence",
+    metavar="TERMS",
+    help="Terms of the weights, for `edge-ser export`; commercial refuses corpora that forbid it.",
+)
+@click.option(
+    "--corpus-licence",
+    "corpus_licences",
+    multiple=True,
+    metavar="NAME=TERMS",
+    help="Licence of your own recordings, for the card. Repeat for several.",
+)
+@click.option(
     "--epochs",
     type=click.IntRange(1),
     help="At most so many; just so many for --recipe paper.  [default: 60; taught: 24; paper: 100]",
@@ -149,6 +162,8 @@ def command(
     test_speakers: str | None,
     validation_speakers: str | None,
     labels: str | None,
+    weights_licence: str | None,
+    corpus_licences: tuple[str, ...],
     config_file: Path | None,
     device: str,
     threads: int | None,
@@ -185,7 +200,9 @@ def command(
         "validation_speakers": validation_speakers,
     }
     split = SplitOptions(**{name: value for name, value in division.items() if value})
-    if resume and (recipe or corpora or given or labels or any(division.values()) or config_file):
+    terms = Terms(weights_licence or "", parse_licences(corpus_licences))
+    options = (recipe, corpora, labels, config_file, weights_licence, corpus_licences)
+    if resume and any((given, *options, *division.values())):
         raise click.UsageError("--resume takes its settings from the run; give only --out")
     if not resume and not corpora:
         raise click.UsageError("no --corpus came; try: --corpus RAVDESS=DIR")
@@ -215,7 +232,7 @@ def command(
             paper_job = paper.replan(out)
         else:
             paper_config = _config(PaperConfig, config_file, given)
-            paper_job = paper.plan(corpora, paper_config, labels, split)
+            paper_job = paper.plan(corpora, paper_config, labels, split, terms)
         train_paper(console, paper_job, out, _device(device, threads, team), resume)
         return
     if resume:
@@ -223,7 +240,7 @@ def command(
     else:
         base = recipes.TAUGHT if recipe == TAUGHT else {}
         config = _config(TrainConfig, config_file, given, base)
-        job = plan(corpora, config, labels, split)
+        job = plan(corpora, config, labels, split, terms)
     show_job(console, job)
     place = _device(device, threads, team)
     with team.joined(place):

@@ -20,11 +20,13 @@ from edge_ser.corpora.crowd import Half
 from edge_ser.corpora.emotions import common_emotions, occurring_emotions, possible_emotions
 from edge_ser.corpora.info import CORPORA, CorpusInfo, corpus_info
 from edge_ser.corpora.labels import EMOTIONS, UNLABELLED, shared_emotion, sort_emotions
+from edge_ser.corpora.licences import COMMERCIAL, Terms, parse_licences
 from edge_ser.corpora.load import load_corpora, load_corpus
 from edge_ser.corpora.spec import CorpusKind, CorpusSpec, parse_spec
 from edge_ser.corpora.summary import CorpusSummary, describe
 
 __all__ = [
+    "COMMERCIAL",
     "CORPORA",
     "EMOTIONS",
     "UNKNOWN_SPEAKER",
@@ -37,6 +39,7 @@ __all__ = [
     "CorpusSummary",
     "Half",
     "Role",
+    "Terms",
     "common_emotions",
     "content_digest",
     "corpus_info",
@@ -46,6 +49,7 @@ __all__ = [
     "load_corpora",
     "load_corpus",
     "occurring_emotions",
+    "parse_licences",
     "parse_spec",
     "possible_emotions",
     "shared_emotion",

@@ -25,6 +25,8 @@ class CorpusInfo:
     """Terms of the recordings."""
     weights_licence: str
     """Terms under which weights trained on the corpus may be offered."""
+    commercial: bool
+    """Whether weights for commercial use may be trained on it, as far as its licence was read."""
     n_clips: int
     """Speech clips in the official release."""
     n_speakers: int
@@ -45,6 +47,7 @@ _RAVDESS = CorpusInfo(
     language="English",
     licence="CC BY-NC-SA 4.0",
     weights_licence="CC BY-NC-SA 4.0",
+    commercial=False,
     n_clips=1440,
     n_speakers=24,
     labels={
@@ -67,8 +70,10 @@ _EMO_DB = CorpusInfo(
     citation="Burkhardt, Paeschke, Rolfes, Sendlmeier & Weiss (2005), A database of German "
     "emotional speech, Interspeech, doi:10.21437/Interspeech.2005-446",
     language="German",
-    licence="no licence text; free download from its authors",
-    weights_licence="not stated by the corpus; ask its authors before offering weights",
+    licence="CC0 1.0 by its present publisher (audeering/emodb); no licence text by its authors' "
+    "university was seen",
+    weights_licence="CC0 1.0",
+    commercial=True,
     n_clips=535,
     n_speakers=10,
     labels={
@@ -91,6 +96,7 @@ _TESS = CorpusInfo(
     language="English",
     licence="CC BY-NC-ND 4.0",
     weights_licence="CC BY-NC-SA 4.0",
+    commercial=False,
     n_clips=2800,
     n_speakers=2,
     labels={
@@ -114,6 +120,7 @@ _SAVEE = CorpusInfo(
     language="English",
     licence="research only",
     weights_licence="research only",
+    commercial=False,
     n_clips=480,
     n_speakers=4,
     labels={
@@ -137,6 +144,7 @@ _EMOVO = CorpusInfo(
     language="Italian",
     licence="research only",
     weights_licence="research only",
+    commercial=False,
     n_clips=588,
     n_speakers=6,
     labels={
@@ -162,6 +170,7 @@ _CREMA_D = CorpusInfo(
     # Whether weights are a derivative database or a produced work is not settled; these terms
     # satisfy both readings.
     weights_licence="ODbL 1.0",
+    commercial=True,
     n_clips=7442,
     n_speakers=91,
     labels={
@@ -184,6 +193,7 @@ _NEMO = CorpusInfo(
     language="Polish",
     licence="CC BY-NC-SA 4.0",
     weights_licence="CC BY-NC-SA 4.0",
+    commercial=False,
     n_clips=4481,
     n_speakers=9,
     labels={

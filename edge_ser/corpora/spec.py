@@ -92,6 +92,13 @@ def _path(place: str) -> Path:
     return Path(os.path.expanduser(place))
 
 
+def without_half(name: str) -> str:
+    """Return the name of a corpus without the half that it is of: `crowd` for `crowd#train`."""
+    for half in Half:
+        name = name.removesuffix(_end(half))
+    return name
+
+
 def _name_of(kind: CorpusKind, path: Path) -> str:
     place = Path(os.path.abspath(path))
     return place.stem if kind is CorpusKind.CSV else place.name

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from edge_ser.corpora import Clip, content_digest
 from edge_ser.protocols.fold import Fold
 
+__all__ = ["content_digest", "data_digest", "fold_digest"]
+
 
 def data_digest(clips: Sequence[Clip]) -> str:
     """Return a SHA-256 over names, labels and content of recordings: other data, other digest.

@@ -8,7 +8,7 @@ import itertools
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from edge_ser.card import Accuracy, CorpusUse
 from edge_ser.corpora import (
     CORPORA,
     Clip,
+    Terms,
     common_emotions,
     load_corpora,
     occurring_emotions,
@@ -74,6 +75,8 @@ class Division:
     """Clips of emotions that are not among the labels, by emotion."""
     digest: str
     """Of the data; see `protocols.data_digest`."""
+    terms: Terms = field(default_factory=Terms, kw_only=True)
+    """What is stated about licences."""
 
     @property
     def clips(self) -> tuple[Clip, ...]:
@@ -107,7 +110,8 @@ class Division:
         return {
             "labels": self.labels,
             "corpora": self.corpora,
-            "used": _used(self.fold.train),
+            "used": uses_of(self.fold.train, self.terms),
+            "terms": self.terms,
             "split": self.split,
             "fold": self.fold.name,
             "leaks": self.leaks,
@@ -138,9 +142,10 @@ def plan(
     config: TrainConfig,
     labels: str | frozenset[str] | None = None,
     split: SplitOptions | None = None,
+    terms: Terms | None = None,
 ) -> Job:
     """Divide the corpora for the compact recipe; arguments and errors as `divide`."""
-    return Job(**vars(divide(corpora, config.seed, labels, split)), config=config)
+    return Job(**vars(divide(corpora, config.seed, labels, split, terms)), config=config)
 
 
 def divide(
@@ -148,6 +153,7 @@ def divide(
     seed: int,
     labels: str | frozenset[str] | None = None,
     split: SplitOptions | None = None,
+    terms: Terms | None = None,
 ) -> Division:
     """Read the corpora's file names, decide labels and fold, and look for leaks between its parts.
 
@@ -157,13 +163,16 @@ def divide(
         labels: comma-separated emotions; `all` for every one that occurs; a set of exact names;
             None for those that every corpus has.
         split: protocol, fold and speakers; by default drawn, speaker-independent.
+        terms: what is stated about licences; the corpora that the weights depend on, by training or
+            validation, are checked against it.
 
     Raises:
-        CorpusError, ConfigError: the corpora, labels, fold or speakers do not fit.
+        CorpusError, ConfigError: the corpora, labels, fold, speakers or licences do not fit.
         LeakError: more stands on both sides than the protocol declares.
     """
-    split = split or SplitOptions()
+    split, terms = split or SplitOptions(), terms or Terms()
     clips = load_corpora(corpora)
+    terms.refuse_unknown(clip.corpus for clip in clips)
     chosen = _choose_labels(clips, labels)
     left_out = Counter(clip.emotion for clip in clips if clip.emotion not in chosen)
     kept = [clip for clip in clips if clip.emotion in chosen]
@@ -173,16 +182,18 @@ def divide(
             f"no training speaker says {', '.join(unheard)}, so it could never be learned; name other "
             "speakers, or leave it out with --labels"
         )
+    terms.refuse_forbidden(clip.corpus for clip in fold.train + fold.validation)
     if len(fold.train) < _MIN_CLIPS:
         raise ConfigError("1 clip is left for training, two or more are needed; add recordings")
     return Division(
-        corpora=tuple(parse_spec(spec).text() for spec in corpora),
+        corpora=tuple(absolute_spec(spec) for spec in corpora),
         split=split,
         fold=fold,
         leaks=refuse_leaks(fold),
         labels=chosen,
         left_out=dict(left_out),
         digest=data_digest(kept),
+        terms=terms,
     )
 
 
@@ -207,7 +218,9 @@ def divide_again(run: Path, record: RunFacts, seed: int) -> Division:
         "files were added, removed or changed; restore them, or train anew"
     )
     try:
-        division = divide(record.corpora, seed, frozenset(record.labels), record.split)
+        division = divide(
+            record.corpora, seed, frozenset(record.labels), record.split, record.terms
+        )
     except (ConfigError, CorpusError, LeakError) as error:
         raise TrainingError(f"{changed} ({error})") from None
     if division.digest != record.data_digest:
@@ -361,7 +374,9 @@ def _accuracies(
     return result
 
 
-def _used(clips: Sequence[Clip]) -> tuple[CorpusUse, ...]:
+def uses_of(clips: Sequence[Clip], terms: Terms | None = None) -> tuple[CorpusUse, ...]:
+    """Return how many clips of which speakers are used of each corpus, with its licence."""
+    terms = terms or Terms()
     uses = []
     for corpus in sorted({clip.corpus for clip in clips}):
         own = [clip for clip in clips if clip.corpus == corpus]
@@ -371,7 +386,7 @@ def _used(clips: Sequence[Clip]) -> tuple[CorpusUse, ...]:
                 name=corpus,
                 n_clips=len({clip.path for clip in own}),
                 speakers=speakers(own),
-                licence=info.licence if info else "the user's own recordings",
+                licence=terms.licence_of(corpus),
                 citation=info.citation if info else "",
             )
         )
@@ -399,3 +414,8 @@ def _choose_labels(clips: Sequence[Clip], wanted: str | frozenset[str] | None) -
             "are needed; name them with --labels, or --labels all"
         )
     return sort_emotions(chosen)
+
+
+def absolute_spec(text: str) -> str:
+    """Return the specification of a corpus with an absolute path, for a run's record."""
+    return parse_spec(text).text()

@@ -210,7 +210,8 @@ def test_facts_for_model_cards():
 
     assert weights["RAVDESS"] == weights["TESS"] == weights["nEMO"] == "CC BY-NC-SA 4.0"
     assert weights["SAVEE"] == weights["EMOVO"] == "research only"
-    assert "not stated" in weights["EMO-DB"]
+    assert weights["EMO-DB"] == "CC0 1.0"
+    assert {name for name, info in CORPORA.items() if info.commercial} == {"EMO-DB", "CREMA-D"}
     assert CORPORA["TESS"].licence == "CC BY-NC-ND 4.0"
     assert {name: info.n_clips for name, info in CORPORA.items()} == {
         "RAVDESS": 1440,
