@@ -21,7 +21,10 @@ from edge_ser.errors import missing_extra
 )
 @click.option("--name", help="The model's name in its card.  [default: the run's]")
 @click.option(
-    "--weights-licence", help="Terms of the weights.  [default: what the corpora ask for]"
+    "--weights-licence",
+    metavar="TERMS",
+    help="Terms of the weights; commercial refuses corpora that forbid it.  [default: those of "
+    "`edge-ser train --weights-licence`, else what the corpora ask for]",
 )
 @click.option(
     "--gate-audio",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge_ser.cli.options import threads_option
+from edge_ser.cli.options import ModelFile, threads_option
 from edge_ser.errors import AudioError, ConfigError
 
 if TYPE_CHECKING:
@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 @click.option("--list-devices", is_flag=True, help="List the microphones and stop.")
 @click.option(
     "--model",
-    type=click.Path(path_type=Path),
-    help="An ONNX file of `edge-ser export`, or an engine.  [default: the bundled model]",
+    type=ModelFile(),
+    help="An ONNX file of `edge-ser export`, an engine, or a bundled model: bundled, bundled-int8, "
+    "bundled-commercial, bundled-commercial-int8.  [default: bundled]",
 )
 @click.option(
     "--runner",

@@ -15,6 +15,7 @@ from edge_ser.cli.training_session import (
     show_epochs,
     show_start,
 )
+from edge_ser.corpora import Terms, parse_licences
 from edge_ser.errors import TrainingError
 from edge_ser.protocols import PROTOCOLS, SplitOptions
 from edge_ser.training.run_record import COMPACT, PAPER, RECIPES, TAUGHT, recipe_of
@@ -37,8 +38,9 @@ _PROTOCOL_HELP = "\b\nProtocols, and what stands on both sides:\n" + "\n".join(
     "corpora",
     multiple=True,
     metavar="NAME=DIR",
-    help="A corpus: RAVDESS, EMO-DB, TESS, SAVEE, EMOVO or CREMA-D with its folder; or "
-    "folder:NAME=DIR (label/speaker/clip.wav) or csv:NAME=FILE for your own. Repeat for several.",
+    help="A corpus: RAVDESS, EMO-DB, TESS, SAVEE, EMOVO, CREMA-D or nEMO with its folder; or "
+    "folder:NAME=DIR (label/speaker/clip.wav), csv:NAME=FILE, neutral:NAME=DIR or "
+    "unlabelled:NAME=DIR for your own. Repeat for several.",
 )
 @click.option(
     "--out",
@@ -86,6 +88,18 @@ _PROTOCOL_HELP = "\b\nProtocols, and what stands on both sides:\n" + "\n".join(
     "--labels",
     metavar="A,B,...",
     help="Emotions to learn, or all.  [default: those that every corpus has]",
+)
+@click.option(
+    "--weights-licence",
+    metavar="TERMS",
+    help="Terms of the weights, for `edge-ser export`; commercial refuses corpora that forbid it.",
+)
+@click.option(
+    "--corpus-licence",
+    "corpus_licences",
+    multiple=True,
+    metavar="NAME=TERMS",
+    help="Licence of your own recordings, for the card. Repeat for several.",
 )
 @click.option(
     "--epochs",
@@ -143,6 +157,8 @@ def command(
     test_speakers: str | None,
     validation_speakers: str | None,
     labels: str | None,
+    weights_licence: str | None,
+    corpus_licences: tuple[str, ...],
     config_file: Path | None,
     device: str,
     threads: int | None,
@@ -180,9 +196,9 @@ def command(
         "validation_speakers": validation_speakers,
     }
     split = SplitOptions(**{name: value for name, value in division.items() if value})
-    if resume and (
-        recipe or corpora or given or labels or any(division.values()) or config_file or encoder
-    ):
+    terms = Terms(weights_licence or "", parse_licences(corpus_licences))
+    options = (recipe, corpora, labels, config_file, weights_licence, corpus_licences, encoder)
+    if resume and any((given, *options, *division.values())):
         raise click.UsageError("--resume takes its settings from the run; give only --out")
     if not resume and not corpora:
         raise click.UsageError("no --corpus came; try: --corpus RAVDESS=DIR")
@@ -212,7 +228,7 @@ def command(
             paper_job = paper.replan(out)
         else:
             paper_config = read_config(PaperConfig, config_file, given)
-            paper_job = paper.plan(corpora, paper_config, labels, split)
+            paper_job = paper.plan(corpora, paper_config, labels, split, terms)
         train_paper(console, paper_job, out, choose_device(device, threads, team), resume)
         return
     if resume:
@@ -220,7 +236,7 @@ def command(
     else:
         base = recipes.TAUGHT if recipe == TAUGHT else {}
         config = read_config(TrainConfig, config_file, given, base)
-        job = plan(corpora, config, labels, split)
+        job = plan(corpora, config, labels, split, terms)
     show_job(console, job)
     place = choose_device(device, threads, team)
     with team.joined(place):

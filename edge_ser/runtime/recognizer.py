@@ -36,7 +36,7 @@ class Recognizer:
     """Recognise emotion in files and streams with one model.
 
     Args:
-        model: an ONNX file, an engine, a `Runner`, or None for the bundled model.
+        model: an ONNX file, an engine, a name of `runner.BUNDLED`, a `Runner`, or None for `bundled`.
         window_s: seconds classified at once; None for the model's own.
         hop_s: seconds between windows, rounded to whole feature frames; None for the model's own.
         min_level_dbfs: windows with less than 10% of their time above this level are silence.

@@ -17,6 +17,17 @@ Float32 = NDArray[np.float32]
 DEVICES = ("auto", "cpu", "cuda", "tensorrt")
 """Where to run."""
 
+BUNDLED = {
+    "bundled": "edge_ser.onnx",
+    "bundled-int8": "edge_ser.int8.onnx",
+    "bundled-commercial": "edge_ser_commercial.onnx",
+    "bundled-commercial-int8": "edge_ser_commercial.int8.onnx",
+}
+"""Name → file of each model that comes with the package, the default first."""
+
+ASSETS = Path(str(resources.files("edge_ser") / "assets"))
+"""Where those files lie."""
+
 ENGINE_ENDINGS = (".engine", ".plan")
 
 
@@ -60,12 +71,40 @@ class Runner(Protocol):
         """
 
 
-def bundled_model() -> Path:
-    """Return the path of the model that comes with the package."""
-    path = Path(str(resources.files("edge_ser") / "assets" / "edge_ser.onnx"))
+def bundled_model(name: str = "bundled") -> Path:
+    """Return the path of a model that comes with the package.
+
+    Args:
+        name: a key of `BUNDLED`.
+
+    Raises:
+        ConfigError: another name.
+        ModelError: the file is not there.
+    """
+    if name not in BUNDLED:
+        raise ConfigError(
+            f"expected the name of a bundled model ({', '.join(BUNDLED)}), got {name!r}"
+        )
+    path = ASSETS / BUNDLED[name]
     if not path.is_file():
-        raise ModelError(f"the bundled model is missing from {path}; install edge-ser again")
+        present = [other for other, file in BUNDLED.items() if (ASSETS / file).is_file()]
+        others = f"; this package has {', '.join(present)}" if present else ""
+        raise ModelError(
+            f"the model {name} is missing from {path}{others}; install edge-ser again: "
+            "pip install --force-reinstall edge-ser"
+        )
     return path
+
+
+def model_path(model: str | Path | None = None) -> Path:
+    """Return the file that a model argument names: a name of `BUNDLED`, a path, or None for `bundled`.
+
+    Raises:
+        ModelError: a bundled model that is not there; other paths are not looked at.
+    """
+    if model is None:
+        return bundled_model()
+    return bundled_model(str(model)) if str(model) in BUNDLED else Path(model)
 
 
 def open_runner(model: str | Path | None = None, threads: int = 1, device: str = "auto") -> Runner:
@@ -75,7 +114,7 @@ def open_runner(model: str | Path | None = None, threads: int = 1, device: str =
 
     Args:
         model: an ONNX file of `edge-ser export`, or an engine of `edge-ser build-engine` with its
-            manifest beside it; None for the bundled model.
+            manifest beside it; or a name of `BUNDLED`; None for `bundled`.
         threads: CPU threads for one inference; one is fastest for networks this small.
         device: one of DEVICES. An ONNX file runs in ONNX Runtime: auto and cpu on the CPU, cuda and
             tensorrt by its providers of that name. An engine always runs on the GPU.
@@ -88,7 +127,7 @@ def open_runner(model: str | Path | None = None, threads: int = 1, device: str =
     """
     if device not in DEVICES:
         raise ConfigError(f"device is {device!r}, wanted: one of {', '.join(DEVICES)}")
-    path = bundled_model() if model is None else Path(model)
+    path = model_path(model)
     if not path.is_file():
         raise ModelError(
             f"there is no model {path}; give --model a file that `edge-ser export` or "

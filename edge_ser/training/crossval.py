@@ -13,7 +13,13 @@ from pathlib import Path
 import numpy as np
 
 from edge_ser import __version__
-from edge_ser.corpora import Clip, load_corpora, sort_emotions
+from edge_ser.corpora import (
+    Clip,
+    common_emotions,
+    load_corpora,
+    possible_emotions,
+    sort_emotions,
+)
 from edge_ser.errors import ConfigError, TrainingError
 from edge_ser.files import write_text
 from edge_ser.measure.provenance import revision, versions
@@ -141,19 +147,16 @@ def cross_validate(
 
 
 def common_labels(clips: Sequence[Clip]) -> tuple[str, ...]:
-    """Return the emotions that every corpus has.
+    """Return the emotions that clips of every corpus can have; see `possible_emotions`.
 
     Raises:
         ConfigError: fewer than two.
     """
-    by_corpus: dict[str, set[str]] = {}
-    for clip in clips:
-        by_corpus.setdefault(clip.corpus, set()).add(clip.emotion)
-    labels = sort_emotions(set.intersection(*by_corpus.values()) if by_corpus else ())
+    labels = sort_emotions(common_emotions(clips))
     if len(labels) < 2:
         raise ConfigError(
-            f"{', '.join(by_corpus) or 'no corpus'}: {len(labels)} emotion(s) in common, two or more "
-            "were wanted; compare on corpora that share emotions"
+            f"{', '.join(possible_emotions(clips)) or 'no labelled corpus'}: {len(labels)} emotion(s) "
+            "in common, expected two or more; compare on corpora that share emotions"
         )
     return labels
 

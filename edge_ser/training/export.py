@@ -6,6 +6,7 @@ PyTorch, whether features go in or the waveform.
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.metadata
 import io
 import json
@@ -23,7 +24,6 @@ import edge_ser
 from edge_ser.audio import find_audio, load
 from edge_ser.build.frontend_graph import IR_VERSION, OPSET, with_frontend
 from edge_ser.card import CARD_KEY, Accuracy, ModelCard
-from edge_ser.corpora import CORPORA
 from edge_ser.errors import ConfigError, EdgeSerError, TrainingError
 from edge_ser.files import replacing
 from edge_ser.frontend import mfcc
@@ -72,16 +72,19 @@ def export(
         out: the file to write.
         waveform: put the front end into the graph, so that the input is audio.
         name: what to call the model; by default the name of the run directory.
-        weights_licence: terms of the weights; by default those that the corpora ask for.
+        weights_licence: terms of the weights; `commercial` is checked against the corpora; by default
+            those of the run, which are those that the corpora ask for unless others were stated.
         gate_audio: recordings to compare on; by default clips of the run's own corpora.
         gate_clips: how many clips to compare on.
 
     Raises:
+        ConfigError: weights for commercial use, and a corpus that forbids it.
         TrainingError: an unfinished or damaged run, one of the paper's recipe, no audio to compare on,
             or logits that differ.
     """
     _refuse_paper(run)
     record = RunRecord.load(run)
+    licence = _licence(record, weights_licence)
     accuracy = _accuracy(run)
     recordings = _recordings(run, record, gate_audio, gate_clips)
     calibration = Calibration.load(run)
@@ -101,7 +104,7 @@ def export(
         hop_s=record.config.hop_s,
         min_window_s=record.config.min_window_s,
         corpora=record.used,
-        weights_licence=weights_licence or _licence(record),
+        weights_licence=licence,
         taught_by=(TEACHER,) if record.config.teacher_weight else (),
         temperature=calibration.temperature,
         abstain_below=calibration.abstain_below,
@@ -167,11 +170,10 @@ def _features_model(network: CompactAttentionCnn, record: RunRecord) -> onnx.Mod
     return model
 
 
-def _licence(record: RunRecord) -> str:
-    """Return what the corpora ask of weights trained on them, each term once."""
-    names = [use.name for use in record.used]
-    terms = (CORPORA[n].weights_licence if n in CORPORA else f"not stated for {n}" for n in names)
-    return "; ".join(dict.fromkeys(terms))
+def _licence(record: RunRecord, stated: str | None = None) -> str:
+    """Return the terms of the weights, as stated now or for the run."""
+    terms = dataclasses.replace(record.terms, weights=stated) if stated else record.terms
+    return terms.weights_licence(use.name for use in record.used)
 
 
 def _accuracy(run: Path) -> tuple[Accuracy, ...]:

@@ -8,7 +8,7 @@ import itertools
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,12 @@ from edge_ser.card import Accuracy, CorpusUse
 from edge_ser.corpora import (
     CORPORA,
     Clip,
-    CorpusKind,
+    Terms,
+    common_emotions,
     load_corpora,
+    occurring_emotions,
     parse_spec,
+    possible_emotions,
     sort_emotions,
 )
 from edge_ser.errors import ConfigError, CorpusError, LeakError, TrainingError
@@ -73,6 +76,8 @@ class Division:
     """Clips of emotions that are not among the labels, by emotion."""
     digest: str
     """Of the data; see `protocols.data_digest`."""
+    terms: Terms = field(default_factory=Terms, kw_only=True)
+    """What is stated about licences."""
 
     @property
     def clips(self) -> tuple[Clip, ...]:
@@ -85,17 +90,14 @@ class Division:
         return {"validation": self.fold.validation, "test": self.fold.test}
 
     def possible(self, clips: Sequence[Clip]) -> tuple[tuple[bool, ...], ...]:
-        """Return for each clip which labels it could have had: those that occur in its corpus.
+        """Return for each clip which labels it could have had; see `possible_emotions`.
 
         A corpus without "calm" may well hold calm clips, labelled neutral: its clips say nothing of
         that label. One with a single label would say nothing at all, so its clips deny all others.
         """
-        occurring: dict[str, set[str]] = {}
-        for clip in self.clips:
-            occurring.setdefault(clip.corpus, set()).add(clip.emotion)
         rows = {
             corpus: tuple(len(own) < _MIN_LABELS or label in own for label in self.labels)
-            for corpus, own in occurring.items()
+            for corpus, own in possible_emotions(self.clips).items()
         }
         return tuple(rows[clip.corpus] for clip in clips)
 
@@ -109,7 +111,8 @@ class Division:
         return {
             "labels": self.labels,
             "corpora": self.corpora,
-            "used": uses_of(self.fold.train),
+            "used": uses_of(self.fold.train, self.terms),
+            "terms": self.terms,
             "split": self.split,
             "fold": self.fold.name,
             "leaks": self.leaks,
@@ -140,9 +143,10 @@ def plan(
     config: TrainConfig,
     labels: str | frozenset[str] | None = None,
     split: SplitOptions | None = None,
+    terms: Terms | None = None,
 ) -> Job:
     """Divide the corpora for the compact recipe; arguments and errors as `divide`."""
-    return Job(**vars(divide(corpora, config.seed, labels, split)), config=config)
+    return Job(**vars(divide(corpora, config.seed, labels, split, terms)), config=config)
 
 
 def divide(
@@ -150,6 +154,7 @@ def divide(
     seed: int,
     labels: str | frozenset[str] | None = None,
     split: SplitOptions | None = None,
+    terms: Terms | None = None,
 ) -> Division:
     """Read the corpora's file names, decide labels and fold, and look for leaks between its parts.
 
@@ -159,13 +164,16 @@ def divide(
         labels: comma-separated emotions; `all` for every one that occurs; a set of exact names;
             None for those that every corpus has.
         split: protocol, fold and speakers; by default drawn, speaker-independent.
+        terms: what is stated about licences; the corpora that the weights depend on, by training or
+            validation, are checked against it.
 
     Raises:
-        CorpusError, ConfigError: the corpora, labels, fold or speakers do not fit.
+        CorpusError, ConfigError: the corpora, labels, fold, speakers or licences do not fit.
         LeakError: more stands on both sides than the protocol declares.
     """
-    split = split or SplitOptions()
+    split, terms = split or SplitOptions(), terms or Terms()
     clips = load_corpora(corpora)
+    terms.refuse_unknown(clip.corpus for clip in clips)
     chosen = _choose_labels(clips, labels)
     left_out = Counter(clip.emotion for clip in clips if clip.emotion not in chosen)
     kept = [clip for clip in clips if clip.emotion in chosen]
@@ -175,6 +183,7 @@ def divide(
             f"no training speaker says {', '.join(unheard)}, so it could never be learned; name other "
             "speakers, or leave it out with --labels"
         )
+    terms.refuse_forbidden(clip.corpus for clip in fold.train + fold.validation)
     if len(fold.train) < _MIN_CLIPS:
         raise ConfigError("1 clip is left for training, two or more are needed; add recordings")
     return Division(
@@ -185,6 +194,7 @@ def divide(
         labels=chosen,
         left_out=dict(left_out),
         digest=data_digest(kept),
+        terms=terms,
     )
 
 
@@ -209,7 +219,9 @@ def divide_again(run: Path, record: RunFacts, seed: int) -> Division:
         "files were added, removed or changed; restore them, or train anew"
     )
     try:
-        division = divide(record.corpora, seed, frozenset(record.labels), record.split)
+        division = divide(
+            record.corpora, seed, frozenset(record.labels), record.split, record.terms
+        )
     except (ConfigError, CorpusError, LeakError) as error:
         raise TrainingError(f"{changed} ({error})") from None
     if division.digest != record.data_digest:
@@ -374,8 +386,9 @@ def _accuracies(
     return result
 
 
-def uses_of(clips: Sequence[Clip]) -> tuple[CorpusUse, ...]:
+def uses_of(clips: Sequence[Clip], terms: Terms | None = None) -> tuple[CorpusUse, ...]:
     """Return how many clips of which speakers are used of each corpus, with its licence."""
+    terms = terms or Terms()
     uses = []
     for corpus in sorted({clip.corpus for clip in clips}):
         own = [clip for clip in clips if clip.corpus == corpus]
@@ -385,7 +398,7 @@ def uses_of(clips: Sequence[Clip]) -> tuple[CorpusUse, ...]:
                 name=corpus,
                 n_clips=len({clip.path for clip in own}),
                 speakers=speakers(own),
-                licence=info.licence if info else "the user's own recordings",
+                licence=terms.licence_of(corpus),
                 citation=info.citation if info else "",
             )
         )
@@ -393,18 +406,16 @@ def uses_of(clips: Sequence[Clip]) -> tuple[CorpusUse, ...]:
 
 
 def _choose_labels(clips: Sequence[Clip], wanted: str | frozenset[str] | None) -> tuple[str, ...]:
-    by_corpus: dict[str, set[str]] = {}
-    for clip in clips:
-        by_corpus.setdefault(clip.corpus, set()).add(clip.emotion)
-    every = set().union(*by_corpus.values())
+    every = occurring_emotions(clips)
+    chosen: frozenset[str]
     if wanted is None:
-        chosen = set.intersection(*by_corpus.values())
+        chosen = common_emotions(clips)
     elif isinstance(wanted, str) and wanted.strip().lower() == "all":
         chosen = every
     else:
         if isinstance(wanted, str):
             wanted = frozenset(name.strip().lower() for name in wanted.split(",") if name.strip())
-        chosen = set(wanted)
+        chosen = wanted
         if unknown := sorted(chosen - every):
             raise ConfigError(
                 f"no clip is labelled {', '.join(unknown)}; there are {', '.join(sort_emotions(every))}"
@@ -419,6 +430,4 @@ def _choose_labels(clips: Sequence[Clip], wanted: str | frozenset[str] | None) -
 
 def absolute_spec(text: str) -> str:
     """Return the specification of a corpus with an absolute path, for a run's record."""
-    spec = parse_spec(text)
-    kind = "" if spec.kind is CorpusKind.OFFICIAL else f"{spec.kind.value}:"
-    return f"{kind}{spec.name}={spec.path.absolute()}"
+    return parse_spec(text).text()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from edge_ser.card import CorpusUse
+from edge_ser.corpora import Terms
 from edge_ser.errors import ConfigError, TrainingError
 from edge_ser.files import write_text
 from edge_ser.protocols import LeakReport, SplitOptions
@@ -39,6 +40,8 @@ class RunFacts:
     """The `NAME=DIR` specifications, directories absolute."""
     used: tuple[CorpusUse, ...]
     """What training heard of each corpus."""
+    terms: Terms = field(default_factory=Terms)
+    """What the user stated about licences."""
     split: SplitOptions
     """How the clips were divided, so that it can be done again."""
     fold: str

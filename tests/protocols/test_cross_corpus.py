@@ -13,16 +13,17 @@ SHARED = ("neutral", "happy", "sad", "angry", "fearful", "disgust")
 
 
 def test_every_corpus_is_tested_by_the_others(official_clips):
-    clips = [c for own in official_clips.values() for c in own if c.emotion in SHARED]
+    six = set(official_clips) - {"nEMO"}  # which has no disgust
+    clips = [c for own in six for c in official_clips[own] if c.emotion in SHARED]
 
     folds = make_folds(clips, CROSS)
 
-    assert [fold.name.rpartition(" to ")[2] for fold in folds] == sorted(official_clips)
+    assert [fold.name.rpartition(" to ")[2] for fold in folds] == sorted(six)
     assert folds[-1].name == "CREMA-D+EMO-DB+EMOVO+RAVDESS+SAVEE to TESS"
     for fold in folds:
         tested = fold.name.rpartition(" to ")[2]
         assert {clip.corpus for clip in fold.test} == {tested}
-        assert {clip.corpus for clip in fold.train} == set(official_clips) - {tested}
+        assert {clip.corpus for clip in fold.train} == six - {tested}
         assert len(fold.clips) == len(clips)
 
 

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from official_trees import touch_all
 from support import make_card
 
 from edge_ser.card import FrontendConfig, ModelCard, Normalization
-from edge_ser.corpora import Clip, Copy
+from edge_ser.corpora import Clip, Copy, Terms
 from edge_ser.errors import AudioError, ConfigError, LeakError, TrainingError
 from edge_ser.metrics import recalls
 from edge_ser.protocols import SplitOptions, fold_digest, speakers
@@ -268,6 +269,69 @@ def test_a_clip_could_have_had_the_labels_of_its_corpus(tmp_path):
         "two": (True, False, True),
         "site": (True, True, True),  # of a single label nothing could be learned otherwise
     }
+
+
+def test_a_neutral_crowd_denies_all_other_labels_and_does_not_narrow_them(tmp_path):
+    touch_corpus(tmp_path / "one", "sad", "neutral", speakers=("ann", "bob", "eve"))
+    touch_corpus(tmp_path / "two", "sad", "neutral", "calm", speakers=("joe", "kim", "liz"))
+    for name in ("crowd", "talk"):
+        (tmp_path / name).mkdir()
+        for number in range(40):
+            (tmp_path / name / f"{number}.wav").write_bytes(f"{name}{number}".encode())
+    specs = [f"folder:{name}={tmp_path / name}" for name in ("one", "two")]
+    specs += [f"neutral:crowd={tmp_path / 'crowd'}#train", f"unlabelled:talk={tmp_path / 'talk'}"]
+
+    job = plan(specs, TrainConfig())
+
+    assert job.labels == ("neutral", "sad")
+    assert job.left_out["unlabelled"] == 40
+    assert {c.corpus for c in job.fold.train} == {"one", "two", "crowd#train"}
+    assert {c.corpus for c in (*job.fold.validation, *job.fold.test)} == {"one", "two"}
+
+    job = plan(specs, TrainConfig(), labels="all")
+
+    assert job.labels == ("neutral", "calm", "sad")
+    could = dict(zip((clip.corpus for clip in job.clips), job.possible(job.clips), strict=True))
+    assert could["crowd#train"] == could["two"] == (True, True, True)
+    assert could["one"] == (True, False, True)
+    assert job.corpora[2] == specs[2]
+    assert plan(job.corpora, TrainConfig(), labels="all").digest == job.digest
+
+
+def test_licences_are_checked_and_written_down(tmp_path):
+    names = ("03a01Wa", "03a01Ta", "08a01Wa", "08a01Ta", "09a01Wa", "09a01Ta")
+    touch_all(tmp_path / "emodb", [f"{name}.wav" for name in names])
+    touch_all(
+        tmp_path / "nemo",
+        [f"{s}0_{e}_1.wav" for s in ("EB", "IC", "KD") for e in ("anger", "sadness")],
+    )
+    touch_all(tmp_path / "crowd", ["1.wav"])
+    crowd = f"neutral:crowd={tmp_path / 'crowd'}"
+    emo_db, nemo = f"EMO-DB={tmp_path / 'emodb'}", f"nEMO={tmp_path / 'nemo'}"
+    commercial = Terms("commercial", {"crowd": "Apache-2.0"})
+
+    job = plan([emo_db, crowd], TrainConfig(), labels="all", terms=commercial)
+
+    licences = {use.name: use.licence for use in job.facts["used"]}
+    assert licences["crowd"] == "Apache-2.0 (stated by the user)"
+    assert licences["EMO-DB"].startswith("CC0 1.0")
+    assert job.facts["terms"] == commercial
+    with pytest.raises(ConfigError, match="nEMO"):
+        plan([emo_db, nemo], TrainConfig(), terms=Terms("commercial"))
+    # A corpus that is only tested on does not bind the weights.
+    across = SplitOptions("cross-corpus", fold="nEMO", validation_speakers="none")
+    assert plan([emo_db, nemo], TrainConfig(), split=across, terms=Terms("commercial"))
+    with pytest.raises(ConfigError, match="'lab'"):
+        plan([emo_db], TrainConfig(), terms=Terms("", {"lab": "MIT"}))
+
+
+def test_unlabelled_is_no_label(tmp_path):
+    touch_corpus(tmp_path / "one", "sad", "unlabelled", "calm", speakers=("ann", "bob", "eve"))
+    specs = [f"folder:one={tmp_path / 'one'}"]
+
+    assert plan(specs, TrainConfig(), labels="all").labels == ("calm", "sad")
+    with pytest.raises(ConfigError, match="no clip is labelled unlabelled"):
+        plan(specs, TrainConfig(), labels="sad,unlabelled")
 
 
 def test_scores_count():

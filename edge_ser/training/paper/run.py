@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from edge_ser.card import Accuracy
+from edge_ser.corpora import Terms
 from edge_ser.errors import ConfigError
 from edge_ser.metrics import weighted_accuracy
 from edge_ser.protocols import SplitOptions, fold_digest
@@ -70,6 +71,7 @@ def plan(
     config: PaperConfig,
     labels: str | None = None,
     split: SplitOptions | None = None,
+    terms: Terms | None = None,
 ) -> PaperJob:
     """Divide the corpora as `job.divide` does, without validation clips.
 
@@ -84,7 +86,7 @@ def plan(
             "trains for a fixed number of epochs; leave the option out"
         )
     split = dataclasses.replace(split, validation_speakers=NONE)
-    division = divide(corpora, config.seed, labels, split)
+    division = divide(corpora, config.seed, labels, split, terms)
     if not division.fold.test:
         raise ConfigError(
             "no clip is left for the test, which is all that a run of the paper's recipe is for: its "
