@@ -46,6 +46,20 @@ class TrainConfig:
     labels, before the `epochs` in which it learns the labels too."""
     imitation_rate: float = 2e-3
     """Highest learning rate of that phase."""
+    balance: float = 0.0
+    """How evenly corpora, speakers of a corpus and classes of a corpus are drawn, in [0, 1]; 0: each
+    clip once an epoch; 1: all corpora equally often, and so on. See `sampling.py`."""
+    crowd_share: float = 0.0
+    """Share of the examples that are speech which is neutral by intent, where there is any, in
+    [0, 1); 0: as its number of clips has it."""
+    shortest_window_s: float = 0.0
+    """Seconds of the shortest windows that batches are cut into; 0: all have `window_s`."""
+    mixstyle_share: float = 0.0
+    """Share of the examples whose feature statistics are mixed with another's; see `mixstyle.py`."""
+    arousal_weight: float = 0.0
+    """Weight of the arousal's loss; 0: the network gives no arousal."""
+    baseline_share: float = 0.0
+    """Share of the examples that come with a baseline of their voice; 0: the network takes none."""
     seed: int = 0
     frontend: FrontendConfig = field(default_factory=FrontendConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
@@ -67,6 +81,19 @@ class TrainConfig:
             "0 without a teacher; set teacher_weight above 0",
         )
         require(0 < self.imitation_rate < 1, "imitation_rate", self.imitation_rate, "in (0, 1)")
+        require(0 <= self.balance <= 1, "balance", self.balance, "in [0, 1]")
+        for name in ("crowd_share", "mixstyle_share", "baseline_share"):
+            value = getattr(self, name)
+            require(0 <= value < 1, name, value, "in [0, 1)")
+        arousal = self.arousal_weight
+        require(0 <= arousal < float("inf"), "arousal_weight", arousal, "0 or more")
+        shortest = self.shortest_window_s
+        require(
+            shortest == 0 or self.min_window_s <= shortest <= self.window_s,
+            "shortest_window_s",
+            shortest,
+            f"0, or {self.min_window_s:g} to {self.window_s:g}",
+        )
         for name in ("warmup_share", "ema_decay", "label_smoothing"):
             value = getattr(self, name)
             require(0 <= value < 1, name, value, "in [0, 1)")
@@ -114,6 +141,24 @@ class TrainConfig:
     def window_frames(self) -> int:
         """Feature frames of one window."""
         return self.frontend.n_frames(round(self.window_s * self.frontend.sample_rate))
+
+    @property
+    def shortest_frames(self) -> int:
+        """Feature frames of the shortest window that is trained on."""
+        seconds = self.shortest_window_s or self.window_s
+        return self.frontend.n_frames(round(seconds * self.frontend.sample_rate))
+
+    def model(self, n_classes: int) -> ModelConfig:
+        """Return the sizes of the network for so many classes."""
+        return ModelConfig(
+            n_features=self.frontend.n_features,
+            n_classes=n_classes,
+            channels=self.channels,
+            strides=self.strides,
+            embedding=WIDTH if self.teacher_weight else 0,
+            baseline=self.baseline_share > 0,
+            arousal=self.arousal_weight > 0,
+        )
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from edge_ser.errors import TrainingError
 from edge_ser.metrics import unweighted_average_recall, weighted_accuracy
+from edge_ser.training.arousal import arousal_loss
 from edge_ser.training.augment import Augmenter, Windows, mixup
 from edge_ser.training.checkpoint import (
     BEST,
@@ -38,11 +39,13 @@ from edge_ser.training.classes import Classes, masked_cross_entropy
 from edge_ser.training.distributed import ALONE, Team
 from edge_ser.training.encoder_record import EncoderRecord
 from edge_ser.training.features import Cepstrum, FeatureBank
+from edge_ser.training.mixstyle import MixStyle
 from edge_ser.training.model import CompactAttentionCnn
 from edge_ser.training.schedule import IMITATION, LABELS, Phase
 from edge_ser.training.scoring import HeardClips, Scores, score
 from edge_ser.training.settings import RunRecord
 from edge_ser.training.teacher import TeacherBank
+from edge_ser.training.voice_baseline import BaselineBank
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,9 @@ class Trainer:
         device: where the network lives.
         lessons: what the teacher says of the clips of the bank, where there is one.
         team: the processes that train together.
+        sampling: probabilities [n_clips with a class] to draw clips by; None to take each once an
+            epoch.
+        baselines: of the first clips of the bank, where the network takes one.
     """
 
     def __init__(
@@ -90,7 +96,10 @@ class Trainer:
         device: torch.device,
         lessons: TeacherBank | None = None,
         team: Team = ALONE,
+        sampling: Tensor | None = None,
+        baselines: BaselineBank | None = None,
     ) -> None:
+        self._sampling, self._baselines = sampling, baselines
         self.record, self.heard, self.team = record, heard, team
         self.run, self.device = run, device
         self.history: list[Epoch] = []
@@ -224,7 +233,7 @@ class Trainer:
         torch.manual_seed(1_000_003 * config.seed + number)
         rng = torch.Generator().manual_seed(1_000_003 * config.seed + number)
         phase, n_steps = self._phase(number), self._steps_per_epoch(number)
-        order = torch.randperm(self._n_clips[phase.name], generator=rng)
+        order = self._order(phase, rng)
         if not self.team.leads:
             mixed = np.random.SeedSequence((config.seed, number, self.team.rank))
             own = int(mixed.generate_state(1)[0])
@@ -267,6 +276,13 @@ class Trainer:
     def _steps_per_epoch(self, number: int) -> int:
         return max(1, self._n_clips[self._phase(number).name] // self.record.config.batch_size)
 
+    def _order(self, phase: Phase, rng: torch.Generator) -> Tensor:
+        """Return the clips of an epoch, by the sampling weights where labels are learned."""
+        n = self._n_clips[phase.name]
+        if phase.name == LABELS and self._sampling is not None:
+            return torch.multinomial(self._sampling, n, replacement=True, generator=rng)
+        return torch.randperm(n, generator=rng)
+
     def _begin_phase(self) -> None:
         """Go on from the averaged weights of the phase before, with a fresh optimizer."""
         self.model.load_state_dict(self.averaged.state_dict())
@@ -279,28 +295,55 @@ class Trainer:
         )
 
     def _imitation_loss(self, clips: Tensor, rng: torch.Generator) -> Tensor:
-        windows = self.augmenter.placed(self.bank, clips, rng)
+        windows = self._windows(clips, rng)
         embedded = self.model.embed(self.cepstrum(windows.log_mels))
         return self._lesson_error(embedded, clips, windows)
 
+    def _windows(
+        self, clips: Tensor, rng: torch.Generator, baselines: Tensor | None = None
+    ) -> Windows:
+        config = self.record.config
+        n_frames = None
+        if config.shortest_window_s:
+            lengths = (config.shortest_frames, config.window_frames + 1)
+            n_frames = int(torch.randint(*lengths, (1,), generator=rng))
+        return self.augmenter.placed(
+            self.bank, clips, rng, n_frames=n_frames, baselines=baselines
+        )
+
+    def _baseline(self, mean_frames: Tensor, has: Tensor) -> Tensor:
+        """Return baselines [batch, n_features] of mean log mel frames; the default without one."""
+        features = self.cepstrum(mean_frames[:, None])[:, :, 0]
+        return torch.where(has.to(features.device)[:, None], features, self.model.mean[:, 0])
+
     def _loss(self, clips: Tensor, rng: torch.Generator) -> Tensor:
         config = self.record.config
-        windows = self.augmenter.placed(self.bank, clips, rng)
+        means = has = baseline = None
+        if self._baselines:
+            means, has = self._baselines.draw(clips, config.baseline_share, rng)
+        windows = self._windows(clips, rng, means if means is None else means.to(self.device))
+        if windows.baseline is not None and has is not None:
+            baseline = self._baseline(windows.baseline, has)
         targets = self._classes.one_hot(clips.to(self.device))
         features, targets = mixup(
             self.cepstrum(windows.log_mels), targets, config.augment.mixup_alpha, rng
         )
         truth, possible = targets.unbind(1)
-        embedded = self.model.embed(features)
+        mix = MixStyle(config.mixstyle_share, rng) if config.mixstyle_share else None
+        embedded = self.model.embed(features, baseline, mix)
+        arousal = None
+        if config.arousal_weight:
+            logits, arousal = self.model.classify_with_arousal(embedded)
+        else:
+            logits = self.model.classify(embedded)
         loss, weight = masked_cross_entropy(
-            self.model.classify(embedded),
-            truth,
-            possible,
-            self._classes.weights,
-            config.label_smoothing,
+            logits, truth, possible, self._classes.weights, config.label_smoothing
         )
         # By the team's mean weight, the mean of all losses is that of the whole batch.
-        loss = loss / self.team.mean(weight)
+        loss = loss / self.team.mean(weight).clamp_min(1e-6)
+        if arousal is not None:
+            targets = self._classes.arousal[clips.to(self.device)]
+            loss = loss + config.arousal_weight * arousal_loss(arousal, targets)
         if self._lessons is None:
             return loss
         return loss + config.teacher_weight * self._lesson_error(embedded, clips, windows)
