@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from edge_ser.cli.cache import default_cache
+from edge_ser.cli.options import microphones_option, noise_option
 from edge_ser.errors import ConfigError, TrainingError, missing_extra
 from edge_ser.protocols import PROTOCOLS, SplitOptions
 from edge_ser.training.run_record import COMPACT, PAPER, RECIPES, TAUGHT, recipe_of
@@ -135,8 +136,11 @@ _PROTOCOL_HELP = "\b\nProtocols, and what stands on both sides:\n" + "\n".join(
 @click.option(
     "--cache",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Keeps what a teacher says of each clip.  [default: ~/.cache/edge-ser]",
+    help="Keeps the features of each clip and what a teacher says of it: about 0.1 MB a clip and "
+    "variant.  [default: ~/.cache/edge-ser]",
 )
+@noise_option
+@microphones_option
 def command(
     corpora: tuple[str, ...],
     out: Path,
@@ -152,6 +156,8 @@ def command(
     device: str,
     threads: int | None,
     cache: Path | None,
+    noise: tuple[Path, ...],
+    microphones: tuple[Path, ...],
     **settings: float | None,
 ) -> None:
     """Train the compact attention 1D-CNN, and measure it on speakers it has never heard.
@@ -184,15 +190,13 @@ def command(
         "validation_speakers": validation_speakers,
     }
     split = SplitOptions(**{name: value for name, value in division.items() if value})
-    if resume and (recipe or corpora or given or labels or any(division.values()) or config_file):
+    choices = (recipe, corpora, given, labels, any(division.values()), config_file)
+    if resume and any((*choices, noise, microphones)):
         raise click.UsageError("--resume takes its settings from the run; give only --out")
     if not resume and not corpora:
         raise click.UsageError("no --corpus came; try: --corpus RAVDESS=DIR")
-    if recipe == PAPER and "patience" in given:
-        raise click.UsageError(
-            "--patience came: the paper's recipe trains for a fixed number of epochs and never stops "
-            "early; say how many with --epochs"
-        )
+    if recipe == PAPER:
+        _refuse_for_paper("patience" in given, bool(noise or microphones))
     _need_training_packages()
 
     from rich.console import Console
@@ -202,6 +206,7 @@ def command(
     from edge_ser.training.distributed import find_team
     from edge_ser.training.job import finish, plan, replan
     from edge_ser.training.settings import TrainConfig
+    from edge_ser.training.sounds import Sounds
 
     team = find_team()
     console = Console(stderr=True, highlight=False, soft_wrap=True, quiet=not team.leads)
@@ -222,13 +227,11 @@ def command(
     else:
         base = recipes.TAUGHT if recipe == TAUGHT else {}
         config = _config(TrainConfig, config_file, given, base)
-        job = plan(corpora, config, labels, split)
+        job = plan(corpora, config, labels, split, Sounds.find(noise, microphones))
     show_job(console, job)
     place = _device(device, threads, team)
     with team.joined(place):
-        trainer = _start(
-            console, job, out, place, resume, (cache or default_cache()) / "teacher", team
-        )
+        trainer = _start(console, job, out, place, resume, cache or default_cache(), team)
         try:
             _train(console, trainer)
         except KeyboardInterrupt:
@@ -241,6 +244,19 @@ def command(
             show_result(console, COMPACT, job, accuracies, out)
             show_calibration(console, calibration)
             console.print(f"next: edge-ser export {out} --out model.onnx", markup=False)
+
+
+def _refuse_for_paper(patience: bool, sounds: bool) -> None:
+    if patience:
+        raise click.UsageError(
+            "--patience came: the paper's recipe trains for a fixed number of epochs and never stops "
+            "early; say how many with --epochs"
+        )
+    if sounds:
+        raise click.UsageError(
+            "--noise and --microphones are for scenes, which the paper's recipe does not have; leave "
+            "them out, or train with --recipe compact"
+        )
 
 
 def _need_training_packages() -> None:

@@ -18,6 +18,7 @@ from edge_ser.training.job import Job, start
 from edge_ser.training.model import count_parameters
 from edge_ser.training.run_record import RUN_FILE
 from edge_ser.training.settings import TrainConfig
+from edge_ser.training.sounds import Sounds
 from edge_ser.training.systems import Outcome
 
 
@@ -27,20 +28,34 @@ class CompactSystem:
     Args:
         config: the settings.
         runs: a directory for the run of each fold, from which a killed training goes on.
-        cache: a directory for what the teacher says of each clip.
+        cache: a directory for what is computed once for each clip; see `job.start`.
+        sounds: recordings for the scenes of the augmentation.
+
+    Raises:
+        ConfigError: the scenes need recordings that are not given, or do not use them.
     """
 
     name = "compact"
 
-    def __init__(self, config: TrainConfig, runs: Path, cache: Path | None = None) -> None:
+    def __init__(
+        self,
+        config: TrainConfig,
+        runs: Path,
+        cache: Path | None = None,
+        sounds: Sounds | None = None,
+    ) -> None:
         self.config = config
-        self._runs, self._cache = runs, cache
+        self._runs, self._cache, self._sounds = runs, cache, sounds or Sounds()
+        config.augment.scene.require_sounds(self._sounds)
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
     @property
     def settings(self) -> Mapping[str, object]:
-        """The settings, by name."""
-        return asdict(self.config)
+        """The settings, by name; the recordings for scenes by the names of their folders."""
+        sounds = self._sounds
+        if not sounds.digest:
+            return asdict(self.config)
+        return asdict(self.config) | {"sounds": {"names": sounds.names, "digest": sounds.digest}}
 
     def fit_predict(
         self, fold: Fold, labels: tuple[str, ...], progress: Callable[[str, float], None]
@@ -49,6 +64,7 @@ class CompactSystem:
         began = time.perf_counter()
         job = Job(
             config=self.config,
+            sounds=self._sounds,
             corpora=(),
             split=SplitOptions(protocol=fold.protocol),
             fold=fold,

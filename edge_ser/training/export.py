@@ -104,6 +104,7 @@ def export(
         corpora=record.used,
         weights_licence=weights_licence or _licence(record),
         taught_by=(TEACHER,) if record.config.teacher_weight else (),
+        augmented_with=record.sounds.names,
         temperature=calibration.temperature,
         abstain_below=calibration.abstain_below,
         accuracy=accuracy,

@@ -8,7 +8,7 @@ import itertools
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +45,10 @@ from edge_ser.training.features import Cepstrum, build_bank, measure_normalizati
 from edge_ser.training.model import ModelConfig
 from edge_ser.training.plots import draw_confusion, draw_curves
 from edge_ser.training.run_record import RunFacts, refuse_unusable
+from edge_ser.training.scenes import Scenes
 from edge_ser.training.scoring import HeardClips, Scores, hear
 from edge_ser.training.settings import RunRecord, TrainConfig
+from edge_ser.training.sounds import Sounds
 from edge_ser.training.teacher import WIDTH, build_teacher_bank
 from edge_ser.training.trainer import Trainer
 
@@ -126,6 +128,8 @@ class Job(Division):
     """A division of clips, and what the compact recipe is told."""
 
     config: TrainConfig
+    sounds: Sounds = field(default_factory=Sounds)
+    """Recordings that the scenes of the augmentation are made from."""
 
     def hear(
         self, clips: Sequence[Clip], progress: Callable[[], None] = lambda: None
@@ -139,9 +143,16 @@ def plan(
     config: TrainConfig,
     labels: str | frozenset[str] | None = None,
     split: SplitOptions | None = None,
+    sounds: Sounds | None = None,
 ) -> Job:
-    """Divide the corpora for the compact recipe; arguments and errors as `divide`."""
-    return Job(**vars(divide(corpora, config.seed, labels, split)), config=config)
+    """Divide the corpora for the compact recipe; arguments and errors as `divide`.
+
+    `sounds` are recordings for the scenes of the augmentation; a ConfigError is raised when scenes
+    need recordings that are not given, or recordings are given that no scene uses.
+    """
+    sounds = sounds or Sounds()
+    config.augment.scene.require_sounds(sounds)
+    return Job(**vars(divide(corpora, config.seed, labels, split)), config=config, sounds=sounds)
 
 
 def divide(
@@ -191,10 +202,26 @@ def replan(run: Path) -> Job:
     """Return the job of an interrupted run, checked against the corpora as they are now.
 
     Raises:
-        TrainingError: no run there, or the corpora have changed since.
+        TrainingError: no run there, or the corpora, noise or microphones have changed since.
     """
     record = RunRecord.load(run)
-    return Job(**vars(divide_again(run, record, record.config.seed)), config=record.config)
+    division = divide_again(run, record, record.config.seed)
+    _refuse_other_sounds(run, record.sounds)
+    return Job(**vars(division), config=record.config, sounds=record.sounds)
+
+
+def _refuse_other_sounds(run: Path, sounds: Sounds) -> None:
+    changed = (
+        f"the noise or microphones are not those that {run} was trained with "
+        f"({', '.join(sounds.noise + sounds.microphones)}): files were added, removed, renamed or "
+        "changed; restore them, or train anew"
+    )
+    try:
+        now = Sounds.find(sounds.noise, sounds.microphones)
+    except (ConfigError, CorpusError) as error:
+        raise TrainingError(f"{changed} ({error})") from None
+    if now.digest != sounds.digest:
+        raise TrainingError(changed)
 
 
 def divide_again(run: Path, record: RunFacts, seed: int) -> Division:
@@ -239,14 +266,15 @@ def start(
         progress: called after each clip with what is computed, `features` or `teacher`, and the share
             of it that is done.
         resume: go on after the last epoch that is there.
-        cache: a directory that keeps what the teacher said of each clip.
+        cache: a directory that keeps what is computed once for each clip: its frames in `features`,
+            what the teacher said of it in `teacher`.
         team: the processes that train together.
 
     Raises:
         TrainingError: the directory holds another run, or a checkpoint that does not belong to it.
         ConfigError: the directory cannot be written, or the team is too large for the batches.
-        AudioError: a clip cannot be read.
-        MissingDependency: there is no teacher.
+        AudioError: a clip, or a recording for the scenes, cannot be read.
+        MissingDependency: there is no teacher, or something that the scenes need.
     """
     config, train = job.config, job.fold.train
     team.require_batches_of(min(config.batch_size, len(train)))
@@ -256,13 +284,17 @@ def start(
             _refuse_other_team(run, team)
     on_clip = _counted(progress, "features", len(job.clips))
     variants = config.augment.variants
-    bank = build_bank(train, config.frontend, variants, on_clip)
+    scenes = None
+    if config.augment.scene.scenes:
+        scenes = Scenes(config.augment.scene, job.sounds, config.frontend.sample_rate)
+    kept = cache and cache / "features"
+    bank = build_bank(train, config.frontend, variants, on_clip, scenes, kept)
     # The test clips are read now too: one that is damaged should not end a training of hours.
     heard = {name: job.hear(clips, on_clip) for name, clips in job.scored.items()}
     lessons = None
     if config.teacher_weight:
         on_clip = _counted(progress, "teacher", len(train))
-        lessons = build_teacher_bank(train, variants, cache, on_clip)
+        lessons = build_teacher_bank(train, variants, cache and cache / "teacher", on_clip)
     if resume:
         record = RunRecord.load(run)
     else:
@@ -277,6 +309,7 @@ def start(
             ),
             normalization=measure_normalization(bank, Cepstrum(config.frontend)),
             processes=team.size,
+            sounds=job.sounds,
             **job.facts,
         )
         if team.leads:

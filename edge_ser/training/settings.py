@@ -9,6 +9,7 @@ from edge_ser.records import require
 from edge_ser.training.augment import AugmentConfig
 from edge_ser.training.model import ModelConfig
 from edge_ser.training.run_record import RunFacts
+from edge_ser.training.sounds import Sounds
 
 
 @dataclass(frozen=True)
@@ -96,3 +97,5 @@ class RunRecord(RunFacts):
     normalization: Normalization
     processes: int = 1
     """That trained together: each drew its own augmentation, and normalised its own batches."""
+    sounds: Sounds = field(default_factory=Sounds)
+    """Noise and microphones that the scenes were made from."""
