@@ -245,6 +245,8 @@ class ModelCard:
     0: never. Advice only: the runtime still reports the label with its probability."""
     taught_by: tuple[str, ...] = ()
     """Other models that taught this one, as name, source and licence; none is in the file."""
+    augmented_with: tuple[str, ...] = ()
+    """Folders of noise and of microphones' impulse responses that training clips were mixed with."""
     format: int = CARD_FORMAT
 
     def __post_init__(self) -> None:
@@ -271,6 +273,8 @@ class ModelCard:
         require(0 <= self.abstain_below < 1, "abstain_below", self.abstain_below, "in [0, 1)")
         named = all(teacher.strip() for teacher in self.taught_by)
         require(named, "taught_by", self.taught_by, "a name for each")
+        named = all(folder.strip() for folder in self.augmented_with)
+        require(named, "augmented_with", self.augmented_with, "a name for each")
 
     def to_json(self) -> str:
         """Return the card as one line of JSON, keys sorted."""

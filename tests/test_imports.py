@@ -75,6 +75,8 @@ THIRD_PARTY = {
         "opensmile",
         "sklearn",
         "scipy",
+        "soundfile",
+        "pyroomacoustics",
     },
     "cli": {"click", "rich", "torch"},
 }

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edge_ser.cli.cache import default_cache
+from edge_ser.cli.options import microphones_option, noise_option
 from edge_ser.errors import ConfigError, TrainingError
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from edge_ser.measure.results import RunResult
     from edge_ser.training.crossval import Comparison
+    from edge_ser.training.sounds import Sounds
     from edge_ser.training.systems import System
 
 
@@ -83,10 +85,12 @@ if TYPE_CHECKING:
 @click.option(
     "--cache",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Keeps functionals and the results of single folds.  [default: ~/.cache/edge-ser]",
+    help="Keeps functionals, features and the results of single folds.  [default: ~/.cache/edge-ser]",
 )
 @click.option("--resume", is_flag=True, help="Take the folds that an interrupted run has done.")
 @click.option("--threads", type=click.IntRange(1, 256), help="CPU threads of the networks.")
+@noise_option
+@microphones_option
 def command(
     corpora: tuple[str, ...],
     names: tuple[str, ...],
@@ -100,6 +104,8 @@ def command(
     cache: Path | None,
     resume: bool,
     threads: int | None,
+    noise: tuple[Path, ...],
+    microphones: tuple[Path, ...],
 ) -> None:
     """Train and test several systems on the same folds, and keep a record of each.
 
@@ -124,11 +130,12 @@ def command(
     checkpoints = cache / "checkpoints" / comparison.digest[:16]
     if not resume:
         shutil.rmtree(checkpoints, ignore_errors=True)
-    systems = _systems(names, config_file, cache, checkpoints)
+    sounds = _sounds(names, noise, microphones)
+    systems = _systems(names, config_file, cache, checkpoints, sounds)
     _limit_threads(threads)
     records = []
     for name, system in systems.items():
-        line = _command_line(comparison, chosen, name, config_file)
+        line = _command_line(comparison, chosen, name, config_file, sounds)
         try:
             with _Bars(console, system.name, len(comparison.folds)) as bars:
                 record = cross_validate(
@@ -169,8 +176,25 @@ class _Bars:
         self._progress.update(self._one, description=f"{fold}: {doing}", completed=share)
 
 
+def _sounds(
+    names: tuple[str, ...], noise: tuple[Path, ...], microphones: tuple[Path, ...]
+) -> Sounds:
+    from edge_ser.training.sounds import Sounds
+
+    if (noise or microphones) and "compact" not in names:
+        raise ConfigError(
+            f"--noise and --microphones are for the system compact, got {', '.join(names)}; add "
+            "--system compact, or leave them out"
+        )
+    return Sounds.find(noise, microphones)
+
+
 def _systems(
-    names: tuple[str, ...], config_file: Path | None, cache: Path, checkpoints: Path
+    names: tuple[str, ...],
+    config_file: Path | None,
+    cache: Path,
+    checkpoints: Path,
+    sounds: Sounds,
 ) -> dict[str, System]:
     from edge_ser.measure.results import read_json
     from edge_ser.training.registry import make_system
@@ -186,7 +210,10 @@ def _systems(
                 f"{', '.join(names)}; its keys are the names of systems"
             )
         settings = data
-    return {name: make_system(name, settings.get(name, {}), cache, checkpoints) for name in names}
+    return {
+        name: make_system(name, settings.get(name, {}), cache, checkpoints, sounds)
+        for name in names
+    }
 
 
 def _show(console: Console, comparison: Comparison) -> None:
@@ -223,7 +250,11 @@ def _table(records: list[RunResult]) -> None:
 
 
 def _command_line(
-    comparison: Comparison, chosen: tuple[str, ...], system: str, config_file: Path | None
+    comparison: Comparison,
+    chosen: tuple[str, ...],
+    system: str,
+    config_file: Path | None,
+    sounds: Sounds,
 ) -> str:
     """Return the command that gives one system's record, places left out."""
     words = ["edge-ser", "cross-validate"]
@@ -241,6 +272,10 @@ def _command_line(
         words += [option, value] if value else []
     for fold in chosen:
         words += ["--fold", fold]
+    if system == "compact":
+        for option, folders in (("--noise", sounds.noise), ("--microphones", sounds.microphones)):
+            for folder in folders:
+                words += [option, Path(folder).name]
     return shlex.join([*words, "--system", system])
 
 

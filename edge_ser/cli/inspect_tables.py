@@ -77,6 +77,8 @@ def _card(card: ModelCard) -> Iterator[Row]:
         speakers = _count(len(use.speakers), "speaker")
         yield name, f"{use.name}: {use.n_clips} clips of {speakers}; {use.licence}"
     yield "taught by", "; ".join(card.taught_by) or "labels alone"
+    if card.augmented_with:
+        yield "mixed with", ", ".join(card.augmented_with)
     yield "temperature", f"{card.temperature:g}, already in the logits"
     yield "abstain", f"below {card.abstain_below:g}" if card.abstain_below else "no advice"
     yield "licence", f"of the weights: {card.weights_licence}"

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from edge_ser.cli.cache import default_cache
+from edge_ser.cli.options import microphones_option, noise_option
 from edge_ser.cli.training_session import (
     choose_device,
     need_training_packages,
@@ -56,6 +57,8 @@ from edge_ser.errors import TrainingError
     type=click.Path(path_type=Path, file_okay=False),
     help="Keeps the teacher's frames of each clip.  [default: ~/.cache/edge-ser]",
 )
+@noise_option
+@microphones_option
 def command(
     corpora: tuple[str, ...],
     out: Path,
@@ -65,6 +68,8 @@ def command(
     device: str,
     threads: int | None,
     cache: Path | None,
+    noise: tuple[Path, ...],
+    microphones: tuple[Path, ...],
 ) -> None:
     """Teach an encoder to imitate a speech encoder, on speech without labels.
 
@@ -78,7 +83,7 @@ def command(
     refuses test and validation clips that the encoder learned on. An interrupted run goes on with
     `edge-ser pretrain --resume --out RUN`.
     """
-    if resume and (corpora or config_file or seed is not None):
+    if resume and (corpora or config_file or seed is not None or noise or microphones):
         raise click.UsageError("--resume takes its settings from the run; give only --out")
     if not resume and not corpora:
         raise click.UsageError("no --corpus was given; try: --corpus RAVDESS=DIR")
@@ -90,6 +95,7 @@ def command(
     from edge_ser.training.distributed import find_team
     from edge_ser.training.pretrain import plan_pretraining, replan_pretraining, start_pretraining
     from edge_ser.training.settings import TrainConfig
+    from edge_ser.training.sounds import Sounds
 
     team = find_team()
     console = Console(stderr=True, highlight=False, soft_wrap=True, quiet=not team.leads)
@@ -98,14 +104,14 @@ def command(
     else:
         given = {} if seed is None else {"seed": seed}
         config = read_config(TrainConfig, config_file, given, recipes.TAUGHT)
-        job = plan_pretraining(corpora, config)
+        job = plan_pretraining(corpora, config, Sounds.find(noise, microphones))
     console.print(f"{len(job.clips)} clips of {len(job.corpora)} corpora, labels not used")
     place = choose_device(device, threads, team)
     with team.joined(place):
-        teacher_cache = (cache or default_cache()) / "teacher"
+        kept = cache or default_cache()
         trainer = show_start(
             console,
-            lambda show: start_pretraining(job, out, place, show, resume, teacher_cache, team),
+            lambda show: start_pretraining(job, out, place, show, resume, kept, team),
         )
         try:
             show_epochs(console, trainer)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from edge_ser.cli.cache import default_cache
+from edge_ser.cli.options import microphones_option, noise_option
 from edge_ser.cli.training_session import (
     choose_device,
     need_training_packages,
@@ -19,6 +22,12 @@ from edge_ser.corpora import Terms, parse_licences
 from edge_ser.errors import TrainingError
 from edge_ser.protocols import PROTOCOLS, SplitOptions
 from edge_ser.training.run_record import COMPACT, PAPER, RECIPES, TAUGHT, recipe_of
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from edge_ser.training.job import Job
+    from edge_ser.training.trainer import Trainer
 
 _PROTOCOL_HELP = "\b\nProtocols, and what stands on both sides:\n" + "\n".join(
     textwrap.fill(
@@ -139,13 +148,24 @@ _PROTOCOL_HELP = "\b\nProtocols, and what stands on both sides:\n" + "\n".join(
 @click.option(
     "--cache",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Keeps the teacher's frames of each clip.  [default: ~/.cache/edge-ser]",
+    help="Keeps the features of each clip and the teacher's frames: about 0.1 MB a clip and "
+    "variant.  [default: ~/.cache/edge-ser]",
+)
+@click.option(
+    "--unlabelled",
+    multiple=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Speech without labels, for the imitation of the teacher (imitation_epochs in --config): "
+    "every audio file below DIR. Repeat for several.",
 )
 @click.option(
     "--encoder",
     type=click.Path(path_type=Path, file_okay=False),
     help="Start from a run of `edge-ser pretrain` with the same channels and strides.",
 )
+@noise_option
+@microphones_option
 def command(
     corpora: tuple[str, ...],
     out: Path,
@@ -163,7 +183,10 @@ def command(
     device: str,
     threads: int | None,
     cache: Path | None,
+    unlabelled: tuple[Path, ...],
     encoder: Path | None,
+    noise: tuple[Path, ...],
+    microphones: tuple[Path, ...],
     **settings: float | None,
 ) -> None:
     """Train the compact attention 1D-CNN, and measure it on speakers it has never heard.
@@ -198,24 +221,22 @@ def command(
     split = SplitOptions(**{name: value for name, value in division.items() if value})
     terms = Terms(weights_licence or "", parse_licences(corpus_licences))
     options = (recipe, corpora, labels, config_file, weights_licence, corpus_licences, encoder)
-    if resume and any((given, *options, *division.values())):
+    if resume and any((given, *options, *division.values(), noise, microphones)):
         raise click.UsageError("--resume takes its settings from the run; give only --out")
+    corpora += tuple(f"unlabelled:{path.absolute().name}={path}" for path in unlabelled)
     if not resume and not corpora:
-        raise click.UsageError("no --corpus came; try: --corpus RAVDESS=DIR")
-    if recipe == PAPER and "patience" in given:
-        raise click.UsageError(
-            "--patience came: the paper's recipe trains for a fixed number of epochs and never stops "
-            "early; say how many with --epochs"
-        )
+        raise click.UsageError("no --corpus was given; try: --corpus RAVDESS=DIR")
+    if recipe == PAPER:
+        _refuse_for_paper("patience" in given, bool(noise or microphones))
     need_training_packages()
 
     from rich.console import Console
 
-    from edge_ser.cli.train_tables import show_calibration, show_job, show_result
     from edge_ser.training import recipes
     from edge_ser.training.distributed import find_team
-    from edge_ser.training.job import finish, plan, replan, start
+    from edge_ser.training.job import plan, replan, start
     from edge_ser.training.settings import TrainConfig
+    from edge_ser.training.sounds import Sounds
 
     team = find_team()
     console = Console(stderr=True, highlight=False, soft_wrap=True, quiet=not team.leads)
@@ -236,24 +257,49 @@ def command(
     else:
         base = recipes.TAUGHT if recipe == TAUGHT else {}
         config = read_config(TrainConfig, config_file, given, base)
-        job = plan(corpora, config, labels, split, terms)
-    show_job(console, job)
+        job = plan(corpora, config, labels, split, terms, Sounds.find(noise, microphones))
     place = choose_device(device, threads, team)
+    kept = cache or default_cache()
     with team.joined(place):
-        teacher_cache = (cache or default_cache()) / "teacher"
-        trainer = show_start(
+        _train_compact(
             console,
-            lambda show: start(job, out, place, show, resume, teacher_cache, team, encoder),
+            job,
+            out,
+            lambda show: start(job, out, place, show, resume, kept, team, encoder),
         )
-        try:
-            show_epochs(console, trainer)
-        except KeyboardInterrupt:
-            raise TrainingError(
-                f"stopped after {len(trainer.history)} complete epoch(s); "
-                f"continue with: edge-ser train --resume --out {out}"
-            ) from None
-        if team.leads:
-            accuracies, calibration = finish(job, trainer)
-            show_result(console, COMPACT, job, accuracies, out)
-            show_calibration(console, calibration)
-            console.print(f"next: edge-ser export {out} --out model.onnx", markup=False)
+
+
+def _train_compact(
+    console: Console, job: Job, out: Path, begin: Callable[[Callable[[str, float], None]], Trainer]
+) -> None:
+    """Train the compact network to the end, measure it and show the figures."""
+    from edge_ser.cli.train_tables import show_calibration, show_job, show_result
+    from edge_ser.training.job import finish
+
+    show_job(console, job)
+    trainer = show_start(console, begin)
+    try:
+        show_epochs(console, trainer)
+    except KeyboardInterrupt:
+        raise TrainingError(
+            f"stopped after {len(trainer.history)} complete epoch(s); "
+            f"continue with: edge-ser train --resume --out {out}"
+        ) from None
+    if trainer.team.leads:
+        accuracies, calibration = finish(job, trainer)
+        show_result(console, COMPACT, job, accuracies, out)
+        show_calibration(console, calibration)
+        console.print(f"next: edge-ser export {out} --out model.onnx", markup=False)
+
+
+def _refuse_for_paper(patience: bool, sounds: bool) -> None:
+    if patience:
+        raise click.UsageError(
+            "--patience came: the paper's recipe trains for a fixed number of epochs and never stops "
+            "early; say how many with --epochs"
+        )
+    if sounds:
+        raise click.UsageError(
+            "--noise and --microphones are for scenes, which the paper's recipe does not have; leave "
+            "them out, or train with --recipe compact"
+        )

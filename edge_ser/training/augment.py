@@ -8,7 +8,7 @@ training step costs no FFT this way, and a batch depends on nothing but its gene
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from edge_ser.card import FrontendConfig
 from edge_ser.frontend import hz_to_mel, mel_edges
 from edge_ser.records import require
 from edge_ser.training.features import FeatureBank
+from edge_ser.training.scenes import SceneConfig
 from edge_ser.training.variants import Variant
 
 
@@ -29,6 +30,8 @@ class AugmentConfig:
     """Playing speeds that every clip is computed at; the first must be 1."""
     rooms: int = 0
     """Random rooms that every clip is computed in besides, at its own speed."""
+    scene: SceneConfig = field(default_factory=SceneConfig)
+    """Scenes (room, noise, microphone, line) that every clip is computed in besides, likewise."""
     stretch: float = 0.1
     """Time axis stretched by 1 - stretch to 1 + stretch."""
     vtlp: float = 0.1
@@ -90,7 +93,9 @@ class AugmentConfig:
     def variants(self) -> tuple[Variant, ...]:
         """The forms that every clip is computed in; the first is the clip as it is."""
         speeds = (Variant(speed) for speed in self.speeds)
-        return (*speeds, *(Variant(room=number + 1) for number in range(self.rooms)))
+        rooms = (Variant(room=number + 1) for number in range(self.rooms))
+        scenes = (Variant(scene=number + 1) for number in range(self.scene.scenes))
+        return (*speeds, *rooms, *scenes)
 
 
 @dataclass(frozen=True)
@@ -222,9 +227,7 @@ class Augmenter:
         cosines = torch.stack([torch.cos(k * bands) for k in (1, 2, 3)])
         return (heights @ cosines)[:, None, :]
 
-    def _add_noise(
-        self, x: Tensor, heard: Tensor, rng: torch.Generator, n_window: int
-    ) -> Tensor:
+    def _add_noise(self, x: Tensor, heard: Tensor, rng: torch.Generator, n_window: int) -> Tensor:
         """Add the power of a noise with a tilted spectrum, fluctuating as chi-square does."""
         n, n_frames, n_mels = x.shape
         low, high = self.config.snr_db

@@ -56,7 +56,9 @@ class Classes:
 
     def to(self, device: torch.device) -> Classes:
         """Return all tensors on `device`."""
-        return Classes(*(t.to(device) for t in (self.targets, self.possible, self.weights, self.arousal)))
+        return Classes(
+            *(t.to(device) for t in (self.targets, self.possible, self.weights, self.arousal))
+        )
 
     def one_hot(self, clips: Tensor) -> Tensor:
         """Return what is true and what could be, float32 [batch, 2, n_classes], 0 or 1."""

@@ -19,6 +19,7 @@ from edge_ser.training.job import Job, start
 from edge_ser.training.model import count_parameters
 from edge_ser.training.run_record import RUN_FILE
 from edge_ser.training.settings import TrainConfig
+from edge_ser.training.sounds import Sounds
 from edge_ser.training.systems import Outcome
 
 
@@ -28,8 +29,12 @@ class CompactSystem:
     Args:
         config: the settings.
         runs: a directory for the run of each fold, from which a killed training goes on.
-        cache: a directory for what the teacher says of each clip.
+        cache: a directory for what is computed once for each clip; see `job.start`.
+        sounds: recordings for the scenes of the augmentation.
         encoder: a run of `edge-ser pretrain` that each fold starts from.
+
+    Raises:
+        ConfigError: the scenes need recordings that are not given, or do not use them.
     """
 
     name = "compact"
@@ -39,20 +44,24 @@ class CompactSystem:
         config: TrainConfig,
         runs: Path,
         cache: Path | None = None,
+        sounds: Sounds | None = None,
         encoder: Path | None = None,
     ) -> None:
         self.config = config
-        self._runs, self._cache = runs, cache
+        self._runs, self._cache, self._sounds = runs, cache, sounds or Sounds()
+        config.augment.scene.require_sounds(self._sounds)
         self._encoder = encoder
         self._encoder_use = encoder and encoder_use(encoder)
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
     @property
     def settings(self) -> Mapping[str, object]:
-        """The settings, by name."""
+        """The settings, by name; the recordings for scenes by the names of their folders."""
         settings = asdict(self.config)
         if self._encoder_use:
             settings["encoder"] = asdict(self._encoder_use)
+        if self._sounds.digest:
+            settings["sounds"] = {"names": self._sounds.names, "digest": self._sounds.digest}
         return settings
 
     def fit_predict(
@@ -62,6 +71,7 @@ class CompactSystem:
         began = time.perf_counter()
         job = Job(
             config=self.config,
+            sounds=self._sounds,
             corpora=(),
             split=SplitOptions(protocol=fold.protocol),
             fold=fold,

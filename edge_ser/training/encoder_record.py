@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge_ser.card import CorpusUse, Normalization
@@ -20,6 +20,7 @@ from edge_ser.training.model import ModelConfig
 from edge_ser.training.run_record import ENCODER, RUN_FILE, read_run, recipe_of
 from edge_ser.training.schedule import Phase
 from edge_ser.training.settings import EncoderUse, TrainConfig
+from edge_ser.training.sounds import Sounds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,8 @@ class EncoderRecord:
     contents: tuple[str, ...]
     """SHA-256 of each audio file that it learned on, sorted."""
     created: str
+    sounds: Sounds = field(default_factory=Sounds)
+    """Noise and microphones that the scenes were made from."""
 
     @property
     def phases(self) -> tuple[Phase, ...]:

@@ -106,6 +106,7 @@ def export(
         corpora=record.used,
         weights_licence=licence,
         taught_by=(TEACHER,) if record.config.teacher_weight else (),
+        augmented_with=record.sounds.names,
         temperature=calibration.temperature,
         abstain_below=calibration.abstain_below,
         accuracy=accuracy,

@@ -19,6 +19,7 @@ from edge_ser.card import Accuracy, CorpusUse
 from edge_ser.corpora import (
     CORPORA,
     Clip,
+    Role,
     Terms,
     common_emotions,
     load_corpora,
@@ -27,6 +28,7 @@ from edge_ser.corpora import (
     possible_emotions,
     sort_emotions,
 )
+from edge_ser.corpora.content import content_digest
 from edge_ser.errors import ConfigError, CorpusError, LeakError, TrainingError
 from edge_ser.files import write_text
 from edge_ser.metrics import confusion, recalls, unweighted_average_recall, weighted_accuracy
@@ -41,18 +43,22 @@ from edge_ser.protocols import (
     refuse_leaks,
     speakers,
 )
+from edge_ser.training.arousal import KNOWN, arousal_targets
 from edge_ser.training.calibration import Calibration, calibrate
 from edge_ser.training.classes import Classes
 from edge_ser.training.distributed import ALONE, Team
 from edge_ser.training.encoder_record import EncoderRecord, encoder_use
-from edge_ser.training.features import Cepstrum, build_bank, measure_normalization
-from edge_ser.training.model import ModelConfig
+from edge_ser.training.features import Cepstrum, FeatureBank, build_bank, measure_normalization
 from edge_ser.training.plots import draw_confusion, draw_curves
 from edge_ser.training.run_record import RunFacts, refuse_unusable
+from edge_ser.training.sampling import sampling_weights
+from edge_ser.training.scenes import Scenes
 from edge_ser.training.scoring import HeardClips, Scores, hear
 from edge_ser.training.settings import RunRecord, TrainConfig
-from edge_ser.training.teacher import WIDTH, build_teacher_bank
+from edge_ser.training.sounds import Sounds
+from edge_ser.training.teacher import TeacherBank, build_teacher_bank
 from edge_ser.training.trainer import Trainer
+from edge_ser.training.voice_baseline import BaselineBank
 
 METRICS_FILE = "metrics.json"
 
@@ -78,6 +84,10 @@ class Division:
     """Of the data; see `protocols.data_digest`."""
     terms: Terms = field(default_factory=Terms, kw_only=True)
     """What is stated about licences."""
+    extra: tuple[Clip, ...] = field(default=(), kw_only=True)
+    """Clips of training speakers whose emotion is not among the labels, but has a known arousal."""
+    unlabelled: tuple[Clip, ...] = field(default=(), kw_only=True)
+    """Speech without labels, for the imitation of the teacher."""
 
     @property
     def clips(self) -> tuple[Clip, ...]:
@@ -100,6 +110,14 @@ class Division:
             for corpus, own in possible_emotions(self.clips).items()
         }
         return tuple(rows[clip.corpus] for clip in clips)
+
+    def classes(self, clips: Sequence[Clip]) -> Classes:
+        """Return the classes of clips, of which some may have an emotion that is no label."""
+        targets = [
+            self.labels.index(clip.emotion) if clip.emotion in self.labels else -1 for clip in clips
+        ]
+        arousal = arousal_targets([clip.emotion for clip in clips])
+        return Classes.of(targets, self.possible(clips), arousal)
 
     def targets(self, clips: Sequence[Clip]) -> tuple[int, ...]:
         """Return the class of each clip."""
@@ -130,6 +148,8 @@ class Job(Division):
     """A division of clips, and what the compact recipe is told."""
 
     config: TrainConfig
+    sounds: Sounds = field(default_factory=Sounds)
+    """Recordings that the scenes of the augmentation are made from."""
 
     def hear(
         self, clips: Sequence[Clip], progress: Callable[[], None] = lambda: None
@@ -144,9 +164,17 @@ def plan(
     labels: str | frozenset[str] | None = None,
     split: SplitOptions | None = None,
     terms: Terms | None = None,
+    sounds: Sounds | None = None,
 ) -> Job:
-    """Divide the corpora for the compact recipe; arguments and errors as `divide`."""
-    return Job(**vars(divide(corpora, config.seed, labels, split, terms)), config=config)
+    """Divide the corpora for the compact recipe; arguments and errors as `divide`.
+
+    `sounds` are recordings for the scenes of the augmentation; a ConfigError is raised when scenes
+    need recordings that are not given, or recordings are given that no scene uses.
+    """
+    sounds = sounds or Sounds()
+    config.augment.scene.require_sounds(sounds)
+    division = divide(corpora, config.seed, labels, split, terms)
+    return Job(**vars(division), config=config, sounds=sounds)
 
 
 def divide(
@@ -186,6 +214,8 @@ def divide(
     terms.refuse_forbidden(clip.corpus for clip in fold.train + fold.validation)
     if len(fold.train) < _MIN_CLIPS:
         raise ConfigError("1 clip is left for training, two or more are needed; add recordings")
+    unlabelled = tuple(clip for clip in clips if clip.role is Role.UNLABELLED)
+    refuse_scored(unlabelled, fold)
     return Division(
         corpora=tuple(absolute_spec(spec) for spec in corpora),
         split=split,
@@ -193,19 +223,61 @@ def divide(
         leaks=refuse_leaks(fold),
         labels=chosen,
         left_out=dict(left_out),
-        digest=data_digest(kept),
+        digest=data_digest([*kept, *unlabelled]),
         terms=terms,
+        extra=_with_known_arousal(clips, chosen, fold),
+        unlabelled=unlabelled,
     )
+
+
+def _with_known_arousal(
+    clips: Sequence[Clip], labels: Sequence[str], fold: Fold
+) -> tuple[Clip, ...]:
+    """Return clips of other emotions than the labels, of speakers that only training has."""
+    scored = set(speakers(fold.validation + fold.test))
+    own = set(speakers(fold.train)) - scored
+    return tuple(
+        clip
+        for clip in clips
+        if clip.emotion in KNOWN and clip.emotion not in labels and clip.speaker in own
+    )
+
+
+def refuse_scored(clips: Sequence[Clip], fold: Fold) -> None:
+    """Raise a LeakError for speech without labels whose audio is to be scored in the fold."""
+    scored = {content_digest(clip.path) for clip in fold.validation + fold.test}
+    for clip in clips:
+        if content_digest(clip.path) in scored:
+            raise LeakError(
+                f"{clip.path} is among the speech without labels, and its audio is to be scored; "
+                "leave its folder out of the unlabelled: corpora"
+            )
 
 
 def replan(run: Path) -> Job:
     """Return the job of an interrupted run, checked against the corpora as they are now.
 
     Raises:
-        TrainingError: no run there, or the corpora have changed since.
+        TrainingError: no run there, or the corpora, noise or microphones have changed since.
     """
     record = RunRecord.load(run)
-    return Job(**vars(divide_again(run, record, record.config.seed)), config=record.config)
+    division = divide_again(run, record, record.config.seed)
+    _refuse_other_sounds(run, record.sounds)
+    return Job(**vars(division), config=record.config, sounds=record.sounds)
+
+
+def _refuse_other_sounds(run: Path, sounds: Sounds) -> None:
+    changed = (
+        f"the noise or microphones are not those that {run} was trained with "
+        f"({', '.join(sounds.noise + sounds.microphones)}): files were added, removed, renamed or "
+        "changed; restore them, or train anew"
+    )
+    try:
+        now = Sounds.find(sounds.noise, sounds.microphones)
+    except (ConfigError, CorpusError) as error:
+        raise TrainingError(f"{changed} ({error})") from None
+    if now.digest != sounds.digest:
+        raise TrainingError(changed)
 
 
 def divide_again(run: Path, record: RunFacts, seed: int) -> Division:
@@ -253,7 +325,8 @@ def start(
         progress: called after each clip with what is computed, `features` or `teacher`, and the share
             of it that is done.
         resume: go on after the last epoch that is there.
-        cache: a directory that keeps what the teacher said of each clip.
+        cache: a directory that keeps what is computed once for each clip: its frames in `features`,
+            what the teacher said of it in `teacher`.
         team: the processes that train together.
         encoder: a run of `edge-ser pretrain` to start from; not needed to resume.
 
@@ -261,8 +334,8 @@ def start(
         LeakError: the encoder learned on audio that is to be scored.
         TrainingError: the directory holds another run, or a checkpoint that does not belong to it.
         ConfigError: the directory cannot be written, or the team is too large for the batches.
-        AudioError: a clip cannot be read.
-        MissingDependency: there is no teacher.
+        AudioError: a clip, or a recording for the scenes, cannot be read.
+        MissingDependency: there is no teacher, or something that the scenes need.
     """
     config, train = job.config, job.fold.train
     team.require_batches_of(min(config.batch_size, len(train)))
@@ -273,43 +346,77 @@ def start(
     pretrained = encoder and EncoderRecord.load(encoder)
     if pretrained:
         pretrained.refuse_known(itertools.chain.from_iterable(job.scored.values()))
-    on_clip = counted(progress, "features", len(job.clips))
-    variants = config.augment.variants
-    bank = build_bank(train, config.frontend, variants, on_clip)
+    learned = train + (job.extra if config.arousal_weight else ())
+    speech = learned + (job.unlabelled if config.imitation_epochs else ())
+    bank, lessons = compute_speech(speech, config, job.sounds, progress, cache)
     # The test clips are read now too: one that is damaged should not end a training of hours.
+    n_scored = sum(map(len, job.scored.values()))
+    on_clip = counted(progress, "clips to score", n_scored)
     heard = {name: job.hear(clips, on_clip) for name, clips in job.scored.items()}
-    lessons = None
-    if config.teacher_weight:
-        on_clip = counted(progress, "teacher", len(train))
-        lessons = build_teacher_bank(train, variants, cache, on_clip)
     if resume:
         record = RunRecord.load(run)
     else:
         record = RunRecord(
             config=config,
-            model=ModelConfig(
-                n_features=config.frontend.n_features,
-                n_classes=len(job.labels),
-                channels=config.channels,
-                strides=config.strides,
-                embedding=WIDTH if config.teacher_weight else 0,
-            ),
+            model=config.model(len(job.labels)),
             normalization=pretrained.normalization
             if pretrained
-            else measure_normalization(bank, Cepstrum(config.frontend)),
+            else measure_normalization(bank, Cepstrum(config.frontend), len(learned)),
             encoder=encoder_use(encoder) if encoder else None,
             processes=team.size,
+            sounds=job.sounds,
             **job.facts,
         )
         if team.leads:
             record.save(run)
-    classes = Classes.of(job.targets(train), job.possible(train))
-    trainer = Trainer(record, bank, classes, heard, run, device, lessons, team)
+    trainer = Trainer(
+        record,
+        bank,
+        job.classes(learned),
+        heard,
+        run,
+        device,
+        lessons,
+        team,
+        sampling=sampling_weights(
+            speech, config.balance, config.crowd_share, drawn=config.epoch_clips > 0
+        ),
+        baselines=BaselineBank.of(bank, learned) if config.baseline_share else None,
+    )
     if encoder and not resume:
         trainer.start_from(encoder)
     if resume:
         trainer.resume()
     return trainer
+
+
+def compute_speech(
+    clips: Sequence[Clip],
+    config: TrainConfig,
+    sounds: Sounds,
+    progress: Callable[[str, float], None],
+    cache: Path | None,
+) -> tuple[FeatureBank, TeacherBank | None]:
+    """Return the frames of clips in all their forms, and the teacher's, where there is one.
+
+    Args:
+        clips: what to learn on.
+        config: front end, augmentation and teacher.
+        sounds: recordings for the scenes.
+        progress: as for `start`.
+        cache: likewise.
+    """
+    variants = config.augment.variants
+    scenes = None
+    if config.augment.scene.scenes:
+        scenes = Scenes(config.augment.scene, sounds, config.frontend.sample_rate)
+    on_clip = counted(progress, "features", len(clips))
+    kept = cache and cache / "features"
+    bank = build_bank(clips, config.frontend, variants, on_clip, scenes, kept)
+    if not config.teacher_weight:
+        return bank, None
+    on_clip = counted(progress, "teacher", len(clips))
+    return bank, build_teacher_bank(clips, variants, cache and cache / "teacher", on_clip)
 
 
 def counted(progress: Callable[[str, float], None], what: str, n: int) -> Callable[[], None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -15,12 +15,12 @@ from edge_ser.protocols.content import content_digest
 from edge_ser.training.classes import Classes
 from edge_ser.training.distributed import ALONE, Team
 from edge_ser.training.encoder_record import EncoderRecord
-from edge_ser.training.features import Cepstrum, build_bank, measure_normalization
-from edge_ser.training.job import absolute_spec, counted, uses_of
-from edge_ser.training.model import ModelConfig
+from edge_ser.training.features import Cepstrum, measure_normalization
+from edge_ser.training.job import absolute_spec, compute_speech, uses_of
 from edge_ser.training.run_record import refuse_unusable
+from edge_ser.training.sampling import sampling_weights
 from edge_ser.training.settings import TrainConfig
-from edge_ser.training.teacher import WIDTH, build_teacher_bank
+from edge_ser.training.sounds import Sounds
 from edge_ser.training.trainer import Trainer
 
 _N_CLASSES = 2
@@ -34,14 +34,18 @@ class PretrainJob:
     corpora: tuple[str, ...]
     clips: tuple[Clip, ...]
     config: TrainConfig
+    sounds: Sounds = field(default_factory=Sounds)
 
 
-def plan_pretraining(corpora: Sequence[str], config: TrainConfig) -> PretrainJob:
+def plan_pretraining(
+    corpora: Sequence[str], config: TrainConfig, sounds: Sounds | None = None
+) -> PretrainJob:
     """Read the corpora's file names.
 
     Args:
         corpora: `NAME=DIR` each, labelled or not.
         config: settings; `imitation_epochs` and `teacher_weight` above 0.
+        sounds: recordings for the scenes of the augmentation.
 
     Raises:
         ConfigError, CorpusError: settings or corpora that do not fit.
@@ -51,8 +55,9 @@ def plan_pretraining(corpora: Sequence[str], config: TrainConfig) -> PretrainJob
             "expected imitation_epochs above 0, got 0; set it in --config, for example "
             '{"imitation_epochs": 40, "teacher_weight": 20}'
         )
-    clips = load_corpora(corpora)
-    return PretrainJob(tuple(map(absolute_spec, corpora)), clips, config)
+    sounds = sounds or Sounds()
+    config.augment.scene.require_sounds(sounds)
+    return PretrainJob(tuple(map(absolute_spec, corpora)), load_corpora(corpora), config, sounds)
 
 
 def replan_pretraining(run: Path) -> PretrainJob:
@@ -63,7 +68,7 @@ def replan_pretraining(run: Path) -> PretrainJob:
         CorpusError: the corpora are not where they were.
     """
     record = EncoderRecord.load(run)
-    return PretrainJob(record.corpora, load_corpora(record.corpora), record.config)
+    return PretrainJob(record.corpora, load_corpora(record.corpora), record.config, record.sounds)
 
 
 def start_pretraining(
@@ -86,11 +91,7 @@ def start_pretraining(
     if team.leads:
         refuse_unusable(run, resume)
     contents = tuple(sorted({content_digest(clip.path) for clip in job.clips}))
-    variants = config.augment.variants
-    on_clip = counted(progress, "features", len(job.clips))
-    bank = build_bank(job.clips, config.frontend, variants, on_clip)
-    on_clip = counted(progress, "teacher", len(job.clips))
-    lessons = build_teacher_bank(job.clips, variants, cache, on_clip)
+    bank, lessons = compute_speech(job.clips, config, job.sounds, progress, cache)
     if resume:
         record = EncoderRecord.load(run)
         if record.contents != contents:
@@ -101,22 +102,21 @@ def start_pretraining(
     else:
         record = EncoderRecord(
             config=config,
-            model=ModelConfig(
-                n_features=config.frontend.n_features,
-                n_classes=_N_CLASSES,
-                channels=config.channels,
-                strides=config.strides,
-                embedding=WIDTH,
-            ),
+            model=config.model(_N_CLASSES),
             normalization=measure_normalization(bank, Cepstrum(config.frontend)),
             corpora=job.corpora,
             used=uses_of(job.clips),
             contents=contents,
+            sounds=job.sounds,
             created=datetime.datetime.now(tz=datetime.timezone.utc).date().isoformat(),
         )
         if team.leads:
             record.save(run)
-    trainer = Trainer(record, bank, Classes.none(_N_CLASSES), {}, run, device, lessons, team)
+    sampling = sampling_weights(
+        job.clips, config.balance, config.crowd_share, drawn=config.epoch_clips > 0
+    )
+    classes = Classes.none(_N_CLASSES)
+    trainer = Trainer(record, bank, classes, {}, run, device, lessons, team, sampling=sampling)
     if resume:
         trainer.resume()
     return trainer

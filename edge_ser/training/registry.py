@@ -8,6 +8,7 @@ from pathlib import Path
 
 from edge_ser.errors import ConfigError, missing_extra
 from edge_ser.records import build
+from edge_ser.training.sounds import Sounds
 from edge_ser.training.systems import System
 
 Settings = Mapping[str, object]
@@ -15,13 +16,20 @@ Settings = Mapping[str, object]
 
 @dataclass(frozen=True)
 class Places:
-    """Directories that a system may write to."""
+    """Directories that a system may write to, and recordings that it may read."""
 
     cache: Path
     checkpoints: Path
+    sounds: Sounds
 
 
-def make_system(name: str, settings: Settings, cache: Path, checkpoints: Path) -> System:
+def make_system(
+    name: str,
+    settings: Settings,
+    cache: Path,
+    checkpoints: Path,
+    sounds: Sounds | None = None,
+) -> System:
     """Return a system.
 
     Args:
@@ -29,6 +37,7 @@ def make_system(name: str, settings: Settings, cache: Path, checkpoints: Path) -
         settings: its settings, as JSON has them; those left out take their defaults.
         cache: a directory for what is computed once for each clip.
         checkpoints: a directory from which a killed training goes on.
+        sounds: recordings for the scenes of the compact network; other systems leave them unused.
 
     Raises:
         ConfigError: an unknown name, or settings that do not fit.
@@ -37,7 +46,7 @@ def make_system(name: str, settings: Settings, cache: Path, checkpoints: Path) -
     if name not in _MAKERS:
         raise ConfigError(f"there is no system {name!r}; to choose from: {', '.join(SYSTEMS)}")
     try:
-        return _MAKERS[name](settings, Places(cache, checkpoints))
+        return _MAKERS[name](settings, Places(cache, checkpoints, sounds or Sounds()))
     except ModuleNotFoundError as error:
         package = (error.name or "").split(".")[0]
         raise missing_extra(package, "train") from None
@@ -79,7 +88,8 @@ def _compact(settings: Settings, places: Places) -> System:
     return CompactSystem(
         build(TrainConfig, own, "compact"),
         places.checkpoints,
-        places.cache / "teacher",
+        places.cache,
+        places.sounds,
         Path(str(encoder)) if encoder else None,
     )
 

@@ -12,7 +12,7 @@ from edge_ser.corpora import Clip, is_background
 
 
 def sampling_weights(
-    clips: Sequence[Clip], balance: float = 0.0, crowd_share: float = 0.0
+    clips: Sequence[Clip], balance: float = 0.0, crowd_share: float = 0.0, drawn: bool = False
 ) -> Tensor | None:
     """Return probabilities [n_clips], float64, to draw clips by; None to take each once an epoch.
 
@@ -21,12 +21,13 @@ def sampling_weights(
     are neutral by intent count as one corpus; they get `crowd_share` of all draws, where it is given.
 
     Args:
-        clips: the clips with a class.
+        clips: the clips that are learned from.
         balance: in [0, 1].
         crowd_share: in [0, 1).
+        drawn: return weights in any case.
     """
     crowd = torch.tensor([is_background(clip) for clip in clips])
-    if not balance and not (crowd_share and bool(crowd.any())):
+    if not drawn and not balance and not (crowd_share and bool(crowd.any())):
         return None
     weights = torch.ones(len(clips), dtype=torch.float64)
     corpora = Counter(map(_corpus, clips))

@@ -10,6 +10,8 @@ from edge_ser.training.augment import AugmentConfig
 from edge_ser.training.model import ModelConfig
 from edge_ser.training.run_record import RunFacts
 from edge_ser.training.schedule import IMITATION, LABELS, Phase
+from edge_ser.training.sounds import Sounds
+from edge_ser.training.teacher import WIDTH
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class TrainConfig:
     labels, before the `epochs` in which it learns the labels too."""
     imitation_rate: float = 2e-3
     """Highest learning rate of that phase."""
+    epoch_clips: int = 0
+    """Clips that an epoch draws; 0: as many as there are."""
     balance: float = 0.0
     """How evenly corpora, speakers of a corpus and classes of a corpus are drawn, in [0, 1]; 0: each
     clip once an epoch; 1: all corpora equally often, and so on. See `sampling.py`."""
@@ -81,6 +85,7 @@ class TrainConfig:
             "0 without a teacher; set teacher_weight above 0",
         )
         require(0 < self.imitation_rate < 1, "imitation_rate", self.imitation_rate, "in (0, 1)")
+        require(self.epoch_clips >= 0, "epoch_clips", self.epoch_clips, "0 or more")
         require(0 <= self.balance <= 1, "balance", self.balance, "in [0, 1]")
         for name in ("crowd_share", "mixstyle_share", "baseline_share"):
             value = getattr(self, name)
@@ -182,6 +187,8 @@ class RunRecord(RunFacts):
     """The pretrained encoder that the training started from."""
     processes: int = 1
     """That trained together: each drew its own augmentation, and normalised its own batches."""
+    sounds: Sounds = field(default_factory=Sounds)
+    """Noise and microphones that the scenes were made from."""
 
     @property
     def phases(self) -> tuple[Phase, ...]:

@@ -81,8 +81,7 @@ class Trainer:
         device: where the network lives.
         lessons: what the teacher says of the clips of the bank, where there is one.
         team: the processes that train together.
-        sampling: probabilities [n_clips with a class] to draw clips by; None to take each once an
-            epoch.
+        sampling: weights [n_clips of the bank] to draw clips by; None to take each once an epoch.
         baselines: of the first clips of the bank, where the network takes one.
     """
 
@@ -274,14 +273,18 @@ class Trainer:
         return number if number < self.phases[0].epochs else number - self.phases[0].epochs
 
     def _steps_per_epoch(self, number: int) -> int:
-        return max(1, self._n_clips[self._phase(number).name] // self.record.config.batch_size)
+        return max(1, self._n_drawn(self._phase(number)) // self.record.config.batch_size)
 
     def _order(self, phase: Phase, rng: torch.Generator) -> Tensor:
-        """Return the clips of an epoch, by the sampling weights where labels are learned."""
+        """Return the clips of an epoch: each once, or drawn by the sampling weights."""
         n = self._n_clips[phase.name]
-        if phase.name == LABELS and self._sampling is not None:
-            return torch.multinomial(self._sampling, n, replacement=True, generator=rng)
-        return torch.randperm(n, generator=rng)
+        if self._sampling is None:
+            return torch.randperm(n, generator=rng)
+        n_drawn = self._n_drawn(phase)
+        return torch.multinomial(self._sampling[:n], n_drawn, replacement=True, generator=rng)
+
+    def _n_drawn(self, phase: Phase) -> int:
+        return self.record.config.epoch_clips or self._n_clips[phase.name]
 
     def _begin_phase(self) -> None:
         """Go on from the averaged weights of the phase before, with a fresh optimizer."""
@@ -307,9 +310,7 @@ class Trainer:
         if config.shortest_window_s:
             lengths = (config.shortest_frames, config.window_frames + 1)
             n_frames = int(torch.randint(*lengths, (1,), generator=rng))
-        return self.augmenter.placed(
-            self.bank, clips, rng, n_frames=n_frames, baselines=baselines
-        )
+        return self.augmenter.placed(self.bank, clips, rng, n_frames=n_frames, baselines=baselines)
 
     def _baseline(self, mean_frames: Tensor, has: Tensor) -> Tensor:
         """Return baselines [batch, n_features] of mean log mel frames; the default without one."""
