@@ -38,6 +38,7 @@ from edge_ser.protocols import (
     refuse_leaks,
     speakers,
 )
+from edge_ser.scores import Scores
 from edge_ser.training.calibration import Calibration, calibrate
 from edge_ser.training.classes import Classes
 from edge_ser.training.distributed import ALONE, Team
@@ -45,7 +46,7 @@ from edge_ser.training.features import Cepstrum, build_bank, measure_normalizati
 from edge_ser.training.model import ModelConfig
 from edge_ser.training.plots import draw_confusion, draw_curves
 from edge_ser.training.run_record import RunFacts, refuse_unusable
-from edge_ser.training.scoring import HeardClips, Scores, hear
+from edge_ser.training.scoring import HeardClips, hear
 from edge_ser.training.settings import RunRecord, TrainConfig
 from edge_ser.training.teacher import WIDTH, build_teacher_bank
 from edge_ser.training.trainer import Trainer

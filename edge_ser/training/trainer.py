@@ -19,6 +19,7 @@ from torch import Tensor
 
 from edge_ser.errors import TrainingError
 from edge_ser.metrics import unweighted_average_recall, weighted_accuracy
+from edge_ser.scores import Scores
 from edge_ser.training.augment import Augmenter, Windows, mixup
 from edge_ser.training.checkpoint import (
     foreign_checkpoint,
@@ -32,7 +33,7 @@ from edge_ser.training.classes import Classes, masked_cross_entropy
 from edge_ser.training.distributed import ALONE, Team
 from edge_ser.training.features import Cepstrum, FeatureBank
 from edge_ser.training.model import CompactAttentionCnn
-from edge_ser.training.scoring import HeardClips, Scores, score
+from edge_ser.training.scoring import HeardClips, score
 from edge_ser.training.settings import RunRecord
 from edge_ser.training.teacher import TeacherBank
 
