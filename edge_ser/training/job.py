@@ -43,6 +43,7 @@ from edge_ser.protocols import (
     refuse_leaks,
     speakers,
 )
+from edge_ser.scores import Scores
 from edge_ser.training.arousal import KNOWN, arousal_targets
 from edge_ser.training.calibration import Calibration, calibrate
 from edge_ser.training.classes import Classes
@@ -53,7 +54,7 @@ from edge_ser.training.plots import draw_confusion, draw_curves
 from edge_ser.training.run_record import RunFacts, refuse_unusable
 from edge_ser.training.sampling import sampling_weights
 from edge_ser.training.scenes import Scenes
-from edge_ser.training.scoring import HeardClips, Scores, hear
+from edge_ser.training.scoring import HeardClips, hear
 from edge_ser.training.settings import RunRecord, TrainConfig
 from edge_ser.training.sounds import Sounds
 from edge_ser.training.teacher import TeacherBank, build_teacher_bank

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_ser.protocols.fold import Fold
+from edge_ser.scores import answers
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,6 @@ class Outcome:
     def predicted(self) -> NDArray[np.int64]:
         """The class decided for each test clip [n_test]; `n_classes` where there is no answer."""
         return answers(self.probs)
-
-
-def answers(probs: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return the likeliest class of each row [n, n_classes]; `n_classes` for rows of zeros."""
-    decided: NDArray[np.int64] = np.where(probs.any(axis=1), probs.argmax(axis=1), probs.shape[1])
-    return decided
 
 
 class System(Protocol):

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from edge_ser.errors import TrainingError
 from edge_ser.metrics import unweighted_average_recall, weighted_accuracy
+from edge_ser.scores import Scores
 from edge_ser.training.arousal import arousal_loss
 from edge_ser.training.augment import Augmenter, Windows, mixup
 from edge_ser.training.checkpoint import (
@@ -42,7 +43,7 @@ from edge_ser.training.features import Cepstrum, FeatureBank
 from edge_ser.training.mixstyle import MixStyle
 from edge_ser.training.model import CompactAttentionCnn
 from edge_ser.training.schedule import IMITATION, LABELS, Phase
-from edge_ser.training.scoring import HeardClips, Scores, score
+from edge_ser.training.scoring import HeardClips, score
 from edge_ser.training.settings import RunRecord
 from edge_ser.training.teacher import TeacherBank
 from edge_ser.training.voice_baseline import BaselineBank

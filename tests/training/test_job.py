@@ -23,11 +23,12 @@ from edge_ser.metrics import recalls
 from edge_ser.protocols import SplitOptions, fold_digest, speakers
 from edge_ser.runtime.recognizer import Recognizer
 from edge_ser.runtime.runner import Runner
+from edge_ser.scores import Scores
 from edge_ser.training.augment import AugmentConfig
 from edge_ser.training.calibration import Calibration
 from edge_ser.training.job import Job, finish, plan, replan, start
 from edge_ser.training.model import CompactAttentionCnn, ModelConfig
-from edge_ser.training.scoring import Scores, hear, score
+from edge_ser.training.scoring import hear, score
 from edge_ser.training.settings import RunRecord, TrainConfig
 
 CPU = torch.device("cpu")

@@ -15,6 +15,7 @@ from edge_ser.errors import ConfigError
 from edge_ser.metrics import weighted_accuracy
 from edge_ser.protocols import SplitOptions, fold_digest
 from edge_ser.protocols.choice import NONE
+from edge_ser.scores import Scores
 from edge_ser.training.checkpoint import LAST, save_checkpoint, with_prefix
 from edge_ser.training.job import Division, divide, divide_again, write_figures
 from edge_ser.training.model import count_parameters
@@ -25,7 +26,6 @@ from edge_ser.training.paper.rows import PaperRows, prepare
 from edge_ser.training.paper.settings import PaperConfig
 from edge_ser.training.paper.trainer import PaperTrainer
 from edge_ser.training.run_record import PAPER, RunFacts, refuse_unusable
-from edge_ser.training.scoring import Scores
 
 WEIGHTS = "weights.safetensors"
 """The network as `network.*`, the rows' mean and deviation as `standardizer.*`."""
