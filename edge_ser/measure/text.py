@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from edge_ser.measure.figures import Abstention, Figure
+from collections.abc import Mapping
+
+from edge_ser.measure.figures import Abstention, ClassCalls, ConfidentErrors
+from edge_ser.measure.live import LiveFigures
+from edge_ser.measure.resampling import Figure
 
 MISSING = "–"
 """Stands where there is no figure."""
@@ -16,6 +20,11 @@ def percent(share: float) -> str:
 def percent_interval(figure: Figure) -> str:
     """Return the interval of a share as `58.1–72.0`."""
     return "–".join(f"{100 * bound:.1f}" for bound in figure.interval) or MISSING
+
+
+def share(n: int, n_all: int) -> str:
+    """Return a part as a share, `66.4%`; the sign for no figure where there is no whole."""
+    return percent(n / n_all) if n_all else MISSING
 
 
 def decimal(value: float) -> str:
@@ -46,3 +55,66 @@ def accuracy(row: Abstention) -> str:
 def decibels(value: float) -> str:
     """Return a ratio as `10 dB`."""
     return f"{value:g} dB"
+
+
+def speakers(n_known: int, n_unknown: int) -> str:
+    """Return how many speakers there are: `7`, `unknown`, or `3 and unknown ones`."""
+    if not n_unknown:
+        return str(n_known)
+    return f"{n_known} and unknown ones" if n_known else "unknown"
+
+
+def ratio(calls: ClassCalls) -> str:
+    """Return how often a label is called for each time that it is true, as `2.1×`."""
+    return MISSING if calls.ratio is None else f"{calls.ratio:.2g}×"
+
+
+def confident_errors(errors: ConfidentErrors) -> str:
+    """Return how many answers are confident and wrong, as `12 of 90 (13.3%)`."""
+    if not errors.n_answered:
+        return "no such answer"
+    return f"{errors.n_errors} of {errors.n_answered} ({share(errors.n_errors, errors.n_answered)})"
+
+
+def pairs(errors: ConfidentErrors) -> str:
+    """Return the most frequent confident errors, as `sad → disgust 7, happy → angry 2`."""
+    return ", ".join(f"{p.truth} → {p.called} {p.n_clips}" for p in errors.pairs) or MISSING
+
+
+def counts(found: Mapping[str, int], n_all: int) -> str:
+    """Return counts by label as shares, the most frequent first: `neutral 40%, sad 7%`."""
+    ranked = sorted(found.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{label} {100 * n / n_all:.0f}%" for label, n in ranked) or MISSING
+
+
+def no_answer(found: Mapping[str, int]) -> str:
+    """Return how many clips have no answer, by reason: `1 silent, 2 too short`."""
+    return ", ".join(f"{n} {reason}" for reason, n in found.items()) or "0"
+
+
+def changes(live: LiveFigures) -> str:
+    """Return the label changes for each minute of speech, as `17.8`."""
+    rate = live.changes_per_min
+    return MISSING if rate is None else f"{rate:.1f}"
+
+
+def mode(detector: str) -> str:
+    """Return what a clip is scored on, in words.
+
+    Args:
+        detector: name of the voice detector; empty for clips that are recordings on their own.
+    """
+    if not detector:
+        return "each clip as one recording; its answer is the mean of its windows"
+    return (
+        f"live, each clip through the voice detector {detector}; its answer is that of the utterance "
+        "with most speech"
+    )
+
+
+def intervals(over: str, n_draws: int) -> str:
+    """Return how intervals were got, in words."""
+    if not over:
+        return "no intervals: one speaker"
+    too_narrow = "; too narrow, since clips of one speaker are alike" if "clips" in over else ""
+    return f"95% intervals by bootstrap over {over}, {n_draws} draws{too_narrow}"
