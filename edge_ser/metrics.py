@@ -169,6 +169,19 @@ def percentile_interval(draws: Float64, level: float = 0.95) -> tuple[float, flo
     return float(low), float(high)
 
 
+def wilson_interval(n_hits: int, n_all: int) -> tuple[float, float]:
+    """Return the 95% interval of a share of independent trials (Wilson 1927, doi:10.2307/2276774).
+
+    It has a width also where all are hits, or none. Where trials depend on each other, as clips of one
+    speaker do, it is too narrow.
+    """
+    z, share = 1.959964, n_hits / n_all
+    centre = (share + z**2 / (2 * n_all)) / (1 + z**2 / n_all)
+    half = z / (1 + z**2 / n_all) * (share * (1 - share) / n_all + (z / (2 * n_all)) ** 2) ** 0.5
+    low = 0.0 if n_hits == 0 else centre - half
+    return low, 1.0 if n_hits == n_all else centre + half
+
+
 def basic_interval(value: float, draws: Float64, level: float = 0.95) -> tuple[float, float]:
     """Return the basic bootstrap interval of a figure that is biased upwards, such as the ECE.
 

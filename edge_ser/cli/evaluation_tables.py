@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from edge_ser.measure import text
 from edge_ser.measure.distribution import NO_SPEECH
+from edge_ser.measure.scope import NOTES
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -40,8 +41,6 @@ def _print_how(console: Console, evaluation: Evaluation) -> None:
                 f"  has no {', '.join(corpus.missing_labels)}; the model may still answer so",
                 markup=False,
             )
-        if corpus.n_speaker_unknown:
-            console.print(f"  {corpus.n_speaker_unknown} clips of unknown speakers", style="yellow")
     for part in evaluation.left_out:
         console.print(f"left out: {part.corpus}, {part.n_clips} clips {part.reason}", markup=False)
     if names := evaluation.validation_speakers:
@@ -53,7 +52,7 @@ def _print_how(console: Console, evaluation: Evaluation) -> None:
 
 def _corpus(corpus: MeasuredCorpus) -> str:
     speakers = text.speakers(len(corpus.speakers), corpus.n_speaker_unknown)
-    return f"{corpus.name}: {corpus.n_clips} clips, speakers: {speakers} ({corpus.scope})"
+    return f"{corpus.name}: {corpus.n_clips} clips, speakers: {speakers} ({NOTES[corpus.scope]})"
 
 
 def _print_block(console: Console, evaluation: Evaluation, block: Block) -> None:
@@ -68,7 +67,7 @@ def _print_block(console: Console, evaluation: Evaluation, block: Block) -> None
         ("With the voice detector", _live(block)),
         (f"Recall and precision of each class, {total}", _classes(block)),
         ("Recall / precision by corpus", _classes_by_corpus(evaluation, block)),
-        (f"Confident errors, {total}", _confident_errors(block)),
+        (f"Confident errors, {total}", _confident_errors(evaluation, block)),
         ("High arousal against low: area under the ROC", _arousal(block)),
         ("WA of single speakers", _speakers(block)),
         (f"Confusion, {total}: clips", _confusion(evaluation, block)),
@@ -87,12 +86,9 @@ def _print_block(console: Console, evaluation: Evaluation, block: Block) -> None
 
 
 def _print_notes(console: Console, evaluation: Evaluation, block: Block) -> None:
-    ways = {f.intervals_over: [] for f in block.figures}  # type: dict[str, list[str]]
     for f in block.figures:
-        ways[f.intervals_over].append(f.of)
-    for over, names in ways.items():
-        said = text.intervals(over, evaluation.n_draws)
-        console.print(f"{', '.join(names)}: {said}.", style="dim", markup=False)
+        said = text.intervals(f.intervals_over, evaluation.n_draws, f.n_speakers)
+        console.print(f"{f.of}: {said}.", style="dim", markup=False)
     counts = text.no_answer(block.overall.no_answer)
     console.print(f"Clips without an answer are errors: {counts}.", style="dim", markup=False)
 
@@ -178,14 +174,15 @@ def _classes_by_corpus(evaluation: Evaluation, block: Block) -> Table | None:
     return table
 
 
-def _confident_errors(block: Block) -> Table:
+def _confident_errors(evaluation: Evaluation, block: Block) -> Table:
     from rich.markup import escape
 
     table = _table("probability at least", "wrong of answers")
     table.add_column("most often: truth → called", overflow="fold")
     for errors in block.overall.confident_errors:
+        mark = " (card)" if errors.threshold == evaluation.model.abstain_below else ""
         table.add_row(
-            f"{errors.threshold:g}", text.confident_errors(errors), escape(text.pairs(errors))
+            f"{errors.threshold:g}{mark}", text.confident_errors(errors), escape(text.pairs(errors))
         )
     return table
 
@@ -323,7 +320,7 @@ def _print_speech(console: Console, evaluation: Evaluation, found: list[Distribu
         console.print()
     for d in found:
         said = f"{d.of}: {text.no_answer(d.no_answer)} without an answer; "
-        said += f"{text.intervals(d.intervals_over, evaluation.n_draws)}."
+        said += f"{text.intervals(d.intervals_over, evaluation.n_draws, d.n_speakers)}."
         console.print(said, style="dim", markup=False)
 
 
@@ -359,7 +356,7 @@ def _table(first: str, *heads: str) -> Table:
     from rich import box
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.add_column(first)
     for head in heads:
         interval = head == "95%"

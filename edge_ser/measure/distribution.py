@@ -11,7 +11,8 @@ import numpy as np
 from edge_ser.measure.answers import ClipAnswer
 from edge_ser.measure.figures import CONFIDENT, reasons
 from edge_ser.measure.live import LiveFigures, live_figures
-from edge_ser.measure.resampling import Figure, Resampling
+from edge_ser.measure.resampling import OVER_FILES, Figure, Resampling
+from edge_ser.metrics import wilson_interval
 
 NEUTRAL = "neutral"
 
@@ -37,7 +38,8 @@ class Distribution:
     n_speaker_unknown: int
     """Clips of unknown speakers."""
     intervals_over: str
-    """What the bootstrap draws, see `resampling`; empty where there are no intervals."""
+    """What the bootstrap draws, or `files` where no speaker is known, see `resampling`; empty where
+    there are no intervals."""
     likeliest: Mapping[str, int]
     """Clips by their likeliest label, whatever its probability."""
     called: Mapping[str, int]
@@ -85,7 +87,14 @@ def distribution(
     expected = _expected(kind)
     taken = [answer for answer in answers if answer.answered(abstain_below)]
 
+    # Without a known speaker every clip is drawn by itself, and a share of none or of all would get
+    # an interval of no width.
+    by_file = not resampling.speakers
+
     def share(hits: Sequence[bool]) -> Figure:
+        if by_file:
+            n_hits = sum(hits)
+            return Figure(n_hits / len(hits), wilson_interval(n_hits, len(hits)))
         return resampling.share(hits) or Figure(0.0)
 
     def others(threshold: float) -> Figure:
@@ -100,7 +109,7 @@ def distribution(
         n_clips=len(answers),
         n_speakers=len(resampling.speakers),
         n_speaker_unknown=sum(not answer.speaker_known for answer in answers),
-        intervals_over=resampling.over,
+        intervals_over=OVER_FILES if by_file else resampling.over,
         likeliest=_count([a.predicted for a in answers if a.predicted], labels),
         called=_count([a.predicted for a in taken], labels),
         n_abstained=len(answered) - len(taken),

@@ -13,6 +13,7 @@ from edge_ser.measure.page_classes import class_figures, corpus_details, reliabi
 from edge_ser.measure.page_parts import facts_table, table, tile, whole_page, with_interval
 from edge_ser.measure.page_plain import plain_sections
 from edge_ser.measure.resampling import Figure
+from edge_ser.measure.scope import NOTES
 
 
 def page(evaluation: Evaluation) -> str:
@@ -106,7 +107,7 @@ def _measured(evaluation: Evaluation) -> list[Node]:
     ]
     for corpus in evaluation.corpora:
         known = text.speakers(len(corpus.speakers), corpus.n_speaker_unknown)
-        said = f"{corpus.n_clips} clips, speakers: {known}; {corpus.scope}"
+        said = f"{corpus.n_clips} clips, speakers: {known}; {NOTES[corpus.scope]}"
         if corpus.missing_labels:
             said += f"; it has no {', '.join(corpus.missing_labels)}, but the model may answer so"
         facts.append((corpus.name, [said]))
@@ -128,7 +129,7 @@ def _block(evaluation: Evaluation, block: Block) -> list[Node]:
     return [
         node("h2", block.title, class_="block"),
         node("p", block.meaning, class_="muted"),
-        *_figures(block),
+        *_figures(evaluation, block),
         *class_figures(evaluation, block),
         *_probabilities(evaluation, block),
         *_speakers(evaluation, block),
@@ -137,7 +138,7 @@ def _block(evaluation: Evaluation, block: Block) -> list[Node]:
     ]
 
 
-def _figures(block: Block) -> list[Node]:
+def _figures(evaluation: Evaluation, block: Block) -> list[Node]:
     heads = ["corpus", "clips", "speakers", "WA", "UAR", "answered", "of them right", "ECE", "Brier",
              "NLL", "no answer"]  # fmt: skip
     rows: list[list[Child]] = [
@@ -157,13 +158,9 @@ def _figures(block: Block) -> list[Node]:
         for f in block.figures
     ]
     made = [node("h3", "Figures" + _caveat(block)), table(heads, rows)]
-    ways = dict.fromkeys(f.intervals_over for f in block.figures)
-    for over in ways:
-        names = ", ".join(f.of for f in block.figures if f.intervals_over == over)
-        said = (
-            f"{names}: intervals over {over}." if over else f"{names}: one speaker, no intervals."
-        )
-        made.append(node("p", said, class_="muted"))
+    for f in block.figures:
+        said = text.intervals(f.intervals_over, evaluation.n_draws, f.n_speakers)
+        made.append(node("p", f"{f.of}: {said}.", class_="muted"))
     return [*made, *_arousal(block), *_live(block)]
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from edge_ser.audio import find_audio
 from edge_ser.card import ModelCard
-from edge_ser.corpora import Clip
-from edge_ser.corpora.clip import UNKNOWN_SPEAKER, speaker_id
-from edge_ser.corpora.labels import UNLABELLED
+from edge_ser.corpora import UNKNOWN_SPEAKER, UNLABELLED, Clip, Half, Role
+from edge_ser.corpora.clip import speaker_id
+from edge_ser.corpora.crowd import half_of
 from edge_ser.errors import ConfigError
 from edge_ser.measure.distribution import NEUTRAL, NO_SPEECH
 from edge_ser.measure.selection import LeftOut, Selection, select
@@ -92,16 +92,28 @@ def _plain(
     clips: Sequence[Clip], card: ModelCard, include_trained: bool
 ) -> tuple[tuple[Clip, ...], tuple[LeftOut, ...]]:
     trained = frozenset(speaker for use in card.corpora for speaker in use.speakers)
+    names = frozenset(use.name for use in card.corpora)
     kept: list[Clip] = []
     reasons: Counter[tuple[str, str]] = Counter()
     for clip in clips:
         if clip.emotion not in ALWAYS and clip.emotion not in card.labels:
             reasons[clip.corpus, f"labelled {clip.emotion}, which the model does not know"] += 1
-        elif clip.speaker in trained and not include_trained:
+        elif not include_trained and (clip.speaker in trained or _in_half(clip, names)):
             reasons[clip.corpus, "that the model may have been trained on"] += 1
         else:
             kept.append(clip)
     return tuple(kept), tuple(LeftOut(*key, n) for key, n in sorted(reasons.items()))
+
+
+def _in_half(clip: Clip, trained: frozenset[str]) -> bool:
+    """Return whether training had the file of a crowd under another name: the whole, or its half."""
+    if clip.role is Role.LABELLED:
+        return False
+    ends = tuple(f"#{half.value}" for half in Half)
+    if clip.corpus.endswith(ends):
+        return clip.corpus.rpartition("#")[0] in trained
+    halves = {half for half in Half if f"{clip.corpus}#{half.value}" in trained}
+    return bool(halves) and half_of(clip.path) in halves
 
 
 def _noise(corpus: str, folder: Path, path: Path) -> Clip:
@@ -114,4 +126,5 @@ def _noise(corpus: str, folder: Path, path: Path) -> Clip:
         gender=None,
         group=f"{corpus}/{path.relative_to(folder).as_posix()}",
         channel=None,
+        role=Role.UNLABELLED,
     )

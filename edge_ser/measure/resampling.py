@@ -17,6 +17,9 @@ OVER_SPEAKERS = "speakers"
 OVER_CLIPS = "clips"
 """Each clip is drawn by itself, because no speaker is known: such an interval is too narrow."""
 
+OVER_FILES = "files"
+"""Nothing is drawn: of files of which nobody knows how they depend on each other, Wilson's interval."""
+
 OVER_BOTH = "speakers, and single clips where the speaker is unknown"
 
 Interval = Callable[[float, Float64], tuple[float, float]]
@@ -100,10 +103,9 @@ class Resampling:
         """
         counted = np.ones(len(hits)) if among is None else np.asarray(among, dtype=np.float64)
         columns = np.stack([counted, counted * np.asarray(hits, dtype=np.float64)], axis=1)
-        per_unit = self.sums(columns)
         if not counted.any():
             return None
-        return self.figure(_shares, per_unit)
+        return self.figure(_shares, self.sums(columns))
 
 
 def _over(n_speakers: int, n_units: int) -> str:

@@ -22,6 +22,13 @@ TITLES = {
     UNKNOWN: "Speech of which the overlap with the training data is not known",
 }
 
+NOTES = {
+    UNSEEN: "not in the training data",
+    NEW_SPEAKERS: "new speakers of a training corpus",
+    TRAINED: "speakers of the training data",
+    UNKNOWN: "overlap with the training data unknown",
+}
+
 MEANINGS = {
     UNSEEN: "What a stranger meets: other voices, rooms, microphones and mostly other sentences.",
     NEW_SPEAKERS: (

@@ -6,10 +6,13 @@ from collections.abc import Mapping
 
 from edge_ser.measure.figures import Abstention, ClassCalls, ConfidentErrors
 from edge_ser.measure.live import LiveFigures
-from edge_ser.measure.resampling import Figure
+from edge_ser.measure.resampling import OVER_FILES, OVER_SPEAKERS, Figure
 
 MISSING = "–"
 """Stands where there is no figure."""
+
+_FEW_SPEAKERS = 10
+"""Fewer make bootstrap intervals too narrow (Cameron, Gelbach & Miller 2008)."""
 
 
 def percent(share: float) -> str:
@@ -58,10 +61,15 @@ def decibels(value: float) -> str:
 
 
 def speakers(n_known: int, n_unknown: int) -> str:
-    """Return how many speakers there are: `7`, `unknown`, or `3 and unknown ones`."""
+    """Return how many speakers there are: `7`, `unknown`, or `3, unknown in 20 clips`.
+
+    Args:
+        n_known: known speakers.
+        n_unknown: clips of unknown speakers.
+    """
     if not n_unknown:
         return str(n_known)
-    return f"{n_known} and unknown ones" if n_known else "unknown"
+    return f"{n_known}, unknown in {n_unknown} clips" if n_known else "unknown"
 
 
 def ratio(calls: ClassCalls) -> str:
@@ -112,9 +120,20 @@ def mode(detector: str) -> str:
     )
 
 
-def intervals(over: str, n_draws: int) -> str:
-    """Return how intervals were got, in words."""
+def intervals(over: str, n_draws: int, n_speakers: int) -> str:
+    """Return how intervals were got, in words.
+
+    Args:
+        over: what the bootstrap drew, see `resampling`.
+        n_draws: of the bootstrap.
+        n_speakers: known ones.
+    """
     if not over:
-        return "no intervals: one speaker"
-    too_narrow = "; too narrow, since clips of one speaker are alike" if "clips" in over else ""
-    return f"95% intervals by bootstrap over {over}, {n_draws} draws{too_narrow}"
+        return "one speaker, so no intervals"
+    if over == OVER_FILES:
+        return "95% intervals of a share of independent files (Wilson)"
+    said = f"95% intervals by bootstrap over {over}, {n_draws} draws"
+    if over != OVER_SPEAKERS:
+        return f"{said}; too narrow, since clips of one speaker are alike"
+    few = n_speakers < _FEW_SPEAKERS
+    return said + (f"; too narrow with so few speakers ({n_speakers})" if few else "")
