@@ -28,6 +28,15 @@ MEL_SCALES = ("slaney", "htk")
 DCT_NORMS = ("ortho", "none")
 INPUTS = ("features", "waveform")
 
+BASELINE_INPUT = "baseline"
+"""Name of the graph's second input, where `ModelCard.baseline` says that there is one."""
+
+AROUSAL_OUTPUT = "arousal"
+"""Name of the graph's second output, where `ModelCard.arousal` says that there is one."""
+
+BASELINE_WAYS = ("none", "running")
+"""Ways to a baseline that need no file: the training mean, or a mean over earlier utterances."""
+
 
 @dataclass(frozen=True)
 class FrontendConfig:
@@ -247,6 +256,16 @@ class ModelCard:
     """Other models that taught this one, as name, source and licence; none is in the file."""
     augmented_with: tuple[str, ...] = ()
     """Folders of noise and of microphones' impulse responses that training clips were mixed with."""
+    baseline: bool = False
+    """Whether the graph has a second input `baseline`, float32 [batch, n_features]: the mean over
+    frames of the raw front-end features, in their units and before any normalisation, of earlier
+    speech of the same voice or site. With `normalization.mean` in its place the network computes as
+    one without a baseline."""
+    arousal: bool = False
+    """Whether the graph has a second output `arousal`, float32 [batch, 1]: the calibrated probability,
+    in [0, 1], that the speech is of high arousal as acted and labelled in the training corpora."""
+    baseline_default: str = "none"
+    """How a runtime gets a baseline if the user asks for nothing: one of `BASELINE_WAYS`."""
     format: int = CARD_FORMAT
 
     def __post_init__(self) -> None:
@@ -271,6 +290,12 @@ class ModelCard:
         )
         require(0 < self.temperature < math.inf, "temperature", self.temperature, "above 0, finite")
         require(0 <= self.abstain_below < 1, "abstain_below", self.abstain_below, "in [0, 1)")
+        for name in ("baseline", "arousal"):
+            value = getattr(self, name)
+            require(isinstance(value, bool), name, value, "True or False")
+        _one_of("baseline_default", self.baseline_default, BASELINE_WAYS)
+        fits = self.baseline or self.baseline_default == "none"
+        require(fits, "baseline_default", self.baseline_default, "none, for it takes no baseline")
         named = all(teacher.strip() for teacher in self.taught_by)
         require(named, "taught_by", self.taught_by, "a name for each")
         named = all(folder.strip() for folder in self.augmented_with)

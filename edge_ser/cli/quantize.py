@@ -218,7 +218,7 @@ def _print_methods(console: Console, quantizer: Quantizer, wish: Wish) -> None:
 def _print_sensitivity(console: Console, quantizer: Quantizer, wish: Wish) -> Sensitivity:
     from edge_ser.cli.quantize_tables import output_console, sensitivity_table
 
-    with _Progress(console, "layers", len(quantizer.layers)) as step:
+    with _Progress(console, "layers", len(quantizer.tried)) as step:
         report = quantizer.sensitivity(wish, step)
     output = output_console()
     output.print(f"each layer alone in INT8, measured on {report.measured_on}")

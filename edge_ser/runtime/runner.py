@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Protocol
@@ -31,10 +32,21 @@ ASSETS = Path(str(resources.files("edge_ser") / "assets"))
 ENGINE_ENDINGS = (".engine", ".plan")
 
 
+@dataclass(frozen=True, eq=False)
+class ModelOutput:
+    """Everything that a model computes of a batch."""
+
+    logits: Float32
+    """float32 [batch, n_classes], before softmax."""
+    arousal: Float32 | None = None
+    """Probability of high arousal, float32 [batch], in [0, 1]; None where `card.arousal` is False."""
+
+
 class Runner(Protocol):
     """A loaded model. Implementations are made by `open_runner`; tests bring their own.
 
-    Whoever derives from this class has to write `card` and `run` only.
+    `infer` is the full form, `run` the short one that returns logits only. Whoever derives from this
+    class has to write `card` and `run`; for a model with `card.arousal`, `infer` too.
     """
 
     @property
@@ -59,16 +71,25 @@ class Runner(Protocol):
         """Give back what the runner holds; it cannot run after that. Closing twice is fine."""
         return
 
-    def run(self, inputs: Float32) -> Float32:
-        """Return logits float32 [batch, n_classes].
+    def run(self, inputs: Float32, baseline: Float32 | None = None) -> Float32:
+        """Return logits float32 [batch, n_classes]; arguments and errors are those of `infer`."""
+
+    def infer(self, inputs: Float32, baseline: Float32 | None = None) -> ModelOutput:
+        """Return all that the model computes. By default, the logits of `run` and no arousal.
 
         Args:
             inputs: float32, C-contiguous; [batch, n_features, n_frames] or, when `card.input` is
                 `waveform`, [batch, n_samples].
+            baseline: float32 [batch, n_features], the mean over frames of the raw features of
+                earlier speech; None for the training mean, `card.normalization.mean`. Only for a
+                model with `card.baseline`.
 
         Raises:
-            ModelError: an input of another shape, or logits that are not finite.
+            ModelError: an input of another shape, a baseline for a model that takes none, or outputs
+                that are not finite.
         """
+        logits = self.run(inputs) if baseline is None else self.run(inputs, baseline)
+        return ModelOutput(logits)
 
 
 def bundled_model(name: str = "bundled") -> Path:
