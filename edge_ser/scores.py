@@ -46,6 +46,9 @@ class Scores:
     """Classes [n_clips]."""
     temperature: float = 1.0
     """Divisor of the logits."""
+    arousal: Float64 | None = None
+    """Mean logit of the arousal over the windows of each clip [n_clips], NaN of a silent clip; None for
+    a network without that output."""
 
     @classmethod
     def of(cls, probs: Float64, truth: Sequence[int]) -> Scores:
@@ -108,7 +111,7 @@ def fit_temperature(scores: Scores, weights: Float64 | None = None) -> float:
     return math.exp(_minimum(loss, low, high))
 
 
-def fit_threshold(scores: Scores) -> float:
+def fit_threshold(scores: Scores, weights: Float64 | None = None) -> float:
     """Return the probability of the label below which an answer is better not taken.
 
     It is the least at which `RIGHT_ANSWERS` of the answers are right, or that leaves
@@ -116,15 +119,17 @@ def fit_threshold(scores: Scores) -> float:
 
     Args:
         scores: with their temperature, of audible clips.
+        weights: of the clips [n_clips]; None for equal ones.
     """
+    own = np.ones(len(scores.truth)) if weights is None else weights
     confidence, correct = scores.probs.max(axis=1), scores.predicted == scores.truth
     found = 0.0
     for threshold in _THRESHOLDS:
         kept = confidence >= threshold
-        if kept.mean() < LEAST_COVERAGE:
+        if np.average(kept, weights=own) < LEAST_COVERAGE:
             break
         found = float(threshold)
-        if correct[kept].mean() >= RIGHT_ANSWERS:
+        if np.average(correct[kept], weights=own[kept]) >= RIGHT_ANSWERS:
             break
     return round(found, 2)
 

@@ -13,6 +13,8 @@ from edge_ser.metrics import Float64, aucs, percentile_interval
 
 HIGH_AROUSAL = frozenset({"angry", "happy", "fearful", "surprised"})
 LOW_AROUSAL = frozenset({"neutral", "calm", "sad", "bored", "disgust"})
+"""Emotions by the half of the circumplex that they are portrayed in (Russell 1980,
+doi:10.1037/h0077714); disgust is portrayed either way, and counts as low."""
 
 _DRAWS_AT_ONCE = 200
 

@@ -7,17 +7,15 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-HIGH = frozenset({"angry", "fearful", "happy", "surprised"})
-LOW = frozenset({"bored", "calm", "disgust", "neutral", "sad"})
-"""Emotions by the half of the circumplex that actors portray them in (Russell 1980); disgust is
-portrayed either way, and counts as low."""
+from edge_ser.measure.arousal import HIGH_AROUSAL, LOW_AROUSAL
 
-KNOWN = HIGH | LOW
+KNOWN = HIGH_AROUSAL | LOW_AROUSAL
+"""Emotions whose arousal is known."""
 
 
 def arousal_targets(emotions: Sequence[str]) -> Tensor:
     """Return 1 for high, 0 for low arousal and NaN for unknown emotions, float32 [n]."""
-    values = [float(e in HIGH) if e in KNOWN else float("nan") for e in emotions]
+    values = [float(e in HIGH_AROUSAL) if e in KNOWN else float("nan") for e in emotions]
     return torch.tensor(values, dtype=torch.float32)
 
 

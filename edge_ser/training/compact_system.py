@@ -12,12 +12,14 @@ from pathlib import Path
 
 import torch
 
+from edge_ser.corpora import Clip
 from edge_ser.protocols import Fold, SplitOptions, data_digest, refuse_leaks
 from edge_ser.protocols.content import fold_digest
 from edge_ser.training.encoder_record import encoder_use
 from edge_ser.training.job import Job, start
 from edge_ser.training.model import count_parameters
 from edge_ser.training.run_record import RUN_FILE
+from edge_ser.training.scoring import hear
 from edge_ser.training.settings import TrainConfig
 from edge_ser.training.sounds import Sounds
 from edge_ser.training.systems import Outcome
@@ -32,6 +34,7 @@ class CompactSystem:
         cache: a directory for what is computed once for each clip; see `job.start`.
         sounds: recordings for the scenes of the augmentation.
         encoder: a run of `edge-ser pretrain` that each fold starts from.
+        gates: neutral clips, never trained on, that each fold's network is run on too.
 
     Raises:
         ConfigError: the scenes need recordings that are not given, or do not use them.
@@ -46,11 +49,12 @@ class CompactSystem:
         cache: Path | None = None,
         sounds: Sounds | None = None,
         encoder: Path | None = None,
+        gates: Mapping[str, tuple[Clip, ...]] | None = None,
     ) -> None:
         self.config = config
         self._runs, self._cache, self._sounds = runs, cache, sounds or Sounds()
         config.augment.scene.require_sounds(self._sounds)
-        self._encoder = encoder
+        self._encoder, self._gates = encoder, gates or {}
         self._encoder_use = encoder and encoder_use(encoder)
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
@@ -89,10 +93,18 @@ class CompactSystem:
             share = (epoch.epoch + 1) / self.config.total_epochs
             progress(f"{epoch.phase}, epoch {epoch.epoch + 1}, loss {epoch.train_loss:.3f}", share)
         trainer.load_best()
+        scores = trainer.score(trainer.heard["test"])
+        neutral = labels.index("neutral") if "neutral" in labels else 0
+        gates = {
+            name: trainer.score(hear(clips, [neutral] * len(clips), self.config))
+            for name, clips in self._gates.items()
+        }
         return Outcome(
-            probs=trainer.score(trainer.heard["test"]).probs,
+            probs=scores.probs,
             n_parameters=count_parameters(trainer.model),
             train_s=time.perf_counter() - began,
+            scores=scores,
+            gates=gates,
             notes=()
             if fold.validation
             else (f"no validation: epoch {self.config.total_epochs} is kept",),

@@ -21,9 +21,7 @@ from edge_ser.corpora import (
     Clip,
     Role,
     Terms,
-    common_emotions,
     load_corpora,
-    occurring_emotions,
     parse_spec,
     possible_emotions,
     sort_emotions,
@@ -50,6 +48,7 @@ from edge_ser.training.classes import Classes
 from edge_ser.training.distributed import ALONE, Team
 from edge_ser.training.encoder_record import EncoderRecord, encoder_use
 from edge_ser.training.features import Cepstrum, FeatureBank, build_bank, measure_normalization
+from edge_ser.training.labels import choose_labels
 from edge_ser.training.plots import draw_confusion, draw_curves
 from edge_ser.training.run_record import RunFacts, refuse_unusable
 from edge_ser.training.sampling import sampling_weights
@@ -203,7 +202,7 @@ def divide(
     split, terms = split or SplitOptions(), terms or Terms()
     clips = load_corpora(corpora)
     terms.refuse_unknown(clip.corpus for clip in clips)
-    chosen = _choose_labels(clips, labels)
+    chosen = choose_labels(clips, labels)
     left_out = Counter(clip.emotion for clip in clips if clip.emotion not in chosen)
     kept = [clip for clip in clips if clip.emotion in chosen]
     fold = choose_fold(make_folds(kept, split, seed), split.fold)
@@ -511,29 +510,6 @@ def uses_of(clips: Sequence[Clip], terms: Terms | None = None) -> tuple[CorpusUs
             )
         )
     return tuple(uses)
-
-
-def _choose_labels(clips: Sequence[Clip], wanted: str | frozenset[str] | None) -> tuple[str, ...]:
-    every = occurring_emotions(clips)
-    chosen: frozenset[str]
-    if wanted is None:
-        chosen = common_emotions(clips)
-    elif isinstance(wanted, str) and wanted.strip().lower() == "all":
-        chosen = every
-    else:
-        if isinstance(wanted, str):
-            wanted = frozenset(name.strip().lower() for name in wanted.split(",") if name.strip())
-        chosen = wanted
-        if unknown := sorted(chosen - every):
-            raise ConfigError(
-                f"no clip is labelled {', '.join(unknown)}; there are {', '.join(sort_emotions(every))}"
-            )
-    if len(chosen) < _MIN_LABELS:
-        raise ConfigError(
-            f"{len(chosen)} label(s) are left ({', '.join(sorted(chosen)) or 'none'}), at least two "
-            "are needed; name them with --labels, or --labels all"
-        )
-    return sort_emotions(chosen)
 
 
 def absolute_spec(text: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_ser.corpora import Clip
 from edge_ser.errors import ConfigError, missing_extra
 from edge_ser.records import build
 from edge_ser.training.sounds import Sounds
@@ -21,6 +22,7 @@ class Places:
     cache: Path
     checkpoints: Path
     sounds: Sounds
+    gates: Mapping[str, tuple[Clip, ...]]
 
 
 def make_system(
@@ -29,6 +31,7 @@ def make_system(
     cache: Path,
     checkpoints: Path,
     sounds: Sounds | None = None,
+    gates: Mapping[str, tuple[Clip, ...]] | None = None,
 ) -> System:
     """Return a system.
 
@@ -38,6 +41,7 @@ def make_system(
         cache: a directory for what is computed once for each clip.
         checkpoints: a directory from which a killed training goes on.
         sounds: recordings for the scenes of the compact network; other systems leave them unused.
+        gates: neutral clips that the compact network is run on besides the test clips.
 
     Raises:
         ConfigError: an unknown name, or settings that do not fit.
@@ -46,7 +50,7 @@ def make_system(
     if name not in _MAKERS:
         raise ConfigError(f"there is no system {name!r}; to choose from: {', '.join(SYSTEMS)}")
     try:
-        return _MAKERS[name](settings, Places(cache, checkpoints, sounds or Sounds()))
+        return _MAKERS[name](settings, Places(cache, checkpoints, sounds or Sounds(), gates or {}))
     except ModuleNotFoundError as error:
         package = (error.name or "").split(".")[0]
         raise missing_extra(package, "train") from None
@@ -91,6 +95,7 @@ def _compact(settings: Settings, places: Places) -> System:
         places.cache,
         places.sounds,
         Path(str(encoder)) if encoder else None,
+        places.gates,
     )
 
 

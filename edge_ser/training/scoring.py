@@ -16,6 +16,7 @@ from torch import Tensor
 from edge_ser.audio import Chunk, file_chunks
 from edge_ser.card import ModelCard, Normalization
 from edge_ser.corpora import Clip, Copy
+from edge_ser.metrics import Float64
 from edge_ser.runtime.listener import Listener
 from edge_ser.scores import Scores
 from edge_ser.training.copies import load_copy
@@ -91,20 +92,53 @@ def _chunks(clip: Clip, sample_rate: int) -> Iterable[Chunk]:
     return [Chunk(load_copy(clip, sample_rate), sample_rate)]
 
 
-def score(model: CompactAttentionCnn, clips: HeardClips) -> Scores:
-    """Return what the network says of each window of the clips."""
+def score(model: CompactAttentionCnn, clips: HeardClips, baselines: Tensor | None = None) -> Scores:
+    """Return the network's logits for each window of the clips.
+
+    Args:
+        model: the network.
+        clips: what to score.
+        baselines: of each clip, float32 [n_clips, n_features]; None for none.
+    """
     model.eval()
-    device = model.mean.device
+    logits = [np.empty((0, model.config.n_classes))] * len(clips.windows)
+    arousal = np.full(len(clips.windows), np.nan)
     by_length: dict[int, list[int]] = {}
     for place, windows in enumerate(clips.windows):
         if len(windows):
             by_length.setdefault(windows.shape[2], []).append(place)
-    said = [np.empty((0, model.config.n_classes))] * len(clips.windows)
-    with torch.inference_mode():
-        for places in by_length.values():
-            parts = torch.split(torch.cat([clips.windows[place] for place in places]), _BATCH)
-            logits = torch.cat([model(part.to(device)).cpu() for part in parts])
-            sizes = [len(clips.windows[place]) for place in places]
-            for place, own in zip(places, torch.split(logits.double(), sizes), strict=True):
-                said[place] = own.numpy()
-    return Scores(tuple(said), np.asarray(clips.targets, dtype=np.int64))
+    for places in by_length.values():
+        sizes = [len(clips.windows[place]) for place in places]
+        windows = torch.cat([clips.windows[place] for place in places])
+        own = None
+        if baselines is not None:
+            own = baselines[torch.tensor(places)].repeat_interleave(torch.tensor(sizes), dim=0)
+        values, levels = _run(model, windows, own)
+        ends = np.cumsum(sizes)[:-1]
+        for place, one, level in zip(
+            places, np.split(values, ends), np.split(levels, ends), strict=True
+        ):
+            logits[place], arousal[place] = one, level.mean()
+    truth = np.asarray(clips.targets, dtype=np.int64)
+    return Scores(tuple(logits), truth, arousal=arousal if model.config.arousal else None)
+
+
+@torch.inference_mode()
+def _run(
+    model: CompactAttentionCnn, windows: Tensor, baselines: Tensor | None
+) -> tuple[Float64, Float64]:
+    """Return logits [n_windows, n_classes] and the arousal's [n_windows], zeros without one."""
+    device = model.mean.device
+    values, levels = [], []
+    for start in range(0, len(windows), _BATCH):
+        stop = start + _BATCH
+        own = None if baselines is None else baselines[start:stop].to(device)
+        embedded = model.embed(windows[start:stop].to(device), own)
+        if model.config.arousal:
+            logits, arousal = model.classify_with_arousal(embedded)
+            levels.append(arousal[:, 0].double().cpu())
+        else:
+            logits = model.classify(embedded)
+            levels.append(torch.zeros(len(logits), dtype=torch.float64))
+        values.append(logits.double().cpu())
+    return torch.cat(values).numpy(), torch.cat(levels).numpy()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_ser.protocols.fold import Fold
-from edge_ser.scores import answers
+from edge_ser.scores import Scores, answers
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,10 @@ class Outcome:
     """Numbers that training adjusted."""
     train_s: float
     """Seconds that training took, features included."""
+    scores: Scores | None = None
+    """Logits of the test clips, of a system that has any."""
+    gates: Mapping[str, Scores] = field(default_factory=dict)
+    """Logits of the clips of each gate, all of them neutral, of a system that has any."""
     notes: tuple[str, ...] = ()
     """What a reader of the figure must know: fewer epochs than the paper's, a smaller network."""
 
