@@ -252,6 +252,8 @@ class ModelCard:
     abstain_below: float = 0.0
     """Probability of the label, in [0, 1), below which the model's makers advise to take no label;
     0: never. Advice only: the runtime still reports the label with its probability."""
+    calibrated_on: str = ""
+    """What temperature and threshold were fitted on; empty where a card does not say."""
     taught_by: tuple[str, ...] = ()
     """Other models that taught this one, as name, source and licence; none is in the file."""
     augmented_with: tuple[str, ...] = ()
