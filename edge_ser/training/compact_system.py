@@ -91,7 +91,7 @@ class CompactSystem:
         )
         for epoch in trainer.epochs():
             share = (epoch.epoch + 1) / self.config.total_epochs
-            progress(f"{epoch.phase}, epoch {epoch.epoch + 1}, loss {epoch.train_loss:.3f}", share)
+            progress(f"epoch {epoch.epoch + 1}, {epoch.phase}, loss {epoch.train_loss:.3f}", share)
         trainer.load_best()
         scores = trainer.score(trainer.heard["test"])
         neutral = labels.index("neutral") if "neutral" in labels else 0
