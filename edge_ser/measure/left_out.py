@@ -17,6 +17,8 @@ from edge_ser.measure.arousal import HIGH_AROUSAL
 from edge_ser.metrics import Float64, aucs
 from edge_ser.scores import Scores, fit_temperature, fit_threshold
 
+_NEWTON_STEPS, _LEAST_STEP = 50, 1e-8
+
 
 @dataclass(frozen=True)
 class Decisions:
@@ -96,16 +98,25 @@ def fit_logistic(x: Float64, positive: np.ndarray, weights: Float64) -> tuple[fl
         positive: bool [n].
         weights: [n].
     """
-    slope, offset = 1.0, 0.0
+    signs = np.where(positive, 1.0, -1.0)
     design = np.stack([x, np.ones_like(x)])
-    for _ in range(50):
-        p = 1 / (1 + np.exp(-(slope * x + offset)))
+    values = np.zeros(2)
+
+    def loss(at: Float64) -> float:
+        return float(np.average(np.logaddexp(0, -signs * (at @ design)), weights=weights))
+
+    for _ in range(_NEWTON_STEPS):
+        p = np.exp(-np.logaddexp(0, -(values @ design)))
         gradient = design @ (weights * (p - positive))
         curvature = (design * (weights * p * (1 - p))) @ design.T + 1e-9 * np.eye(2)
         step = np.linalg.solve(curvature, gradient)
-        slope, offset = slope - float(step[0]), offset - float(step[1])
-        if np.abs(step).max() < 1e-9:
+        # Halved until it gains: a whole step may leap over the minimum.
+        while loss(values - step) > loss(values) and np.abs(step).max() > _LEAST_STEP:
+            step = step / 2
+        values = values - step
+        if np.abs(step).max() < _LEAST_STEP:
             break
+    slope, offset = (float(value) for value in values)
     return round(slope, 4), round(offset, 4)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -37,12 +38,12 @@ def load_scores(path: Path) -> tuple[Scores, dict[str, Scores]]:
         TrainingError: a damaged file.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             named = {
                 name: _scores(name, arrays)
                 for name in {key.rpartition("/")[0] for key in arrays.files}
             }
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise TrainingError(
             f"{path} is damaged ({error}); run the command again without --resume"
         ) from None

@@ -91,7 +91,7 @@ def start_pretraining(
     if team.leads:
         refuse_unusable(run, resume)
     contents = tuple(sorted({content_digest(clip.path) for clip in job.clips}))
-    bank, lessons = compute_speech(job.clips, config, job.sounds, progress, cache)
+    record = None
     if resume:
         record = EncoderRecord.load(run)
         if record.contents != contents:
@@ -99,7 +99,8 @@ def start_pretraining(
                 f"expected the speech that {run} was begun on, got other files; restore them, or "
                 "pretrain anew in another directory"
             )
-    else:
+    bank, lessons = compute_speech(job.clips, config, job.sounds, progress, cache)
+    if record is None:
         record = EncoderRecord(
             config=config,
             model=config.model(_N_CLASSES),

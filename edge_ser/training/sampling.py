@@ -17,7 +17,9 @@ def sampling_weights(
     """Return probabilities [n_clips], float64, to draw clips by; None to take each once an epoch.
 
     A clip's weight is the product of (share of its corpus among the clips) ** -balance, (share of its
-    speaker in the corpus) ** -balance and (share of its class in the corpus) ** -balance. Clips that
+    speaker in the corpus) ** -balance and (share of its class in the corpus) ** -balance. With a
+    balance of 1 a corpus is drawn in proportion to its speakers times its classes, whatever its number
+    of clips, and within it each speaker and each class equally often. Clips that
     are neutral by intent count as one corpus; they get `crowd_share` of all draws, where it is given.
 
     Args:

@@ -51,8 +51,8 @@ class TrainConfig:
     epoch_clips: int = 0
     """Clips that an epoch draws; 0: as many as there are."""
     balance: float = 0.0
-    """How evenly corpora, speakers of a corpus and classes of a corpus are drawn, in [0, 1]; 0: each
-    clip once an epoch; 1: all corpora equally often, and so on. See `sampling.py`."""
+    """How evenly speakers and classes are drawn, whatever their number of clips, in [0, 1]; 0: each
+    clip equally often. See `sampling.py`."""
     crowd_share: float = 0.0
     """Share of the examples that are speech which is neutral by intent, where there is any, in
     [0, 1); 0: as its number of clips has it."""

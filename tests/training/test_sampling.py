@@ -30,15 +30,16 @@ def test_without_balance_each_clip_comes_once(clips):
     assert len(set(sampling_weights(clips, drawn=True).tolist())) == 1
 
 
-def test_balance_evens_corpora_out(clips):
+def test_balance_evens_speakers_of_corpora_out(clips):
     none, half, full = (
         share(sampling_weights(clips, balance, drawn=True), clips, "small")
         for balance in (0.0, 0.5, 1.0)
     )
 
-    assert none == pytest.approx(0.1)
+    assert none == pytest.approx(10 / 100)
     assert none < half < full
-    assert full == pytest.approx(1 / 3)
+    # Two speakers with two classes, one with two classes, and a crowd of one class.
+    assert full == pytest.approx(2 / (4 + 2 + 1))
 
 
 def test_balance_evens_speakers_out():
