@@ -220,8 +220,9 @@ def command(
     }
     split = SplitOptions(**{name: value for name, value in division.items() if value})
     terms = Terms(weights_licence or "", parse_licences(corpus_licences))
-    options = (recipe, corpora, labels, config_file, weights_licence, corpus_licences, encoder)
-    if resume and any((given, *options, *division.values(), noise, microphones)):
+    stated = (given, labels, weights_licence, corpus_licences, *division.values())
+    speech = (corpora, unlabelled, encoder, noise, microphones)
+    if resume and any((recipe, config_file, *speech, *stated)):
         raise click.UsageError("--resume takes its settings from the run; give only --out")
     corpora += tuple(f"unlabelled:{path.absolute().name}={path}" for path in unlabelled)
     if not resume and not corpora:

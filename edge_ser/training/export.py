@@ -235,7 +235,8 @@ def _features_model(network: ExportedNetwork, record: RunRecord) -> onnx.ModelPr
 def _licence(record: RunRecord, stated: str | None = None) -> str:
     """Return the terms of the weights, as stated now or for the run."""
     terms = dataclasses.replace(record.terms, weights=stated) if stated else record.terms
-    return terms.weights_licence(use.name for use in record.used)
+    uses = (*record.used, *(record.encoder.corpora if record.encoder else ()))
+    return terms.weights_licence(use.name for use in uses)
 
 
 def _accuracy(run: Path) -> tuple[Accuracy, ...]:

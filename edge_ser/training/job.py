@@ -333,7 +333,8 @@ def start(
     Raises:
         LeakError: the encoder learned on audio that is to be scored.
         TrainingError: the directory holds another run, or a checkpoint that does not belong to it.
-        ConfigError: the directory cannot be written, or the team is too large for the batches.
+        ConfigError: the directory cannot be written, the team is too large for the batches, or the
+            encoder's corpora forbid the weights' use.
         AudioError: a clip, or a recording for the scenes, cannot be read.
         MissingDependency: there is no teacher, or something that the scenes need.
     """
@@ -346,6 +347,7 @@ def start(
     pretrained = encoder and EncoderRecord.load(encoder)
     if pretrained:
         pretrained.refuse_known(itertools.chain.from_iterable(job.scored.values()))
+        job.terms.refuse_forbidden(use.name for use in pretrained.used)
     learned = train + (job.extra if config.arousal_weight else ())
     speech = learned + (job.unlabelled if config.imitation_epochs else ())
     bank, lessons = compute_speech(speech, config, job.sounds, progress, cache)

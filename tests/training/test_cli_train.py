@@ -171,7 +171,7 @@ def test_a_run_that_is_there(refused, trained, corpus):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ((), "no --corpus came; try: --corpus RAVDESS=DIR"),
+        ((), "no --corpus was given; try: --corpus RAVDESS=DIR"),
         (("--resume", "--epochs", "3"), "--resume takes its settings from the run"),
         (("--resume", "--corpus", "RAVDESS=x"), "--resume takes its settings from the run"),
         (("--resume", "--protocol", "paper"), "--resume takes its settings from the run"),

@@ -23,7 +23,7 @@ from edge_ser.runtime.onnx_runner import OnnxRunner
 from edge_ser.training import export as module
 from edge_ser.training.checkpoint import load_checkpoint, save_checkpoint
 from edge_ser.training.export import TOLERANCE, export
-from edge_ser.training.settings import RunRecord
+from edge_ser.training.settings import EncoderUse, RunRecord
 
 KINDS = ("features", "waveform")
 pytestmark = pytest.mark.filterwarnings("error")
@@ -134,6 +134,18 @@ def test_commercial_weights_of_a_corpus_that_forbids_it(trained, tmp_path):
     with pytest.raises(ConfigError, match="TESS"):
         export(run, tmp_path / "a.onnx", weights_licence="commercial")
     assert not (tmp_path / "a.onnx").exists()
+
+
+def test_the_corpora_of_a_pretrained_encoder_bind_the_weights(trained, tmp_path):
+    run = with_use(trained, tmp_path, "EMO-DB")
+    record = RunRecord.load(run)
+    learned = dataclasses.replace(record.used[0], name="RAVDESS")
+    dataclasses.replace(record, encoder=EncoderUse("", (learned,))).save(run)
+
+    card, _ = export(run, tmp_path / "a.onnx", gate_clips=1)
+    assert card.weights_licence == "CC0 1.0; CC BY-NC-SA 4.0"
+    with pytest.raises(ConfigError, match="RAVDESS"):
+        export(run, tmp_path / "a.onnx", weights_licence="commercial")
 
 
 def test_a_run_from_before_licences_were_stated(trained, tmp_path):
