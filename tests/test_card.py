@@ -49,6 +49,7 @@ def full_card() -> ModelCard:
         taught_by=("a speaker encoder, 256 values a clip (Apache-2.0)",),
         baseline=True,
         arousal=True,
+        augmented_with=("ESC-10", "MicIRP"),
     )
 
 
@@ -141,6 +142,7 @@ def test_whole_numbers_are_taken_for_floats():
         ("baseline", False),
         ("arousal", False),
         ("baseline_default", "none"),
+        ("augmented_with", ()),
     ],
 )
 def test_fields_with_defaults_may_be_missing(name, default):
@@ -288,6 +290,7 @@ def test_a_damaged_value_is_named(path, value, message):
         ({"baseline_default": "running"}, "baseline_default"),
         ({"baseline": 1}, "baseline"),
         ({"arousal": "yes"}, "arousal"),
+        ({"augmented_with": ("",)}, "augmented_with"),
     ],
 )
 def test_contradictions_name_the_field(changes, name):

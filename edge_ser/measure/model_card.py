@@ -152,6 +152,7 @@ def _model(card: ModelCard) -> list[str]:
         ("trained", f"{card.created}, seed {card.seed}"),
         ("with", ", ".join(f"{name} {v}" for name, v in sorted(card.versions.items()))),
         ("taught by", "; ".join(card.taught_by) or "labels alone"),
+        *([("mixed with", ", ".join(card.augmented_with))] if card.augmented_with else []),
         ("temperature", f"{card.temperature:g}, already in the logits"),
         ("abstain below", f"{card.abstain_below:g}" if card.abstain_below else "no advice"),
     ]

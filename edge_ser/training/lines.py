@@ -24,6 +24,9 @@ Float32 = NDArray[np.float32]
 TELEPHONE_HZ = (300.0, 3_400.0)
 """Band of a telephone line (ITU-T G.712)."""
 
+_FLUSH = 2_048
+"""Silent samples after the end, which push the last of a clip out of every codec."""
+
 _PEAK_DB = (-25.0, -1.0)
 """Peak that a line is driven at, relative to full scale."""
 
@@ -73,6 +76,8 @@ def transmit(samples: Float32, sample_rate: int, line: str, rng: np.random.Gener
     Raises:
         MissingDependency: libsndfile was built without this codec.
     """
+    if len(samples) == 0:
+        return samples
     if line in NARROW:
         narrow = soxr.resample(samples, sample_rate, NARROW[line])
         return _fitted(soxr.resample(narrow, NARROW[line], sample_rate), len(samples))
@@ -118,7 +123,7 @@ def _decoded(samples: Float32, line: str) -> Float32:
     with io.BytesIO() as buffer:
         soundfile.write(
             buffer,
-            samples,
+            np.pad(samples, (0, _FLUSH)),
             codec.sample_rate,
             format=codec.container,
             subtype=codec.subtype,

@@ -181,7 +181,8 @@ def add_noise(samples: Float32, noise: Float32, snr_db: float, sample_rate: int)
     if power == 0:
         return samples
     gain = np.sqrt(active_power(samples, sample_rate) / power) * 10 ** (-snr_db / 20)
-    return samples + (gain * noise).astype(np.float32)
+    mixed: Float32 = (samples + gain * noise).astype(np.float32)
+    return mixed
 
 
 def active_power(samples: Float32, sample_rate: int) -> float:

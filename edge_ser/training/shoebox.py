@@ -126,7 +126,8 @@ def _with_tail(
     share = np.clip((np.arange(n_samples) - begin) / max(1, end - begin), 0, 1)
     early = np.zeros(n_samples)
     early[:end] = response[:end]
-    return early * np.sqrt(1 - share) + tail * np.sqrt(share)
+    joined: Float64 = early * np.sqrt(1 - share) + tail * np.sqrt(share)
+    return joined
 
 
 def _pyroomacoustics() -> Any:

@@ -144,7 +144,7 @@ def seamless(samples: Float32, sample_rate: int) -> Float32:
     if fade == 0:
         return samples
     angle = np.linspace(0, np.pi / 2, fade, dtype=np.float32)
-    loop = samples[:-fade].copy()
+    loop: Float32 = samples[:-fade].copy()
     # Of equal power, because end and beginning are not alike.
     loop[:fade] = loop[:fade] * np.sin(angle) + samples[-fade:] * np.cos(angle)
     return loop

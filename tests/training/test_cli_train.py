@@ -177,6 +177,12 @@ def test_a_run_that_is_there(refused, trained, corpus):
         (("--resume", "--protocol", "paper"), "--resume takes its settings from the run"),
         (("--resume", "--fold", "1"), "--resume takes its settings from the run"),
         (("--resume", "--weights-licence", "MIT"), "--resume takes its settings from the run"),
+        (("--resume", "--noise", "n"), "--resume takes its settings from the run"),
+        (("--corpus", "RAVDESS=x", "--noise", "nowhere"), "--noise: expected a folder"),
+        (
+            ("--corpus", "RAVDESS=x", "--recipe", "paper", "--noise", "n"),
+            "--noise and --microphones",
+        ),
         (("--corpus", "RAVDESS=x", "--protocol", "fair"), "--protocol"),
         (("--corpus", "RAVDESS=x", "--epochs", "0"), "--epochs"),
         (("--corpus", "RAVDESS=x", "--batch-size", "1"), "--batch-size"),

@@ -26,10 +26,13 @@ from edge_ser.runtime.runner import Runner
 from edge_ser.scores import Scores
 from edge_ser.training.augment import AugmentConfig
 from edge_ser.training.calibration import Calibration
+from edge_ser.training.export import export
 from edge_ser.training.job import Job, finish, plan, replan, start
 from edge_ser.training.model import CompactAttentionCnn, ModelConfig
+from edge_ser.training.scenes import SceneConfig
 from edge_ser.training.scoring import hear, score
 from edge_ser.training.settings import RunRecord, TrainConfig
+from edge_ser.training.sounds import Sounds
 
 CPU = torch.device("cpu")
 
@@ -475,6 +478,74 @@ def test_odd_names_of_speakers_and_labels_survive_a_stop(tmp_path):
     record_of(job).save(tmp_path / "run")
 
     assert replan(tmp_path / "run") == job
+
+
+# --- scenes ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def scenic(tmp_path, config) -> tuple[TrainConfig, Sounds]:
+    """Settings with a scene of noise and a microphone, and the recordings for it."""
+    rng = np.random.default_rng(0)
+    for name, samples in (("street", rng.normal(0, 0.1, 16_000)), ("mics", [0.9, 0.3, -0.1])):
+        (tmp_path / name).mkdir()
+        soundfile.write(tmp_path / name / "a.wav", samples, 16_000)
+    scene = SceneConfig(scenes=1, room_share=0.0, line_share=0.0)
+    augment = dataclasses.replace(config.augment, scene=scene)
+    sounds = Sounds.find([tmp_path / "street"], [tmp_path / "mics"])
+    return dataclasses.replace(config, epochs=1, augment=augment), sounds
+
+
+def test_a_run_with_scenes_is_recorded_resumed_and_exported(corpus, scenic, tmp_path):
+    config, sounds = scenic
+    split = SplitOptions(test_speakers="s6", validation_speakers="none")
+    job = plan([corpus], config, split=split, sounds=sounds)
+    run, cache = tmp_path / "run", tmp_path / "cache"
+    trainer = start(job, run, CPU, cache=cache)
+    list(trainer.epochs())
+    finish(job, trainer)
+
+    assert trainer.bank.starts.shape == (len(job.fold.train), 3)
+    assert RunRecord.load(run).sounds == sounds
+    assert replan(run) == job
+    assert len(list((cache / "features").rglob("*.npy"))) == 3 * len(job.fold.train)
+    again = start(replan(run), run, CPU, resume=True, cache=cache)
+    assert torch.equal(again.bank.frames, trainer.bank.frames)
+    card, _ = export(run, tmp_path / "model.onnx", gate_clips=2)
+    assert card.augmented_with == ("street", "mics")
+
+
+@pytest.mark.parametrize("change", ["content", "new", "gone", "folder"])
+def test_a_run_does_not_go_on_with_other_recordings(corpus, scenic, tmp_path, change):
+    config, sounds = scenic
+    job = plan([corpus], config, sounds=sounds)
+    dataclasses.replace(record_of(job), sounds=sounds).save(tmp_path / "run")
+    assert replan(tmp_path / "run").sounds == sounds
+    street = tmp_path / "street"
+    {
+        "content": lambda: soundfile.write(street / "a.wav", np.full(16_001, 0.1), 16_000),
+        "new": lambda: soundfile.write(street / "b.wav", np.full(9, 0.1), 16_000),
+        "gone": (tmp_path / "mics" / "a.wav").unlink,
+        "folder": lambda: street.rename(tmp_path / "road"),
+    }[change]()
+
+    with pytest.raises(TrainingError, match="noise or microphones"):
+        replan(tmp_path / "run")
+
+
+def test_scenes_without_recordings_are_refused(corpus, scenic):
+    with pytest.raises(ConfigError, match="--noise DIR"):
+        plan([corpus], scenic[0])
+
+
+def test_a_run_from_before_there_were_scenes_goes_on(run_copy):
+    """Older records have neither `sounds` nor `config.augment.scene`."""
+    path = run_copy / "run.json"
+    record = json.loads(path.read_text())
+    del record["sounds"], record["config"]["augment"]["scene"]
+    path.write_text(json.dumps(record))
+
+    assert replan(run_copy).sounds == Sounds()
 
 
 # --- protocols ---------------------------------------------------------------------------
