@@ -35,12 +35,11 @@ class CompactSystem:
         sounds: recordings for the scenes of the augmentation.
         encoder: a run of `edge-ser pretrain` that each fold starts from.
         gates: neutral clips, never trained on, that each fold's network is run on too.
+        variant: what tells these settings from others of the system, for its name.
 
     Raises:
         ConfigError: the scenes need recordings that are not given, or do not use them.
     """
-
-    name = "compact"
 
     def __init__(
         self,
@@ -50,7 +49,9 @@ class CompactSystem:
         sounds: Sounds | None = None,
         encoder: Path | None = None,
         gates: Mapping[str, tuple[Clip, ...]] | None = None,
+        variant: str = "",
     ) -> None:
+        self.name = f"compact-{variant}" if variant else "compact"
         self.config = config
         self._runs, self._cache, self._sounds = runs, cache, sounds or Sounds()
         config.augment.scene.require_sounds(self._sounds)

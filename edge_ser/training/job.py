@@ -129,7 +129,7 @@ class Division:
         return {
             "labels": self.labels,
             "corpora": self.corpora,
-            "used": uses_of(self.fold.train, self.terms),
+            "used": uses_of(self.fold.train + self.unlabelled, self.terms),
             "terms": self.terms,
             "split": self.split,
             "fold": self.fold.name,
@@ -174,6 +174,11 @@ def plan(
     sounds = sounds or Sounds()
     config.augment.scene.require_sounds(sounds)
     division = divide(corpora, config.seed, labels, split, terms)
+    if division.unlabelled and not config.imitation_epochs:
+        raise ConfigError(
+            "expected imitation_epochs above 0 for speech without labels, got 0; set it in --config, or "
+            "leave out --unlabelled"
+        )
     return Job(**vars(division), config=config, sounds=sounds)
 
 
@@ -211,10 +216,10 @@ def divide(
             f"no training speaker says {', '.join(unheard)}, so it could never be learned; name other "
             "speakers, or leave it out with --labels"
         )
-    terms.refuse_forbidden(clip.corpus for clip in fold.train + fold.validation)
+    unlabelled = tuple(clip for clip in clips if clip.role is Role.UNLABELLED)
+    terms.refuse_forbidden(clip.corpus for clip in fold.train + fold.validation + unlabelled)
     if len(fold.train) < _MIN_CLIPS:
         raise ConfigError("1 clip is left for training, two or more are needed; add recordings")
-    unlabelled = tuple(clip for clip in clips if clip.role is Role.UNLABELLED)
     refuse_scored(unlabelled, fold)
     return Division(
         corpora=tuple(absolute_spec(spec) for spec in corpora),

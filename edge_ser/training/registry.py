@@ -88,7 +88,7 @@ def _compact(settings: Settings, places: Places) -> System:
     from edge_ser.training.settings import TrainConfig
 
     own = dict(settings)
-    encoder = own.pop("encoder", None)
+    encoder, variant = own.pop("encoder", None), str(own.pop("variant", ""))
     return CompactSystem(
         build(TrainConfig, own, "compact"),
         places.checkpoints,
@@ -96,6 +96,7 @@ def _compact(settings: Settings, places: Places) -> System:
         places.sounds,
         Path(str(encoder)) if encoder else None,
         places.gates,
+        variant,
     )
 
 
