@@ -110,8 +110,6 @@ class Windows:
     """float32 [batch, n_frames], in frames from the clip's start, as played."""
     heard: Tensor
     """bool [batch, n_frames]: whether the clip sounds there, or silence."""
-    baseline: Tensor | None = None
-    """float32 [batch, n_mels], dB: the baselines that were given, augmented as their windows are."""
 
 
 class Augmenter:
@@ -132,13 +130,7 @@ class Augmenter:
         return self.placed(bank, clips, rng).log_mels
 
     def placed(
-        self,
-        bank: FeatureBank,
-        clips: Tensor,
-        rng: torch.Generator,
-        *,
-        n_frames: int | None = None,
-        baselines: Tensor | None = None,
+        self, bank: FeatureBank, clips: Tensor, rng: torch.Generator, n_frames: int | None = None
     ) -> Windows:
         """Return augmented windows and where they came from.
 
@@ -147,25 +139,16 @@ class Augmenter:
             clips: int64 indices into the bank, on the CPU.
             rng: a CPU generator; the same state gives the same windows.
             n_frames: length of the windows; None for the augmenter's.
-            baselines: float32 [batch, n_variants, n_mels], mean log mel frames of earlier speech in
-                each form of the clips; they get the window's voice, gain, microphone and noise.
         """
         config = self.config
         cut = self._cut(bank, clips, rng, n_frames or self.n_frames)
-        heard, x = cut.heard, cut.log_mels
-        n = x.shape[1]
-        if baselines is not None:
-            # A baseline goes along as one more frame.
-            own = baselines[torch.arange(len(clips), device=self.device), cut.variants]
-            x = torch.cat([x, own[:, None]], dim=1)
-            heard = torch.cat([heard, heard.new_ones(len(heard), 1)], dim=1)
-        x = self._warp_bands(x, rng)
+        heard = cut.heard
+        x = self._warp_bands(cut.log_mels, rng)
         x = x + self._signed(rng, len(clips), 1, 1) * config.gain_db + self._response(x, rng)
         x = torch.where(heard[:, :, None], x, torch.full_like(x, self._floor_db))
-        x = self._add_noise(x, heard, rng, n).clamp_min(self._floor_db)
-        masked = self._mask(x[:, :n], rng)
-        baseline = None if baselines is None else x[:, n]
-        return dataclasses.replace(cut, log_mels=masked, baseline=baseline)
+        x = self._add_noise(x, heard, rng)
+        masked = self._mask(x.clamp_min(self._floor_db), rng)
+        return dataclasses.replace(cut, log_mels=masked)
 
     def _uniform(self, rng: torch.Generator, *shape: int) -> Tensor:
         return torch.rand(*shape, generator=rng).to(self.device)
@@ -227,13 +210,12 @@ class Augmenter:
         cosines = torch.stack([torch.cos(k * bands) for k in (1, 2, 3)])
         return (heights @ cosines)[:, None, :]
 
-    def _add_noise(self, x: Tensor, heard: Tensor, rng: torch.Generator, n_window: int) -> Tensor:
+    def _add_noise(self, x: Tensor, heard: Tensor, rng: torch.Generator) -> Tensor:
         """Add the power of a noise with a tilted spectrum, fluctuating as chi-square does."""
         n, n_frames, n_mels = x.shape
         low, high = self.config.snr_db
         power = torch.pow(10.0, x / 10)
         weights = heard[:, :, None].float()
-        weights[:, n_window:] = 0
         speech = (power * weights).sum((1, 2)) / (weights.sum((1, 2)).clamp_min(1) * n_mels)
         snr = low + (high - low) * self._uniform(rng, n)
         tilt = self.config.noise_tilt_db * self._signed(rng, n, 1)

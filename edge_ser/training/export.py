@@ -119,7 +119,6 @@ def export(
         calibrated_on=f"{fitted.n_clips} clips of corpora that were left out of training in turn"
         if decisions
         else "validation speakers of the training corpora",
-        baseline=record.model.baseline,
         arousal=record.model.arousal,
         accuracy=accuracy,
         seed=record.config.seed,
@@ -153,18 +152,16 @@ def _refuse_paper(run: Path) -> None:
 
 
 class ExportedNetwork(torch.nn.Module):
-    """The network as the file has it: features, and a baseline if it takes one, in; results out."""
+    """The network as the file has it: features in, logits and the arousal out."""
 
     def __init__(self, network: CompactAttentionCnn, decisions: Decisions) -> None:
         super().__init__()
         self.network = network
         self.slope, self.offset = decisions.arousal_slope, decisions.arousal_offset
 
-    def forward(
-        self, features: torch.Tensor, baseline: torch.Tensor | None = None
-    ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, features: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
         """Return logits [batch, n_classes], and the arousal [batch, 1] in [0, 1] if there is one."""
-        embedded = self.network.embed(features, baseline)
+        embedded = self.network.embed(features)
         if not self.network.config.arousal:
             return self.network.classify(embedded)
         logits, arousal = self.network.classify_with_arousal(embedded)
@@ -203,13 +200,9 @@ def _network(run: Path, record: RunRecord, decisions: Decisions) -> ExportedNetw
 
 
 def _features_model(network: ExportedNetwork, record: RunRecord) -> onnx.ModelProto:
-    examples = [torch.zeros(1, record.model.n_features, record.config.window_frames)]
+    example = torch.zeros(1, record.model.n_features, record.config.window_frames)
     axes = {"features": {0: "batch", 2: "frames"}, "logits": {0: "batch"}}
-    inputs, outputs = ["features"], ["logits"]
-    if record.model.baseline:
-        examples.append(torch.tensor(record.normalization.mean)[None])
-        inputs.append("baseline")
-        axes["baseline"] = {0: "batch"}
+    outputs = ["logits"]
     if record.model.arousal:
         outputs.append("arousal")
         axes["arousal"] = {0: "batch"}
@@ -219,9 +212,9 @@ def _features_model(network: ExportedNetwork, record: RunRecord) -> onnx.ModelPr
         warnings.simplefilter("ignore", DeprecationWarning)
         torch.onnx.export(
             network,
-            tuple(examples),
+            (example,),
             buffer,  # type: ignore[arg-type]
-            input_names=inputs,
+            input_names=["features"],
             output_names=outputs,
             dynamic_axes=axes,
             opset_version=OPSET,
@@ -278,25 +271,16 @@ def _recordings(
 def _compare(
     network: ExportedNetwork, path: Path, recordings: Sequence[Float32], record: RunRecord
 ) -> Parity:
-    """Run PyTorch on NumPy's features, and the file on its own input, with and without a baseline."""
+    """Run PyTorch on NumPy's features, and the file on whatever it takes."""
     runner = OnnxRunner(path)
-    mean = np.array([record.normalization.mean], np.float32)
-    baselines: list[Float32 | None] = [None]
-    if record.model.baseline:
-        baselines.append(mean + np.array([record.normalization.std], np.float32))
     worst = 0.0
     for samples in recordings:
         features = mfcc(samples, record.config.frontend)[None]
-        inputs = features if runner.card.input == "features" else samples[None]
-        for baseline in baselines:
-            given = (torch.from_numpy(mean if baseline is None else baseline),)
-            with torch.inference_mode():
-                expected = network(
-                    torch.from_numpy(features), *(given if record.model.baseline else ())
-                )
-            logits, arousal = expected if isinstance(expected, tuple) else (expected, None)
-            got = runner.infer(inputs, baseline)
-            worst = max(worst, float(np.abs(got.logits - logits.numpy()).max()))
-            if arousal is not None and got.arousal is not None:
-                worst = max(worst, float(np.abs(got.arousal - arousal.numpy()[:, 0]).max()))
+        with torch.inference_mode():
+            expected = network(torch.from_numpy(features))
+        logits, arousal = expected if isinstance(expected, tuple) else (expected, None)
+        got = runner.infer(features if runner.card.input == "features" else samples[None])
+        worst = max(worst, float(np.abs(got.logits - logits.numpy()).max()))
+        if arousal is not None and got.arousal is not None:
+            worst = max(worst, float(np.abs(got.arousal - arousal.numpy()[:, 0]).max()))
     return Parity(len(recordings), worst, TOLERANCE[runner.card.input])

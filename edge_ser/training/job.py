@@ -58,7 +58,7 @@ from edge_ser.training.settings import RunRecord, TrainConfig
 from edge_ser.training.sounds import Sounds
 from edge_ser.training.teacher import TeacherBank, build_teacher_bank
 from edge_ser.training.trainer import Trainer
-from edge_ser.training.voice_baseline import BaselineBank
+from edge_ser.training.voices import Voices
 
 METRICS_FILE = "metrics.json"
 
@@ -386,9 +386,12 @@ def start(
         lessons,
         team,
         sampling=sampling_weights(
-            speech, config.balance, config.crowd_share, drawn=config.epoch_clips > 0
+            speech,
+            config.balance,
+            config.crowd_share,
+            drawn=config.epoch_clips > 0 or config.baseline_share > 0,
         ),
-        baselines=BaselineBank.of(bank, learned) if config.baseline_share else None,
+        voices=Voices.of(learned) if config.baseline_share else None,
     )
     if encoder and not resume:
         trainer.start_from(encoder)

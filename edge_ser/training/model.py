@@ -30,8 +30,6 @@ class ModelConfig:
     dropout: float = 0.3
     embedding: int = 0
     """Numbers that each frame is said in before pooling, as a teacher says it; 0 for none."""
-    baseline: bool = False
-    """Whether the network takes a baseline: mean features of earlier speech of this voice or site."""
     arousal: bool = False
     """Whether a second head gives the arousal."""
 
@@ -155,9 +153,6 @@ class CompactAttentionCnn(nn.Module):
             nn.Dropout(config.dropout),
             nn.Linear(2 * width, config.n_classes),
         )
-        if config.baseline:
-            self.baseline = nn.Linear(config.n_features, config.channels[0], bias=False)
-            nn.init.zeros_(self.baseline.weight)
         if config.arousal:
             self.arousal = nn.Linear(2 * width, 1)
 
@@ -166,31 +161,18 @@ class CompactAttentionCnn(nn.Module):
         """Feature frames for one embedded frame."""
         return math.prod(self.config.strides)
 
-    def forward(self, features: Tensor, baseline: Tensor | None = None) -> Tensor:
-        """Map features [batch, n_features, frames] to logits [batch, n_classes]; see `embed`."""
-        return self.classify(self.embed(features, baseline))
+    def forward(self, features: Tensor) -> Tensor:
+        """Map features [batch, n_features, frames] to logits [batch, n_classes]."""
+        return self.classify(self.embed(features))
 
-    def embed(
-        self,
-        features: Tensor,
-        baseline: Tensor | None = None,
-        mix: Callable[[Tensor], Tensor] | None = None,
-    ) -> Tensor:
+    def embed(self, features: Tensor, mix: Callable[[Tensor], Tensor] | None = None) -> Tensor:
         """Map features [batch, n_features, frames] to [batch, width, frames / stride].
 
         Args:
             features: as the front end makes them.
-            baseline: mean features of earlier speech of the same voice or site, [batch, n_features];
-                None, or the mean of the normalisation, for none.
             mix: applied to the stem's output in training, [batch, channels, frames] to the same shape.
         """
-        convolution, *rest = self.stem
-        x = convolution((features - self.mean) * self.inverse_std)
-        if baseline is not None:
-            deviation = (baseline - self.mean[:, 0]) * self.inverse_std[:, 0]
-            x = x + self.baseline(deviation)[:, :, None]
-        for layer in rest:
-            x = layer(x)
+        x = self.stem((features - self.mean) * self.inverse_std)
         if mix is not None:
             x = mix(x)
         embedded: Tensor = self.project(self.blocks(x))

@@ -113,9 +113,7 @@ def start_pretraining(
         )
         if team.leads:
             record.save(run)
-    sampling = sampling_weights(
-        job.clips, config.balance, config.crowd_share, drawn=config.epoch_clips > 0
-    )
+    sampling = sampling_weights(job.clips, config.balance, config.crowd_share, config.draws_clips)
     classes = Classes.none(_N_CLASSES)
     trainer = Trainer(record, bank, classes, {}, run, device, lessons, team, sampling=sampling)
     if resume:

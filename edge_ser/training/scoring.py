@@ -92,14 +92,8 @@ def _chunks(clip: Clip, sample_rate: int) -> Iterable[Chunk]:
     return [Chunk(load_copy(clip, sample_rate), sample_rate)]
 
 
-def score(model: CompactAttentionCnn, clips: HeardClips, baselines: Tensor | None = None) -> Scores:
-    """Return the network's logits for each window of the clips.
-
-    Args:
-        model: the network.
-        clips: what to score.
-        baselines: of each clip, float32 [n_clips, n_features]; None for none.
-    """
+def score(model: CompactAttentionCnn, clips: HeardClips) -> Scores:
+    """Return the network's logits for each window of the clips."""
     model.eval()
     logits = [np.empty((0, model.config.n_classes))] * len(clips.windows)
     arousal = np.full(len(clips.windows), np.nan)
@@ -108,13 +102,8 @@ def score(model: CompactAttentionCnn, clips: HeardClips, baselines: Tensor | Non
         if len(windows):
             by_length.setdefault(windows.shape[2], []).append(place)
     for places in by_length.values():
-        sizes = [len(clips.windows[place]) for place in places]
-        windows = torch.cat([clips.windows[place] for place in places])
-        own = None
-        if baselines is not None:
-            own = baselines[torch.tensor(places)].repeat_interleave(torch.tensor(sizes), dim=0)
-        values, levels = _run(model, windows, own)
-        ends = np.cumsum(sizes)[:-1]
+        values, levels = _run(model, torch.cat([clips.windows[place] for place in places]))
+        ends = np.cumsum([len(clips.windows[place]) for place in places])[:-1]
         for place, one, level in zip(
             places, np.split(values, ends), np.split(levels, ends), strict=True
         ):
@@ -124,16 +113,11 @@ def score(model: CompactAttentionCnn, clips: HeardClips, baselines: Tensor | Non
 
 
 @torch.inference_mode()
-def _run(
-    model: CompactAttentionCnn, windows: Tensor, baselines: Tensor | None
-) -> tuple[Float64, Float64]:
+def _run(model: CompactAttentionCnn, windows: Tensor) -> tuple[Float64, Float64]:
     """Return logits [n_windows, n_classes] and the arousal's [n_windows], zeros without one."""
-    device = model.mean.device
     values, levels = [], []
-    for start in range(0, len(windows), _BATCH):
-        stop = start + _BATCH
-        own = None if baselines is None else baselines[start:stop].to(device)
-        embedded = model.embed(windows[start:stop].to(device), own)
+    for part in torch.split(windows, _BATCH):
+        embedded = model.embed(part.to(model.mean.device))
         if model.config.arousal:
             logits, arousal = model.classify_with_arousal(embedded)
             levels.append(arousal[:, 0].double().cpu())

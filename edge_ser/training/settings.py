@@ -63,7 +63,8 @@ class TrainConfig:
     arousal_weight: float = 0.0
     """Weight of the arousal's loss; 0: the network gives no arousal."""
     baseline_share: float = 0.0
-    """Share of the examples that come with a baseline of their voice; 0: the network takes none."""
+    """Share of the examples that are judged relative to neutral speech of the same voice; 0: none. See
+    `voices.py`."""
     seed: int = 0
     frontend: FrontendConfig = field(default_factory=FrontendConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
@@ -143,6 +144,11 @@ class TrainConfig:
         return self.imitation_epochs + self.epochs
 
     @property
+    def draws_clips(self) -> bool:
+        """Whether an epoch draws its clips, instead of taking each once."""
+        return self.epoch_clips > 0 or self.baseline_share > 0
+
+    @property
     def window_frames(self) -> int:
         """Feature frames of one window."""
         return self.frontend.n_frames(round(self.window_s * self.frontend.sample_rate))
@@ -161,7 +167,6 @@ class TrainConfig:
             channels=self.channels,
             strides=self.strides,
             embedding=WIDTH if self.teacher_weight else 0,
-            baseline=self.baseline_share > 0,
             arousal=self.arousal_weight > 0,
         )
 

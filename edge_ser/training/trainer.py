@@ -46,7 +46,7 @@ from edge_ser.training.schedule import IMITATION, LABELS, Phase
 from edge_ser.training.scoring import HeardClips, score
 from edge_ser.training.settings import RunRecord
 from edge_ser.training.teacher import TeacherBank
-from edge_ser.training.voice_baseline import BaselineBank
+from edge_ser.training.voices import Voices
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Trainer:
         lessons: what the teacher says of the clips of the bank, where there is one.
         team: the processes that train together.
         sampling: weights [n_clips of the bank] to draw clips by; None to take each once an epoch.
-        baselines: of the first clips of the bank, where the network takes one.
+        voices: who speaks in the first clips of the bank, where the network learns with baselines.
     """
 
     def __init__(
@@ -97,9 +97,9 @@ class Trainer:
         lessons: TeacherBank | None = None,
         team: Team = ALONE,
         sampling: Tensor | None = None,
-        baselines: BaselineBank | None = None,
+        voices: Voices | None = None,
     ) -> None:
-        self._sampling, self._baselines = sampling, baselines
+        self._sampling, self._voices = sampling, voices
         self.record, self.heard, self.team = record, heard, team
         self.run, self.device = run, device
         self.history: list[Epoch] = []
@@ -282,6 +282,8 @@ class Trainer:
         if self._sampling is None:
             return torch.randperm(n, generator=rng)
         n_drawn = self._n_drawn(phase)
+        if self._voices and phase.name == LABELS:
+            return self._voices.order(self._sampling[:n], n_drawn, rng)
         return torch.multinomial(self._sampling[:n], n_drawn, replacement=True, generator=rng)
 
     def _n_drawn(self, phase: Phase) -> int:
@@ -303,49 +305,42 @@ class Trainer:
         embedded = self.model.embed(self.cepstrum(windows.log_mels))
         return self._lesson_error(embedded, clips, windows)
 
-    def _windows(
-        self, clips: Tensor, rng: torch.Generator, baselines: Tensor | None = None
-    ) -> Windows:
+    def _windows(self, clips: Tensor, rng: torch.Generator) -> Windows:
         config = self.record.config
         n_frames = None
         if config.shortest_window_s:
             lengths = (config.shortest_frames, config.window_frames + 1)
             n_frames = int(torch.randint(*lengths, (1,), generator=rng))
-        return self.augmenter.placed(self.bank, clips, rng, n_frames=n_frames, baselines=baselines)
-
-    def _baseline(self, mean_frames: Tensor, has: Tensor) -> Tensor:
-        """Return baselines [batch, n_features] of mean log mel frames; the default without one."""
-        features = self.cepstrum(mean_frames[:, None])[:, :, 0]
-        return torch.where(has.to(features.device)[:, None], features, self.model.mean[:, 0])
+        return self.augmenter.placed(self.bank, clips, rng, n_frames)
 
     def _loss(self, clips: Tensor, rng: torch.Generator) -> Tensor:
         config = self.record.config
-        means = has = baseline = None
-        if self._baselines:
-            means, has = self._baselines.draw(clips, config.baseline_share, rng)
-        windows = self._windows(clips, rng, means if means is None else means.to(self.device))
-        if windows.baseline is not None and has is not None:
-            baseline = self._baseline(windows.baseline, has)
+        windows = self._windows(clips, rng)
         targets = self._classes.one_hot(clips.to(self.device))
         features, targets = mixup(
             self.cepstrum(windows.log_mels), targets, config.augment.mixup_alpha, rng
         )
         truth, possible = targets.unbind(1)
         mix = MixStyle(config.mixstyle_share, rng) if config.mixstyle_share else None
-        embedded = self.model.embed(features, baseline, mix)
+        embedded = self.model.embed(features, mix)
         arousal = None
         if config.arousal_weight:
             logits, arousal = self.model.classify_with_arousal(embedded)
         else:
             logits = self.model.classify(embedded)
+        if self._voices:
+            outputs = logits if arousal is None else torch.cat([logits, arousal], dim=1)
+            outputs = self._voices.relative(outputs, clips, config.baseline_share, rng)
+            logits = outputs[:, : logits.shape[1]]
+            arousal = None if arousal is None else outputs[:, logits.shape[1] :]
         loss, weight = masked_cross_entropy(
             logits, truth, possible, self._classes.weights, config.label_smoothing
         )
         # By the team's mean weight, the mean of all losses is that of the whole batch.
         loss = loss / self.team.mean(weight).clamp_min(1e-6)
         if arousal is not None:
-            targets = self._classes.arousal[clips.to(self.device)]
-            loss = loss + config.arousal_weight * arousal_loss(arousal, targets)
+            levels = self._classes.arousal[clips.to(self.device)]
+            loss = loss + config.arousal_weight * arousal_loss(arousal, levels)
         if self._lessons is None:
             return loss
         return loss + config.teacher_weight * self._lesson_error(embedded, clips, windows)

@@ -64,17 +64,15 @@ def test_the_arousal_is_learned(run):
     assert scores.arousal[happy].mean() > scores.arousal[calm].mean()
 
 
-def test_the_file_takes_a_baseline_and_gives_the_arousal(run, tmp_path):
+def test_the_file_gives_the_arousal(run, tmp_path):
     _, trainer = run
     card, parity = export(trainer.run, tmp_path / "model.onnx", gate_clips=4)
     runner = OnnxRunner(tmp_path / "model.onnx")
-    features = np.random.default_rng(0).normal(size=(2, 20, 60)).astype(np.float32)
-    mean = np.array([card.normalization.mean] * 2, np.float32)
 
-    assert (card.baseline, card.arousal) == (True, True)
+    output = runner.infer(np.random.default_rng(0).normal(size=(2, 20, 60)).astype(np.float32))
+
+    assert card.arousal
     assert parity.max_difference <= parity.tolerance
-    plain, same, other = (runner.infer(features, b) for b in (None, mean, mean + 30))
-    np.testing.assert_allclose(plain.logits, same.logits, atol=1e-5)
-    assert np.abs(other.logits - plain.logits).max() > 1e-4
-    assert plain.arousal.shape == (2,)
-    assert ((plain.arousal >= 0) & (plain.arousal <= 1)).all()
+    assert output.logits.shape == (2, 3)
+    assert output.arousal.shape == (2,)
+    assert ((output.arousal >= 0) & (output.arousal <= 1)).all()
