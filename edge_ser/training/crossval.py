@@ -168,9 +168,12 @@ def _decisions(
         return {}
     labels = comparison.labels
     figures = {}
+    speakers = {f.name: [clip.speaker for clip in f.test] for f in comparison.folds}
     for name, (scores, gates) in scored.items():
         others = [own for other, (own, _) in scored.items() if other != name]
-        figures[name] = left_out_figures(scores, fit_decisions(others, labels), labels, gates)
+        figures[name] = left_out_figures(
+            scores, fit_decisions(others, labels), labels, gates, speakers[name]
+        )
     return {
         "decisions": fit_decisions([scores for scores, _ in scored.values()], labels),
         "left_out": figures,

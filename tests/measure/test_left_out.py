@@ -102,3 +102,40 @@ def test_the_logistic_regression_recovers_its_curve():
     slope, offset = fit_logistic(x, positive, np.ones(len(x)))
 
     assert (slope, offset) == (pytest.approx(0.7, abs=0.05), pytest.approx(-0.4, abs=0.05))
+
+
+def test_offsets_undo_a_lean_towards_a_class():
+    own = corpus(4000, 12)
+    leaning = Scores(
+        tuple(one + np.array([3.0, 0, -1.0]) for one in own.logits), own.truth, arousal=own.arousal
+    )
+
+    decisions = fit_decisions([leaning], LABELS)
+
+    found = np.array(decisions.offsets) - decisions.offsets[1]
+    assert found[0] == pytest.approx(-3, abs=0.3)
+    assert found[2] == pytest.approx(1, abs=0.3)
+    assert left_out_figures(leaning, decisions, LABELS, {}).ece < 0.05
+
+
+def test_a_class_that_never_occurs_is_left_as_it_is():
+    own = corpus(2000, 13)
+    two = own.truth < 2
+    part = Scores(
+        tuple(one for one, keep in zip(own.logits, two, strict=True) if keep), own.truth[two]
+    )
+
+    decisions = fit_decisions([part], LABELS)
+
+    assert decisions.offsets[2] == 0
+    assert np.isfinite(decisions.offsets).all()
+
+
+def test_the_usual_is_the_mean_of_neutral_speech():
+    own = corpus(3000, 14)
+    decisions = fit_decisions([own], LABELS)
+    applied = decisions.apply(own)
+
+    neutral = [one.mean(0) for one, t in zip(applied.logits, own.truth, strict=True) if t == 0]
+    np.testing.assert_allclose(decisions.usual[:3], np.mean(neutral, axis=0), atol=1e-3)
+    assert decisions.usual[3] == pytest.approx(applied.arousal[own.truth == 0].mean(), abs=1e-3)
