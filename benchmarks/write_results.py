@@ -206,10 +206,10 @@ def _left_out(evidence: Evidence) -> Iterable[str]:
     yield (
         "What a stranger meets. Each corpus in turn is kept out of training and tested on. Temperature, "
         "offsets of the classes and the threshold below which there is no answer are fitted on the "
-        "left-out clips of the other folds, never on the corpus that is tested. A baseline is the mean of "
-        "the network's outputs over earlier speech of the voice: `enrolled` over five neutral clips, "
-        "`running` over all clips of the speaker before, whatever their emotion. Arousal: area under the "
-        "ROC of angry, happy and fearful against the rest. UAR in percent, over the emotions that the "
+        "left-out clips of the other folds, never on the corpus that is tested. A baseline is the mean "
+        "of the network's outputs over earlier speech of the voice: `enrolled` over five neutral clips, "
+        "`running` over all clips of the speaker before, whatever their emotion. Arousal: area under "
+        "the ROC of angry, happy and fearful against the rest. UAR in percent, over the emotions that the "
         "corpus has; chance is 16.7 with six, 20.0 with five."
     )
     heads = [
@@ -227,7 +227,7 @@ def _left_out(evidence: Evidence) -> Iterable[str]:
     yield _table(heads, [row for run in runs for row in _left_out_rows(run)])
     gates = [row for run in runs for row in _gate_rows(run)]
     if gates:
-        yield "Neutral speech of strangers that is never trained on, as each of these networks answers it:"
+        yield "Neutral speech of strangers that is never trained on, as each network answers it:"
         heads = [
             "recipe",
             "left out",
