@@ -209,8 +209,8 @@ def _left_out(evidence: Evidence) -> Iterable[str]:
         "left-out clips of the other folds, never on the corpus that is tested. A baseline is the mean "
         "of the network's outputs over earlier speech of the voice: `enrolled` over five neutral clips, "
         "`running` over all clips of the speaker before, whatever their emotion. Arousal: area under "
-        "the ROC of angry, happy and fearful against the rest. UAR in percent, over the emotions that the "
-        "corpus has; chance is 16.7 with six, 20.0 with five."
+        "the ROC of angry, happy and fearful against the rest. UAR in percent, over the emotions that "
+        "the corpus has; chance is 16.7 with six, 20.0 with five."
     )
     heads = [
         "recipe",
