@@ -182,22 +182,40 @@ def wilson_interval(n_hits: int, n_all: int) -> tuple[float, float]:
     return low, 1.0 if n_hits == n_all else centre + half
 
 
-def basic_interval(value: float, draws: Float64, level: float = 0.95) -> tuple[float, float]:
-    """Return the basic bootstrap interval of a figure that is biased upwards, such as the ECE.
+def calibration_interval(
+    bins: Float64, value: float, draws: Float64, level: float = 0.95, seed: int = 0
+) -> tuple[float, float]:
+    """Return an interval of the expected calibration error, which few clips bias upwards.
 
-    Drawing again adds the bias of the estimator once more (few clips a bin: Roelofs et al. 2022,
-    arXiv 2012.08668), so percentiles of the draws lie too high and may not contain the value. The
-    basic interval, [2 value - q_high, 2 value - q_low], reflects them and so takes the bias off
-    (Davison & Hinkley 1997, Bootstrap Methods and their Application, section 5.2). It is cut at 0 and,
-    where the bias is larger than the spread, widened to the value: never narrower than the basic one.
+    Drawing again adds the bias of the estimator once more (Roelofs et al. 2022, arXiv 2012.08668), so
+    percentiles of the draws lie too high and may not hold the value. The basic bootstrap interval,
+    [2 value - q_high, 2 value - q_low], reflects them and so takes the bias off (Davison & Hinkley 1997,
+    Bootstrap Methods and their Application, section 5.2). It fails where the true error is 0, the end of
+    its range: where a perfectly calibrated model would give a value as large in more than 1 - level of
+    the cases, by consistency resampling (Broecker & Smith 2007, doi:10.1175/WAF993.1), the interval
+    begins at 0. It is widened to hold the value.
 
     Args:
-        value: of all clips.
+        bins: sums over all clips [n_bins, 3], see `calibration_bins`.
+        value: their error.
         draws: of the bootstrap [n_draws]; NaN are left out.
         level: of confidence.
+        seed: of the consistency resampling.
     """
     low, high = percentile_interval(draws, level)
-    return max(0.0, min(2 * value - high, value)), max(2 * value - low, value)
+    basic_low, basic_high = max(0.0, min(2 * value - high, value)), max(2 * value - low, value)
+    calibrated = float(np.quantile(_calibrated_errors(bins, len(draws), seed), level))
+    return (0.0 if value <= calibrated else basic_low), basic_high
+
+
+def _calibrated_errors(bins: Float64, n_draws: int, seed: int) -> Float64:
+    """Return errors [n_draws] of a model that is right just as often as it says, with these clips."""
+    counts = bins[:, 0]
+    chance = np.clip(bins[:, 1] / np.maximum(1, counts), 0.0, 1.0)
+    drawn = np.repeat(bins[None], n_draws, axis=0)
+    shape = (n_draws, len(bins))
+    drawn[..., 2] = np.random.default_rng(seed).binomial(counts.astype(int), chance, size=shape)
+    return calibration_errors(drawn)
 
 
 def _diagonal(counts: Counts) -> Counts:

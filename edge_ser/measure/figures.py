@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from edge_ser.measure.answers import ClipAnswer
 from edge_ser.measure.arousal import ArousalFigures, arousal_figures
 from edge_ser.measure.live import LiveFigures, live_figures
-from edge_ser.measure.resampling import Figure, Resampling
+from edge_ser.measure.resampling import Figure, Interval, Resampling
 from edge_ser.metrics import (
     ECE_BINS,
     Counts,
     Float64,
-    basic_interval,
     brier_scores,
     calibration_bins,
     calibration_errors,
+    calibration_interval,
     log_losses,
     precisions,
     recalls,
@@ -149,7 +149,7 @@ class Figures:
     """None unless clips were played as a live source."""
     ece: Figure
     """Expected calibration error, 15 bins, of the clips with an answer, as are Brier and NLL; its
-    interval is a basic one, see `metrics.basic_interval`."""
+    interval is not one of percentiles, see `metrics.calibration_interval`."""
     brier: Figure
     nll: Figure
     """Mean negative log likelihood, in nats."""
@@ -224,7 +224,7 @@ def figures(
         ),
         arousal=arousal_figures(answers, labels, resampling),
         live=live_figures(answers),
-        ece=resampling.figure(calibration_errors, sums.bins, basic_interval),
+        ece=resampling.figure(calibration_errors, sums.bins, _calibration_interval(sums.bins)),
         brier=resampling.figure(_mean, sums.brier),
         nll=resampling.figure(_mean, sums.nll),
         speakers=_by_speaker(resampling.speakers, sums.confusion),
@@ -310,6 +310,12 @@ def _by_speaker(names: Sequence[str], counts: NDArray[np.int64]) -> tuple[Speake
     rows = zip(names, counts.sum(axis=(1, 2)).tolist(), weighted_accuracies(counts), strict=True)
     found = [SpeakerAccuracy(name, n_clips, float(wa)) for name, n_clips, wa in rows]
     return tuple(sorted(found, key=lambda speaker: (speaker.wa, speaker.speaker)))
+
+
+def _calibration_interval(bins: Float64) -> Interval:
+    """Return the interval of the calibration error of sums [n_units, ECE_BINS, 3]."""
+    total = bins.sum(axis=0)
+    return lambda value, draws: calibration_interval(total, value, draws)
 
 
 def _mean(sums: Counts) -> Float64:

@@ -40,8 +40,8 @@ TERMS: Mapping[str, str] = {
     "ECE": (
         "expected calibration error: clips of similar probability are put together, and that "
         "probability is compared with their share of right answers. 0.10 is off by 10 points on "
-        "average. 15 bins, Guo et al. 2017. Few clips make it too large; its interval takes that off "
-        "(basic bootstrap, Davison & Hinkley 1997)."
+        "average. 15 bins, Guo et al. 2017. Few clips make it too large; its interval takes that off, "
+        "and begins at 0 where a model with true probabilities would do no better."
     ),
     "Brier, NLL": (
         "two further scores of the probabilities, lower is better; to be sure and wrong costs most in "

@@ -133,7 +133,8 @@ def _sections(
     def of(blocks: Sequence[tuple[Evaluation, Block]]) -> list[str]:
         lines = []
         for evaluation, block in blocks:
-            lines += ["## Measured: " + block.title, *block_section(evaluation, block)]
+            how = "Measured live" if evaluation.detector else "Measured"
+            lines += [f"## {how}: {block.title}", *block_section(evaluation, block)]
         return lines
 
     lines = of([pair for pair in measured if pair[1].scope == UNSEEN])

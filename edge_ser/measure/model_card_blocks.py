@@ -92,7 +92,7 @@ def _how(evaluation: Evaluation) -> str:
         f"Of {model.file}, SHA-256 `{model.sha256}`; data SHA-256 `{evaluation.data_sha256}`; "
         f"protocol: {evaluation.protocol}; mode: {text.mode(evaluation.detector)}. In brackets 95% "
         f"intervals by bootstrap ({evaluation.n_draws} draws, seed {evaluation.seed}), over what the "
-        "table names; for the ECE a basic interval, for the others percentiles. WA is right answers / "
+        "table names; percentiles, but for the ECE a basic interval. WA is right answers / "
         "clips, UAR the mean recall of the classes, ECE the expected calibration error (15 bins). Clips "
         "without an answer are errors."
     )

@@ -60,7 +60,42 @@ def recipe_section(result: RunResult) -> list[str]:
         "none for fewer than four speakers."
     )
     heads = ["left out", "clips in training", "clips", "speakers", "WA", "UAR"]
-    return [how, table(heads, rows)]
+    return [how, table(heads, rows), *_decided(result)]
+
+
+def _decided(result: RunResult) -> list[str]:
+    """Return the tables of decisions fitted on the other left-out corpora; empty without any."""
+    folds = [(left_out(fold), result.left_out.get(fold.name)) for fold in result.folds]
+    found = [(name, figures) for name, figures in folds if figures is not None]
+    if not found:
+        return []
+    rows = [
+        [
+            name,
+            f"{figures.decisions.abstain_below:g}",
+            text.percent(figures.answered),
+            text.percent(figures.right),
+            text.decimal(figures.ece),
+            text.decimal(figures.arousal_auc),
+            text.MISSING if figures.output_auc is None else text.decimal(figures.output_auc),
+        ]
+        for name, figures in found
+    ]
+    heads = ["left out", "threshold", "answered", "of them right", "ECE",
+             "arousal AUC by labels", "by the arousal output"]  # fmt: skip
+    made = [
+        "Temperature and threshold of each row are fitted on the other left-out corpora:",
+        table(heads, rows),
+    ]
+    gates = [
+        [name, corpus, str(gate.n_clips), text.percent(gate.passed), text.percent(gate.false)]
+        for name, figures in found
+        for corpus, gate in sorted(figures.gates.items())
+    ]
+    if gates:
+        heads = ["left out", "neutral speech", "clips", "neutral or abstained", "something else"]
+        made += ["The same networks on neutral speech of strangers:", table(heads, gates)]
+    return made
 
 
 def _share(value: float, interval: Sequence[float]) -> str:

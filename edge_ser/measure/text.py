@@ -92,7 +92,8 @@ def pairs(errors: ConfidentErrors) -> str:
 def counts(found: Mapping[str, int], n_all: int) -> str:
     """Return counts by label as shares, the most frequent first: `neutral 40%, sad 7%`."""
     ranked = sorted(found.items(), key=lambda item: (-item[1], item[0]))
-    return ", ".join(f"{label} {100 * n / n_all:.0f}%" for label, n in ranked) or MISSING
+    shares = [(label, 100 * n / n_all) for label, n in ranked]
+    return ", ".join(f"{x} {f'{p:.0f}' if p >= 1 else '<1'}%" for x, p in shares) or MISSING
 
 
 def no_answer(found: Mapping[str, int]) -> str:

@@ -16,9 +16,10 @@ from edge_ser.measure.figures import (
 )
 from edge_ser.measure.resampling import Figure
 from edge_ser.metrics import (
-    basic_interval,
     bootstrap_weights,
     brier_scores,
+    calibration_bins,
+    calibration_interval,
     confusion,
     expected_calibration_error,
     log_losses,
@@ -114,7 +115,11 @@ def test_intervals_are_those_of_clips_that_are_really_drawn():
     f = made(answers, n_draws=200, seed=3)
 
     assert f.uar.interval == pytest.approx(np.quantile(uars, [0.025, 0.975]))
-    assert f.ece.interval == pytest.approx(basic_interval(f.ece.value, np.array(eces)))
+    probs = np.array([a.probs for a in answers])
+    right = [a.predicted == a.truth for a in answers]
+    bins = calibration_bins(probs.max(1), np.array(right))
+    wanted = calibration_interval(bins, f.ece.value, np.array(eces))
+    assert f.ece.interval == pytest.approx(wanted)
 
 
 def test_intervals_hold_the_value_and_repeat_with_the_seed():

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from made_runs import make_fold, make_run
 
 from edge_ser.errors import ConfigError
+from edge_ser.measure.left_out import Decisions, GateFigures, LeftOutFigures
 from edge_ser.measure.recipe_results import load_recipe, recipe_section
 
 
@@ -31,3 +34,21 @@ def test_a_row_for_each_corpus_left_out():
     assert rows[2][4] == "60.0%"
     assert rows[-1][-1] == "50.0%"
     assert "2 of 3 folds" in said
+
+
+def test_decisions_fitted_elsewhere_and_gates_have_tables():
+    figures = LeftOutFigures(
+        Decisions(1.2, 0.45, 100),
+        0.08,
+        0.6,
+        0.7,
+        0.9,
+        None,
+        {"crowd": GateFigures(50, 0.5, 0.94, 0.02)},
+    )
+    run = dataclasses.replace(cross_corpus(), left_out={"A+B to C": figures})
+
+    made = "\n".join(recipe_section(run))
+    assert "| C | 0.45 | 60.0% | 70.0% | 0.080 | 0.900 | – |" in made
+    assert "| C | crowd | 50 | 94.0% | 2.0% |" in made
+    assert "threshold" not in recipe_section(cross_corpus())[-1]
