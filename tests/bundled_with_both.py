@@ -25,9 +25,7 @@ def write_bundled_with_both(path: Path, weight: float = 0.0, **changes: object) 
         changes: of the card.
     """
     model = onnx.load(str(bundled_model()))
-    card = ModelCard.from_json(
-        next(p.value for p in model.metadata_props if p.key == CARD_KEY)
-    )
+    card = ModelCard.from_json(next(p.value for p in model.metadata_props if p.key == CARD_KEY))
     graph = model.graph
     stored = [
         numpy_helper.from_array(np.asarray(values, dtype), name)

@@ -163,6 +163,7 @@ def _setting(source: Sound | Source, arrival: str, request: Request, plan: Plan)
         gated=request.gated,
         threads=request.threads,
         sound=facts,
+        baseline=request.baseline or "default",
     )
 
 
