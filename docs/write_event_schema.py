@@ -82,6 +82,14 @@ def properties(kind: type) -> dict[str, dict[str, Any]]:
     }
 
 
+def required(kind: type) -> list[str]:
+    """Return the fields of an event that every line of this version has.
+
+    Those with a default came within the version: lines of an older edge-ser lack them.
+    """
+    return [f.name for f in dataclasses.fields(kind) if f.default is dataclasses.MISSING]
+
+
 def schema() -> dict[str, Any]:
     """Return the schema of a line."""
     kinds = {}
@@ -95,7 +103,7 @@ def schema() -> dict[str, Any]:
                 "event": {"const": name},
                 **fields,
             },
-            "required": ["v", "event", *fields],
+            "required": ["v", "event", *required(kind)],
         }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

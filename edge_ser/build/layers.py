@@ -76,6 +76,7 @@ def float_branches(model: onnx.ModelProto) -> dict[str, str]:
     the arousal is what the logits do not need.
     """
     stored = {w.name for w in model.graph.initializer}
+    stored.update(o for n in model.graph.node if n.op_type == "Constant" for o in n.output)
     beside = {BASELINE_INPUT}
     found = {}
     for node in model.graph.node:

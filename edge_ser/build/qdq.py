@@ -134,10 +134,14 @@ def _fold_normalization(model: onnx.ModelProto) -> None:
     b = bias - a * mean.
     """
     users = consumers(model)
+    outputs = {output.name for output in model.graph.output}
+    stored = {tensor.name for tensor in model.graph.initializer}
     for norm in [node for node in model.graph.node if node.op_type == "BatchNormalization"]:
         gemms = users[norm.output[0]]
-        outputs = {output.name for output in model.graph.output}
-        if norm.output[0] in outputs or not all(_foldable(gemm, norm, users) for gemm in gemms):
+        constants = {*norm.input[1:5], *(name for gemm in gemms for name in gemm.input[1:])}
+        if norm.output[0] in outputs or not constants <= stored:
+            continue
+        if not all(_foldable(gemm, norm, users) for gemm in gemms):
             continue
         scale, bias, mean, variance = (_values(model, name) for name in norm.input[1:5])
         a = scale / np.sqrt(variance + _attributes(norm).get("epsilon", 1e-5))

@@ -33,6 +33,10 @@ _COMMANDS = {
         "edge_ser.cli.doctor",
         "Look at this machine: what works here, and what to do about the rest.",
     ),
+    "enroll": (
+        "edge_ser.cli.enroll",
+        "Make a baseline of a voice or a site from some plain talk.",
+    ),
     "evaluate": (
         "edge_ser.cli.evaluate",
         "Measure a model on labelled speech, with confidence intervals.",

@@ -70,6 +70,12 @@ if TYPE_CHECKING:
     metavar="white|pink|FILE",
     help="What --snr adds; a recording is repeated as long as need be.  [default: pink]",
 )
+@click.option(
+    "--baseline",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A baseline of `edge-ser enroll` that all clips are heard with; of their voice or site.",
+)
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write all as JSON.")
 @click.option(
     "--html", "html_file", type=click.Path(path_type=Path), help="Write a page with pictures."
@@ -125,6 +131,7 @@ def command(
     include_trained: bool,
     snr_db: tuple[float, ...],
     noise: str | None,
+    baseline: Path | None,
     json_file: Path | None,
     html_file: Path | None,
     card_file: Path | None,
@@ -176,7 +183,7 @@ def command(
     recipes = [load_recipe(path) for path in recipe_files]
     gates = Gates(min_uar, min_neutral, max_false, max_noise_labels)
     model = model or bundled_model()
-    recognizer = Recognizer(model, threads=threads)
+    recognizer = Recognizer(model, threads=threads, baseline=baseline)
     card = recognizer.card
     chosen = (speakers, protocol, folds or "", fold or "")
     selection = _select(corpora, noise_folders, card, chosen, include_trained)

@@ -81,6 +81,11 @@ _PERCENTILES = ("50", "90", "95", "99", "99.9")
 @click.option(
     "--gated", is_flag=True, help="Classify only while the detector hears speech, as `run` does."
 )
+@click.option(
+    "--baseline",
+    metavar="none|running|FILE",
+    help="As for `run`: a running one costs the features of each utterance once more.",
+)
 @threads_option
 @click.option(
     "--cold-starts",
@@ -126,6 +131,7 @@ def command(
     rate: int,
     detector: str,
     gated: bool,
+    baseline: str | None,
     threads: int,
     cold_starts: int,
     idle_s: float,
@@ -170,6 +176,7 @@ def command(
         idle_s=idle_s,
         budget_ms=budget_ms,
         percentile=float(percentile),
+        baseline=baseline,
     )
     source = _source(wavs, mic, device, rate)
     errors = Console(stderr=True, highlight=False, soft_wrap=True)

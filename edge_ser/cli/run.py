@@ -79,6 +79,12 @@ if TYPE_CHECKING:
     help="Confidence below which no label is given.  [default: the model's advice]",
 )
 @click.option(
+    "--baseline",
+    metavar="none|running|FILE",
+    help="Baseline of the voice or site: a file of `edge-ser enroll`, or a running mean of earlier "
+    "speech, for models that take one.  [default: the model's, mostly none]",
+)
+@click.option(
     "--min-level",
     "min_level_dbfs",
     type=click.FloatRange(-120, 0),
@@ -150,6 +156,7 @@ def command(
     detector: str,
     smoothing_s: float,
     abstain_below: float | None,
+    baseline: str | None,
     min_level_dbfs: float,
     threads: int,
     device: str | None,
@@ -184,6 +191,10 @@ def command(
         raise click.UsageError("--stdin needs --rate: raw PCM does not say its sample rate")
     if record is not None and kind == "--wav":
         raise click.UsageError("--record keeps live audio; what --wav reads is kept already")
+    if baseline == "running" and vad is False and kind != "--wav":
+        raise click.UsageError(
+            "--baseline running learns from utterances, which --no-vad does not cut; leave it out"
+        )
 
     from edge_ser.cli.outputs import open_output
     from edge_ser.cli.run_loop import Run, run_files, run_source
@@ -196,6 +207,7 @@ def command(
         min_level_dbfs=min_level_dbfs,
         threads=threads,
         device=runner,
+        baseline=baseline,
     )
     run = Run(
         recognizer,

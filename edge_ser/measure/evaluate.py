@@ -93,7 +93,7 @@ def evaluate(
         model=_model(card, model_file),
         mode=CLIP if detector is None else LIVE,
         detector="" if detector is None else detector.name,
-        protocol=selection.protocol,
+        protocol=selection.protocol + _with_baseline(recognizer),
         corpora=corpora,
         left_out=selection.left_out,
         trained_speakers=selection.trained,
@@ -115,6 +115,14 @@ def data_digest(clips: Sequence[Clip]) -> str:
         for clip in clips
     )
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _with_baseline(recognizer: Recognizer) -> str:
+    """Return what to add to the protocol where all clips were recognised with a baseline."""
+    state = recognizer.open_baseline()
+    if state.learns or state.speech_s is None:
+        return ""
+    return f", with the baseline {state.name} ({state.speech_s:.0f} s of speech)"
 
 
 def _answer(

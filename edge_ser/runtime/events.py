@@ -58,6 +58,8 @@ class Started(Event):
     """The voice detector, `none` without one."""
     abstain_below: float
     """Confidence below which no label is given; 0: never."""
+    baseline: str = "none"
+    """`none`, `running`, or the name of the enrolled baseline that the model is given."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +86,9 @@ class Window(Event):
     latency_ms: float
     """From the capture of the window's last sample (from its arrival, where audio is not live) to
     the decision."""
+    arousal: float | None = None
+    """Probability of high arousal, in [0, 1], as acted and labelled in the training corpora; null where
+    the window is silent, and where the model gives none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +117,8 @@ class Emotion(Event):
     """Smoothed, by label."""
     latency_ms: float
     """As in `window`."""
+    arousal: float | None = None
+    """As in `window`, smoothed as the probabilities are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +141,11 @@ class SpeechEnd(Event):
     latency_ms: float
     """From the capture of the sample at `at_s` to the decision: the pause that had to be waited for
     is in it."""
+    arousal: float | None = None
+    """As in `window`, mean over the utterance."""
+    baseline_s: float | None = None
+    """Seconds of earlier speech in the baseline, this utterance's too from now on; null without a
+    baseline."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,6 +203,8 @@ class Heartbeat(Event):
     """99th percentile of the same."""
     state: str
     """`listening`, `speech` or `device_lost`."""
+    baseline_s: float | None = None
+    """Seconds of earlier speech in the baseline; null without one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,6 +228,8 @@ class Clip(Event):
     """Time spent on features and inference."""
     duration_s: float
     """Length of the audio."""
+    arousal: float | None = None
+    """As in `window`, mean over its windows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -254,7 +270,8 @@ KINDS: dict[str, type[Event]] = {
 
 _FIELDS = {name: tuple(f.name for f in dataclasses.fields(kind)) for name, kind in KINDS.items()}
 
-_DIGITS = {"at_s": 4, "start_s": 4, "end_s": 4, "monotonic_s": 4, "probs": 4, "confidence": 4}
+_PRECISE = ("at_s", "start_s", "end_s", "monotonic_s", "probs", "confidence", "arousal")
+_DIGITS = dict.fromkeys(_PRECISE, 4)
 """Digits kept after the point; 3 elsewhere."""
 
 

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_ser.audio import Chunk, file_chunks
+from edge_ser.card import BASELINE_WAYS
 from edge_ser.errors import ConfigError
+from edge_ser.runtime.baseline import Baseline, BaselineState, open_baseline
 from edge_ser.runtime.prediction import ClipTally, Prediction
 from edge_ser.runtime.runner import Runner, open_runner
 from edge_ser.runtime.window_stream import WindowStream
@@ -42,9 +44,13 @@ class Recognizer:
         min_level_dbfs: windows with less than 10% of their time above this level are silence.
         threads: CPU threads for one inference.
         device: where to run a model file, one of `runner.DEVICES`.
+        baseline: `none`, `running`, a file of `edge-ser enroll` or the `Baseline` in it; None for the
+            default of the model's card. A running one follows the utterances of a stream; whole files
+            are recognised without it.
 
     Raises:
         ModelError: the model cannot be used.
+        BaselineError: a baseline that it takes none of, or that does not fit.
         EngineError, MissingDependency: nor the device; see `open_runner`.
         ConfigError: a window or hop that it cannot work with.
     """
@@ -58,12 +64,19 @@ class Recognizer:
         min_level_dbfs: float = MIN_LEVEL_DBFS,
         threads: int = 1,
         device: str = "auto",
+        baseline: str | Path | Baseline | None = None,
     ) -> None:
         if model is None or isinstance(model, (str, Path)):
             model = open_runner(model, threads, device)
         self.runner = model
         self.card = model.card
         self.min_level_dbfs = min_level_dbfs
+        if isinstance(baseline, (str, Path)) and baseline not in BASELINE_WAYS:
+            baseline = Baseline.load(Path(baseline))
+        self._baseline_choice = baseline
+        state = self.open_baseline()
+        self.enrolled = None if state.learns else state.current()
+        """The enrolled baseline, float32 [1, n_features]; None without one."""
         frontend = self.card.frontend
         window_s = self.card.window_s if window_s is None else window_s
         hop_s = self.card.hop_s if hop_s is None else hop_s
@@ -91,6 +104,10 @@ class Recognizer:
     def hop_s(self) -> float:
         """Seconds between windows."""
         return self.hop_samples / self.card.frontend.sample_rate
+
+    def open_baseline(self) -> BaselineState:
+        """Return the baseline of a new stream, which has learned nothing yet."""
+        return open_baseline(self.card, self._baseline_choice)
 
     def whole_frames(self, seconds: float) -> int:
         """Return the samples of so many seconds, rounded to whole feature frames."""
