@@ -187,6 +187,7 @@ def test_training_commands_name_the_extra_that_is_missing(tmp_path, command):
         *(
             [c, "-h"]
             for c in (
+                "adapt",
                 "build-engine",
                 "compare",
                 "cross-validate",

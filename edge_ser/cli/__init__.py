@@ -13,6 +13,10 @@ from edge_ser.cli.once import tell_once
 from edge_ser.errors import EdgeSerError
 
 _COMMANDS = {
+    "adapt": (
+        "edge_ser.cli.adapt",
+        "Fit a model's last layer to labelled recordings of a site, or undo it.",
+    ),
     "build-engine": (
         "edge_ser.cli.build_engine",
         "Build a TensorRT engine from an ONNX model, for one device.",
