@@ -53,6 +53,10 @@ _COMMANDS = {
         "edge_ser.cli.pretrain",
         "Teach an encoder on any speech, without labels, for trainings to start from.",
     ),
+    "label": (
+        "edge_ser.cli.label",
+        "Label recorded utterances by hand, those that the model was least sure of first.",
+    ),
     "profile": (
         "edge_ser.cli.profile",
         "Time a decision here, stage by stage, and what it takes of the device.",
