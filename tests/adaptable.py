@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import soundfile
 from onnx import TensorProto, helper, numpy_helper
+from scipy.signal import lfilter
 from support import make_card
 
 from edge_ser.adapt.embed import SiteClips
@@ -80,9 +81,7 @@ def write_site(
             place = folder / label / speaker
             place.mkdir(parents=True)
             for take in range(n):
-                samples = rng.normal(size=int(s * RATE))
-                for at in range(1, len(samples)):
-                    samples[at] += colour * samples[at - 1] * 0.9
+                samples = lfilter([1], [1, -0.9 * colour], rng.normal(size=int(s * RATE)))
                 samples *= rng.uniform(0.03, 0.1) / samples.std()
                 soundfile.write(place / f"{take}.wav", samples, RATE)
     return folder

@@ -205,6 +205,7 @@ def _card(
         corpora=(*card.corpora, *corpora),
         temperature=round(card.temperature * fitted.temperature, 4),
         abstain_below=fitted.abstain_below,
+        calibrated_on=f"{len(site.clips)} held-out clips of {adaptation.corpus}, to which it is adapted",
         adapted=adaptation,
     )
 

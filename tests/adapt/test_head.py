@@ -45,14 +45,20 @@ def test_the_bundled_models_head_is_found():
 def test_a_baseline_is_fed_with_the_training_mean_and_arousal_stays(tmp_path):
     card = make_card()
     mean = tuple(float(value) for value in range(13))
-    card = make_card(normalization=type(card.normalization)(mean, (1.0,) * 13))
+    normalization = type(card.normalization)(mean, (1.0,) * 13)
+    card = make_card(normalization=normalization, baseline=True, arousal=True)
     path = write_adaptable(tmp_path / "m.onnx", baseline=True, arousal=True, card=card)
     source = open_adaptable(path)
     windows = np.ones((2, 13, 30), np.float32)
 
     np.testing.assert_allclose(Embedder(source)(windows), np.tile(1 - np.arange(13), (2, 1)))
     changed = with_head(source, source.head.scaled(2), source.card)
-    assert [value.name for value in changed.graph.output] == ["logits", "arousal"]
+    onnx.save(changed, str(tmp_path / "changed.onnx"))
+    before, after = (
+        OnnxRunner(tmp_path / name).infer(windows) for name in ("m.onnx", "changed.onnx")
+    )
+    np.testing.assert_allclose(after.logits, before.logits / 2, rtol=1e-5)
+    np.testing.assert_array_equal(after.arousal, before.arousal)
 
 
 @pytest.mark.parametrize("gemm", [True, False])
