@@ -217,6 +217,68 @@ class Accuracy:
 
 
 @dataclass(frozen=True)
+class HeldOut:
+    """Figures on clips that a head was not fitted on."""
+
+    wa: float
+    """Correct clips / clips, in [0, 1]."""
+    uar: float
+    """Mean recall of the classes that occur, in [0, 1]."""
+    log_loss: float
+    """Mean negative log likelihood of the clips, in nats."""
+    ece: float
+    """Expected calibration error, in [0, 1]."""
+    recall: Mapping[str, float] = field(default_factory=dict)
+    """Recall of each class that occurs, in [0, 1]."""
+
+    def __post_init__(self) -> None:
+        for name in ("wa", "uar", "ece"):
+            value = getattr(self, name)
+            require(0 <= value <= 1, name, value, "in [0, 1]")
+        require(0 <= self.log_loss < math.inf, "log_loss", self.log_loss, "0 or more, finite")
+
+
+@dataclass(frozen=True)
+class Adaptation:
+    """How the last layer was fitted again to labelled recordings of a site, by `edge-ser adapt`."""
+
+    date: str
+    """ISO 8601."""
+    corpus: str
+    """Name of the recordings; several are joined by commas."""
+    n_clips: int
+    """Audible clips that the head was fitted on."""
+    seconds: float
+    """Their length."""
+    speakers: tuple[str, ...]
+    """Known speakers among them."""
+    labels: Mapping[str, int]
+    """Clips of each class that occurs."""
+    balanced: bool
+    """Whether every class counted alike; else the shares of the clips are the site's prior."""
+    protocol: str
+    """How clips were held out: which folds, by speaker or by clip."""
+    strength: float
+    """Pull towards the head before, chosen by cross-validation; large: little was changed."""
+    temperature: float
+    """Divisor of the fitted logits, in the head already."""
+    before: HeldOut
+    """The head before, on the held-out clips."""
+    after: HeldOut
+    """Heads fitted without the clips that they are measured on; the one in the file has all."""
+    data_sha256: str
+    """Digest of the clips' names, labels and content."""
+    base_sha256: str
+    """Digest of the model file before."""
+
+    def __post_init__(self) -> None:
+        require(self.n_clips > 0, "n_clips", self.n_clips, "above 0")
+        require(0 < self.seconds < math.inf, "seconds", self.seconds, "above 0, finite")
+        require(0 < self.strength < math.inf, "strength", self.strength, "above 0, finite")
+        require(0 < self.temperature < math.inf, "temperature", self.temperature, "above 0, finite")
+
+
+@dataclass(frozen=True)
 class ModelCard:
     """Everything needed to use a model and to judge it.
 
@@ -268,6 +330,8 @@ class ModelCard:
     in [0, 1], that the speech is of high arousal as acted and labelled in the training corpora."""
     baseline_default: str = "none"
     """How a runtime gets a baseline if the user asks for nothing: one of `BASELINE_WAYS`."""
+    adapted: Adaptation | None = None
+    """How the last layer was fitted to a site; None for a model as it was trained."""
     format: int = CARD_FORMAT
 
     def __post_init__(self) -> None:

@@ -65,7 +65,7 @@ THIRD_PARTY = {
     },
     "build": {"numpy", "onnx", "onnxruntime"},
     "measure": {"numpy", "onnx", "onnxruntime"},
-    "adapt": {"numpy", "onnx"},
+    "adapt": {"numpy", "onnx", "soundfile"},
     "doctor": {"numpy"},
     "training": {
         "numpy",
@@ -187,6 +187,7 @@ def test_training_commands_name_the_extra_that_is_missing(tmp_path, command):
         *(
             [c, "-h"]
             for c in (
+                "adapt",
                 "build-engine",
                 "compare",
                 "cross-validate",
@@ -195,6 +196,7 @@ def test_training_commands_name_the_extra_that_is_missing(tmp_path, command):
                 "train",
                 "export",
                 "inspect",
+                "label",
                 "profile",
                 "quantize",
                 "run",

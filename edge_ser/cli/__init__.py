@@ -13,6 +13,10 @@ from edge_ser.cli.once import tell_once
 from edge_ser.errors import EdgeSerError
 
 _COMMANDS = {
+    "adapt": (
+        "edge_ser.cli.adapt",
+        "Fit a model's last layer to labelled recordings of a site, or undo it.",
+    ),
     "build-engine": (
         "edge_ser.cli.build_engine",
         "Build a TensorRT engine from an ONNX model, for one device.",
@@ -52,6 +56,10 @@ _COMMANDS = {
     "pretrain": (
         "edge_ser.cli.pretrain",
         "Teach an encoder on any speech, without labels, for trainings to start from.",
+    ),
+    "label": (
+        "edge_ser.cli.label",
+        "Label recorded utterances by hand, those that the model was least sure of first.",
     ),
     "profile": (
         "edge_ser.cli.profile",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edge_ser.card import CorpusUse, ModelCard
+from edge_ser.card import Adaptation, CorpusUse, ModelCard
 from edge_ser.corpora import CORPORA
 from edge_ser.measure import text
 from edge_ser.measure.distribution import NO_SPEECH, Distribution
@@ -156,8 +156,19 @@ def _model(card: ModelCard) -> list[str]:
         *([("mixed with", ", ".join(card.augmented_with))] if card.augmented_with else []),
         ("temperature", f"{card.temperature:g}, already in the logits"),
         ("abstain below", f"{card.abstain_below:g}" if card.abstain_below else "no advice"),
+        ("adapted", "" if card.adapted is None else _adapted(card.adapted)),
     ]
     return [table(["", ""], [[name, value] for name, value in rows if value])]
+
+
+def _adapted(adapted: Adaptation) -> str:
+    before, after = adapted.before, adapted.after
+    return (
+        f"last layer fitted {adapted.date} to {adapted.corpus}, {adapted.n_clips} clips, "
+        f"{adapted.seconds:.0f} s, {len(adapted.speakers)} known speakers; held out "
+        f"({adapted.protocol}) UAR {text.percent(before.uar)} before, {text.percent(after.uar)} after, "
+        f"log loss {text.decimal(before.log_loss)} before, {text.decimal(after.log_loss)} after"
+    )
 
 
 def _data(card: ModelCard) -> list[str]:

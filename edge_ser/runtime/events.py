@@ -149,6 +149,32 @@ class SpeechEnd(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Recorded(Event):
+    """An utterance within a recording of `--record`, there alone; repeats its `speech_end`."""
+
+    kind: ClassVar[str] = "recorded"
+    file: str
+    """Name of the WAV file beside; of an utterance that two files share, the one with more of it."""
+    from_s: float
+    """Where the utterance begins in the file, in seconds."""
+    to_s: float
+    """Where it ends."""
+    label: str | None
+    """Null where the model is not sure enough (`abstained`)."""
+    confidence: float
+    """Probability of the likeliest class."""
+    abstained: bool
+    """Whether the confidence is too low for a label."""
+    probs: Mapping[str, float]
+    """Mean over the utterance, by label."""
+    near_miss: bool
+    """Whether the answer was close to another, so that a label by a person is worth most."""
+    reasons: tuple[str, ...]
+    """Of a near miss: `margin`, the two likeliest classes are less than 0.15 apart; `changes`, a
+    label lasted less than 1.5 s before another; `abstained`."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Overrun(Event):
     """Audio was lost before it could be heard."""
 
@@ -259,6 +285,7 @@ KINDS: dict[str, type[Event]] = {
         SpeechStart,
         Emotion,
         SpeechEnd,
+        Recorded,
         Overrun,
         DeviceLost,
         DeviceBack,
@@ -270,8 +297,8 @@ KINDS: dict[str, type[Event]] = {
 
 _FIELDS = {name: tuple(f.name for f in dataclasses.fields(kind)) for name, kind in KINDS.items()}
 
-_PRECISE = ("at_s", "start_s", "end_s", "monotonic_s", "probs", "confidence", "arousal")
-_DIGITS = dict.fromkeys(_PRECISE, 4)
+_TIMES = ("at_s", "start_s", "end_s", "from_s", "to_s", "monotonic_s")
+_DIGITS = dict.fromkeys((*_TIMES, "probs", "confidence", "arousal"), 4)
 """Digits kept after the point; 3 elsewhere."""
 
 
