@@ -16,6 +16,7 @@ from edge_ser.build.layers import consumers, producers
 from edge_ser.build.qdq import prepared, with_qdq
 from edge_ser.build.ranges import activation_ranges
 from edge_ser.runtime.checks import default_baseline
+from edge_ser.runtime.onnx_session import open_session
 
 CARD = make_card()
 WINDOWS = calibration_of(CARD).windows
@@ -23,7 +24,7 @@ LAYERS = ("first", "second", "score", "head")
 
 
 def run(model, windows=WINDOWS):
-    session = onnxruntime.InferenceSession(model.SerializeToString())
+    session = open_session(model.SerializeToString())
     return session.run(None, {"features": windows})[0]
 
 
