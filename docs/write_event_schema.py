@@ -82,6 +82,16 @@ def properties(kind: type) -> dict[str, dict[str, Any]]:
     }
 
 
+def optional(kind: type) -> set[str]:
+    """Return the fields that came within the version: lines of an older edge-ser lack them."""
+    return {
+        field.name
+        for field in dataclasses.fields(kind)
+        if field.default is not dataclasses.MISSING
+        or field.default_factory is not dataclasses.MISSING
+    }
+
+
 def schema() -> dict[str, Any]:
     """Return the schema of a line."""
     kinds = {}
@@ -95,7 +105,7 @@ def schema() -> dict[str, Any]:
                 "event": {"const": name},
                 **fields,
             },
-            "required": ["v", "event", *fields],
+            "required": ["v", "event", *(name for name in fields if name not in optional(kind))],
         }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

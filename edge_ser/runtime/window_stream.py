@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edge_ser.audio import FULL_SCALE, Chunk, Resampler, check_finite, dbfs
 from edge_ser.errors import AudioError
 from edge_ser.frontend import StreamingMfcc
-from edge_ser.runtime.prediction import Prediction, likeliest, softmax
+from edge_ser.runtime.prediction import Prediction, likeliest
 from edge_ser.runtime.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ class WindowStream:
             begin = self._done("label", begin)
             logits = recognizer.runner.run(inputs)[0]
             begin = self._done("inference", begin)
-            probs = dict(zip(recognizer.card.labels, softmax(logits).tolist(), strict=True))
+            probs = recognizer.class_probs(logits)
         clipped = _clipped_share(samples[0])
         self._done("label", begin)
         busy_ns, self._busy_ns = self._busy_ns, 0
