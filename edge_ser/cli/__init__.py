@@ -45,6 +45,10 @@ _COMMANDS = {
         "edge_ser.cli.inspect",
         "Say what a model file is: card, precision by layer, size and work.",
     ),
+    "prior": (
+        "edge_ser.cli.prior",
+        "Estimate how often each emotion occurs at a site, from unlabelled recordings.",
+    ),
     "profile": (
         "edge_ser.cli.profile",
         "Time a decision here, stage by stage, and what it takes of the device.",

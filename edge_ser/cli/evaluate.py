@@ -57,6 +57,11 @@ if TYPE_CHECKING:
     metavar="white|pink|FILE",
     help="What --snr adds; a recording is repeated as long as need be.  [default: pink]",
 )
+@click.option(
+    "--prior",
+    metavar="LABEL=RATIO,...",
+    help="How many times as often as in training each emotion occurs, as for `run`.",
+)
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write all as JSON.")
 @click.option(
     "--html", "html_file", type=click.Path(path_type=Path), help="Write a page with pictures."
@@ -87,6 +92,7 @@ def command(
     include_trained: bool,
     snr_db: tuple[float, ...],
     noise: str | None,
+    prior: str | None,
     json_file: Path | None,
     html_file: Path | None,
     card_file: Path | None,
@@ -117,12 +123,14 @@ def command(
     from edge_ser.cli.evaluation_tables import print_evaluation
     from edge_ser.corpora import load_corpora
     from edge_ser.measure.noise import open_noise
+    from edge_ser.runtime.prior import parse_prior
     from edge_ser.runtime.recognizer import Recognizer
-    from edge_ser.runtime.runner import bundled_model
+    from edge_ser.runtime.runner import bundled_model, open_runner
 
     model = model or bundled_model()
-    recognizer = Recognizer(model, threads=threads)
-    card = recognizer.card
+    runner = open_runner(model, threads)
+    card = runner.card
+    recognizer = Recognizer(runner, prior=parse_prior(prior, card.labels) if prior else None)
     clips = load_corpora(corpora)
     chosen = _chosen(clips, card, speakers, protocol, folds or "", fold or "")
     selection = _select(clips, card, chosen, include_trained)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -78,7 +78,7 @@ def evaluate(
         return _by_corpus(answers, card, n_draws, seed)
 
     return Evaluation(
-        model=_model(card, model_file),
+        model=_model(card, model_file, recognizer.prior),
         protocol=selection.protocol,
         corpora=_corpora(clips, card),
         left_out=selection.left_out,
@@ -138,7 +138,7 @@ def _by_corpus(
     )
 
 
-def _model(card: ModelCard, path: Path | None) -> MeasuredModel:
+def _model(card: ModelCard, path: Path | None, prior: Mapping[str, float]) -> MeasuredModel:
     return MeasuredModel(
         name=card.name,
         file=path.name if path else "",
@@ -148,6 +148,7 @@ def _model(card: ModelCard, path: Path | None) -> MeasuredModel:
         window_s=card.window_s,
         hop_s=card.hop_s,
         abstain_below=card.abstain_below,
+        prior=prior,
     )
 
 

@@ -1,8 +1,8 @@
 """Screams and shouts in a short recording, which a detector of speech misses.
 
-Where a quiet recording holds a second of a loud, voiced sound whose pitch moves as a voice's does, somebody
-called out. Steady sounds have no contrast, knocks and water are not voiced, and animals' pitch moves
-further. docs/voice.md has the figures behind the limits.
+Where a quiet recording holds a second of a loud, voiced sound whose pitch moves as a voice's does,
+somebody called out. Steady sounds have no contrast, knocks and water are not voiced, and the pitch of
+most animals moves further. docs/voice.md has the figures behind the limits.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How often each emotion occurs at a site, against how often it did in training.
 
-A ratio multiplies the prior odds of a class; the probabilities of a window become p' proportional to p times the
-ratio (Saerens, Latinne and Decaestecker 2002, Neural Computation 14(1), equation 2.4).
+A ratio multiplies the prior odds of a class: the probabilities p of a window become proportional to p
+times the ratio (Saerens, Latinne and Decaestecker 2002, Neural Computation 14(1)).
 """
 
 from __future__ import annotations
