@@ -45,9 +45,8 @@ class Silero:
     Its state drifts where nobody speaks for long: with the state that a stream begins with, it hears
     utterances that it misses otherwise (docs/voice.md). So a long quiet brings that state back.
 
-    Its probabilities fall where speech is soft. So soft audio is amplified, by `most_gain_db` at most,
-    towards LOUD_DBFS. The gain follows the loudest frame, at once when that is louder and by
-    RECOVER_DB_PER_S when it is softer; from LOUD_DBFS on there is none.
+    Its probabilities fall where speech is soft. So soft audio is amplified, by `most_gain_db` at most:
+    the loudest of late to LOUD_DBFS, and the faintest, which is the room, to ROOM_DBFS.
     """
 
     name = f"silero {VERSION}"
@@ -62,9 +61,11 @@ class Silero:
     LOUD_DBFS = -30.0
     """RMS level of a frame that needs no gain."""
     MOST_GAIN_DB = 20.0
-    """Default limit of the gain: what lies further below is as faint as a quiet room's own noise."""
-    RECOVER_DB_PER_S = 2.0
-    """Rate at which the gain returns after loud audio: a pause of a sentence hardly moves it."""
+    """Default limit of the gain."""
+    ROOM_DBFS = -60.0
+    """Level that the gain lifts no room beyond: speech after a loud hiss gets low probabilities."""
+    FORGET_DB_PER_S = 2.0
+    """Rate at which the loudest falls and the faintest rises: a pause of a sentence hardly moves them."""
 
     def __init__(self, network: Path | None = None, most_gain_db: float = MOST_GAIN_DB) -> None:
         """Load the network.
@@ -100,7 +101,7 @@ class Silero:
         self._turn = 0
         self._n_quiet = 0
         self._least_db = self.LOUD_DBFS - most_gain_db
-        self._loudest_db = self._least_db
+        self._loudest_db, self._faintest_db = self._least_db, 0.0
         self._context: Float32 = np.zeros(CONTEXT, dtype=np.float32)
         """The end of the frame before, as it came."""
 
@@ -125,15 +126,17 @@ class Silero:
     def reset(self) -> None:
         """Forget what was heard."""
         self._context[:] = 0
-        self._loudest_db = self._least_db
+        self._loudest_db, self._faintest_db = self._least_db, 0.0
         self._forget()
 
     def _gain(self, frame: Float32) -> np.float32:
         """Return the factor for a frame, and follow its level."""
         level_db = 10 * math.log10(float(frame @ frame) / len(frame) + 1e-12)
-        fallen_db = self._loudest_db - self.RECOVER_DB_PER_S * len(frame) / self.sample_rate
-        self._loudest_db = max(level_db, fallen_db, self._least_db)
-        return np.float32(10 ** (max(0.0, self.LOUD_DBFS - self._loudest_db) / 20))
+        step_db = self.FORGET_DB_PER_S * len(frame) / self.sample_rate
+        self._loudest_db = max(level_db, self._loudest_db - step_db, self._least_db)
+        self._faintest_db = min(level_db, self._faintest_db + step_db)
+        gain_db = min(self.LOUD_DBFS - self._loudest_db, self.ROOM_DBFS - self._faintest_db)
+        return np.float32(10 ** (max(0.0, gain_db) / 20))
 
     def _forget(self) -> None:
         self._states[:] = 0
