@@ -1,4 +1,7 @@
-"""Compile the front end's kernel into the wheel; without a C compiler it computes in NumPy."""
+"""What a wheel holds besides the package: the front end's compiled kernel, and the calibration sets.
+
+Without a C compiler the front end computes in NumPy.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,17 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 FOLDER = "edge_ser/frontend"
+CALIBRATION, IN_PACKAGE = "calibration", "edge_ser/assets/calibration"
 
 
 class CompileKernel(BuildHookInterface):
     """Called for each wheel, those of editable installs among them."""
 
-    def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002
-        """Compile, and say for which machines the wheel is."""
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Add the calibration sets, compile, and say for which machines the wheel is."""
+        # An editable install finds the sets in the repository; an image is built without them.
+        if version != "editable" and Path(self.root, CALIBRATION).is_dir():
+            build_data["force_include"][CALIBRATION] = IN_PACKAGE
         library = f"{FOLDER}/kernel-{platform.machine()}.so"
         try:
             subprocess.run(

@@ -1,13 +1,13 @@
 """Changes of the label on natural speech: minutes of neutral clips played live, and what became of them.
 
 Joins clips that nobody meant to be emotional with gaps of 0.4 s, lets the live recogniser hear them
-through its voice detector, and counts `emotion` events. --corpora needs PicovoiceS2I and RAVDESS below it.
+through its voice detector, and counts `emotion` events. --corpora needs PicovoiceS2I and RAVDESS
+below it.
 """
 
 from __future__ import annotations
 
 import argparse
-import random
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -78,7 +78,7 @@ def clips(corpora: Path) -> Iterator[np.ndarray]:
         for path in sorted((corpora / "RAVDESS").rglob("03-01-01-*"))
         if path.stem[-2:] in TEST_ACTORS
     ]
-    random.Random(7).shuffle(files)
+    files = [files[i] for i in np.random.default_rng(7).permutation(len(files))]
     gap = np.zeros(round(GAP_S * RATE), dtype=np.float32)
     for path in files:
         yield np.concatenate([load(path, RATE), gap])

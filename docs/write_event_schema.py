@@ -82,14 +82,16 @@ def properties(kind: type) -> dict[str, dict[str, Any]]:
     }
 
 
-def optional(kind: type) -> set[str]:
-    """Return the fields that came within the version: lines of an older edge-ser lack them."""
-    return {
-        field.name
-        for field in dataclasses.fields(kind)
-        if field.default is not dataclasses.MISSING
-        or field.default_factory is not dataclasses.MISSING
-    }
+def required(kind: type) -> list[str]:
+    """Return the fields of an event that every line of this version has.
+
+    Those with a default came within the version: lines of an older edge-ser lack them.
+    """
+    return [
+        f.name
+        for f in dataclasses.fields(kind)
+        if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+    ]
 
 
 def schema() -> dict[str, Any]:
@@ -105,7 +107,7 @@ def schema() -> dict[str, Any]:
                 "event": {"const": name},
                 **fields,
             },
-            "required": ["v", "event", *(name for name in fields if name not in optional(kind))],
+            "required": ["v", "event", *required(kind)],
         }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

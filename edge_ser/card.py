@@ -28,6 +28,15 @@ MEL_SCALES = ("slaney", "htk")
 DCT_NORMS = ("ortho", "none")
 INPUTS = ("features", "waveform")
 
+BASELINE_INPUT = "baseline"
+"""Name of the graph's second input, where `ModelCard.baseline` says that there is one."""
+
+AROUSAL_OUTPUT = "arousal"
+"""Name of the graph's second output, where `ModelCard.arousal` says that there is one."""
+
+BASELINE_WAYS = ("none", "running")
+"""Ways to a baseline that need no file: the training mean, or a mean over earlier utterances."""
+
 
 @dataclass(frozen=True)
 class FrontendConfig:
@@ -208,6 +217,68 @@ class Accuracy:
 
 
 @dataclass(frozen=True)
+class HeldOut:
+    """Figures on clips that a head was not fitted on."""
+
+    wa: float
+    """Correct clips / clips, in [0, 1]."""
+    uar: float
+    """Mean recall of the classes that occur, in [0, 1]."""
+    log_loss: float
+    """Mean negative log likelihood of the clips, in nats."""
+    ece: float
+    """Expected calibration error, in [0, 1]."""
+    recall: Mapping[str, float] = field(default_factory=dict)
+    """Recall of each class that occurs, in [0, 1]."""
+
+    def __post_init__(self) -> None:
+        for name in ("wa", "uar", "ece"):
+            value = getattr(self, name)
+            require(0 <= value <= 1, name, value, "in [0, 1]")
+        require(0 <= self.log_loss < math.inf, "log_loss", self.log_loss, "0 or more, finite")
+
+
+@dataclass(frozen=True)
+class Adaptation:
+    """How the last layer was fitted again to labelled recordings of a site, by `edge-ser adapt`."""
+
+    date: str
+    """ISO 8601."""
+    corpus: str
+    """Name of the recordings; several are joined by commas."""
+    n_clips: int
+    """Audible clips that the head was fitted on."""
+    seconds: float
+    """Their length."""
+    speakers: tuple[str, ...]
+    """Known speakers among them."""
+    labels: Mapping[str, int]
+    """Clips of each class that occurs."""
+    balanced: bool
+    """Whether every class counted alike; else the shares of the clips are the site's prior."""
+    protocol: str
+    """How clips were held out: which folds, by speaker or by clip."""
+    strength: float
+    """Pull towards the head before, chosen by cross-validation; large: little was changed."""
+    temperature: float
+    """Divisor of the fitted logits, in the head already."""
+    before: HeldOut
+    """The head before, on the held-out clips."""
+    after: HeldOut
+    """Heads fitted without the clips that they are measured on; the one in the file has all."""
+    data_sha256: str
+    """Digest of the clips' names, labels and content."""
+    base_sha256: str
+    """Digest of the model file before."""
+
+    def __post_init__(self) -> None:
+        require(self.n_clips > 0, "n_clips", self.n_clips, "above 0")
+        require(0 < self.seconds < math.inf, "seconds", self.seconds, "above 0, finite")
+        require(0 < self.strength < math.inf, "strength", self.strength, "above 0, finite")
+        require(0 < self.temperature < math.inf, "temperature", self.temperature, "above 0, finite")
+
+
+@dataclass(frozen=True)
 class ModelCard:
     """Everything needed to use a model and to judge it.
 
@@ -243,8 +314,24 @@ class ModelCard:
     abstain_below: float = 0.0
     """Probability of the label, in [0, 1), below which the model's makers advise to take no label;
     0: never. Advice only: the runtime still reports the label with its probability."""
+    calibrated_on: str = ""
+    """What temperature and threshold were fitted on; empty where a card does not say."""
     taught_by: tuple[str, ...] = ()
     """Other models that taught this one, as name, source and licence; none is in the file."""
+    augmented_with: tuple[str, ...] = ()
+    """Folders of noise and of microphones' impulse responses that training clips were mixed with."""
+    baseline: bool = False
+    """Whether the graph has a second input `baseline`, float32 [batch, n_features]: the mean over
+    frames of the raw front-end features, in their units and before any normalisation, of earlier
+    speech of the same voice or site. With `normalization.mean` in its place the network computes as
+    one without a baseline."""
+    arousal: bool = False
+    """Whether the graph has a second output `arousal`, float32 [batch, 1]: the calibrated probability,
+    in [0, 1], that the speech is of high arousal as acted and labelled in the training corpora."""
+    baseline_default: str = "none"
+    """How a runtime gets a baseline if the user asks for nothing: one of `BASELINE_WAYS`."""
+    adapted: Adaptation | None = None
+    """How the last layer was fitted to a site; None for a model as it was trained."""
     format: int = CARD_FORMAT
 
     def __post_init__(self) -> None:
@@ -269,8 +356,16 @@ class ModelCard:
         )
         require(0 < self.temperature < math.inf, "temperature", self.temperature, "above 0, finite")
         require(0 <= self.abstain_below < 1, "abstain_below", self.abstain_below, "in [0, 1)")
+        for name in ("baseline", "arousal"):
+            value = getattr(self, name)
+            require(isinstance(value, bool), name, value, "True or False")
+        _one_of("baseline_default", self.baseline_default, BASELINE_WAYS)
+        fits = self.baseline or self.baseline_default == "none"
+        require(fits, "baseline_default", self.baseline_default, "none, for it takes no baseline")
         named = all(teacher.strip() for teacher in self.taught_by)
         require(named, "taught_by", self.taught_by, "a name for each")
+        named = all(folder.strip() for folder in self.augmented_with)
+        require(named, "augmented_with", self.augmented_with, "a name for each")
 
     def to_json(self) -> str:
         """Return the card as one line of JSON, keys sorted."""

@@ -31,6 +31,10 @@ class ModelError(EdgeSerError):
     """A model file that cannot be used: unreadable, without a ModelCard, or with a foreign one."""
 
 
+class BaselineError(EdgeSerError):
+    """A baseline of a voice or a site that cannot be made, read, or used with a model."""
+
+
 class CalibrationError(EdgeSerError):
     """Calibration data that cannot be used."""
 

@@ -52,6 +52,39 @@ def recalls(counts: Counts) -> Float64:
     return values
 
 
+def precisions(counts: Counts) -> Float64:
+    """Return the precision of each class [..., n_classes], in [0, 1]: of the calls, the right ones.
+
+    NaN for classes that are never called.
+    """
+    n_classes = counts.shape[-2]
+    hits, calls = _diagonal(counts), counts[..., :n_classes].sum(axis=-2)
+    values: Float64 = np.divide(hits, calls, out=np.full(hits.shape, np.nan), where=calls > 0)
+    return values
+
+
+def aucs(scores: Float64, positive: NDArray[np.bool_], weights: Counts) -> Float64:
+    """Return areas under the ROC [...]: the chance that a positive scores above a negative.
+
+    Ties count one half: the Mann-Whitney statistic (Hanley & McNeil 1982,
+    doi:10.1148/radiology.143.1.7063747). NaN where one side has no weight.
+
+    Args:
+        scores: [n_clips].
+        positive: [n_clips].
+        weights: how often each clip counts, [..., n_clips].
+    """
+    order = np.argsort(scores, kind="stable")
+    _, starts = np.unique(scores[order], return_index=True)
+    ordered = weights[..., order].astype(np.float64)
+    high = np.add.reduceat(ordered * positive[order], starts, axis=-1)
+    low = np.add.reduceat(ordered * ~positive[order], starts, axis=-1)
+    below = np.cumsum(low, axis=-1) - low / 2
+    wins, pairs = (high * below).sum(axis=-1), high.sum(axis=-1) * low.sum(axis=-1)
+    areas: Float64 = np.divide(wins, pairs, out=np.full(pairs.shape, np.nan), where=pairs > 0)
+    return areas
+
+
 def unweighted_average_recalls(counts: Counts) -> Float64:
     """Return the mean recall [...] over the classes that occur, in [0, 1]; 0 when there are none."""
     values = recalls(counts)
@@ -134,6 +167,55 @@ def percentile_interval(draws: Float64, level: float = 0.95) -> tuple[float, flo
     tail = (1 - level) / 2
     low, high = np.nanquantile(draws, [tail, 1 - tail])
     return float(low), float(high)
+
+
+def wilson_interval(n_hits: int, n_all: int) -> tuple[float, float]:
+    """Return the 95% interval of a share of independent trials (Wilson 1927, doi:10.2307/2276774).
+
+    It has a width also where all are hits, or none. Where trials depend on each other, as clips of one
+    speaker do, it is too narrow.
+    """
+    z, share = 1.959964, n_hits / n_all
+    centre = (share + z**2 / (2 * n_all)) / (1 + z**2 / n_all)
+    half = z / (1 + z**2 / n_all) * (share * (1 - share) / n_all + (z / (2 * n_all)) ** 2) ** 0.5
+    low = 0.0 if n_hits == 0 else centre - half
+    return low, 1.0 if n_hits == n_all else centre + half
+
+
+def calibration_interval(
+    bins: Float64, value: float, draws: Float64, level: float = 0.95, seed: int = 0
+) -> tuple[float, float]:
+    """Return an interval of the expected calibration error, which few clips bias upwards.
+
+    Drawing again adds the bias of the estimator once more (Roelofs et al. 2022, arXiv 2012.08668), so
+    percentiles of the draws lie too high and may not hold the value. The basic bootstrap interval,
+    [2 value - q_high, 2 value - q_low], reflects them and so takes the bias off (Davison & Hinkley 1997,
+    Bootstrap Methods and their Application, section 5.2). It fails where the true error is 0, the end of
+    its range: where a perfectly calibrated model would give a value as large in more than 1 - level of
+    the cases, by consistency resampling (Broecker & Smith 2007, doi:10.1175/WAF993.1), the interval
+    begins at 0. It is widened to hold the value.
+
+    Args:
+        bins: sums over all clips [n_bins, 3], see `calibration_bins`.
+        value: their error.
+        draws: of the bootstrap [n_draws]; NaN are left out.
+        level: of confidence.
+        seed: of the consistency resampling.
+    """
+    low, high = percentile_interval(draws, level)
+    basic_low, basic_high = max(0.0, min(2 * value - high, value)), max(2 * value - low, value)
+    calibrated = float(np.quantile(_calibrated_errors(bins, len(draws), seed), level))
+    return (0.0 if value <= calibrated else basic_low), basic_high
+
+
+def _calibrated_errors(bins: Float64, n_draws: int, seed: int) -> Float64:
+    """Return errors [n_draws] of a model that is right just as often as it says, with these clips."""
+    counts = bins[:, 0]
+    chance = np.clip(bins[:, 1] / np.maximum(1, counts), 0.0, 1.0)
+    drawn = np.repeat(bins[None], n_draws, axis=0)
+    shape = (n_draws, len(bins))
+    drawn[..., 2] = np.random.default_rng(seed).binomial(counts.astype(int), chance, size=shape)
+    return calibration_errors(drawn)
 
 
 def _diagonal(counts: Counts) -> Counts:

@@ -35,12 +35,26 @@ def load_table(version: str) -> dict[str, Any]:
 
 TENSORS = (("features", "INPUT", "FLOAT"), ("logits", "OUTPUT", "FLOAT"))
 
+BOTH_TENSORS = (
+    ("arousal", "OUTPUT", "FLOAT"),
+    ("baseline", "INPUT", "FLOAT"),
+    ("features", "INPUT", "FLOAT"),
+    ("logits", "OUTPUT", "FLOAT"),
+)
+"""Of a model with a baseline and an arousal; TensorRT promises no order."""
 
-def network(inputs: np.ndarray) -> np.ndarray:
+
+def network(inputs: np.ndarray, baseline: np.ndarray | None = None) -> np.ndarray:
     """Return what the fakes compute: logits [batch, 3] of an input [batch, ...]."""
     flat = inputs.reshape(len(inputs), -1).astype(np.float64)
     columns = [flat.mean(1), flat.std(1), flat[:, ::7].mean(1)]
-    return np.tanh(np.stack(columns, axis=1)).astype(np.float32)
+    shift = 0.0 if baseline is None else baseline.astype(np.float64).mean(1, keepdims=True)
+    return np.tanh(np.stack(columns, axis=1) + shift).astype(np.float32)
+
+
+def arousal_of(inputs: np.ndarray) -> np.ndarray:
+    """Return the arousal [batch, 1] that the fakes compute."""
+    return (0.5 + 0.5 * network(inputs)[:, 1:2]).astype(np.float32)
 
 
 _MAKES = {
@@ -72,7 +86,8 @@ class FakeTensorRT(types.ModuleType):
         contexts: whether an engine gives execution contexts.
         refuses: methods of an execution context that return False.
         tensors: (name, TensorIOMode, DataType) of an engine's inputs and outputs.
-        n_classes: how many logits an engine puts out.
+        n_classes: how many logits an engine puts out; its arousal has one column.
+        inputs: names of the inputs that the parser finds.
         kernels: what a runtime cache of TensorRT for RTX is serialised to.
         takes: whether it takes stored kernels; an exception is raised.
 
@@ -95,6 +110,7 @@ class FakeTensorRT(types.ModuleType):
         refuses: Sequence[str] = (),
         tensors: Sequence[tuple[str, str, str]] = TENSORS,
         n_classes: int = 3,
+        inputs: Sequence[str] = ("features",),
         kernels: bytes = b"kernels",
         takes: bool | Exception = True,
     ) -> None:
@@ -107,11 +123,13 @@ class FakeTensorRT(types.ModuleType):
         self._parses, self._plan, self._loads = parses, plan, loads
         self._contexts, self.refuses, self._n_classes = contexts, set(refuses), n_classes
         self._tensors = {name: (mode, dtype) for name, mode, dtype in tensors}
+        self._inputs = inputs
         self.kernels, self.takes = kernels, takes
         self.alive: Counter[str] = Counter()
         self._given = {
             "num_DLA_cores": dla_cores,
             "num_layers": len(layers),
+            "num_inputs": len(inputs),
             "num_errors": 1,
             "num_io_tensors": len(tensors),
         }
@@ -150,6 +168,8 @@ class FakeTensorRT(types.ModuleType):
             return self.thing("ICudaEngine") if self._loads else None
         if name in _MAKES:
             return self.thing(_MAKES[name])
+        if name == "INetworkDefinition.get_input":
+            return self.thing("ITensor", name=self._inputs[arguments[0]])
         if name == "INetworkDefinition.get_layer":
             layer, kind, dtype = self._layers[arguments[0]]
             kind = self.LayerType[kind]
@@ -168,7 +188,6 @@ class FakeTensorRT(types.ModuleType):
             "EngineInspector.get_engine_information": json.dumps(
                 {"Layers": [{"Name": "fused", "Outputs": outputs}]}
             ),
-            "INetworkDefinition.get_input": self.thing("ITensor", name="features"),
             "ITimingCache.serialize": b"timings",
             "OnnxParser.parse": self._parses,
             "ParserError.desc": "no importer for Nonsense",
@@ -200,31 +219,33 @@ class FakeTensorRT(types.ModuleType):
     def _context(self, method: str, arguments: tuple[Any, ...], state: dict[str, Any]) -> Any:
         """Answer what is asked of an execution context."""
         if method == "get_tensor_shape":
-            return (state["shape"][0], self._n_classes)
+            columns = 1 if arguments[0] == "arousal" else self._n_classes
+            return (state["shape_of_features"][0], columns)
         if method == "set_input_shape":
-            state["shape"] = arguments[1]
+            state[f"shape_of_{arguments[0]}"] = arguments[1]
         elif method == "set_tensor_address":
             state[f"address_of_{arguments[0]}"] = arguments[1]
         elif method == "execute_async_v3":
             self._enqueue(arguments[0], **state)
         return True
 
-    def _enqueue(
-        self,
-        stream: int,
-        *,
-        shape: tuple[int, ...],
-        address_of_features: int,
-        address_of_logits: int,
-    ) -> None:
-        """Put the network on a stream, with the shape and the addresses of now."""
+    def _enqueue(self, stream: int, **state: Any) -> None:
+        """Put the network on a stream, with the shapes and the addresses of now."""
         n_classes, gpu = self._n_classes, self.gpu
 
+        def tensor(name: str, shape: tuple[int, ...]) -> np.ndarray:
+            n_bytes = 4 * int(np.prod(shape))
+            view: np.ndarray = gpu.memory(state[f"address_of_{name}"], n_bytes).view(np.float32)
+            return view.reshape(shape)
+
         def work() -> None:
-            count = int(np.prod(shape))
-            inputs = gpu.memory(address_of_features, 4 * count).view(np.float32).reshape(shape)
-            logits = gpu.memory(address_of_logits, 4 * shape[0] * n_classes).view(np.float32)
-            logits[:] = network(inputs)[:, :n_classes].ravel()
+            inputs = tensor("features", state["shape_of_features"])
+            baseline = None
+            if "baseline" in self._tensors:
+                baseline = tensor("baseline", state["shape_of_baseline"])
+            tensor("logits", (len(inputs), n_classes))[:] = network(inputs, baseline)[:, :n_classes]
+            if "arousal" in self._tensors:
+                tensor("arousal", (len(inputs), 1))[:] = arousal_of(inputs)
 
         gpu.put(stream, work)
 

@@ -1,7 +1,11 @@
-"""A network small enough for tests that has all that the bundled one has, and windows for it."""
+"""A network small enough for tests that has all that the bundled one has, and windows for it.
+
+With `card.baseline` and `card.arousal` it has the second input and the second output too.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +16,7 @@ from support import make_card
 
 from edge_ser.build.calibration import CalibrationClip, CalibrationSet
 from edge_ser.build.frontend_graph import with_frontend
-from edge_ser.card import CARD_KEY, ModelCard
+from edge_ser.card import CARD_KEY, ModelCard, Normalization
 from edge_ser.frontend import mfcc
 
 N_CHANNELS = 16
@@ -32,7 +36,7 @@ class _Network:
         return name
 
     def add(self, operator: str, name: str, *inputs: str, **attributes: Any) -> str:
-        output = "logits" if name == "head" else f"{name}_out"
+        output = {"head": "logits", "excited": "arousal"}.get(name, f"{name}_out")
         self.nodes.append(helper.make_node(operator, inputs, [output], name=name, **attributes))
         return output
 
@@ -48,12 +52,16 @@ def network(card: ModelCard, gain: float = 1.0) -> onnx.ModelProto:
     """Return normalisation, two convolutions, an attention gate, a residual, pooling and a classifier.
 
     Args:
-        card: says how many features and labels.
+        card: says how many features and labels, and whether there is a baseline, which is added behind
+            the first convolution as W (baseline - mean) / std, and an arousal beside the logits.
         gain: of the first convolution; a large one overflows FP16.
     """
     n, c, rows, k = _Network(gain), N_CHANNELS, card.frontend.n_features, len(card.labels)
     x = n.add("Mul", "normalise", "features", n.constant("inverse", np.full((rows, 1), 0.05)))
-    x = n.add("Relu", "relu", n.convolve("first", x, (c, rows, 3)))
+    x = n.convolve("first", x, (c, rows, 3))
+    if card.baseline:
+        x = n.add("Add", "shifted", x, _baseline(n, card))
+    x = n.add("Relu", "relu", x)
     y = n.convolve("second", x, (c, c, 3))
     squeezed = n.add("ReduceMean", "squeeze", y, axes=[2], keepdims=1)
     gate = n.add("Sigmoid", "sigmoid", n.convolve("gate", squeezed, (c, c, 1)))
@@ -76,22 +84,45 @@ def network(card: ModelCard, gain: float = 1.0) -> onnx.ModelProto:
     head = np.random.default_rng(1).normal(size=(k, 2 * c))
     n.add("Gemm", "head", x, n.constant("head_w", head), n.constant("head_b", ones[:k]), transB=1)
     value = helper.make_tensor_value_info
-    graph = helper.make_graph(
-        n.nodes,
-        "small",
-        [value("features", TensorProto.FLOAT, ["batch", rows, "frames"])],
-        [value("logits", TensorProto.FLOAT, ["batch", k])],
-        n.weights,
-    )
+    inputs = [value("features", TensorProto.FLOAT, ["batch", rows, "frames"])]
+    outputs = [value("logits", TensorProto.FLOAT, ["batch", k])]
+    if card.baseline:
+        inputs.append(value("baseline", TensorProto.FLOAT, ["batch", rows]))
+    if card.arousal:
+        w = n.constant("arousal_w", np.random.default_rng(2).normal(size=(1, 2 * c)) / c)
+        score = n.add("Gemm", "arousal_score", x, w, n.constant("arousal_b", [0.1]), transB=1)
+        n.add("Sigmoid", "excited", score)
+        outputs.append(value("arousal", TensorProto.FLOAT, ["batch", 1]))
+    graph = helper.make_graph(n.nodes, "small", inputs, outputs, n.weights)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
     model.ir_version = 8
     onnx.checker.check_model(model, full_check=True)
     return model
 
 
-def write_network(path: Path, *, waveform: bool = False, gain: float = 1.0) -> Path:
+def _baseline(n: _Network, card: ModelCard) -> str:
+    """Return the bias [batch, channels, 1] that the baseline adds; nothing for the training mean."""
+    mean, std = (np.asarray(v) for v in (card.normalization.mean, card.normalization.std))
+    centred = n.add("Sub", "centred", "baseline", n.constant("training_mean", mean))
+    scaled = n.add("Mul", "scaled", centred, n.constant("inverse_std", 1 / std))
+    weights = np.random.default_rng(3).normal(size=(N_CHANNELS, len(mean))) / len(mean)
+    bias = n.add("Gemm", "voice", scaled, n.constant("voice_w", weights), transB=1)
+    return n.add("Unsqueeze", "over_time", bias, n.constant("last", [2], np.int64))
+
+
+def both_card(**changes: object) -> ModelCard:
+    """Return the card of a model with a baseline and an arousal, and a mean that is not zero."""
+    mean = tuple(float(-100 + 10 * i) for i in range(13))
+    normalization = Normalization(mean, (20.0,) * 13)
+    return make_card(baseline=True, arousal=True, normalization=normalization, **changes)
+
+
+def write_network(
+    path: Path, *, waveform: bool = False, gain: float = 1.0, card: ModelCard | None = None
+) -> Path:
     """Write the network with a card, features in or audio in."""
-    card = make_card(input="waveform" if waveform else "features")
+    card = card or make_card()
+    card = dataclasses.replace(card, input="waveform" if waveform else "features")
     model = network(card, gain)
     if waveform:
         model = with_frontend(model, card.frontend)

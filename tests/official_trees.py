@@ -1,4 +1,4 @@
-"""Official file names of the six corpora, every one of them, and trees of empty files made of them."""
+"""Official file names of the seven corpora, every one of them, and trees of empty files made of them."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ def official_names() -> dict[str, list[str]]:
         "SAVEE": savee_paths(),
         "EMOVO": emovo_paths(),
         "CREMA-D": crema_d_paths(),
+        "nEMO": nemo_paths(),
     }
 
 
@@ -97,3 +98,13 @@ def crema_d_paths() -> list[str]:
     codes += [f"IEO_{emotion}_{level}" for emotion, level in product(emotions, ("LO", "MD", "HI"))]
     codes += [f"{sentence}_NEU_XX" for sentence in (*sentences, "IEO")]
     return [f"AudioWAV/{actor}_{code}.wav" for actor, code in product(range(1001, 1092), codes)]
+
+
+def nemo_paths() -> list[str]:
+    """All combinations of the code: the real corpus lacks 379 of these 4860 names."""
+    speakers = ("EB0", "IC0", "KD0", "KS0", "MK0", "MP0", "SM0", "TP0", "WR0")
+    emotions = ("anger", "fear", "happiness", "neutral", "sadness", "surprised")
+    return [
+        f"samples/{speaker}_{emotion}_{sentence}.wav"
+        for speaker, emotion, sentence in product(speakers, emotions, range(1, 91))
+    ]

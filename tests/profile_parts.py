@@ -16,6 +16,7 @@ from edge_ser.measure.profile.models import Contestant
 from edge_ser.measure.profile.sound import Sound
 from edge_ser.runtime.cuda.api import DeviceMemory
 from edge_ser.runtime.engine_session import Timings
+from edge_ser.runtime.runner import ModelOutput
 
 RATE = 16_000
 MS = 1_000_000
@@ -58,8 +59,10 @@ class SlowRunner(FakeRunner):
 class FakeEngine(SlowRunner):
     """An engine of whose time the GPU knows 1 + 6 + 0.5 ms."""
 
-    def run_timed(self, inputs: np.ndarray) -> tuple[np.ndarray, Timings]:
-        return self.run(inputs), Timings(1.0, 6.0, 0.5)
+    def infer_timed(
+        self, inputs: np.ndarray, baseline: np.ndarray | None = None
+    ) -> tuple[ModelOutput, Timings]:
+        return self.infer(inputs, baseline), Timings(1.0, 6.0, 0.5)
 
     def device_memory(self) -> DeviceMemory:
         return DeviceMemory(used=7 << 20, total=8 << 30)

@@ -47,6 +47,9 @@ def full_card() -> ModelCard:
         temperature=1.25,
         abstain_below=0.4,
         taught_by=("a speaker encoder, 256 values a clip (Apache-2.0)",),
+        baseline=True,
+        arousal=True,
+        augmented_with=("ESC-10", "MicIRP"),
     )
 
 
@@ -131,13 +134,27 @@ def test_whole_numbers_are_taken_for_floats():
 
 @pytest.mark.parametrize(
     ("name", "default"),
-    [("versions", {}), ("temperature", 1.0), ("abstain_below", 0.0), ("taught_by", ())],
+    [
+        ("versions", {}),
+        ("temperature", 1.0),
+        ("abstain_below", 0.0),
+        ("taught_by", ()),
+        ("baseline", False),
+        ("arousal", False),
+        ("baseline_default", "none"),
+        ("augmented_with", ()),
+    ],
 )
 def test_fields_with_defaults_may_be_missing(name, default):
     """As in cards that were written before there was such a field."""
     data = json.loads(full_card().to_json())
     del data[name]
     assert getattr(ModelCard.from_json(json.dumps(data)), name) == default
+
+
+def test_a_card_may_ask_for_a_running_baseline():
+    card = make_card(baseline=True, baseline_default="running")
+    assert ModelCard.from_json(card.to_json()) == card
 
 
 def test_cards_are_frozen():
@@ -269,6 +286,11 @@ def test_a_damaged_value_is_named(path, value, message):
         ({"abstain_below": 1.0}, "abstain_below"),
         ({"abstain_below": float("nan")}, "abstain_below"),
         ({"taught_by": ("",)}, "taught_by"),
+        ({"baseline_default": "enrolled", "baseline": True}, "baseline_default"),
+        ({"baseline_default": "running"}, "baseline_default"),
+        ({"baseline": 1}, "baseline"),
+        ({"arousal": "yes"}, "arousal"),
+        ({"augmented_with": ("",)}, "augmented_with"),
     ],
 )
 def test_contradictions_name_the_field(changes, name):

@@ -26,11 +26,13 @@ LAYERS = {
     "frontend": 3,
     "audio": 3,
     "metrics": 3,
+    "scores": 3,
     "corpora": 3,
     "protocols": 4,
     "runtime": 4,
     "build": 5,
     "measure": 5,
+    "adapt": 5,
     "doctor": 5,
     "training": 6,
     "cli": 7,
@@ -49,6 +51,7 @@ THIRD_PARTY = {
     "frontend": {"numpy"},
     "audio": {"numpy", "soundfile", "soxr"},
     "metrics": {"numpy"},
+    "scores": {"numpy"},
     "corpora": set(),
     "protocols": {"numpy"},
     # cuda, pycuda and the voice detectors are imported where they are chosen.
@@ -62,6 +65,7 @@ THIRD_PARTY = {
     },
     "build": {"numpy", "onnx", "onnxruntime"},
     "measure": {"numpy", "onnx", "onnxruntime"},
+    "adapt": {"numpy", "onnx", "soundfile"},
     "doctor": {"numpy"},
     "training": {
         "numpy",
@@ -75,6 +79,8 @@ THIRD_PARTY = {
         "opensmile",
         "sklearn",
         "scipy",
+        "soundfile",
+        "pyroomacoustics",
     },
     "cli": {"click", "rich", "torch"},
 }
@@ -181,6 +187,7 @@ def test_training_commands_name_the_extra_that_is_missing(tmp_path, command):
         *(
             [c, "-h"]
             for c in (
+                "adapt",
                 "build-engine",
                 "compare",
                 "cross-validate",
@@ -189,6 +196,7 @@ def test_training_commands_name_the_extra_that_is_missing(tmp_path, command):
                 "train",
                 "export",
                 "inspect",
+                "label",
                 "profile",
                 "quantize",
                 "run",

@@ -7,20 +7,27 @@ import math
 import numpy as np
 import pytest
 import sklearn.metrics
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edge_ser.metrics import (
+    aucs,
     bootstrap_weights,
     brier_scores,
     calibration_bins,
+    calibration_errors,
+    calibration_interval,
     confusion,
     expected_calibration_error,
     log_losses,
     percentile_interval,
+    precisions,
     recalls,
     unweighted_average_recall,
     unweighted_average_recalls,
     weighted_accuracies,
     weighted_accuracy,
+    wilson_interval,
 )
 
 TRUTH = [0, 0, 0, 0, 1, 1, 2]
@@ -212,3 +219,83 @@ def test_the_interval_over_speakers_holds_what_it_promises_and_one_over_clips_do
 
     assert 0.89 <= by_speaker / n_repeats <= 0.98
     assert by_clip / n_repeats < 0.7
+
+
+def test_precision_is_that_of_scikit_learn_and_ignores_clips_without_an_answer():
+    truth, probs = random_answers()
+    predicted = probs.argmax(1)
+    counts = confusion(truth.tolist(), predicted.tolist(), 5)
+    wanted = sklearn.metrics.precision_score(truth, predicted, average=None)
+    assert precisions(counts) == pytest.approx(wanted)
+
+    assert precisions(np.array([[3, 1, 9], [1, 0, 9]])).tolist() == [0.75, 0.0]
+    assert np.isnan(precisions(np.array([[3, 0], [1, 0]]))[1])
+
+
+@given(st.integers(0, 10_000))
+def test_areas_are_those_of_scikit_learn_with_ties_and_weights(seed):
+    rng = np.random.default_rng(seed)
+    scores = rng.integers(0, 6, size=30) / 6
+    positive = np.arange(30) % 3 == 0
+    weights = rng.integers(0, 4, size=(4, 30))
+    weights[:, :2] = 1
+
+    got = aucs(scores, positive, weights)
+
+    for area, weight in zip(got, weights, strict=True):
+        wanted = sklearn.metrics.roc_auc_score(positive, scores, sample_weight=weight)
+        assert area == pytest.approx(wanted)
+
+
+def test_no_area_without_both_sides():
+    one_sided = aucs(np.array([0.1, 0.9]), np.array([True, False]), np.array([[1, 0], [0, 1]]))
+    assert np.isnan(one_sided).all()
+
+
+def bins_of(confidence, correct):
+    """Return the sums of each clip [n_clips, ECE_BINS, 3]."""
+    pairs = zip(confidence, correct, strict=True)
+    return np.stack([calibration_bins(c[None], k[None]) for c, k in pairs])
+
+
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=30), st.integers(0, 100))
+def test_an_interval_of_a_calibration_error_holds_it(draws, seed):
+    rng = np.random.default_rng(seed)
+    confidence = rng.uniform(0.4, 1.0, 30)
+    bins = calibration_bins(confidence, rng.uniform(size=30) < 0.5)
+    value = float(calibration_errors(bins))
+    low, high = calibration_interval(bins, value, np.array(draws))
+    assert 0 <= low <= value <= high
+
+
+def test_an_interval_of_a_calibration_error_by_hand():
+    """All of 100 clips are wrong at 0.8: no calibrated model would be."""
+    bins = calibration_bins(np.full(100, 0.8), np.zeros(100, dtype=bool))
+    draws = np.linspace(0.7, 1.1, 1001)
+    assert calibration_interval(bins, 0.8, draws, level=0.9) == pytest.approx((0.52, 0.88))
+
+
+def test_the_interval_of_a_calibration_error_covers_the_truth_where_percentiles_do_not():
+    """A calibrated model, whose true error is 0."""
+    rng = np.random.default_rng(7)
+    n_repeats, n_clips = 60, 100
+    held = by_percentile = 0
+    for repeat in range(n_repeats):
+        confidence = rng.uniform(0.5, 1.0, n_clips)
+        bins = bins_of(confidence, rng.uniform(size=n_clips) < confidence)
+        total = bins.sum(axis=0)
+        weights = bootstrap_weights(n_clips, 200, repeat).astype(float)
+        draws = calibration_errors(np.tensordot(weights, bins, axes=1))
+        held += calibration_interval(total, float(calibration_errors(total)), draws)[0] == 0
+        by_percentile += percentile_interval(draws)[0] == 0
+
+    assert held / n_repeats > 0.85
+    assert by_percentile == 0
+
+
+@pytest.mark.parametrize(
+    ("n_hits", "n_all", "wanted"),
+    [(0, 10, (0, 0.2775)), (10, 10, (0.7225, 1)), (5, 10, (0.2366, 0.7634))],
+)
+def test_wilson_interval(n_hits, n_all, wanted):
+    assert wilson_interval(n_hits, n_all) == pytest.approx(wanted, abs=1e-4)

@@ -34,6 +34,15 @@ WINDOWS = "windows.npz"
 KIND = "edge-ser calibration set"
 SCHEMA = 1
 
+SETS = ("default", "commercial")
+"""Names of the sets of the models `bundled` and `bundled-commercial`."""
+
+PLACES = (
+    Path(__file__).resolve().parents[1] / "assets" / "calibration",
+    Path(__file__).resolve().parents[2] / "calibration",
+)
+"""Where the sets lie: in an installed package, in the repository."""
+
 _REMEDY = "make the set again with `edge-ser calibrate select`"
 _UNREADABLE = (
     *(OSError, EOFError, ValueError, LookupError, RuntimeError, MemoryError),
@@ -180,19 +189,31 @@ class CalibrationSet:
 
 
 def default_calibration() -> Path:
-    """Return the folder of the set for the bundled model, which lies in the repository.
+    """Return the folder of the set for the bundled model; errors as `bundled_calibration`."""
+    return bundled_calibration("default")
+
+
+def bundled_calibration(name: str) -> Path:
+    """Return the folder of a set that comes with edge-ser.
+
+    Args:
+        name: one of `SETS`.
 
     Raises:
-        CalibrationError: it is not there, as in an installed package.
+        ConfigError: another name.
+        CalibrationError: it is not there.
     """
-    folder = Path(__file__).resolve().parents[2] / "calibration" / "default"
-    if not (folder / MANIFEST).is_file():
-        raise CalibrationError(
-            f"the default calibration set is not at {folder}: it comes with the repository, not "
-            "with the installed package; name a set, or make one of own recordings: edge-ser "
-            "calibrate select --wav FOLDER --out FOLDER"
+    if name not in SETS:
+        raise ConfigError(
+            f"expected the name of a calibration set ({', '.join(SETS)}), got {name!r}"
         )
-    return folder
+    for place in PLACES:
+        if (place / name / MANIFEST).is_file():
+            return place / name
+    raise CalibrationError(
+        f"the calibration set {name} is not in {' or '.join(map(str, PLACES))}; name the folder of "
+        "another, or make one of own recordings: edge-ser calibrate select --wav FOLDER --out FOLDER"
+    )
 
 
 @dataclass(frozen=True)

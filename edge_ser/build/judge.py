@@ -12,7 +12,8 @@ import onnx
 from numpy.typing import NDArray
 
 from edge_ser.audio import Chunk, load
-from edge_ser.card import ModelCard
+from edge_ser.build.ranges import input_name
+from edge_ser.card import AROUSAL_OUTPUT, BASELINE_INPUT, ModelCard
 from edge_ser.corpora import Clip
 from edge_ser.errors import ConfigError
 from edge_ser.metrics import confusion, unweighted_average_recall
@@ -50,6 +51,8 @@ class Score:
     uar: float | None
     """Unweighted average recall over the clips, in [0, 1]; None where nobody labelled them."""
     uar_fp32: float | None
+    arousal_error: float | None = None
+    """Largest absolute difference of the arousal, in [0, 1]; None where the model has none."""
 
     @property
     def uar_loss(self) -> float | None:
@@ -101,16 +104,20 @@ class Judge:
     Args:
         reference: the FP32 network, from features to logits.
         heard: the clips.
+        baseline: that of every window, float32 [1, n_features]; None for a network that takes none.
     """
 
-    def __init__(self, reference: onnx.ModelProto, heard: Heard) -> None:
+    def __init__(
+        self, reference: onnx.ModelProto, heard: Heard, baseline: Float32 | None = None
+    ) -> None:
         self.heard = heard
-        self._logits = _logits(reference, heard)
+        self._baseline = baseline
+        self._logits, self._arousal = _outputs(reference, heard, baseline)
         self._labels = _labels(self._logits)
 
     def score(self, network: onnx.ModelProto) -> Score:
         """Run a network over all clips and compare."""
-        logits = _logits(network, self.heard)
+        logits, arousal = _outputs(network, self.heard, self._baseline)
         labels = _labels(logits)
         heard = [i for i, windows in enumerate(logits) if len(windows)]
         got = np.concatenate([logits[i] for i in heard])
@@ -124,6 +131,15 @@ class Judge:
             window_agreement=float(np.mean(got.argmax(axis=1) == wanted.argmax(axis=1))),
             uar=self._uar(labels, n_classes),
             uar_fp32=self._uar(self._labels, n_classes),
+            arousal_error=self._arousal_error(arousal),
+        )
+
+    def _arousal_error(self, arousal: Sequence[Float32]) -> float | None:
+        if not self._arousal:
+            return None
+        return max(
+            float(np.abs(a - b).max(initial=0.0))
+            for a, b in zip(arousal, self._arousal, strict=True)
         )
 
     def _uar(self, labels: Sequence[int | None], n_classes: int) -> float | None:
@@ -169,7 +185,10 @@ def heard_clips(
 
 
 def interleaved_ms(
-    networks: Sequence[onnx.ModelProto], window: Float32, n_rounds: int
+    networks: Sequence[onnx.ModelProto],
+    window: Float32,
+    n_rounds: int,
+    baseline: Float32 | None = None,
 ) -> list[float]:
     """Return the median time of one inference of each network, in ms, on one core.
 
@@ -179,24 +198,47 @@ def interleaved_ms(
         networks: from features to logits.
         window: features [1, n_features, n_frames].
         n_rounds: how often each runs, after a tenth as often for warming up.
+        baseline: float32 [1, n_features]; None for networks that take none.
     """
     sessions = [open_session(network.SerializeToString()) for network in networks]
-    names = [session.get_inputs()[0].name for session in sessions]
+    feeds = [_feeds(network, window, baseline) for network in networks]
     times = np.empty((n_rounds, len(sessions)))
     for turn in range(-max(1, n_rounds // 10), n_rounds):
         for place, session in enumerate(sessions):
             begin = time.perf_counter_ns()
-            session.run(None, {names[place]: window})
+            session.run(None, feeds[place])
             times[max(turn, 0), place] = (time.perf_counter_ns() - begin) / 1e6
     return [float(value) for value in np.median(times, axis=0)]
 
 
-def _logits(network: onnx.ModelProto, heard: Heard) -> list[Float32]:
+def _outputs(
+    network: onnx.ModelProto, heard: Heard, baseline: Float32 | None
+) -> tuple[list[Float32], list[Float32]]:
+    """Return the logits of each clip's windows, and their arousal, empty without such an output."""
     session = open_session(network.SerializeToString())
-    name = session.get_inputs()[0].name
-    n_classes = network.graph.output[0].type.tensor_type.shape.dim[1].dim_value
-    empty = np.empty((0, n_classes), np.float32)
-    return [session.run(None, {name: x})[0] if len(x) else empty for x in heard.clips]
+    names = [output.name for output in network.graph.output]
+    widths = [output.type.tensor_type.shape.dim[1].dim_value for output in network.graph.output]
+    by_clip = [
+        session.run(None, _feeds(network, x, baseline))
+        if len(x)
+        else [np.empty((0, width), np.float32) for width in widths]
+        for x in heard.clips
+    ]
+    arousal = [i for i, name in enumerate(names) if name == AROUSAL_OUTPUT]
+    logits = next(i for i in range(len(names)) if i not in arousal)
+    return [values[logits] for values in by_clip], [
+        values[i] for values in by_clip for i in arousal
+    ]
+
+
+def _feeds(
+    network: onnx.ModelProto, windows: Float32, baseline: Float32 | None
+) -> dict[str, Float32]:
+    """Return the inputs of a network for windows [n_windows, ...] of one baseline [1, n_features]."""
+    feeds = {input_name(network): windows}
+    if baseline is not None:
+        feeds[BASELINE_INPUT] = np.repeat(baseline, len(windows), axis=0)
+    return feeds
 
 
 def _labels(logits: Sequence[Float32]) -> list[int | None]:

@@ -8,10 +8,16 @@ from dataclasses import dataclass
 
 import onnx
 
+from edge_ser.card import AROUSAL_OUTPUT, BASELINE_INPUT
+
 WEIGHTED = ("Conv", "Gemm", "MatMul")
 """Operators whose second input is a table of weights."""
 
 TRUNK, GATE, POOLING = "trunk", "gate", "pooling"
+BASELINE, AROUSAL = "baseline", "arousal"
+
+FLOAT_ROLES = (BASELINE, AROUSAL)
+"""Branches that stay in float: they are a row of numbers a window, and cost nothing."""
 
 LEAST_SHARE = 0.015
 """A layer with a smaller share of the weights costs more time in its Q and DQ than INT8 saves."""
@@ -29,7 +35,8 @@ class Layer:
     share: float
     """Of all weights of the network, in [0, 1]."""
     role: str
-    """`gate`: leads to sigmoids only; `pooling`: to softmaxes only; `trunk`: all others."""
+    """`baseline`: computed from the baseline alone; `arousal`: leads to the arousal, not to the
+    logits; `gate`: to sigmoids only; `pooling`: to softmaxes only; `trunk`: all others."""
 
 
 def weighted_layers(model: onnx.ModelProto) -> tuple[Layer, ...]:
@@ -37,14 +44,14 @@ def weighted_layers(model: onnx.ModelProto) -> tuple[Layer, ...]:
     sizes = {w.name: math.prod(w.dims) for w in model.graph.initializer}
     nodes = [n for n in model.graph.node if n.op_type in WEIGHTED and n.input[1] in sizes]
     total = sum(sizes[node.input[1]] for node in nodes)
-    users = consumers(model)
+    users, branches = consumers(model), float_branches(model)
     return tuple(
         Layer(
             name=node.name,
             operator=node.op_type,
             n_weights=sizes[node.input[1]],
             share=sizes[node.input[1]] / total,
-            role=_role(node, users),
+            role=branches.get(node.name) or _role(node, users),
         )
         for node in nodes
     )
@@ -58,7 +65,32 @@ def worth_quantizing(layers: tuple[Layer, ...]) -> tuple[str, ...]:
     pooling are 8% of the file, and what they lose cannot be measured. The smallest shortcut, 2% of the
     weights, saves 4% of the file and 5% of the time: what it reads is in INT8 already.
     """
-    return tuple(x.name for x in layers if x.role != GATE and x.share >= LEAST_SHARE)
+    outside = (GATE, *FLOAT_ROLES)
+    return tuple(x.name for x in layers if x.role not in outside and x.share >= LEAST_SHARE)
+
+
+def float_branches(model: onnx.ModelProto) -> dict[str, str]:
+    """Return the nodes beside the trunk, as {name: role of FLOAT_ROLES}. Nodes must have names.
+
+    The branch of the baseline is what is computed from it alone, before it meets the features; that of
+    the arousal is what the logits do not need.
+    """
+    stored = {w.name for w in model.graph.initializer}
+    stored.update(o for n in model.graph.node if n.op_type == "Constant" for o in n.output)
+    beside = {BASELINE_INPUT}
+    found = {}
+    for node in model.graph.node:
+        made = [name for name in node.input if name and name not in stored]
+        if made and beside.issuperset(made):
+            beside.update(node.output)
+            found[node.name] = BASELINE
+    needed = {o.name for o in model.graph.output if o.name != AROUSAL_OUTPUT}
+    for node in reversed(model.graph.node):
+        if needed.isdisjoint(node.output):
+            found[node.name] = AROUSAL
+        else:
+            needed.update(node.input)
+    return found
 
 
 def consumers(model: onnx.ModelProto) -> dict[str, list[onnx.NodeProto]]:

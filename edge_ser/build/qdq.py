@@ -27,7 +27,7 @@ from edge_ser.build.layers import WEIGHTED, consumers, producers
 def prepared(model: onnx.ModelProto, layers: Collection[str]) -> onnx.ModelProto:
     """Return the same function in a form that can be quantised well.
 
-    A batch normalisation before a Gemm is folded into it. A layer whose output several nodes read
+    A batch normalisation before Gemms is folded into them. A layer whose output several nodes read
     has its bias added behind it: the addition is then the one reader of the layer's output.
     """
     changed = onnx.ModelProto()
@@ -128,31 +128,51 @@ def _copied(pair: tuple[onnx.NodeProto, onnx.NodeProto], number: int) -> list[on
 
 
 def _fold_normalization(model: onnx.ModelProto) -> None:
-    """Fold BatchNormalization into the Gemm that alone reads it.
+    """Fold BatchNormalization into the Gemms that alone read it: the classifier, and an arousal.
 
     W (a x + b) + c = (W a) x + (W b + c), with a = scale / sqrt(variance + epsilon) and
     b = bias - a * mean.
     """
-    users, made_by = consumers(model), producers(model)
-    for gemm in model.graph.node:
-        norm = made_by.get(gemm.input[0]) if gemm.op_type == "Gemm" else None
-        if norm is None or norm.op_type != "BatchNormalization" or len(gemm.input) != 3:
+    users = consumers(model)
+    outputs = {output.name for output in model.graph.output}
+    stored = {tensor.name for tensor in model.graph.initializer}
+    for norm in [node for node in model.graph.node if node.op_type == "BatchNormalization"]:
+        gemms = users[norm.output[0]]
+        constants = {*norm.input[1:5], *(name for gemm in gemms for name in gemm.input[1:])}
+        if norm.output[0] in outputs or not constants <= stored:
             continue
-        settings = _attributes(gemm)
-        factors = (settings.get("alpha", 1.0), settings.get("beta", 1.0))
-        shared = any(len(users[name]) > 1 for name in (norm.output[0], *gemm.input[1:]))
-        if shared or settings.get("transA") or factors != (1.0, 1.0):
+        if not all(_foldable(gemm, norm, users) for gemm in gemms):
             continue
         scale, bias, mean, variance = (_values(model, name) for name in norm.input[1:5])
         a = scale / np.sqrt(variance + _attributes(norm).get("epsilon", 1e-5))
-        weights, constant = (_values(model, name) for name in gemm.input[1:3])
-        along = weights.T if settings.get("transB") else weights
-        _replace(model, gemm.input[2], constant + (bias - a * mean) @ along)
-        _replace(model, gemm.input[1], weights * (a if settings.get("transB") else a[:, None]))
-        gemm.input[0] = norm.input[0]
+        for gemm in gemms:
+            _fold(model, gemm, a, bias - a * mean)
+            gemm.input[0] = norm.input[0]
         model.graph.node.remove(norm)
         _drop_unread(model)
-        return
+
+
+def _foldable(
+    gemm: onnx.NodeProto, norm: onnx.NodeProto, users: dict[str, list[onnx.NodeProto]]
+) -> bool:
+    """Return whether a node is a plain Gemm of the normalised tensor, with weights of its own."""
+    if gemm.op_type != "Gemm" or len(gemm.input) != 3 or gemm.input[0] != norm.output[0]:
+        return False
+    settings = _attributes(gemm)
+    factors = (settings.get("alpha", 1.0), settings.get("beta", 1.0))
+    shared = any(len(users[name]) > 1 for name in gemm.input[1:])
+    return not shared and not settings.get("transA") and factors == (1.0, 1.0)
+
+
+def _fold(
+    model: onnx.ModelProto, gemm: onnx.NodeProto, a: NDArray[np.float64], b: NDArray[np.float64]
+) -> None:
+    """Let a Gemm compute of x what it computed of a x + b."""
+    transposed = _attributes(gemm).get("transB")
+    weights, constant = (_values(model, name) for name in gemm.input[1:3])
+    along = weights.T if transposed else weights
+    _replace(model, gemm.input[2], constant + b @ along)
+    _replace(model, gemm.input[1], weights * (a if transposed else a[:, None]))
 
 
 def _split_biases(model: onnx.ModelProto, layers: Collection[str]) -> None:

@@ -12,13 +12,20 @@ from numpy.typing import NDArray
 from edge_ser.build.calibration import CalibrationSet
 from edge_ser.build.float16 import kept_in_fp32, to_float16
 from edge_ser.build.judge import Gate, Heard, Judge, Score, heard_windows
-from edge_ser.build.layers import WEIGHTED, Layer, weighted_layers, worth_quantizing
+from edge_ser.build.layers import (
+    FLOAT_ROLES,
+    WEIGHTED,
+    Layer,
+    weighted_layers,
+    worth_quantizing,
+)
 from edge_ser.build.qdq import prepared, with_qdq
 from edge_ser.build.ranges import METHODS, activation_ranges, largest
 from edge_ser.build.sensitivity import Sensitivity, ranked
 from edge_ser.build.source import Source
 from edge_ser.errors import CalibrationError, ConfigError
 from edge_ser.precision import Precision
+from edge_ser.runtime.checks import default_baseline
 
 Float32 = NDArray[np.float32]
 
@@ -90,9 +97,17 @@ class Quantizer:
         self.source = source
         self.calibration = calibration
         self.layers = weighted_layers(source.body)
-        self.judge = Judge(source.body, heard or heard_windows(calibration.windows))
+        self.baseline = default_baseline(source.card) if source.card.baseline else None
+        """The training mean, float32 [1, n_features], with which all is measured; None without one."""
+        heard = heard or heard_windows(calibration.windows)
+        self.judge = Judge(source.body, heard, self.baseline)
         self._float = prepared(source.body, [layer.name for layer in self.layers])
         self._ranges: dict[str, object] = {}
+
+    @property
+    def tried(self) -> tuple[Layer, ...]:
+        """Layers whose sensitivity is measured."""
+        return tuple(layer for layer in self.layers if layer.role not in FLOAT_ROLES)
 
     def example(self) -> Float32:
         """Return an input of the model's window: features, or noise where audio goes in."""
@@ -133,18 +148,19 @@ class Quantizer:
             ranges = self._ranges_by(wish.method)
             network = with_qdq(self._float, layers, ranges, wish.per_channel)
         if wish.fp16:
-            sizes = largest(self._float if wish.int8 else network, self.calibration.windows)
+            plain = self._float if wish.int8 else network
+            sizes = largest(plain, self.calibration.windows, self.baseline)
             network = to_float16(network, sizes, layers if wish.int8 else ())
         return network
 
     def sensitivity(self, wish: Wish, progress: Callable[[], None] = lambda: None) -> Sensitivity:
-        """Quantise each layer alone, gates and small layers too."""
+        """Quantise each layer alone, gates and small layers too, but not the branches in float."""
 
         def score(name: str) -> Score:
             ranges = self._ranges_by(wish.method)
             return self.judge.score(with_qdq(self._float, [name], ranges, wish.per_channel))
 
-        costs = ranked(self.layers, score, progress)
+        costs = ranked(self.tried, score, progress)
         return Sensitivity(wish.method, wish.per_channel, self.judge.heard.what, costs)
 
     def quantize(self, wish: Wish, gate: Gate, sensitivity: Sensitivity | None = None) -> Quantized:
@@ -198,7 +214,9 @@ class Quantizer:
     def _ranges_by(self, method: str) -> object:
         if method not in self._ranges:
             windows = self.calibration.windows
-            self._ranges[method] = activation_ranges(self._float, windows, method, WEIGHTED)
+            self._ranges[method] = activation_ranges(
+                self._float, windows, method, WEIGHTED, self.baseline
+            )
         return self._ranges[method]
 
 

@@ -16,8 +16,8 @@ from edge_ser.build.windows import Candidate, Pool, cut
 from edge_ser.card import ModelCard
 from edge_ser.corpora import CORPORA, UNKNOWN_SPEAKER, Clip, speaker_known
 from edge_ser.corpora.clip import speaker_id
+from edge_ser.corpora.content import content_digest
 from edge_ser.errors import CalibrationError
-from edge_ser.protocols.content import content_digest
 
 LEVELS = ("soft", "middle", "loud")
 """Thirds of all windows that can be chosen, by their level."""

@@ -11,7 +11,7 @@ import onnx
 from numpy.typing import NDArray
 
 import edge_ser
-from edge_ser.card import CARD_KEY, ModelCard
+from edge_ser.card import BASELINE_INPUT, CARD_KEY, ModelCard
 from edge_ser.errors import ConfigError, ModelError
 from edge_ser.files import replacing
 from edge_ser.precision import KEY, Precision
@@ -35,7 +35,7 @@ class Source:
     front: onnx.ModelProto | None
     """From audio to features; None where features go in."""
     body: onnx.ModelProto
-    """From features to logits, every node named."""
+    """From features, and the baseline where there is one, to all outputs; every node named."""
 
     @property
     def n_bytes(self) -> int:
@@ -85,17 +85,17 @@ def save_checked(model: onnx.ModelProto, path: Path, inputs: Float32) -> None:
     Args:
         model: with its card.
         path: the file.
-        inputs: what to run it on, as `Runner.run` takes it.
+        inputs: what to run it on, as `Runner.infer` takes it.
 
     Raises:
         ConfigError: a name that does not end in .onnx, or a place that cannot be written.
-        ModelError: logits that are not finite.
+        ModelError: outputs that are not finite.
     """
     if path.suffix.lower() != ".onnx":
         raise ConfigError(f"{path} does not end in .onnx; give --out a name that does")
     with replacing(path) as temporary:
         onnx.save(model, str(temporary))
-        OnnxRunner(temporary).run(inputs)
+        OnnxRunner(temporary).infer(inputs)
 
 
 def _refuse_changed(path: Path, model: onnx.ModelProto) -> None:
@@ -124,7 +124,10 @@ def _split(path: Path, model: onnx.ModelProto) -> tuple[onnx.ModelProto, onnx.Mo
         )
     inferred = onnx.shape_inference.infer_shapes(model)
     extractor = onnx.utils.Extractor(inferred)
-    inputs, outputs = [model.graph.input[0].name], [model.graph.output[0].name]
-    front = extractor.extract_model(inputs, [FEATURES])
+    names = [value.name for value in model.graph.input]
+    beside = [name for name in names if name == BASELINE_INPUT]
+    audio = [name for name in names if name not in beside]
+    front = extractor.extract_model(audio, [FEATURES])
     del front.graph.value_info[:]
-    return front, extractor.extract_model([FEATURES], outputs)
+    outputs = [value.name for value in model.graph.output]
+    return front, extractor.extract_model([FEATURES, *beside], outputs)

@@ -13,6 +13,10 @@ from edge_ser.cli.once import tell_once
 from edge_ser.errors import EdgeSerError
 
 _COMMANDS = {
+    "adapt": (
+        "edge_ser.cli.adapt",
+        "Fit a model's last layer to labelled recordings of a site, or undo it.",
+    ),
     "build-engine": (
         "edge_ser.cli.build_engine",
         "Build a TensorRT engine from an ONNX model, for one device.",
@@ -33,6 +37,10 @@ _COMMANDS = {
         "edge_ser.cli.doctor",
         "Look at this machine: what works here, and what to do about the rest.",
     ),
+    "enroll": (
+        "edge_ser.cli.enroll",
+        "Make a baseline of a voice or a site from some plain talk.",
+    ),
     "evaluate": (
         "edge_ser.cli.evaluate",
         "Measure a model on labelled speech, with confidence intervals.",
@@ -44,6 +52,14 @@ _COMMANDS = {
     "inspect": (
         "edge_ser.cli.inspect",
         "Say what a model file is: card, precision by layer, size and work.",
+    ),
+    "pretrain": (
+        "edge_ser.cli.pretrain",
+        "Teach an encoder on any speech, without labels, for trainings to start from.",
+    ),
+    "label": (
+        "edge_ser.cli.label",
+        "Label recorded utterances by hand, those that the model was least sure of first.",
     ),
     "prior": (
         "edge_ser.cli.prior",

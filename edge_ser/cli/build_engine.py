@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edge_ser.cli.cache import default_cache
+from edge_ser.cli.options import CalibrationFolder, ModelFile
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command(name="build-engine")
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model", type=ModelFile())
 @click.option("--fp32", is_flag=True, help="Build an FP32 model.")
 @click.option("--fp16", is_flag=True, help="Build an FP16 model, of `edge-ser quantize --fp16`.")
 @click.option(
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--calibration",
-    type=click.Path(path_type=Path),
+    type=CalibrationFolder(),
     help="Refuse an INT8 model that was made with another calibration set than this folder's.",
 )
 @click.option(

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edge_ser.cli.options import CalibrationFolder, ModelFile
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -44,8 +46,8 @@ def command() -> None:
 )
 @click.option(
     "--model",
-    type=click.Path(path_type=Path),
-    help="An ONNX file, whose front end and window are taken.  [default: the bundled model]",
+    type=ModelFile(),
+    help="An ONNX file or a bundled model's name; front end and window are taken.  [default: bundled]",
 )
 @click.option(
     "--clips",
@@ -124,12 +126,12 @@ def select(
 
 
 @command.command(name="show", short_help="Show what a set holds.")
-@click.argument("folder", required=False, type=click.Path(path_type=Path))
+@click.argument("folder", required=False, type=CalibrationFolder())
 @click.option(
     "--files", is_flag=True, help="Also list every window, with the beginning of its file's digest."
 )
 def show(folder: Path | None, files: bool) -> None:
-    """Show what the calibration set in FOLDER holds (default: the bundled model's set).
+    """Show what the calibration set in FOLDER holds (default: the bundled model's set, `default`).
 
     The set is checked first: a damaged or changed one is refused.
     """

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge_ser.cli.options import threads_option
+from edge_ser.cli.options import ModelFile, threads_option
 from edge_ser.errors import EdgeSerError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command(name="compare")
-@click.argument("models", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("models", nargs=-1, required=True, type=ModelFile())
 @click.option(
     "--corpus",
     "corpora",

@@ -13,13 +13,17 @@ from typing import TYPE_CHECKING
 import click
 
 from edge_ser.cli.cache import default_cache
+from edge_ser.cli.options import microphones_option, noise_option
 from edge_ser.errors import ConfigError, TrainingError
+from edge_ser.protocols.cross_corpus import CROSS_CORPUS
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from edge_ser.corpora import Clip
     from edge_ser.measure.results import RunResult
     from edge_ser.training.crossval import Comparison
+    from edge_ser.training.sounds import Sounds
     from edge_ser.training.systems import System
 
 
@@ -66,6 +70,20 @@ if TYPE_CHECKING:
     metavar="A,B,...",
     help="Speakers by which epochs are chosen, drawn, or none.  [default: the protocol's own]",
 )
+@click.option(
+    "--labels",
+    metavar="A,B,...",
+    help="Emotions to learn, or all; in cross-corpus a corpus may lack some.  "
+    "[default: those that every corpus has]",
+)
+@click.option(
+    "--gate",
+    "gate_specs",
+    multiple=True,
+    metavar="neutral:NAME=DIR",
+    help="Neutral speech that is never trained on: how each fold of the system compact answers it "
+    "stands in the record. Repeat for several.",
+)
 @click.option("--seed", default=0, show_default=True, help="Decides which speakers are drawn.")
 @click.option(
     "--config",
@@ -83,10 +101,12 @@ if TYPE_CHECKING:
 @click.option(
     "--cache",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Keeps functionals and the results of single folds.  [default: ~/.cache/edge-ser]",
+    help="Keeps functionals, features and the results of single folds.  [default: ~/.cache/edge-ser]",
 )
 @click.option("--resume", is_flag=True, help="Take the folds that an interrupted run has done.")
 @click.option("--threads", type=click.IntRange(1, 256), help="CPU threads of the networks.")
+@noise_option
+@microphones_option
 def command(
     corpora: tuple[str, ...],
     names: tuple[str, ...],
@@ -94,12 +114,16 @@ def command(
     folds: str,
     chosen: tuple[str, ...],
     validation_speakers: str,
+    labels: str | None,
+    gate_specs: tuple[str, ...],
     seed: int,
     config_file: Path | None,
     results: Path,
     cache: Path | None,
     resume: bool,
     threads: int | None,
+    noise: tuple[Path, ...],
+    microphones: tuple[Path, ...],
 ) -> None:
     """Train and test several systems on the same folds, and keep a record of each.
 
@@ -119,16 +143,18 @@ def command(
     console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
     cache = cache or default_cache()
     options = SplitOptions(protocol, folds, validation_speakers=validation_speakers)
-    comparison = compare(corpora, options, chosen, seed)
+    comparison = compare(corpora, options, chosen, seed, labels)
     _show(console, comparison)
     checkpoints = cache / "checkpoints" / comparison.digest[:16]
     if not resume:
         shutil.rmtree(checkpoints, ignore_errors=True)
-    systems = _systems(names, config_file, cache, checkpoints)
+    sounds = _sounds(names, noise, microphones)
+    gates = _gates(gate_specs, comparison)
+    systems = _systems(names, config_file, cache, checkpoints, sounds, gates)
     _limit_threads(threads)
     records = []
     for name, system in systems.items():
-        line = _command_line(comparison, chosen, name, config_file)
+        line = _command_line(comparison, corpora, gate_specs, chosen, name, config_file, sounds)
         try:
             with _Bars(console, system.name, len(comparison.folds)) as bars:
                 record = cross_validate(
@@ -169,8 +195,46 @@ class _Bars:
         self._progress.update(self._one, description=f"{fold}: {doing}", completed=share)
 
 
+def _gates(specs: tuple[str, ...], comparison: Comparison) -> dict[str, tuple[Clip, ...]]:
+    from edge_ser.corpora import content_digest, is_background, load_corpus
+
+    known = {content_digest(clip.path) for clip in comparison.clips}
+    gates = {}
+    for spec in specs:
+        clips = load_corpus(spec)
+        if not all(map(is_background, clips)):
+            raise ConfigError(
+                f"--gate {spec}: expected neutral:NAME=DIR, got another kind of corpus"
+            )
+        if any(content_digest(clip.path) in known for clip in clips):
+            raise ConfigError(
+                f"--gate {spec} holds clips that are trained on; take two halves: "
+                "--corpus neutral:NAME=DIR#train --gate neutral:NAME=DIR#held"
+            )
+        gates[clips[0].corpus] = clips
+    return gates
+
+
+def _sounds(
+    names: tuple[str, ...], noise: tuple[Path, ...], microphones: tuple[Path, ...]
+) -> Sounds:
+    from edge_ser.training.sounds import Sounds
+
+    if (noise or microphones) and "compact" not in names:
+        raise ConfigError(
+            f"--noise and --microphones are for the system compact, got {', '.join(names)}; add "
+            "--system compact, or leave them out"
+        )
+    return Sounds.find(noise, microphones)
+
+
 def _systems(
-    names: tuple[str, ...], config_file: Path | None, cache: Path, checkpoints: Path
+    names: tuple[str, ...],
+    config_file: Path | None,
+    cache: Path,
+    checkpoints: Path,
+    sounds: Sounds,
+    gates: Mapping[str, tuple[Clip, ...]],
 ) -> dict[str, System]:
     from edge_ser.measure.results import read_json
     from edge_ser.training.registry import make_system
@@ -186,7 +250,10 @@ def _systems(
                 f"{', '.join(names)}; its keys are the names of systems"
             )
         settings = data
-    return {name: make_system(name, settings.get(name, {}), cache, checkpoints) for name in names}
+    return {
+        name: make_system(name, settings.get(name, {}), cache, checkpoints, sounds, gates)
+        for name in names
+    }
 
 
 def _show(console: Console, comparison: Comparison) -> None:
@@ -223,17 +290,24 @@ def _table(records: list[RunResult]) -> None:
 
 
 def _command_line(
-    comparison: Comparison, chosen: tuple[str, ...], system: str, config_file: Path | None
+    comparison: Comparison,
+    corpora: tuple[str, ...],
+    gates: tuple[str, ...],
+    chosen: tuple[str, ...],
+    system: str,
+    config_file: Path | None,
+    sounds: Sounds,
 ) -> str:
     """Return the command that gives one system's record, places left out."""
     words = ["edge-ser", "cross-validate"]
-    for corpus in dict.fromkeys(clip.corpus for clip in comparison.clips):
-        words += ["--corpus", f"{corpus}=DIR"]
+    for corpus in corpora:
+        words += ["--corpus", _without_place(corpus)]
     options = comparison.options
     words += ["--protocol", options.protocol]
     given = {
         "--folds": options.folds,
         "--validation-speakers": options.validation_speakers,
+        "--labels": ",".join(comparison.labels) if options.protocol == CROSS_CORPUS else "",
         "--seed": str(comparison.seed or ""),
         "--config": config_file.name if config_file else "",
     }
@@ -241,7 +315,23 @@ def _command_line(
         words += [option, value] if value else []
     for fold in chosen:
         words += ["--fold", fold]
+    if system == "compact":
+        for gate in gates:
+            words += ["--gate", _without_place(gate)]
+        for option, folders in (("--noise", sounds.noise), ("--microphones", sounds.microphones)):
+            for folder in folders:
+                words += [option, Path(folder).name]
     return shlex.join([*words, "--system", system])
+
+
+def _without_place(spec: str) -> str:
+    """Return `NAME=DIR` for a corpus, with the kind before it and the half behind it."""
+    from edge_ser.corpora import CorpusKind, parse_spec
+
+    parsed = parse_spec(spec)
+    kind = "" if parsed.kind is CorpusKind.OFFICIAL else f"{parsed.kind.value}:"
+    end = "" if parsed.half is None else f"#{parsed.half.value}"
+    return f"{kind}{parsed.name.removesuffix(end)}=DIR{end}"
 
 
 def _limit_threads(threads: int | None) -> None:

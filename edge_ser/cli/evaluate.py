@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge_ser.cli.options import threads_option
+from edge_ser.cli.options import ModelFile, threads_option
 from edge_ser.errors import ConfigError, EdgeSerError
 
 if TYPE_CHECKING:
@@ -16,25 +16,38 @@ if TYPE_CHECKING:
     from edge_ser.card import ModelCard
     from edge_ser.corpora import Clip
     from edge_ser.measure.evaluation import Evaluation
-    from edge_ser.measure.noise import NoiseSource
+    from edge_ser.measure.results import RunResult
     from edge_ser.measure.selection import Selection
     from edge_ser.runtime.recognizer import Recognizer
 
 
 @click.command(name="evaluate")
-@click.argument("model", required=False, type=click.Path(path_type=Path))
+@click.argument("model", required=False, type=ModelFile())
 @click.option(
     "--corpus",
     "corpora",
     multiple=True,
-    required=True,
     metavar="NAME=DIR",
-    help="Labelled speech, named as for `train`. Repeat for several.",
+    help="Speech, named as for `train`; neutral:NAME=DIR and unlabelled:NAME=DIR give the "
+    "distribution of the answers. Repeat for several.",
+)
+@click.option(
+    "--noise-only",
+    "noise_folders",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="DIR",
+    help="Files without speech: how many get a label. Repeat for several.",
+)
+@click.option(
+    "--vad",
+    is_flag=True,
+    help="Play each clip through the voice detector, as `run` does live sources.",
 )
 @click.option(
     "--speakers",
     metavar="A,B,...",
-    help="Only these speakers (1,11 or RAVDESS/1,EMO-DB/03).",
+    help="Only these speakers of labelled corpora (1,11 or RAVDESS/1,EMO-DB/*).",
 )
 @click.option("--protocol", help="Only the test clips of a fold of this protocol, e.g. emobox.")
 @click.option("--folds", help="How --protocol divides, where it leaves that open; as for `train`.")
@@ -62,6 +75,12 @@ if TYPE_CHECKING:
     metavar="LABEL=RATIO,...",
     help="How many times as often as in training each emotion occurs, as for `run`.",
 )
+@click.option(
+    "--baseline",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A baseline of `edge-ser enroll` that all clips are heard with; of their voice or site.",
+)
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write all as JSON.")
 @click.option(
     "--html", "html_file", type=click.Path(path_type=Path), help="Write a page with pictures."
@@ -70,7 +89,30 @@ if TYPE_CHECKING:
     "--card", "card_file", type=click.Path(path_type=Path), help="Write a model card, Markdown."
 )
 @click.option(
-    "--min-uar", type=click.FloatRange(0, 100), help="Exit with 1 when UAR is below, in percent."
+    "--recipe-results",
+    "recipe_files",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Record of a cross-corpus `cross-validate` of the same recipe, for --card.",
+)
+@click.option(
+    "--min-uar", type=click.FloatRange(0, 100), help="Exit with 1 when a UAR is below, in percent."
+)
+@click.option(
+    "--min-neutral",
+    type=click.FloatRange(0, 100),
+    help="Exit with 1 when less of a neutral corpus is neutral or abstained, in percent.",
+)
+@click.option(
+    "--max-false",
+    type=click.FloatRange(0, 100),
+    help="Exit with 1 when more of a neutral corpus gets another label, in percent.",
+)
+@click.option(
+    "--max-noise-labels",
+    type=click.FloatRange(0, 100),
+    help="Exit with 1 when more files of --noise-only get a label, in percent.",
 )
 @click.option(
     "--bootstrap",
@@ -78,13 +120,15 @@ if TYPE_CHECKING:
     type=click.IntRange(100, 100_000),
     default=2000,
     show_default=True,
-    help="Draws of speakers for the 95% intervals.",
+    help="Draws for the 95% intervals.",
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="For all drawn.")
 @threads_option
 def command(
     model: Path | None,
     corpora: tuple[str, ...],
+    noise_folders: tuple[Path, ...],
+    vad: bool,
     speakers: str | None,
     protocol: str | None,
     folds: str | None,
@@ -93,58 +137,85 @@ def command(
     snr_db: tuple[float, ...],
     noise: str | None,
     prior: str | None,
+    baseline: Path | None,
     json_file: Path | None,
     html_file: Path | None,
     card_file: Path | None,
+    recipe_files: tuple[Path, ...],
     min_uar: float | None,
+    min_neutral: float | None,
+    max_false: float | None,
+    max_noise_labels: float | None,
     n_draws: int,
     seed: int,
     threads: int,
 ) -> None:
-    """Measure MODEL (default: the bundled one) on labelled speech, as `run --wav` hears it.
+    """Measure MODEL (default: the bundled one) on speech: accuracy, or what it calls plain speech.
 
     \b
       edge-ser evaluate --corpus RAVDESS=DIR --snr 20 --snr 10 --html report.html
       edge-ser evaluate model.onnx --corpus folder:site=recordings --min-uar 60
+      edge-ser evaluate --vad --corpus neutral:site=DIR --noise-only DIR --min-neutral 92
 
-    Clips of speakers that the model was trained on are left out, as are emotions that are not
-    among its labels. Intervals are of 95%, by bootstrap over speakers: how much the figures could
-    differ with other speakers.
+    Corpora that are not in the training data and new speakers of the training corpora stand in
+    blocks of their own. Clips of speakers that the model was trained on are left out, as are
+    emotions that are not among its labels. A clip is one recording, or with --vad a live source.
+    Intervals are of 95%, by bootstrap over speakers: how much the figures could differ with other
+    speakers.
     """
+    if not (corpora or noise_folders):
+        raise click.UsageError("expected --corpus NAME=DIR or --noise-only DIR, got neither")
     if speakers and protocol:
         raise click.UsageError("--speakers and --protocol came; choose one of them")
     if (fold or folds) and not protocol:
         raise click.UsageError("--fold and --folds belong to --protocol, which did not come")
     if noise and not snr_db:
         raise click.UsageError("--noise came without --snr; add for example --snr 10")
+    if recipe_files and not card_file:
+        raise click.UsageError(
+            "--recipe-results belongs to --card, which is missing; add --card FILE"
+        )
 
     from rich.console import Console
 
     from edge_ser.cli.evaluation_tables import print_evaluation
-    from edge_ser.corpora import load_corpora
+    from edge_ser.measure.gates import Gates
     from edge_ser.measure.noise import open_noise
+    from edge_ser.measure.recipe_results import load_recipe
     from edge_ser.runtime.prior import parse_prior
     from edge_ser.runtime.recognizer import Recognizer
     from edge_ser.runtime.runner import bundled_model, open_runner
+    from edge_ser.runtime.vad import open_detector
 
+    recipes = [load_recipe(path) for path in recipe_files]
+    gates = Gates(min_uar, min_neutral, max_false, max_noise_labels)
     model = model or bundled_model()
     runner = open_runner(model, threads)
     card = runner.card
-    recognizer = Recognizer(runner, prior=parse_prior(prior, card.labels) if prior else None)
-    clips = load_corpora(corpora)
-    chosen = _chosen(clips, card, speakers, protocol, folds or "", fold or "")
-    selection = _select(clips, card, chosen, include_trained)
+    ratios = parse_prior(prior, card.labels) if prior else None
+    recognizer = Recognizer(runner, baseline=baseline, prior=ratios)
+    chosen = (speakers, protocol, folds or "", fold or "")
+    selection = _select(corpora, noise_folders, card, chosen, include_trained)
+    gates.check_data(selection.clips, selection.plain)
     source = open_noise(noise or "pink", card.frontend.sample_rate, seed) if snr_db else None
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    evaluation = _measure(console, recognizer, selection, model, source, snr_db, n_draws, seed)
+    detector = open_detector() if vad else None
+    how = {
+        "model_file": model,
+        "detector": detector,
+        "noise": source,
+        "snr_db": snr_db,
+        "n_draws": n_draws,
+        "seed": seed,
+    }
+    evaluation = _measure(console, recognizer, selection, how)
     # Before anything is printed: a reader that leaves (`| head`) must not cost the record.
-    written = _write(evaluation, card, json_file, html_file, card_file)
+    written = _write(evaluation, card, json_file, html_file, card_file, recipes)
     print_evaluation(Console(highlight=False), evaluation)
     for path in written:
         console.print(f"written: {path}", markup=False)
-    uar = evaluation.overall.uar.value
-    if min_uar is not None and 100 * uar < min_uar:
-        raise _BelowMinimum(f"UAR is {100 * uar:.1f}%, --min-uar asked for {min_uar:g}%")
+    if failures := gates.failures(evaluation):
+        raise _OutOfBounds("; ".join(failures))
 
 
 def _chosen(
@@ -178,26 +249,31 @@ def _chosen(
 
 
 def _select(
-    clips: tuple[Clip, ...],
+    corpora: tuple[str, ...],
+    noise_folders: tuple[Path, ...],
     card: ModelCard,
-    chosen: tuple[str, tuple[Clip, ...]],
+    chosen: tuple[str | None, str | None, str, str],
     include_trained: bool,
 ) -> Selection:
-    from edge_ser.measure.selection import select
+    from edge_ser.corpora import load_corpora
+    from edge_ser.measure.plain import noise_clips, plain_corpora, select_all
 
-    choice, wanted = chosen
-    return select(clips, card, chosen=wanted, choice=choice, include_trained=include_trained)
+    clips = load_corpora(corpora) if corpora else ()
+    noise = noise_clips(noise_folders)
+    if twice := {clip.corpus for clip in clips} & {clip.corpus for clip in noise}:
+        raise ConfigError(
+            f"--corpus and --noise-only are both called {min(twice)}; rename the folder"
+        )
+    plain = plain_corpora(clips)
+    labelled = tuple(clip for clip in clips if clip.corpus not in plain)
+    choice, wanted = _chosen(labelled, card, *chosen)
+    return select_all(
+        (*clips, *noise), card, chosen=wanted, choice=choice, include_trained=include_trained
+    )
 
 
 def _measure(
-    console: Console,
-    recognizer: Recognizer,
-    selection: Selection,
-    path: Path,
-    noise: NoiseSource | None,
-    snr_db: tuple[float, ...],
-    n_draws: int,
-    seed: int,
+    console: Console, recognizer: Recognizer, selection: Selection, how: dict[str, Any]
 ) -> Evaluation:
     from rich.progress import Progress
 
@@ -205,17 +281,9 @@ def _measure(
 
     shown = console.is_terminal
     with Progress(console=console, transient=True, disable=not shown) as progress:
-        task = progress.add_task("listening", total=len(selection.clips))
-        return evaluate(
-            recognizer,
-            selection,
-            model_file=path,
-            noise=noise,
-            snr_db=snr_db,
-            n_draws=n_draws,
-            seed=seed,
-            progress=lambda: progress.advance(task),
-        )
+        n_clips = len(selection.clips) + len(selection.plain)
+        task = progress.add_task("measuring", total=n_clips)
+        return evaluate(recognizer, selection, progress=lambda: progress.advance(task), **how)
 
 
 def _write(
@@ -224,6 +292,7 @@ def _write(
     json_file: Path | None,
     html_file: Path | None,
     card_file: Path | None,
+    recipes: list[RunResult],
 ) -> list[Path]:
     from edge_ser.files import write_text
     from edge_ser.measure.model_card import model_card_markdown
@@ -234,9 +303,9 @@ def _write(
     if html_file:
         write_text(html_file, page(evaluation))
     if card_file:
-        write_text(card_file, model_card_markdown(card, [evaluation]))
+        write_text(card_file, model_card_markdown(card, [evaluation], recipes))
     return [path for path in (json_file, html_file, card_file) if path]
 
 
-class _BelowMinimum(EdgeSerError):
+class _OutOfBounds(EdgeSerError):
     """The figures were measured, and are not what was asked for."""

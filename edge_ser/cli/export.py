@@ -21,7 +21,10 @@ from edge_ser.errors import missing_extra
 )
 @click.option("--name", help="The model's name in its card.  [default: the run's]")
 @click.option(
-    "--weights-licence", help="Terms of the weights.  [default: what the corpora ask for]"
+    "--weights-licence",
+    metavar="TERMS",
+    help="Terms of the weights; commercial refuses corpora that forbid it.  [default: those of "
+    "`edge-ser train --weights-licence`, else what the corpora ask for]",
 )
 @click.option(
     "--gate-audio",
@@ -36,6 +39,13 @@ from edge_ser.errors import missing_extra
     show_default=True,
     help="How many clips to compare on.",
 )
+@click.option(
+    "--decisions",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Record of `edge-ser cross-validate --protocol cross-corpus` of the same recipe: temperature "
+    "and threshold are those that it fitted on the left-out corpora.  [default: fitted on the run's "
+    "validation speakers]",
+)
 def command(
     run: Path,
     out: Path,
@@ -44,6 +54,7 @@ def command(
     weights_licence: str | None,
     gate_audio: tuple[Path, ...],
     gate_clips: int,
+    decisions: Path | None,
 ) -> None:
     """Turn the training run RUN into an ONNX model that carries labels, front end and provenance.
 
@@ -74,6 +85,7 @@ def command(
         weights_licence=weights_licence,
         gate_audio=gate_audio,
         gate_clips=gate_clips,
+        decisions=decisions,
     )
     console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
     console.print(

@@ -6,14 +6,17 @@ from pathlib import Path
 
 import click
 
+from edge_ser.cli.options import ModelFile
+
 
 @click.command(name="inspect")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=ModelFile())
 @click.option("--json", "as_json", is_flag=True, help="Print all that is known, as JSON.")
 def command(file: Path, as_json: bool) -> None:
-    """Say what the model FILE is: an ONNX file, or an engine with its manifest beside it.
+    """Say what the model FILE is: an ONNX file, an engine with its manifest, or a bundled model.
 
     \b
+      edge-ser inspect bundled
       edge-ser inspect model.onnx
       edge-ser inspect model.int8.onnx --json
       edge-ser inspect model.engine

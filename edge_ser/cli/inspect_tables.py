@@ -13,7 +13,7 @@ from edge_ser.measure.engine_file import EngineInspection
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from edge_ser.card import FrontendConfig, ModelCard
+    from edge_ser.card import Adaptation, FrontendConfig, ModelCard
     from edge_ser.measure.inspect import OnnxInspection
     from edge_ser.measure.onnx_graph import Tensor
     from edge_ser.precision import Precision
@@ -73,13 +73,32 @@ def _card(card: ModelCard) -> Iterator[Row]:
         f"windows of {card.window_s:g} s every {card.hop_s:g} s, {card.min_window_s:g} s at least",
     )
     yield "front end", _frontend(card.frontend) + ("; in the graph" * (card.input == "waveform"))
+    ways = {"none": "the training mean by default", "running": "running by default"}
+    yield "baseline", f"taken; {ways[card.baseline_default]}" if card.baseline else "none taken"
+    yield "arousal", "given, high against low as acted" if card.arousal else "not given"
     for name, use in zip(_once("trained on"), card.corpora, strict=False):
         speakers = _count(len(use.speakers), "speaker")
         yield name, f"{use.name}: {use.n_clips} clips of {speakers}; {use.licence}"
     yield "taught by", "; ".join(card.taught_by) or "labels alone"
+    if card.augmented_with:
+        yield "mixed with", ", ".join(card.augmented_with)
     yield "temperature", f"{card.temperature:g}, already in the logits"
     yield "abstain", f"below {card.abstain_below:g}" if card.abstain_below else "no advice"
     yield "licence", f"of the weights: {card.weights_licence}"
+    if card.adapted is not None:
+        yield from _adapted(card.adapted)
+
+
+def _adapted(adapted: Adaptation) -> Iterator[Row]:
+    counts = ", ".join(f"{label} {n}" for label, n in adapted.labels.items())
+    speakers = _count(len(adapted.speakers), "known speaker")
+    size = f"{adapted.n_clips} clips, {adapted.seconds:.0f} s, {speakers}"
+    yield "adapted", f"{adapted.date} to {adapted.corpus}: {size} ({counts})"
+    before, after = adapted.before, adapted.after
+    uar = f"UAR {text.percent(before.uar)} → {text.percent(after.uar)}"
+    loss = f"log loss {text.decimal(before.log_loss)} → {text.decimal(after.log_loss)}"
+    yield "", f"held out ({adapted.protocol}): {uar}, {loss}"
+    yield "", f"from SHA-256 {adapted.base_sha256[:_DIGEST]}…; `edge-ser adapt --undo` goes back"
 
 
 def _print_accuracy(console: Console, card: ModelCard) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge_ser.cli.options import threads_option
+from edge_ser.cli.options import ModelFile, threads_option
 from edge_ser.errors import EdgeSerError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _PERCENTILES = ("50", "90", "95", "99", "99.9")
 
 
 @click.command(name="profile")
-@click.argument("models", nargs=-1, type=click.Path(path_type=Path), metavar="[MODEL]...")
+@click.argument("models", nargs=-1, type=ModelFile(), metavar="[MODEL]...")
 @click.option(
     "--runner",
     "runners",
@@ -81,6 +81,11 @@ _PERCENTILES = ("50", "90", "95", "99", "99.9")
 @click.option(
     "--gated", is_flag=True, help="Classify only while the detector hears speech, as `run` does."
 )
+@click.option(
+    "--baseline",
+    metavar="none|running|FILE",
+    help="As for `run`: a running one costs the features of each utterance once more.",
+)
 @threads_option
 @click.option(
     "--cold-starts",
@@ -126,6 +131,7 @@ def command(
     rate: int,
     detector: str,
     gated: bool,
+    baseline: str | None,
     threads: int,
     cold_starts: int,
     idle_s: float,
@@ -142,8 +148,8 @@ def command(
       edge-ser profile m.engine --arrival paced --duration 300
       edge-ser profile m.engine --budget-ms 20 --p 99
 
-    MODEL is an ONNX file or an engine; the bundled one by default. docs/profile.md says how each
-    figure is got and describes the JSON.
+    MODEL is an ONNX file, an engine or a bundled model's name (default: bundled). docs/profile.md
+    says how each figure is got and describes the JSON.
     """
     if mic and wavs:
         raise click.UsageError("--mic and --wav came; choose one of them")
@@ -170,6 +176,7 @@ def command(
         idle_s=idle_s,
         budget_ms=budget_ms,
         percentile=float(percentile),
+        baseline=baseline,
     )
     source = _source(wavs, mic, device, rate)
     errors = Console(stderr=True, highlight=False, soft_wrap=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edge_ser.cli.options import CalibrationFolder, ModelFile
 from edge_ser.errors import CalibrationError, missing_extra
 
 if TYPE_CHECKING:
@@ -22,12 +23,13 @@ if TYPE_CHECKING:
 
 
 @click.command(name="quantize")
-@click.argument("model", required=False, type=click.Path(path_type=Path))
+@click.argument("model", required=False, type=ModelFile())
 @click.option(
     "--calibration",
-    type=click.Path(path_type=Path),
+    type=CalibrationFolder(),
     metavar="FOLDER",
-    help="What `edge-ser calibrate select` wrote: windows of real speech.",
+    help="What `edge-ser calibrate select` wrote: windows of real speech; or default, the bundled "
+    "model's set, or commercial, that of bundled-commercial.",
 )
 @click.option("--int8", is_flag=True, help="INT8 weights and activations.  [default]")
 @click.option("--fp16", is_flag=True, help="Half precision; with --int8, for the rest.")
@@ -116,8 +118,8 @@ def command(
     if calibration is None:
         raise CalibrationError(
             "no --calibration came: INT8 learns its ranges from real speech, and FP16 is checked on "
-            "it; make a set with `edge-ser calibrate select`, or take calibration/default of the "
-            "repository for the bundled model"
+            "it; make a set with `edge-ser calibrate select`, or take that of the bundled model: "
+            "--calibration default"
         )
 
     from rich.console import Console
@@ -216,7 +218,7 @@ def _print_methods(console: Console, quantizer: Quantizer, wish: Wish) -> None:
 def _print_sensitivity(console: Console, quantizer: Quantizer, wish: Wish) -> Sensitivity:
     from edge_ser.cli.quantize_tables import output_console, sensitivity_table
 
-    with _Progress(console, "layers", len(quantizer.layers)) as step:
+    with _Progress(console, "layers", len(quantizer.tried)) as step:
         report = quantizer.sensitivity(wish, step)
     output = output_console()
     output.print(f"each layer alone in INT8, measured on {report.measured_on}")

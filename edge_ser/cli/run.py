@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge_ser.cli.options import threads_option
+from edge_ser.cli.options import ModelFile, threads_option
 from edge_ser.errors import AudioError, ConfigError
 
 if TYPE_CHECKING:
@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 @click.option("--list-devices", is_flag=True, help="List the microphones and stop.")
 @click.option(
     "--model",
-    type=click.Path(path_type=Path),
-    help="An ONNX file of `edge-ser export`, or an engine.  [default: the bundled model]",
+    type=ModelFile(),
+    help="An ONNX file of `edge-ser export`, an engine, or a bundled model: bundled, bundled-int8, "
+    "bundled-commercial, bundled-commercial-int8.  [default: bundled]",
 )
 @click.option(
     "--runner",
@@ -82,6 +83,12 @@ if TYPE_CHECKING:
     metavar="LABEL=RATIO,...",
     help="How many times as often as in training each emotion occurs here: neutral=3,sad=0.5, or none. "
     "See `edge-ser prior`.",
+)
+@click.option(
+    "--baseline",
+    metavar="none|running|FILE",
+    help="Baseline of the voice or site: a file of `edge-ser enroll`, or a running mean of earlier "
+    "speech, for models that take one.  [default: the model's, mostly none]",
 )
 @click.option(
     "--min-level",
@@ -156,6 +163,7 @@ def command(
     smoothing_s: float,
     abstain_below: float | None,
     prior: str | None,
+    baseline: str | None,
     min_level_dbfs: float,
     threads: int,
     device: str | None,
@@ -190,6 +198,10 @@ def command(
         raise click.UsageError("--stdin needs --rate: raw PCM does not say its sample rate")
     if record is not None and kind == "--wav":
         raise click.UsageError("--record keeps live audio; what --wav reads is kept already")
+    if baseline == "running" and vad is False and kind != "--wav":
+        raise click.UsageError(
+            "--baseline running learns from utterances, which --no-vad does not cut; leave it out"
+        )
 
     from edge_ser.cli.outputs import open_output
     from edge_ser.cli.run_loop import Run, run_files, run_source
@@ -204,6 +216,7 @@ def command(
         hop_s=hop_s,
         min_level_dbfs=min_level_dbfs,
         prior=parse_prior(prior, opened.card.labels) if prior is not None else None,
+        baseline=baseline,
     )
     live = kind != "--wav"
     run = Run(

@@ -142,7 +142,7 @@ def _listen(
     metered_s = 0.0
     for part in source:
         if isinstance(part, Chunk) and recorder is not None:
-            recorder.audio(part.samples, part.sample_rate)
+            recorder.audio(part.samples, part.sample_rate, stream.at_s)
         for event in stream.push(part):
             output.event(event)
             if recorder is not None:

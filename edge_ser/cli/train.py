@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-import dataclasses
-import os
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
 from edge_ser.cli.cache import default_cache
-from edge_ser.errors import ConfigError, TrainingError, missing_extra
+from edge_ser.cli.options import microphones_option, noise_option
+from edge_ser.cli.training_session import (
+    choose_device,
+    need_training_packages,
+    read_config,
+    show_epochs,
+    show_start,
+)
+from edge_ser.corpora import Terms, parse_licences
+from edge_ser.errors import TrainingError
 from edge_ser.protocols import PROTOCOLS, SplitOptions
 from edge_ser.training.run_record import COMPACT, PAPER, RECIPES, TAUGHT, recipe_of
 
 if TYPE_CHECKING:
-    import torch
     from rich.console import Console
 
-    from edge_ser.training.distributed import Team
     from edge_ser.training.job import Job
-    from edge_ser.training.paper.settings import PaperConfig
-    from edge_ser.training.settings import TrainConfig
     from edge_ser.training.trainer import Trainer
-
-Config = TypeVar("Config", "TrainConfig", "PaperConfig")
 
 _PROTOCOL_HELP = "\b\nProtocols, and what stands on both sides:\n" + "\n".join(
     textwrap.fill(
@@ -47,8 +47,9 @@ _PROTOCOL_HELP = "\b\nProtocols, and what stands on both sides:\n" + "\n".join(
     "corpora",
     multiple=True,
     metavar="NAME=DIR",
-    help="A corpus: RAVDESS, EMO-DB, TESS, SAVEE, EMOVO or CREMA-D with its folder; or "
-    "folder:NAME=DIR (label/speaker/clip.wav) or csv:NAME=FILE for your own. Repeat for several.",
+    help="A corpus: RAVDESS, EMO-DB, TESS, SAVEE, EMOVO, CREMA-D or nEMO with its folder; or "
+    "folder:NAME=DIR (label/speaker/clip.wav), csv:NAME=FILE, neutral:NAME=DIR or "
+    "unlabelled:NAME=DIR for your own. Repeat for several.",
 )
 @click.option(
     "--out",
@@ -98,6 +99,18 @@ _PROTOCOL_HELP = "\b\nProtocols, and what stands on both sides:\n" + "\n".join(
     help="Emotions to learn, or all.  [default: those that every corpus has]",
 )
 @click.option(
+    "--weights-licence",
+    metavar="TERMS",
+    help="Terms of the weights, for `edge-ser export`; commercial refuses corpora that forbid it.",
+)
+@click.option(
+    "--corpus-licence",
+    "corpus_licences",
+    multiple=True,
+    metavar="NAME=TERMS",
+    help="Licence of your own recordings, for the card. Repeat for several.",
+)
+@click.option(
     "--epochs",
     type=click.IntRange(1),
     help="At most so many; just so many for --recipe paper.  [default: 60; taught: 24; paper: 100]",
@@ -135,8 +148,24 @@ _PROTOCOL_HELP = "\b\nProtocols, and what stands on both sides:\n" + "\n".join(
 @click.option(
     "--cache",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Keeps what a teacher says of each clip.  [default: ~/.cache/edge-ser]",
+    help="Keeps the features of each clip and the teacher's frames: about 0.1 MB a clip and "
+    "variant.  [default: ~/.cache/edge-ser]",
 )
+@click.option(
+    "--unlabelled",
+    multiple=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Speech without labels, for the imitation of the teacher (imitation_epochs in --config): "
+    "every audio file below DIR. Repeat for several.",
+)
+@click.option(
+    "--encoder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Start from a run of `edge-ser pretrain` with the same channels and strides.",
+)
+@noise_option
+@microphones_option
 def command(
     corpora: tuple[str, ...],
     out: Path,
@@ -148,10 +177,16 @@ def command(
     test_speakers: str | None,
     validation_speakers: str | None,
     labels: str | None,
+    weights_licence: str | None,
+    corpus_licences: tuple[str, ...],
     config_file: Path | None,
     device: str,
     threads: int | None,
     cache: Path | None,
+    unlabelled: tuple[Path, ...],
+    encoder: Path | None,
+    noise: tuple[Path, ...],
+    microphones: tuple[Path, ...],
     **settings: float | None,
 ) -> None:
     """Train the compact attention 1D-CNN, and measure it on speakers it has never heard.
@@ -184,24 +219,25 @@ def command(
         "validation_speakers": validation_speakers,
     }
     split = SplitOptions(**{name: value for name, value in division.items() if value})
-    if resume and (recipe or corpora or given or labels or any(division.values()) or config_file):
+    terms = Terms(weights_licence or "", parse_licences(corpus_licences))
+    stated = (given, labels, weights_licence, corpus_licences, *division.values())
+    speech = (corpora, unlabelled, encoder, noise, microphones)
+    if resume and any((recipe, config_file, *speech, *stated)):
         raise click.UsageError("--resume takes its settings from the run; give only --out")
+    corpora += tuple(f"unlabelled:{path.absolute().name}={path}" for path in unlabelled)
     if not resume and not corpora:
-        raise click.UsageError("no --corpus came; try: --corpus RAVDESS=DIR")
-    if recipe == PAPER and "patience" in given:
-        raise click.UsageError(
-            "--patience came: the paper's recipe trains for a fixed number of epochs and never stops "
-            "early; say how many with --epochs"
-        )
-    _need_training_packages()
+        raise click.UsageError("no --corpus was given; try: --corpus RAVDESS=DIR")
+    if recipe == PAPER:
+        _refuse_for_paper("patience" in given, bool(noise or microphones))
+    need_training_packages()
 
     from rich.console import Console
 
-    from edge_ser.cli.train_tables import show_calibration, show_job, show_result
     from edge_ser.training import recipes
     from edge_ser.training.distributed import find_team
-    from edge_ser.training.job import finish, plan, replan
+    from edge_ser.training.job import plan, replan, start
     from edge_ser.training.settings import TrainConfig
+    from edge_ser.training.sounds import Sounds
 
     team = find_team()
     console = Console(stderr=True, highlight=False, soft_wrap=True, quiet=not team.leads)
@@ -213,131 +249,58 @@ def command(
         if resume:
             paper_job = paper.replan(out)
         else:
-            paper_config = _config(PaperConfig, config_file, given)
-            paper_job = paper.plan(corpora, paper_config, labels, split)
-        train_paper(console, paper_job, out, _device(device, threads, team), resume)
+            paper_config = read_config(PaperConfig, config_file, given)
+            paper_job = paper.plan(corpora, paper_config, labels, split, terms)
+        train_paper(console, paper_job, out, choose_device(device, threads, team), resume)
         return
     if resume:
         job = replan(out)
     else:
         base = recipes.TAUGHT if recipe == TAUGHT else {}
-        config = _config(TrainConfig, config_file, given, base)
-        job = plan(corpora, config, labels, split)
-    show_job(console, job)
-    place = _device(device, threads, team)
+        config = read_config(TrainConfig, config_file, given, base)
+        job = plan(corpora, config, labels, split, terms, Sounds.find(noise, microphones))
+    place = choose_device(device, threads, team)
+    kept = cache or default_cache()
     with team.joined(place):
-        trainer = _start(
-            console, job, out, place, resume, (cache or default_cache()) / "teacher", team
+        _train_compact(
+            console,
+            job,
+            out,
+            lambda show: start(job, out, place, show, resume, kept, team, encoder),
         )
-        try:
-            _train(console, trainer)
-        except KeyboardInterrupt:
-            raise TrainingError(
-                f"stopped after {len(trainer.history)} complete epoch(s); "
-                f"continue with: edge-ser train --resume --out {out}"
-            ) from None
-        if team.leads:
-            accuracies, calibration = finish(job, trainer)
-            show_result(console, COMPACT, job, accuracies, out)
-            show_calibration(console, calibration)
-            console.print(f"next: edge-ser export {out} --out model.onnx", markup=False)
 
 
-def _need_training_packages() -> None:
-    for package in ("torch", "safetensors", "matplotlib"):
-        try:
-            __import__(package)
-        except ImportError:
-            raise missing_extra(package, "train") from None
+def _train_compact(
+    console: Console, job: Job, out: Path, begin: Callable[[Callable[[str, float], None]], Trainer]
+) -> None:
+    """Train the compact network to the end, measure it and show the figures."""
+    from edge_ser.cli.train_tables import show_calibration, show_job, show_result
+    from edge_ser.training.job import finish
+
+    show_job(console, job)
+    trainer = show_start(console, begin)
+    try:
+        show_epochs(console, trainer)
+    except KeyboardInterrupt:
+        raise TrainingError(
+            f"stopped after {len(trainer.history)} complete epoch(s); "
+            f"continue with: edge-ser train --resume --out {out}"
+        ) from None
+    if trainer.team.leads:
+        accuracies, calibration = finish(job, trainer)
+        show_result(console, COMPACT, job, accuracies, out)
+        show_calibration(console, calibration)
+        console.print(f"next: edge-ser export {out} --out model.onnx", markup=False)
 
 
-def _config(
-    kind: type[Config],
-    path: Path | None,
-    given: dict[str, float],
-    base: Mapping[str, object] = MappingProxyType({}),
-) -> Config:
-    """Return settings: `base`, what the file says over it, and what the options say over both."""
-    from edge_ser.measure.results import read_json
-    from edge_ser.records import build
-    from edge_ser.training.recipes import overlaid
-
-    data = {} if path is None else read_json(path)
-    if isinstance(data, dict):
-        data = overlaid(base, data)
-    return dataclasses.replace(build(kind, data, str(path)), **given)  # type: ignore[arg-type]
-
-
-def _device(name: str, threads: int | None, team: Team) -> torch.device:
-    import torch
-
-    torch.set_num_threads(threads or max(1, (os.cpu_count() or 2) // 2 // team.local_size))
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ConfigError(
-            "--device cuda was asked for, torch sees no CUDA device; use --device cpu"
+def _refuse_for_paper(patience: bool, sounds: bool) -> None:
+    if patience:
+        raise click.UsageError(
+            "--patience came: the paper's recipe trains for a fixed number of epochs and never stops "
+            "early; say how many with --epochs"
         )
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda" and team.size > 1:
-        if team.local_size > (n_gpus := torch.cuda.device_count()):
-            raise ConfigError(
-                f"torchrun started {team.local_size} processes here, torch sees {n_gpus} CUDA "
-                f"device(s); use --nproc-per-node {n_gpus}, or --device cpu"
-            )
-        return torch.device("cuda", team.local_rank)
-    return torch.device(name)
-
-
-def _start(
-    console: Console,
-    job: Job,
-    out: Path,
-    device: torch.device,
-    resume: bool,
-    cache: Path,
-    team: Team,
-) -> Trainer:
-    from rich.progress import Progress, TaskID
-
-    from edge_ser.training.job import start
-    from edge_ser.training.model import count_parameters
-
-    with Progress(console=console, transient=True) as bars:
-        stages: dict[str, TaskID] = {}
-
-        def show(stage: str, share: float) -> None:
-            if stage not in stages:
-                stages[stage] = bars.add_task(stage, total=1.0)
-            bars.update(stages[stage], completed=share)
-
-        trainer = start(job, out, device, show, resume, cache, team)
-    console.print(
-        f"{len(job.labels)} classes, {count_parameters(trainer.model):,} parameters, on {device}"
-        + (f", {team.size} processes" if team.size > 1 else "")
-        + (f", resumed after epoch {len(trainer.history)}" if resume else "")
-    )
-    return trainer
-
-
-def _train(console: Console, trainer: Trainer) -> None:
-    from rich.progress import Progress
-
-    total = trainer.record.config.epochs
-    with Progress(console=console, transient=True) as progress:
-        run = progress.add_task("training", total=total, completed=len(trainer.history))
-        steps = progress.add_task("epoch")
-        for epoch in trainer.epochs(
-            lambda done, of: progress.update(steps, completed=done, total=of)
-        ):
-            progress.update(run, completed=epoch.epoch + 1)
-            judged = ""
-            if epoch.wa is not None and epoch.uar is not None:
-                judged = (
-                    f"  validation: loss {epoch.validation_loss:.3f}  WA {epoch.wa:6.1%}  "
-                    f"UAR {epoch.uar:6.1%}" + ("  [green]best[/]" if epoch.best else "")
-                )
-            console.print(f"epoch {epoch.epoch + 1:3}/{total}  loss {epoch.train_loss:.3f}{judged}")
-    best = trainer.best
-    if len(trainer.history) < total:
-        console.print(f"stopped early: no gain for {trainer.stale_epochs} epochs")
-    console.print(f"kept: epoch {best.epoch + 1}")
+    if sounds:
+        raise click.UsageError(
+            "--noise and --microphones are for scenes, which the paper's recipe does not have; leave "
+            "them out, or train with --recipe compact"
+        )

@@ -30,9 +30,10 @@ def show_job(console: Console, job: Division) -> None:
         official = summary.n_official
         part = f" of {official}" if official not in (None, summary.n_clips) else ""
         emotions = ", ".join(f"{name} {n}" for name, n in summary.emotions.items())
+        known = f"{summary.n_speakers} speakers" if summary.n_speakers else "speakers unknown"
         console.print(
             f"[bold]{escape(summary.corpus)}[/]: {summary.n_clips}{part} clips, "
-            f"{summary.n_speakers} speakers; {escape(emotions)}"
+            f"{known}; {escape(emotions)}"
         )
     if job.left_out:
         left = ", ".join(f"{name} {n}" for name, n in sorted(job.left_out.items()))

@@ -1,32 +1,57 @@
-"""Labelled speech: six public corpora and own recordings, as one kind of `Clip`.
+"""Speech: seven public corpora and own recordings, as one kind of `Clip`.
 
-Only names of files and folders are read here, never the audio.
+Names of files and folders are read here, and for halves of a corpus digests of files; no audio is
+decoded.
 """
 
 from __future__ import annotations
 
-from edge_ser.corpora.clip import UNKNOWN_SPEAKER, Clip, Copy, speaker_known
+from edge_ser.corpora.clip import (
+    UNKNOWN_SPEAKER,
+    Clip,
+    Copy,
+    Role,
+    is_background,
+    is_labelled,
+    speaker_known,
+)
+from edge_ser.corpora.content import content_digest
+from edge_ser.corpora.crowd import Half
+from edge_ser.corpora.emotions import common_emotions, occurring_emotions, possible_emotions
 from edge_ser.corpora.info import CORPORA, CorpusInfo, corpus_info
-from edge_ser.corpora.labels import EMOTIONS, shared_emotion, sort_emotions
+from edge_ser.corpora.labels import EMOTIONS, UNLABELLED, shared_emotion, sort_emotions
+from edge_ser.corpora.licences import COMMERCIAL, Terms, parse_licences
 from edge_ser.corpora.load import load_corpora, load_corpus
 from edge_ser.corpora.spec import CorpusKind, CorpusSpec, parse_spec
 from edge_ser.corpora.summary import CorpusSummary, describe
 
 __all__ = [
+    "COMMERCIAL",
     "CORPORA",
     "EMOTIONS",
     "UNKNOWN_SPEAKER",
+    "UNLABELLED",
     "Clip",
     "Copy",
     "CorpusInfo",
     "CorpusKind",
     "CorpusSpec",
     "CorpusSummary",
+    "Half",
+    "Role",
+    "Terms",
+    "common_emotions",
+    "content_digest",
     "corpus_info",
     "describe",
+    "is_background",
+    "is_labelled",
     "load_corpora",
     "load_corpus",
+    "occurring_emotions",
+    "parse_licences",
     "parse_spec",
+    "possible_emotions",
     "shared_emotion",
     "sort_emotions",
     "speaker_known",

@@ -6,6 +6,8 @@ import enum
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_ser.corpora.labels import UNLABELLED
+
 UNKNOWN_SPEAKER = "?"
 """Stands for the speaker, in `Clip.speaker` after the corpus name, when nobody said who speaks."""
 
@@ -19,6 +21,17 @@ class Copy(str, enum.Enum):
     PITCH_NOISE = "pitch+noise"
 
 
+class Role(str, enum.Enum):
+    """What the label of a clip is worth, and so which part of a split the clip can stand in."""
+
+    LABELLED = "labelled"
+    """Labelled one by one; any part."""
+    NEUTRAL = "neutral"
+    """Neutral by intent, not by judgement: plain speech of a crowd. Training only."""
+    UNLABELLED = "unlabelled"
+    """Speech without a label; no part of a split."""
+
+
 @dataclass(frozen=True)
 class Clip:
     """A labelled audio file. Nothing here was read from the audio itself."""
@@ -30,7 +43,7 @@ class Clip:
     speaker: str
     """Unique across corpora: "RAVDESS/01", "TESS/OAF", "NAME/speaker"."""
     emotion: str
-    """One of `EMOTIONS`; own recordings may bring others, in lower case."""
+    """One of `EMOTIONS`; own recordings may bring others, in lower case; or `UNLABELLED`."""
     label: str
     """The corpus' own label: "W", "ps", "fearful", "ANG"."""
     gender: str | None
@@ -41,6 +54,8 @@ class Clip:
     """Channel to read, from 0; None: the mean of all."""
     copy: Copy = Copy.ORIGINAL
     """Which augmented copy of the recording this is; only the `paper` protocol makes any."""
+    role: Role = Role.LABELLED
+    """What the label is worth; by the kind of the corpus."""
 
 
 def speaker_id(corpus: str, speaker: str) -> str:
@@ -51,3 +66,16 @@ def speaker_id(corpus: str, speaker: str) -> str:
 def speaker_known(clip: Clip) -> bool:
     """Return whether it is known who speaks, which a speaker-independent split requires."""
     return clip.speaker != speaker_id(clip.corpus, UNKNOWN_SPEAKER)
+
+
+def is_background(clip: Clip) -> bool:
+    """Return whether a clip is neutral by intent.
+
+    Protocols put such clips into training, and never test on them.
+    """
+    return clip.role is Role.NEUTRAL
+
+
+def is_labelled(clip: Clip) -> bool:
+    """Return whether a clip has a label, by judgement or by intent."""
+    return clip.emotion != UNLABELLED

@@ -1,4 +1,4 @@
-"""What is known about the six public corpora: origin, licence, size, labels and layout."""
+"""What is known about the seven public corpora: origin, licence, size, labels and layout."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ class CorpusInfo:
     """Terms of the recordings."""
     weights_licence: str
     """Terms under which weights trained on the corpus may be offered."""
+    commercial: bool
+    """Whether weights for commercial use may be trained on it, as far as its licence was read."""
     n_clips: int
     """Speech clips in the official release."""
     n_speakers: int
@@ -45,6 +47,7 @@ _RAVDESS = CorpusInfo(
     language="English",
     licence="CC BY-NC-SA 4.0",
     weights_licence="CC BY-NC-SA 4.0",
+    commercial=False,
     n_clips=1440,
     n_speakers=24,
     labels={
@@ -67,8 +70,10 @@ _EMO_DB = CorpusInfo(
     citation="Burkhardt, Paeschke, Rolfes, Sendlmeier & Weiss (2005), A database of German "
     "emotional speech, Interspeech, doi:10.21437/Interspeech.2005-446",
     language="German",
-    licence="no licence text; free download from its authors",
-    weights_licence="not stated by the corpus; ask its authors before offering weights",
+    licence="CC0 1.0 by its present publisher (audeering/emodb); no licence text by its authors' "
+    "university was seen",
+    weights_licence="CC0 1.0",
+    commercial=True,
     n_clips=535,
     n_speakers=10,
     labels={
@@ -91,6 +96,7 @@ _TESS = CorpusInfo(
     language="English",
     licence="CC BY-NC-ND 4.0",
     weights_licence="CC BY-NC-SA 4.0",
+    commercial=False,
     n_clips=2800,
     n_speakers=2,
     labels={
@@ -114,6 +120,7 @@ _SAVEE = CorpusInfo(
     language="English",
     licence="research only",
     weights_licence="research only",
+    commercial=False,
     n_clips=480,
     n_speakers=4,
     labels={
@@ -137,6 +144,7 @@ _EMOVO = CorpusInfo(
     language="Italian",
     licence="research only",
     weights_licence="research only",
+    commercial=False,
     n_clips=588,
     n_speakers=6,
     labels={
@@ -162,6 +170,7 @@ _CREMA_D = CorpusInfo(
     # Whether weights are a derivative database or a produced work is not settled; these terms
     # satisfy both readings.
     weights_licence="ODbL 1.0",
+    commercial=True,
     n_clips=7442,
     n_speakers=91,
     labels={
@@ -176,8 +185,31 @@ _CREMA_D = CorpusInfo(
     layout="a folder AudioWAV/ with all files, or the files directly",
 )
 
+_NEMO = CorpusInfo(
+    name="nEMO",
+    title="nEMO: Dataset of Emotional Speech in Polish",
+    citation="Christop (2024), nEMO: Dataset of Emotional Speech in Polish, LREC-COLING 2024, "
+    "arXiv:2404.06292",
+    language="Polish",
+    licence="CC BY-NC-SA 4.0",
+    weights_licence="CC BY-NC-SA 4.0",
+    commercial=False,
+    n_clips=4481,
+    n_speakers=9,
+    labels={
+        "neutral": "neutral",
+        "happiness": "happy",
+        "sadness": "sad",
+        "anger": "angry",
+        "fear": "fearful",
+        "surprised": "surprised",
+    },
+    example="WR0_surprised_64.wav",
+    layout="a folder samples/ with all files, or the files directly",
+)
+
 CORPORA: dict[str, CorpusInfo] = {
-    info.name: info for info in (_RAVDESS, _EMO_DB, _TESS, _SAVEE, _EMOVO, _CREMA_D)
+    info.name: info for info in (_RAVDESS, _EMO_DB, _TESS, _SAVEE, _EMOVO, _CREMA_D, _NEMO)
 }
 """The public corpora by name."""
 
@@ -196,7 +228,8 @@ def corpus_info(name: str) -> CorpusInfo:
     if info is None:
         raise ConfigError(
             f"unknown corpus {name!r}; known are {', '.join(CORPORA)}; "
-            "for own recordings write folder:NAME=DIR or csv:NAME=FILE.csv"
+            "for own recordings write folder:NAME=DIR, csv:NAME=FILE.csv, neutral:NAME=DIR or "
+            "unlabelled:NAME=DIR"
         )
     return info
 

@@ -18,6 +18,9 @@ EMOTIONS = (
 )
 """The shared vocabulary, in the order that classes, columns and reports use."""
 
+UNLABELLED = "unlabelled"
+"""Stands for the emotion in `Clip.emotion` where no label is known. Never a class."""
+
 _SYNONYMS = {
     "anger": "angry",
     "boredom": "bored",

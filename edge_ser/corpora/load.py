@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from edge_ser.corpora.clip import Clip
+from edge_ser.corpora.clip import Clip, Role
+from edge_ser.corpora.crowd import load_crowd
 from edge_ser.corpora.folder import load_folder
 from edge_ser.corpora.info import CORPORA
 from edge_ser.corpora.manifest import load_manifest
@@ -17,9 +18,10 @@ def load_corpus(spec: str) -> tuple[Clip, ...]:
     """Return the clips of one corpus, sorted by relative path: the same order on every machine.
 
     spec is NAME=DIR for a public corpus (see `CORPORA`; case and punctuation of the name do not
-    matter), folder:NAME=DIR for own recordings in DIR/label/ or DIR/label/speaker/, or
-    csv:NAME=FILE.csv for a list of own recordings. `folder=DIR` and `csv=FILE.csv` take the name
-    of the folder or file.
+    matter), folder:NAME=DIR for own recordings in DIR/label/ or DIR/label/speaker/,
+    csv:NAME=FILE.csv for a list of own recordings, neutral:NAME=DIR for speech that is neutral by
+    intent, or unlabelled:NAME=DIR for speech without labels (see `load_crowd`). `folder=DIR` and
+    the like take the name of the folder or file.
 
     Raises ConfigError for a spec that cannot be understood, CorpusError for a place that does
     not hold the corpus.
@@ -51,4 +53,8 @@ def _load(spec: CorpusSpec) -> tuple[Clip, ...]:
         return load_folder(spec.name, spec.path)
     if spec.kind is CorpusKind.CSV:
         return load_manifest(spec.name, spec.path)
+    if spec.kind is CorpusKind.NEUTRAL:
+        return load_crowd(spec.name, spec.path, Role.NEUTRAL, spec.half)
+    if spec.kind is CorpusKind.UNLABELLED:
+        return load_crowd(spec.name, spec.path, Role.UNLABELLED, spec.half)
     return load_official(CORPORA[spec.name], spec.path)

@@ -1,4 +1,4 @@
-"""What the official file names of the six public corpora say about a clip.
+"""What the official file names of the seven public corpora say about a clip.
 
 Each parser takes the file name without suffix, and the name of the folder around it, and returns
 None for a name that is not of its corpus. The patterns hold the official speakers and codes only,
@@ -153,6 +153,28 @@ def _crema_d(stem: str, _folder: str) -> OfficialName | None:
     return OfficialName(key=match[0], speaker=speaker, label=label)
 
 
+# 90 sentences, in most emotions by most speakers.
+_NEMO = re.compile(
+    r"(EB0|IC0|KD0|KS0|MK0|MP0|SM0|TP0|WR0)_(anger|fear|happiness|neutral|sadness|surprised)"
+    r"_([1-9]|[1-8]\d|90)",
+    re.ASCII | re.IGNORECASE,
+)
+_NEMO_MEN = {"KS0", "MP0", "SM0", "TP0", "WR0"}
+
+
+def _nemo(stem: str, _folder: str) -> OfficialName | None:
+    match = _NEMO.fullmatch(stem)
+    if match is None:
+        return None
+    speaker, label, sentence = match[1].upper(), match[2].lower(), match[3]
+    return OfficialName(
+        key=f"{speaker}_{label}_{sentence}",
+        speaker=speaker,
+        label=label,
+        gender="male" if speaker in _NEMO_MEN else "female",
+    )
+
+
 PARSERS: dict[str, NameParser] = {
     "RAVDESS": _ravdess,
     "EMO-DB": _emo_db,
@@ -160,5 +182,6 @@ PARSERS: dict[str, NameParser] = {
     "SAVEE": _savee,
     "EMOVO": _emovo,
     "CREMA-D": _crema_d,
+    "nEMO": _nemo,
 }
 """The parser of each corpus in `CORPORA`."""

@@ -1,4 +1,4 @@
-"""The six public corpora, read from the folder that people unpack them into."""
+"""The seven public corpora, read from the folder that people unpack them into."""
 
 from __future__ import annotations
 

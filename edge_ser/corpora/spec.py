@@ -1,4 +1,4 @@
-"""The text that names a corpus on the command line: NAME=DIR, folder:NAME=DIR, csv:NAME=FILE."""
+"""The text that names a corpus on the command line, such as NAME=DIR or folder:NAME=DIR."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from edge_ser.corpora.crowd import Half
 from edge_ser.corpora.info import corpus_info, find_corpus
 from edge_ser.corpora.labels import clean_text
 from edge_ser.errors import ConfigError
@@ -21,6 +22,10 @@ class CorpusKind(Enum):
     """Own recordings in a folder for each label."""
     CSV = "csv"
     """Own recordings listed in a CSV file."""
+    NEUTRAL = "neutral"
+    """Speech that is neutral by intent: every audio file below a folder."""
+    UNLABELLED = "unlabelled"
+    """Speech without labels: every audio file below a folder."""
 
 
 @dataclass(frozen=True)
@@ -29,14 +34,27 @@ class CorpusSpec:
 
     kind: CorpusKind
     name: str
+    """Name of the corpus; that of a half ends with `#train` or `#held`."""
     path: Path
+    half: Half | None = None
+    """Which files, by their content; None: all. Only for `neutral:` and `unlabelled:`."""
+
+    def text(self) -> str:
+        """Return the text that `parse_spec` turns into this, with an absolute place."""
+        kind = "" if self.kind is CorpusKind.OFFICIAL else f"{self.kind.value}:"
+        end = "" if self.half is None else _end(self.half)
+        return f"{kind}{self.name.removesuffix(end)}={self.path.absolute()}{end}"
 
 
-_OWN = {kind.value: kind for kind in (CorpusKind.FOLDER, CorpusKind.CSV)}
+_OWN = {kind.value: kind for kind in CorpusKind if kind is not CorpusKind.OFFICIAL}
+_CROWDS = (CorpusKind.NEUTRAL, CorpusKind.UNLABELLED)
 
 
 def parse_spec(text: str) -> CorpusSpec:
     """Return what the text names; the place is not looked at, `~` is expanded.
+
+    The place of a `neutral:` or `unlabelled:` corpus may end with `#train` or `#held`, for one half
+    of its files (see `Half`); a folder whose own name ends so is written with a slash behind it.
 
     Raises ConfigError when the text cannot be understood.
     """
@@ -44,16 +62,41 @@ def parse_spec(text: str) -> CorpusSpec:
     if not (head and equals and place):
         raise ConfigError(
             f"{text!r} does not name a corpus and its place; write for example RAVDESS=DIR, "
-            "folder:NAME=DIR or csv:NAME=FILE.csv"
+            "folder:NAME=DIR, csv:NAME=FILE.csv, neutral:NAME=DIR or unlabelled:NAME=DIR"
         )
-    path = Path(os.path.expanduser(place))
     prefix, colon, name = (part.strip() for part in head.partition(":"))
     kind = _OWN.get(prefix.lower())
     if kind is not None:
-        return CorpusSpec(kind, _own_name(kind, name if colon else _name_of(kind, path)), path)
+        return _own(kind, name if colon else None, place)
     if colon:
-        raise ConfigError(f"unknown layout {prefix!r} in {text!r}; known are folder: and csv:")
-    return CorpusSpec(CorpusKind.OFFICIAL, corpus_info(head).name, path)
+        known = ", ".join(f"{own}:" for own in _OWN)
+        raise ConfigError(f"unknown layout {prefix!r} in {text!r}; known are {known}")
+    return CorpusSpec(CorpusKind.OFFICIAL, corpus_info(head).name, _path(place))
+
+
+def _own(kind: CorpusKind, name: str | None, place: str) -> CorpusSpec:
+    half = None
+    if kind in _CROWDS:
+        half = next((half for half in Half if place.endswith(_end(half))), None)
+    end = "" if half is None else _end(half)
+    path = _path(place.removesuffix(end))
+    own_name = _own_name(kind, _name_of(kind, path) if name is None else name)
+    return CorpusSpec(kind, own_name + end, path, half)
+
+
+def _end(half: Half) -> str:
+    return f"#{half.value}"
+
+
+def _path(place: str) -> Path:
+    return Path(os.path.expanduser(place))
+
+
+def without_half(name: str) -> str:
+    """Return the name of a corpus without the half that it is of: `crowd` for `crowd#train`."""
+    for half in Half:
+        name = name.removesuffix(_end(half))
+    return name
 
 
 def _name_of(kind: CorpusKind, path: Path) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from edge_ser.measure import text
+from edge_ser.measure.distribution import Distribution
 from edge_ser.measure.drawing import WIDTH, Area, bar, dot, line, svg, text_at
-from edge_ser.measure.evaluation import Evaluation
+from edge_ser.measure.evaluation import Block
 from edge_ser.measure.figures import Figures
 from edge_ser.measure.markup import Node, node
 
@@ -16,20 +17,30 @@ _N_COLOURS = 6
 
 
 def recall_chart(figures: Figures) -> Node:
-    """Draw the recall of each class as a dot on its 95% interval."""
-    rows = [(label, figure) for label, figure in figures.recall.items()]
-    area = Area(84, 6, WIDTH - 84 - _RIGHT - 44, 26.0 * len(rows))
-    marks = [*_x_axis(area, "recall")]
-    for place, (label, figure) in enumerate(rows):
-        y = area.top + 26 * (place + 0.5)
-        said = f"{label}: {text.percent(figure.value)} ({text.percent_interval(figure)})"
+    """Draw recall (filled) and precision (hollow) of each class as dots on their 95% intervals."""
+    rows = [(c.label, figures.recall.get(c.label), c.precision) for c in figures.calls]
+    rows = [row for row in rows if row[1] or row[2]]
+    area = Area(84, 6, WIDTH - 84 - _RIGHT - 44, 34.0 * len(rows))
+    marks = [*_x_axis(area, "recall (filled) and precision (hollow)")]
+    for place, (label, recall, precision) in enumerate(rows):
+        y = area.top + 34 * (place + 0.5)
         marks.append(text_at(area.left - 8, y + 4, label, anchor="end"))
-        if figure.interval:
-            low, high = figure.interval
-            marks.append(line(area.x(low), y, area.x(high), y, "whisker"))
-        marks.append(dot(area.x(figure.value), y, "dot c0", said))
-        marks.append(text_at(WIDTH - 2, y + 4, text.percent(figure.value), anchor="end"))
-    return svg(area.top + area.height + 36, "Recall of each class", marks)
+        for name, figure, level, kind in (
+            ("recall", recall, y - 7, "dot c0"),
+            ("precision", precision, y + 7, "dot hollow"),
+        ):
+            if figure is None:
+                continue
+            said = (
+                f"{label}, {name}: {text.percent(figure.value)} ({text.percent_interval(figure)})"
+            )
+            if figure.interval:
+                low, high = figure.interval
+                whisker = "whisker" if name == "recall" else "whisker c1"
+                marks.append(line(area.x(low), level, area.x(high), level, whisker))
+            marks.append(dot(area.x(figure.value), level, kind, said))
+            marks.append(text_at(WIDTH - 2, level + 4, text.percent(figure.value), anchor="end"))
+    return svg(area.top + area.height + 36, "Recall and precision of each class", marks)
 
 
 def reliability_chart(figures: Figures) -> Node:
@@ -59,14 +70,18 @@ def reliability_chart(figures: Figures) -> Node:
     return svg(below.y(0) + 22, "Reliability: accuracy over probability", marks)
 
 
-def speakers_chart(evaluation: Evaluation) -> Node:
-    """Draw the accuracy of each speaker as a dot, a row for each corpus."""
-    rows = evaluation.figures[: len(evaluation.corpora)]
+def speakers_chart(block: Block, trained: frozenset[str]) -> Node:
+    """Draw the accuracy of each speaker as a dot, a row for each corpus.
+
+    Args:
+        block: with a known speaker in one corpus at least.
+        trained: speakers of the training, drawn hollow.
+    """
+    rows = [f for f in block.corpora if f.speakers]
     stacks = [_stacked([speaker.wa for speaker in f.speakers]) for f in rows]
     heights = [24.0 + 9 * max(stack, default=0) for stack in stacks]
     area = Area(84, 6, WIDTH - 84 - _RIGHT, sum(heights))
     marks, base = [*_x_axis(area, "accuracy (WA) of a speaker")], area.top
-    trained = frozenset(evaluation.trained_speakers)
     for f, stack, height in zip(rows, stacks, heights, strict=True):
         base += height
         marks.append(text_at(area.left - 8, base - 8, f.of, anchor="end"))
@@ -79,10 +94,44 @@ def speakers_chart(evaluation: Evaluation) -> Node:
     return svg(area.top + area.height + 36, "Accuracy of each speaker", marks)
 
 
-def noise_chart(evaluation: Evaluation) -> Node:
+def distribution_chart(distributions: Sequence[Distribution]) -> Node:
+    """Draw for each corpus how its clips are answered, as a bar of shares that add up to 1."""
+    area = Area(8, 8, WIDTH - 8 - _RIGHT, 44.0 * len(distributions))
+    marks = []
+    for place, d in enumerate(distributions):
+        top = area.top + 44 * place
+        marks.append(text_at(area.left, top + 10, f"{d.of} ({d.kind}), {d.n_clips} clips"))
+        at = 0.0
+        for name, n, kind in _parts(d):
+            said = f"{name}: {n} of {d.n_clips} clips ({text.share(n, d.n_clips)})"
+            width = n / d.n_clips
+            if n:
+                marks.append(bar(area.x(at), top + 16, width * area.width, 16, kind, said))
+            at += width
+    height = area.top + area.height + 6
+    x = area.left
+    for kind, name in (("hit", "expected"), ("quiet", "abstained"), ("none", "no answer"),
+                       ("miss", "something else")):  # fmt: skip
+        marks.append(bar(x, height - 6, 10, 10, f"bar {kind}", name))
+        marks.append(text_at(x + 14, height + 3, name))
+        x += 26 + 6.2 * len(name)
+    return svg(height + 12, "How plain speech is answered", marks)
+
+
+def _parts(d: Distribution) -> list[tuple[str, int, str]]:
+    others = sorted(((n, x) for x, n in d.called.items() if x != d.expected), reverse=True)
+    return [
+        (d.expected, d.called.get(d.expected, 0), "bar hit"),
+        ("abstained", d.n_abstained, "bar quiet"),
+        ("no answer", sum(d.no_answer.values()), "bar none"),
+        *((label, n, "bar miss") for n, label in others),
+    ]
+
+
+def noise_chart(block: Block, n_labels: int) -> Node:
     """Draw UAR over the signal-to-noise ratio: a line for each set of clips, with its intervals."""
-    levels = ["no noise", *(text.decibels(level.snr_db) for level in evaluation.noisy)]
-    conditions = [evaluation.figures, *(level.figures for level in evaluation.noisy)]
+    levels = ["no noise", *(text.decibels(level.snr_db) for level in block.noisy)]
+    conditions = [block.figures, *(level.figures for level in block.noisy)]
     area = Area(44, 8, WIDTH - 44 - _RIGHT, 200)
     marks = [*_y_axis(area, "UAR")]
 
@@ -93,12 +142,12 @@ def noise_chart(evaluation: Evaluation) -> Node:
         text_at(x(place), area.y(0) + 16, level, anchor="middle")
         for place, level in enumerate(levels)
     ]
-    chance = 1 / len(evaluation.model.labels)
+    chance = 1 / n_labels
     marks.append(line(area.x(0), area.y(chance), area.x(1), area.y(chance), "ideal"))
     marks.append(text_at(area.x(1), area.y(chance) - 4, "chance", anchor="end"))
     marks += _noise_lines(conditions, x, area.y)
     height = area.y(0) + 28
-    for place, f in enumerate(evaluation.figures):
+    for place, f in enumerate(block.figures):
         marks.append(dot(area.left + 6, height + 4, f"dot c{place % _N_COLOURS}", f.of))
         marks.append(text_at(area.left + 16, height + 8, f.of))
         height += 18

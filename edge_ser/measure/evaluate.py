@@ -4,33 +4,38 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_ser.audio import Chunk, load
+from edge_ser.audio import load
 from edge_ser.card import ModelCard
-from edge_ser.corpora import Clip
+from edge_ser.corpora import Clip, speaker_known
+from edge_ser.measure.answers import CLIP, LIVE, ClipAnswer
+from edge_ser.measure.clip_prediction import clip_prediction
+from edge_ser.measure.distribution import Distribution, distribution
 from edge_ser.measure.evaluation import (
     ALL,
+    Block,
     Evaluation,
     MeasuredCorpus,
     MeasuredModel,
     NoisyFigures,
 )
-from edge_ser.measure.figures import THRESHOLDS, ClipAnswer, Figures, figures
+from edge_ser.measure.figures import THRESHOLDS, Figures, figures
 from edge_ser.measure.noise import NoiseSource, add_noise
 from edge_ser.measure.provenance import versions
-from edge_ser.measure.selection import Selection, missing_labels, unknown_speakers
+from edge_ser.measure.scope import SCOPES, scope_of
+from edge_ser.measure.selection import Selection, missing_labels
 from edge_ser.protocols.fold import speakers
-from edge_ser.runtime.prediction import ClipTally
 from edge_ser.runtime.recognizer import Recognizer
+from edge_ser.runtime.voice import VoiceDetector
 
 Float32 = NDArray[np.float32]
 
 _PACKAGES = ("numpy", "onnxruntime", "soundfile", "soxr")
-_DIGITS = 6
 
 
 def evaluate(
@@ -38,6 +43,7 @@ def evaluate(
     selection: Selection,
     *,
     model_file: Path | None = None,
+    detector: VoiceDetector | None = None,
     noise: NoiseSource | None = None,
     snr_db: Sequence[float] = (),
     n_draws: int = 2000,
@@ -48,11 +54,12 @@ def evaluate(
 
     Args:
         recognizer: the model, with its own window and hop.
-        selection: the clips, from `select`.
+        selection: the clips, from `select` or `select_all`.
         model_file: where the model came from, None for a runner of no file.
-        noise: what is added; needed where `snr_db` names any.
+        detector: a voice detector, for live mode; None: a clip is one recording.
+        noise: what is added to labelled clips; needed where `snr_db` names any.
         snr_db: signal-to-noise ratios, in dB.
-        n_draws: of the bootstrap over speakers.
+        n_draws: of the bootstrap.
         seed: of the bootstrap.
         progress: called after each clip.
 
@@ -60,40 +67,43 @@ def evaluate(
         AudioError: a clip that cannot be read. (One that is silent, or too short for the model, is
             an error of the model in the figures.)
     """
-    card, clips = recognizer.card, selection.clips
+    card = recognizer.card
     levels = sorted(set(snr_db), reverse=True) if noise is not None else []
     clean: list[ClipAnswer] = []
     noisy: dict[float, list[ClipAnswer]] = {level: [] for level in levels}
-    for clip in clips:
+    for clip in selection.clips:
         samples = load(clip.path, card.frontend.sample_rate, clip.channel)
-        clean.append(_answer(recognizer, clip, samples))
+        clean.append(_answer(recognizer, clip, samples, detector))
         if noise is not None and levels:
             added = noise.draw(len(samples), clip.group)
             for level in levels:
                 mixed = add_noise(samples, added, level, card.frontend.sample_rate)
-                noisy[level].append(_answer(recognizer, clip, mixed))
+                noisy[level].append(_answer(recognizer, clip, mixed, detector))
+        progress()
+    plain: list[ClipAnswer] = []
+    for clip in selection.plain:
+        samples = load(clip.path, card.frontend.sample_rate, clip.channel)
+        plain.append(_answer(recognizer, clip, samples, detector))
         progress()
 
-    def summed(answers: Sequence[ClipAnswer]) -> tuple[Figures, ...]:
-        return _by_corpus(answers, card, n_draws, seed)
-
+    corpora = _corpora(selection, card)
+    summed = _Sums(card, {corpus.name: corpus.scope for corpus in corpora}, n_draws, seed)
+    by_level = [(noise.name if noise else "", level, answers) for level, answers in noisy.items()]
     return Evaluation(
         model=_model(card, model_file, recognizer.prior),
-        protocol=selection.protocol,
-        corpora=_corpora(clips, card),
+        mode=CLIP if detector is None else LIVE,
+        detector="" if detector is None else detector.name,
+        protocol=selection.protocol + _with_baseline(recognizer),
+        corpora=corpora,
         left_out=selection.left_out,
         trained_speakers=selection.trained,
         validation_speakers=selection.validation,
-        n_speaker_unknown=unknown_speakers(clips),
-        figures=summed(clean),
-        noisy=tuple(
-            NoisyFigures(noise.name if noise else "", level, summed(answers))
-            for level, answers in noisy.items()
-        ),
+        blocks=summed.blocks(clean, by_level),
+        distributions=summed.distributions(plain),
         n_draws=n_draws,
         seed=seed,
-        data_sha256=data_digest(clips),
-        clips=tuple(clean),
+        data_sha256=data_digest([*selection.clips, *selection.plain]),
+        clips=(*clean, *plain),
         versions=versions(_PACKAGES),
     )
 
@@ -107,35 +117,100 @@ def data_digest(clips: Sequence[Clip]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def _answer(recognizer: Recognizer, clip: Clip, samples: Float32) -> ClipAnswer:
-    """Recognise audio at the model's rate just as `Recognizer.recognize` does a file."""
-    card = recognizer.card
-    who = (clip.group, clip.corpus, clip.speaker, clip.emotion)
-    if len(samples) < card.min_window_s * card.frontend.sample_rate:
-        return ClipAnswer(*who, predicted="", no_answer="too short")
-    tally, heard = ClipTally(clip.group), False
-    for window in recognizer.stream([Chunk(samples, card.frontend.sample_rate)], clip.group):
-        tally.add(window)
-        heard = heard or window.label is not None
-    if not heard:
-        return ClipAnswer(*who, predicted="", no_answer="silent")
-    final = tally.final()
-    probs = tuple(round(final.probs[label], _DIGITS) for label in card.labels)
-    return ClipAnswer(*who, predicted=final.label or "", probs=probs)
+def _with_baseline(recognizer: Recognizer) -> str:
+    """Return what to add to the protocol where all clips were recognised with a baseline."""
+    state = recognizer.open_baseline()
+    if state.learns or state.speech_s is None:
+        return ""
+    return f", with the baseline {state.name} ({state.speech_s:.0f} s of speech)"
 
 
-def _by_corpus(
-    answers: Sequence[ClipAnswer], card: ModelCard, n_draws: int, seed: int
-) -> tuple[Figures, ...]:
-    corpora = sorted({answer.corpus for answer in answers})
-    sets = {name: [a for a in answers if a.corpus == name] for name in corpora}
-    if len(corpora) > 1:
-        sets[ALL] = list(answers)
-    thresholds = (0.0, *THRESHOLDS, card.abstain_below)
-    return tuple(
-        figures(name, own, card.labels, n_draws=n_draws, seed=seed, thresholds=thresholds)
-        for name, own in sets.items()
+def _answer(
+    recognizer: Recognizer, clip: Clip, samples: Float32, detector: VoiceDetector | None
+) -> ClipAnswer:
+    found = clip_prediction(recognizer, samples, clip.group, detector)
+    return ClipAnswer(
+        clip=clip.group,
+        corpus=clip.corpus,
+        speaker=clip.speaker,
+        truth=clip.emotion,
+        predicted=found.label,
+        probs=found.probs,
+        no_answer=found.no_answer,
+        arousal=found.arousal,
+        live=found.live,
     )
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """Sums answers up into blocks and distributions."""
+
+    card: ModelCard
+    scopes: Mapping[str, str]
+    """Corpus → scope."""
+    n_draws: int
+    seed: int
+
+    def blocks(
+        self,
+        clean: Sequence[ClipAnswer],
+        noisy: Sequence[tuple[str, float, Sequence[ClipAnswer]]],
+    ) -> tuple[Block, ...]:
+        """Return a block for each scope that occurs."""
+        occurring = {self.scopes[answer.corpus] for answer in clean}
+        return tuple(
+            Block(
+                scope=scope,
+                figures=self._by_corpus(clean, scope),
+                noisy=tuple(
+                    NoisyFigures(name, level, self._by_corpus(answers, scope))
+                    for name, level, answers in noisy
+                ),
+            )
+            for scope in SCOPES
+            if scope in occurring
+        )
+
+    def distributions(self, answers: Sequence[ClipAnswer]) -> tuple[Distribution, ...]:
+        """Return a distribution for each corpus."""
+        return tuple(
+            distribution(
+                name,
+                own,
+                self.card.labels,
+                kind=own[0].truth,
+                abstain_below=self.card.abstain_below,
+                n_draws=self.n_draws,
+                seed=self.seed,
+            )
+            for name, own in _sets(answers).items()
+        )
+
+    def _by_corpus(self, answers: Sequence[ClipAnswer], scope: str) -> tuple[Figures, ...]:
+        own = [answer for answer in answers if self.scopes[answer.corpus] == scope]
+        sets = _sets(own)
+        if len(sets) > 1:
+            sets[ALL] = own
+        thresholds = (0.0, *THRESHOLDS, self.card.abstain_below)
+        return tuple(
+            figures(
+                name,
+                part,
+                self.card.labels,
+                n_draws=self.n_draws,
+                seed=self.seed,
+                abstain_below=self.card.abstain_below,
+                thresholds=thresholds,
+            )
+            for name, part in sets.items()
+        )
+
+
+def _sets(answers: Sequence[ClipAnswer]) -> dict[str, list[ClipAnswer]]:
+    """Return the answers of each corpus, by name."""
+    names = sorted({answer.corpus for answer in answers})
+    return {name: [answer for answer in answers if answer.corpus == name] for name in names}
 
 
 def _model(card: ModelCard, path: Path | None, prior: Mapping[str, float]) -> MeasuredModel:
@@ -152,10 +227,18 @@ def _model(card: ModelCard, path: Path | None, prior: Mapping[str, float]) -> Me
     )
 
 
-def _corpora(clips: Sequence[Clip], card: ModelCard) -> tuple[MeasuredCorpus, ...]:
-    missing = missing_labels(clips, card.labels)
+def _corpora(selection: Selection, card: ModelCard) -> tuple[MeasuredCorpus, ...]:
+    missing = missing_labels(selection.clips, card.labels)
+    clips = [*selection.clips, *selection.plain]
     return tuple(
-        MeasuredCorpus(name, len(own), speakers(own), missing.get(name, ()))
+        MeasuredCorpus(
+            name=name,
+            scope=scope_of(own, card),
+            n_clips=len(own),
+            speakers=speakers(clip for clip in own if speaker_known(clip)),
+            n_speaker_unknown=sum(not speaker_known(clip) for clip in own),
+            missing_labels=missing.get(name, ()),
+        )
         for name in sorted({clip.corpus for clip in clips})
         for own in [[clip for clip in clips if clip.corpus == name]]
     )

@@ -8,20 +8,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from edge_ser.errors import ConfigError
 from edge_ser.files import write_text
-from edge_ser.measure.figures import ClipAnswer, Figures
+from edge_ser.measure.answers import MODES, ClipAnswer
+from edge_ser.measure.distribution import Distribution
+from edge_ser.measure.figures import Figures
 from edge_ser.measure.results import read_json
+from edge_ser.measure.scope import MEANINGS, SCOPES, TITLES, TRAINED
 from edge_ser.measure.selection import LeftOut
 from edge_ser.records import build, require
 
 KIND = "edge-ser evaluation"
-SCHEMA = 1
+SCHEMA = 2
+"""1 had one set of figures over all corpora, no precision, no distributions and no live mode."""
 
 ALL = "all"
 """What the figures over several corpora are of."""
 
-TRAINED_CAVEAT = "includes speakers heard in training"
-"""Stands at every figure that is not of unheard speakers alone."""
+TRAINED_CAVEAT = "includes speakers of the training data"
+"""Stands at every figure that is not of new speakers alone."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +54,13 @@ class MeasuredCorpus:
     """What of a corpus was measured on."""
 
     name: str
+    scope: str
+    """What training knew of it, one of `scope.SCOPES`."""
     n_clips: int
     speakers: tuple[str, ...]
+    """Known ones."""
+    n_speaker_unknown: int
+    """Clips of unknown speakers."""
     missing_labels: tuple[str, ...]
     """Labels of the model that no clip here has; the model may still answer with them."""
 
@@ -63,14 +73,67 @@ class NoisyFigures:
     """`white`, `pink` or the name of a recording."""
     snr_db: float
     figures: tuple[Figures, ...]
-    """As `Evaluation.figures`."""
+    """As `Block.figures`."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Figures of labelled corpora of which training knew equally much; blocks are never mixed.
+
+    Raises:
+        ConfigError: an unknown scope, or no figures.
+    """
+
+    scope: str
+    """One of `scope.SCOPES`."""
+    figures: tuple[Figures, ...]
+    """Of each corpus and, when there are several, of all of the block."""
+    noisy: tuple[NoisyFigures, ...]
+    """From the highest signal-to-noise ratio to the lowest."""
+
+    def __post_init__(self) -> None:
+        require(self.scope in SCOPES, "scope", self.scope, ", ".join(SCOPES))
+        require(len(self.figures) > 0, "figures", self.figures, "those of one corpus at least")
+
+    @property
+    def overall(self) -> Figures:
+        """The figures over all clips of the block."""
+        return self.figures[-1]
+
+    @property
+    def corpora(self) -> tuple[Figures, ...]:
+        """The figures of each corpus."""
+        return self.figures if len(self.figures) == 1 else self.figures[:-1]
+
+    @property
+    def title(self) -> str:
+        """What the block is of."""
+        return TITLES[self.scope]
+
+    @property
+    def meaning(self) -> str:
+        """What its figures can tell, and what not."""
+        return MEANINGS[self.scope]
+
+    @property
+    def caveat(self) -> str:
+        """What has to stand at each of its figures; mostly nothing."""
+        return TRAINED_CAVEAT if self.scope == TRAINED else ""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All that was measured, and how."""
+    """All that was measured, and how.
+
+    Raises:
+        ConfigError: an unknown mode, or neither figures nor a distribution.
+    """
 
     model: MeasuredModel
+    mode: str
+    """`clip` or `live`, see `answers`: what a clip is scored on."""
+    detector: str
+    """Name of the voice detector; empty in mode `clip`."""
     protocol: str
     """Which speakers, in words."""
     corpora: tuple[MeasuredCorpus, ...]
@@ -79,14 +142,12 @@ class Evaluation:
     """Speakers measured on that the model was trained on; empty in an honest evaluation."""
     validation_speakers: tuple[str, ...]
     """Speakers measured on by whom the training chose its epoch: slightly flattering."""
-    n_speaker_unknown: int
-    """Clips of which it is not known who speaks; of a corpus they count as one speaker."""
-    figures: tuple[Figures, ...]
-    """Of each corpus and, when there are several, of all."""
-    noisy: tuple[NoisyFigures, ...]
-    """From the highest signal-to-noise ratio to the lowest."""
+    blocks: tuple[Block, ...]
+    """In the order of `scope.SCOPES`: the first is the one that reports lead with."""
+    distributions: tuple[Distribution, ...]
+    """Of each corpus with one label or none; they take no part in the figures."""
     n_draws: int
-    """Of the bootstrap over speakers."""
+    """Of the bootstrap."""
     seed: int
     """Of the bootstrap and of the noise."""
     data_sha256: str
@@ -100,17 +161,9 @@ class Evaluation:
     def __post_init__(self) -> None:
         require(self.kind == KIND, "kind", self.kind, KIND)
         require(self.schema == SCHEMA, "schema", self.schema, f"{SCHEMA}, of this version")
-        require(len(self.figures) > 0, "figures", self.figures, "those of one corpus at least")
-
-    @property
-    def overall(self) -> Figures:
-        """The figures over all clips."""
-        return self.figures[-1]
-
-    def caveat(self, of: str) -> str:
-        """Return what has to stand at the figures of a corpus, or of `all`; mostly nothing."""
-        own = (s for s in self.trained_speakers if of == ALL or s.startswith(f"{of}/"))
-        return TRAINED_CAVEAT if any(own) else ""
+        require(self.mode in MODES, "mode", self.mode, " or ".join(MODES))
+        some = bool(self.blocks or self.distributions)
+        require(some, "blocks and distributions", "empty", "one of either at least")
 
     def save(self, path: Path) -> None:
         """Write JSON.
@@ -127,4 +180,11 @@ class Evaluation:
         Raises:
             ConfigError: no such file, not an evaluation, or one of another version.
         """
-        return build(cls, read_json(path), str(path))
+        data = read_json(path)
+        if isinstance(data, dict) and data.get("kind") == KIND and data.get("schema") != SCHEMA:
+            raise ConfigError(
+                f"{path}: expected an evaluation of schema {SCHEMA}, got schema "
+                f"{data.get('schema')!r}; measure again with `edge-ser evaluate MODEL --corpus "
+                "NAME=DIR --json FILE`"
+            )
+        return build(cls, data, str(path))

@@ -3,46 +3,86 @@
 from __future__ import annotations
 
 from edge_ser.measure import text
-from edge_ser.measure.charts import noise_chart, recall_chart, reliability_chart, speakers_chart
-from edge_ser.measure.evaluation import Evaluation
+from edge_ser.measure.charts import noise_chart, speakers_chart
+from edge_ser.measure.distribution import NO_SPEECH
+from edge_ser.measure.evaluation import Block, Evaluation
 from edge_ser.measure.figures import Abstention, Figures
 from edge_ser.measure.glossary import TERMS
 from edge_ser.measure.markup import Child, Node, node
-from edge_ser.measure.page_parts import facts_table, table, tile, whole_page
+from edge_ser.measure.page_classes import class_figures, corpus_details, reliability_figure
+from edge_ser.measure.page_parts import facts_table, table, tile, whole_page, with_interval
+from edge_ser.measure.page_plain import plain_sections
+from edge_ser.measure.resampling import Figure
+from edge_ser.measure.scope import NOTES
 
 
 def page(evaluation: Evaluation) -> str:
     """Return the page as text; all pictures and styles are in it."""
     name = evaluation.model.name
-    sections = [
-        *_top(evaluation),
-        *_measured(evaluation),
-        *_corpora(evaluation),
-        *_classes(evaluation),
-        *_probabilities(evaluation),
-        *_speakers(evaluation),
-        *_noise(evaluation),
-        *_single(evaluation),
-        *_words(),
-    ]
+    sections = [*_top(evaluation), *_measured(evaluation)]
+    for block in evaluation.blocks:
+        sections += _block(evaluation, block)
+    sections += [*plain_sections(evaluation), *_words()]
     return whole_page(f"{name}: evaluation", sections)
 
 
 def _top(evaluation: Evaluation) -> list[Node]:
-    f = evaluation.overall
-    worst, n_classes = f.speakers[0], len(evaluation.model.labels)
+    made = [
+        node("h1", f"{evaluation.model.name}: how well it recognises emotion"),
+        node("p", f"Protocol: {evaluation.protocol}.", class_="muted"),
+    ]
+    for block in evaluation.blocks:
+        made += [node("h3", block.title), node("p", block.meaning, class_="muted")]
+        if block.caveat:
+            made.append(
+                node("p", f"Every figure here {block.caveat}: it tells what the model remembers, not "
+                     "what a new speaker meets.", class_="warn")
+            )  # fmt: skip
+        made.append(node("div", *_tiles(evaluation, block), class_="tiles"))
+    plain = [
+        tile(
+            f"{d.of}, {d.kind}",
+            text.percent(
+                d.any_label.value if d.kind == NO_SPEECH else d.expected_or_abstained.value
+            ),
+            "get any label" if d.kind == NO_SPEECH else f"{d.expected} or abstained",
+            *(
+                []
+                if d.kind == NO_SPEECH
+                else [f"{text.percent(d.something_else.value)} something else"]
+            ),
+        )
+        for d in evaluation.distributions
+    ]
+    if plain:
+        made += [node("h3", "Corpora of one label or none"), node("div", *plain, class_="tiles")]
+    return made
+
+
+def _tiles(evaluation: Evaluation, block: Block) -> list[Node]:
+    f, n_classes = block.overall, len(evaluation.model.labels)
     tiles = [
-        tile("UAR", text.percent(f.uar.value), _span(text.percent_interval(f.uar)),
-              f"mean recall of the classes; guessing gives {text.percent(1 / n_classes)}"),
-        tile("WA", text.percent(f.wa.value), _span(text.percent_interval(f.wa)),
-              "clips that are answered right"),
-        tile("ECE", text.decimal(f.ece.value), _span(text.decimal_interval(f.ece)),
-              "how far probabilities are from the truth; 0 is best"),
-        tile("worst speaker", text.percent(worst.wa), worst.speaker,
-              f"best: {text.percent(f.speakers[-1].wa)}"),
+        tile("UAR", text.percent(f.uar.value), _span(f, f.uar),
+             f"mean recall of the classes; guessing gives {text.percent(1 / n_classes)}"),
+        tile("WA", text.percent(f.wa.value), _span(f, f.wa), "clips that are answered right"),
+        tile("ECE", text.decimal(f.ece.value), _span(f, f.ece, decimal=True),
+             "how far probabilities are from the truth; 0 is best"),
     ]  # fmt: skip
-    if evaluation.noisy:
-        level = min(evaluation.noisy, key=lambda level: abs(level.snr_db - 10))
+    if f.answered.threshold and f.answered.right:
+        tiles.append(
+            tile(
+                "right of the answered",
+                text.percent(f.answered.right.value),
+                _span(f, f.answered.right),
+                f"{text.percent(f.answered.share.value)} of the clips are answered, at the card's "
+                f"threshold {f.answered.threshold:g}",
+            )
+        )
+    if ranked := f.ranked_speakers:
+        best = f"best: {text.percent(ranked[-1].wa)}; of those with 20 clips or more"
+        tiles.append(tile("worst speaker", text.percent(ranked[0].wa), ranked[0].speaker, best))
+    if block.noisy:
+        level = min(block.noisy, key=lambda level: abs(level.snr_db - 10))
         drop = level.figures[-1].uar.value - f.uar.value
         tiles.append(
             tile(
@@ -52,30 +92,22 @@ def _top(evaluation: Evaluation) -> list[Node]:
                 f"with {level.noise} noise added",
             )
         )
-    made = [
-        node("h1", f"{evaluation.model.name}: how well it recognises emotion"),
-        node("p", f"Protocol: {evaluation.protocol}.", class_="muted"),
-    ]
-    if caveat := evaluation.caveat(f.of):
-        made.append(
-            node("p", f"Every figure here {caveat}: it tells what the model remembers, not what a "
-                 "new speaker meets.", class_="warn")
-        )  # fmt: skip
-    return [*made, node("div", *tiles, class_="tiles")]
+    return tiles
 
 
 def _measured(evaluation: Evaluation) -> list[Node]:
     model = evaluation.model
-    windows = f"windows of {model.window_s:g} s every {model.hop_s:g} s"
-    draws = f"{evaluation.n_draws} draws, seed {evaluation.seed}"
+    windows = f"of {model.window_s:g} s every {model.hop_s:g} s"
     about = f"{model.file}, {model.n_parameters:,} parameters, SHA-256 "
     facts: list[tuple[str, list[Child]]] = [
         ("model", [about, node("code", model.sha256 or text.MISSING)]),
-        ("hears", [f"{windows}; a clip is the mean of its windows, as in edge-ser run"]),
-        ("answers with", [", ".join(model.labels)]),
+        ("windows", [windows]),
+        ("mode", [text.mode(evaluation.detector)]),
+        ("labels", [", ".join(model.labels)]),
     ]
     for corpus in evaluation.corpora:
-        said = f"{corpus.n_clips} clips of {len(corpus.speakers)} speakers"
+        known = text.speakers(len(corpus.speakers), corpus.n_speaker_unknown)
+        said = f"{corpus.n_clips} clips, speakers: {known}; {NOTES[corpus.scope]}"
         if corpus.missing_labels:
             said += f"; it has no {', '.join(corpus.missing_labels)}, but the model may answer so"
         facts.append((corpus.name, [said]))
@@ -85,46 +117,93 @@ def _measured(evaluation: Evaluation) -> list[Node]:
     if evaluation.validation_speakers:
         names = ", ".join(evaluation.validation_speakers)
         facts.append(("validation", [f"{names} chose the training's epoch: slightly flattering"]))
-    if evaluation.n_speaker_unknown:
-        said = f"{evaluation.n_speaker_unknown} clips: whether the model knows them cannot be told"
-        facts.append(("unknown speakers", [said]))
     facts += [
-        ("intervals", [f"95%, by bootstrap over speakers, {draws}"]),
+        ("intervals", [f"95%, bootstrap, {evaluation.n_draws} draws, seed {evaluation.seed}"]),
         ("data", ["SHA-256 ", node("code", evaluation.data_sha256)]),
         ("versions", [", ".join(f"{name} {v}" for name, v in evaluation.versions.items())]),
     ]
     return [node("h2", "What was measured"), facts_table(facts)]
 
 
-def _corpora(evaluation: Evaluation) -> list[Node]:
-    heads = ["corpus", "clips", "speakers", "WA", "UAR", "ECE", "Brier", "NLL", "no answer"]
+def _block(evaluation: Evaluation, block: Block) -> list[Node]:
+    return [
+        node("h2", block.title, class_="block"),
+        node("p", block.meaning, class_="muted"),
+        *_figures(evaluation, block),
+        *class_figures(evaluation, block),
+        *_probabilities(evaluation, block),
+        *_speakers(evaluation, block),
+        *_noise(evaluation, block),
+        *corpus_details(evaluation, block),
+    ]
+
+
+def _figures(evaluation: Evaluation, block: Block) -> list[Node]:
+    heads = ["corpus", "clips", "speakers", "WA", "UAR", "answered", "of them right", "ECE", "Brier",
+             "NLL", "no answer"]  # fmt: skip
     rows: list[list[Child]] = [
         [
-            _named(evaluation, f),
+            _named(block, f),
             str(f.n_clips),
-            str(len(f.speakers)),
-            _with_interval(text.percent(f.wa.value), text.percent_interval(f.wa)),
-            _with_interval(text.percent(f.uar.value), text.percent_interval(f.uar)),
-            _with_interval(text.decimal(f.ece.value), text.decimal_interval(f.ece)),
+            text.speakers(f.n_speakers, f.n_speaker_unknown),
+            _share(f.wa),
+            _share(f.uar),
+            _share(f.answered.share),
+            _share(f.answered.right),
+            with_interval(text.decimal(f.ece.value), text.decimal_interval(f.ece)),
             text.decimal(f.brier.value),
             text.decimal(f.nll.value),
-            ", ".join(f"{n} {reason}" for reason, n in f.no_answer.items()) or "0",
+            text.no_answer(f.no_answer),
         ]
-        for f in evaluation.figures
+        for f in block.figures
     ]
-    return [node("h2", "Figures"), table(heads, rows)]
+    made = [node("h3", "Figures" + _caveat(block)), table(heads, rows)]
+    for f in block.figures:
+        said = text.intervals(f.intervals_over, evaluation.n_draws, f.n_speakers)
+        made.append(node("p", f"{f.of}: {said}.", class_="muted"))
+    return [*made, *_arousal(block), *_live(block)]
 
 
-def _classes(evaluation: Evaluation) -> list[Node]:
-    f = evaluation.overall
-    return [
-        node("h2", "Classes" + _of(evaluation, f)),
-        node("div", _recall_figure(f), _confusion_figure(evaluation, f), class_="columns"),
+def _arousal(block: Block) -> list[Node]:
+    rows: list[list[Child]] = [
+        [
+            _named(block, f),
+            str(f.arousal.n_high),
+            str(f.arousal.n_low),
+            _decimal(f.arousal.auc),
+            _decimal(f.arousal.output_auc),
+        ]
+        for f in block.figures
+        if f.arousal is not None
     ]
+    if not rows:
+        return []
+    heads = ["corpus", "high", "low", "by the labels' probabilities", "by the arousal output"]
+    return [node("h3", "High arousal against low: area under the ROC"), table(heads, rows)]
 
 
-def _probabilities(evaluation: Evaluation) -> list[Node]:
-    f = evaluation.overall
+def _live(block: Block) -> list[Node]:
+    rows: list[list[Child]] = [
+        [
+            _named(block, f),
+            text.share(f.live.n_without_speech, f.n_clips),
+            str(f.live.n_utterances),
+            f"{f.live.speech_s / 60:.1f} min",
+            text.changes(f.live),
+            text.share(f.live.n_abstention_changes, f.live.n_changes),
+        ]
+        for f in block.figures
+        if f.live is not None
+    ]
+    if not rows:
+        return []
+    heads = ["corpus", "no speech found", "utterances", "speech", "label changes a minute",
+             "with abstention"]  # fmt: skip
+    return [node("h3", "With the voice detector"), table(heads, rows)]
+
+
+def _probabilities(evaluation: Evaluation, block: Block) -> list[Node]:
+    f = block.overall
     rows: list[list[Child]] = [
         [_threshold(evaluation, row), text.coverage(row, f.n_clips), text.accuracy(row)]
         for row in f.abstention
@@ -136,41 +215,48 @@ def _probabilities(evaluation: Evaluation) -> list[Node]:
         node("figcaption", "A device may keep silent where the model is not sure: the higher the "
              "least probability, the fewer answers, and the more of them should be right."),
     )  # fmt: skip
+    errors: list[list[Child]] = [
+        [f"{e.threshold:g}", text.confident_errors(e), text.pairs(e)] for e in f.confident_errors
+    ]
+    heads = ["probability at least", "wrong of the answers", "most often: truth → called"]
     return [
-        node("h2", "Probabilities" + _of(evaluation, f)),
-        node("div", _reliability_figure(f), sure, class_="columns"),
+        node("h3", "Probabilities" + _of(block, f)),
+        node("div", reliability_figure(f), sure, class_="columns"),
+        node("h3", "Confident errors" + _of(block, f)),
+        table(heads, errors),
     ]
 
 
-def _speakers(evaluation: Evaluation) -> list[Node]:
+def _speakers(evaluation: Evaluation, block: Block) -> list[Node]:
     rows: list[list[Child]] = [
         [speaker.speaker, str(speaker.n_clips), text.percent(speaker.wa)]
-        for f in evaluation.figures[: len(evaluation.corpora)]
+        for f in block.corpora
         for speaker in f.speakers
     ]
-    trained = " Hollow: heard in training." if evaluation.trained_speakers else ""
+    if not rows:
+        return []
+    trained = " Hollow: in the training." if evaluation.trained_speakers else ""
+    chart = speakers_chart(block, frozenset(evaluation.trained_speakers))
     return [
-        node("h2", "Speakers" + _caveat(evaluation, evaluation.overall)),
-        node("figure", speakers_chart(evaluation),
+        node("h3", "Speakers" + _caveat(block)),
+        node("figure", chart,
              node("figcaption", "A dot is a speaker, the line the corpus as a whole. The spread is what "
-                  "your next user may meet." + trained)),
+                  "your next user may meet; speakers with few clips lie apart by chance." + trained)),
         node("details", node("summary", "Each speaker"),
              table(["speaker", "clips", "WA"], rows)),
     ]  # fmt: skip
 
 
-def _noise(evaluation: Evaluation) -> list[Node]:
-    if not evaluation.noisy:
+def _noise(evaluation: Evaluation, block: Block) -> list[Node]:
+    if not block.noisy:
         return []
-    name = evaluation.noisy[0].noise
-    heads = ["SNR", *(f.of for f in evaluation.figures)]
-    rows: list[list[Child]] = [
-        ["no noise", *(text.percent(f.uar.value) for f in evaluation.figures)]
-    ]
-    for level in evaluation.noisy:
-        pairs = zip(level.figures, evaluation.figures, strict=True)
+    name = block.noisy[0].noise
+    heads = ["SNR", *(f.of for f in block.figures)]
+    rows: list[list[Child]] = [["no noise", *(text.percent(f.uar.value) for f in block.figures)]]
+    for level in block.noisy:
+        pairs = zip(level.figures, block.figures, strict=True)
         cells = [
-            _with_interval(
+            with_interval(
                 text.percent(f.uar.value), f"{text.points(f.uar.value - c.uar.value)} points"
             )
             for f, c in pairs
@@ -180,27 +266,12 @@ def _noise(evaluation: Evaluation) -> list[Node]:
         f"UAR with {name} noise added, at so many dB below the speech (0 dB: as loud as it). The ratio "
         "is over the parts of a clip in which somebody speaks."
     )
-    chart = node("figure", noise_chart(evaluation), node("figcaption", caption))
+    drawn = noise_chart(block, len(evaluation.model.labels))
+    chart = node("figure", drawn, node("figcaption", caption))
     return [
-        node("h2", f"With {name} noise" + _caveat(evaluation, evaluation.overall)),
+        node("h3", f"With {name} noise" + _caveat(block)),
         node("div", chart, node("figure", table(heads, rows)), class_="columns"),
     ]
-
-
-def _single(evaluation: Evaluation) -> list[Node]:
-    """Return the pictures of each corpus, where there are several."""
-    if len(evaluation.figures) == 1:
-        return []
-    folded = [
-        node(
-            "details",
-            node("summary", f"{f.of} alone" + _caveat(evaluation, f)),
-            node("div", _recall_figure(f), _confusion_figure(evaluation, f), _reliability_figure(f),
-                 class_="columns"),
-        )
-        for f in evaluation.figures[:-1]
-    ]  # fmt: skip
-    return [node("h2", "Each corpus"), *folded]
 
 
 def _words() -> list[Node]:
@@ -208,71 +279,34 @@ def _words() -> list[Node]:
     return [node("h2", "In plain words"), facts_table(terms)]
 
 
-def _recall_figure(f: Figures) -> Node:
-    caption = "Recall: of all clips of a class, those named so. The bar is the 95% interval."
-    return node("figure", node("h3", "Recall"), recall_chart(f), node("figcaption", caption))
+def _span(f: Figures, figure: Figure, *, decimal: bool = False) -> str:
+    if not figure.interval:
+        return "one speaker: no interval"
+    interval = text.decimal_interval(figure) if decimal else text.percent_interval(figure)
+    narrow = "" if f.n_speakers else " (over clips, too narrow)"
+    return f"95%: {interval}{narrow}"
 
 
-def _confusion_figure(evaluation: Evaluation, f: Figures) -> Node:
-    labels = list(evaluation.model.labels)
-    heads = [*labels, "no answer"] if any(row[-1] for row in f.confusion) else labels
-    body = []
-    for place, (label, row) in enumerate(zip(labels, f.confusion, strict=True)):
-        total = sum(row)
-        if total:
-            cells = [_cell(n, total, hit=place == k) for k, n in enumerate(row[: len(heads)])]
-            body.append(node("tr", node("th", label), *cells))
-    corner = node("th", "said ↓ heard →")
-    top = node("tr", corner, *(node("th", node("span", head)) for head in heads))
-    caption = (
-        "Clips, and their share of the row: what was said (rows) and what was heard (columns)."
-    )
-    return node(
-        "figure",
-        node("h3", "Confusion"),
-        node("table", node("thead", top), node("tbody", *body), class_="confusion"),
-        node("figcaption", caption),
-    )
+def _share(figure: Figure | None) -> Child:
+    if figure is None:
+        return text.MISSING
+    return with_interval(text.percent(figure.value), text.percent_interval(figure))
 
 
-def _cell(n: int, total: int, *, hit: bool) -> Node:
-    share = f"--share:{n / total:.3f}"
-    if not n:
-        return node("td", "·", class_="none", style=share)
-    share_said = node("small", f"{100 * n / total:.0f}%")
-    return node("td", str(n), share_said, class_="hit" if hit else None, style=share)
+def _decimal(figure: Figure | None) -> Child:
+    if figure is None:
+        return text.MISSING
+    return with_interval(text.decimal(figure.value), text.decimal_interval(figure))
 
 
-def _reliability_figure(f: Figures) -> Node:
-    caption = (
-        "Bars: how often answers of that probability are right. Orange: their mean probability. On the "
-        "dashed line both agree; bars below it mean that the model is too sure."
-    )
-    return node(
-        "figure",
-        node("h3", "Are the probabilities true?"),
-        reliability_chart(f),
-        node("figcaption", caption),
-    )
+def _named(block: Block, f: Figures) -> Node:
+    caveat = [node("small", block.caveat, class_="caveat")] if block.caveat else []
+    return node("span", f.of, *caveat)
 
 
-def _span(interval: str) -> str:
-    return "one speaker: no interval" if interval == text.MISSING else f"95%: {interval}"
-
-
-def _with_interval(value: str, interval: str) -> Node:
-    return node("span", value, node("small", interval))
-
-
-def _named(evaluation: Evaluation, f: Figures) -> Node:
-    caveat = evaluation.caveat(f.of)
-    return node("span", f.of, *([node("small", caveat, class_="caveat")] if caveat else []))
-
-
-def _of(evaluation: Evaluation, f: Figures) -> str:
-    caveat = evaluation.caveat(f.of)
-    words = [f.of] if len(evaluation.figures) > 1 else []
-    words += [caveat] if caveat else []
+def _of(block: Block, f: Figures) -> str:
+    words = [f.of] if len(block.figures) > 1 else []
+    words += [block.caveat] if block.caveat else []
     return f" ({', '.join(words)})" if words else ""
 
 
@@ -281,6 +315,5 @@ def _threshold(evaluation: Evaluation, row: Abstention) -> str:
     return f"{row.threshold:g}" + (" (the card's advice)" if advised else "")
 
 
-def _caveat(evaluation: Evaluation, f: Figures) -> str:
-    caveat = evaluation.caveat(f.of)
-    return f" ({caveat})" if caveat else ""
+def _caveat(block: Block) -> str:
+    return f" ({block.caveat})" if block.caveat else ""

@@ -39,3 +39,8 @@ def facts_table(facts: Sequence[tuple[str, Sequence[Child]]]) -> Node:
     """Return names on the left and what is to be said of them on the right."""
     rows = [node("tr", node("th", name), node("td", *said)) for name, said in facts]
     return node("table", *rows, class_="facts")
+
+
+def with_interval(value: str, interval: str) -> Node:
+    """Return a figure with its interval in small letters below it."""
+    return node("span", value, node("small", interval))

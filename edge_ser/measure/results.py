@@ -7,7 +7,7 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from edge_ser.errors import ConfigError
 from edge_ser.files import write_text
+from edge_ser.measure.left_out import Decisions, LeftOutFigures
 from edge_ser.metrics import (
     bootstrap_weights,
     confusion,
@@ -162,6 +163,10 @@ class RunResult:
     command: str
     """Without places."""
     date: str
+    decisions: Decisions | None = None
+    """Fitted on the left-out clips of all folds: for a model that is trained on all corpora."""
+    left_out: Mapping[str, LeftOutFigures] = field(default_factory=dict)
+    """By fold, for protocols that leave corpora out; each with decisions fitted on the others."""
 
     def __post_init__(self) -> None:
         require(self.kind == KIND, "kind", self.kind, KIND)

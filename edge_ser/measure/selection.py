@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from edge_ser.card import ModelCard
-from edge_ser.corpora import Clip, speaker_known
+from edge_ser.corpora import Clip
 from edge_ser.errors import ConfigError
 from edge_ser.protocols.fold import speakers as speakers_of
 
@@ -33,6 +33,8 @@ class Selection:
     """Speakers among the clips that the model was trained on."""
     validation: tuple[str, ...]
     """Speakers among the clips by whom the training chose its epoch."""
+    plain: tuple[Clip, ...] = ()
+    """Clips of corpora with one label or none, from `select_plain`: for distributions only."""
 
 
 def select(
@@ -97,16 +99,11 @@ def missing_labels(clips: Iterable[Clip], labels: tuple[str, ...]) -> dict[str, 
     return {corpus: names for corpus, names in missing.items() if names}
 
 
-def unknown_speakers(clips: Iterable[Clip]) -> int:
-    """Return how many clips have no known speaker."""
-    return sum(not speaker_known(clip) for clip in clips)
-
-
 def _overlap(trained: bool, known: bool) -> str:
     if trained:
-        return "; includes speakers heard in training"
+        return "; includes speakers of the training data"
     if known:
-        return ", without those heard in training"
+        return ", without those of the training data"
     return "; the card names no speakers of the training, so overlap cannot be seen"
 
 

@@ -34,7 +34,7 @@ def named_speakers(clips: Sequence[Clip], names: str, what: str) -> frozenset[st
 
     Args:
         clips: whose speakers there are to choose from.
-        names: `1,11` or, with several corpora, `RAVDESS/1`.
+        names: `1,11` or, with several corpora, `RAVDESS/1`; `RAVDESS/*` names all of a corpus.
         what: the part they are for, for errors.
 
     Raises:
@@ -43,7 +43,8 @@ def named_speakers(clips: Sequence[Clip], names: str, what: str) -> frozenset[st
     if names.strip().lower() == NONE:
         return frozenset()
     known = speakers(clips)
-    return frozenset(_find(name.strip(), known, what) for name in names.split(",") if name.strip())
+    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    return frozenset(speaker for name in wanted for speaker in _named(name, known, what))
 
 
 def drawable_corpora(clips: Sequence[Clip]) -> frozenset[str]:
@@ -116,6 +117,18 @@ def shuffled_by_gender(members: dict[str, str], rng: random.Random) -> list[list
     for speaker, gender in sorted(members.items()):
         pools[gender].append(speaker)
     return [rng.sample(pool, len(pool)) for _, pool in sorted(pools.items())]
+
+
+def _named(name: str, known: tuple[str, ...], what: str) -> tuple[str, ...]:
+    """Return the speaker that one name fits, or all of a corpus for `NAME/*`."""
+    corpus, slash, own = name.rpartition("/")
+    if not (slash and own == "*"):
+        return (_find(name, known, what),)
+    found = tuple(s for s in known if s.rpartition("/")[0].lower() == corpus.lower())
+    if not found:
+        names = ", ".join(sorted({speaker.rpartition("/")[0] for speaker in known}))
+        raise ConfigError(f"expected a corpus of the {what} speakers in {name!r}, one of {names}")
+    return found
 
 
 def _find(name: str, known: tuple[str, ...], what: str) -> str:

@@ -14,8 +14,11 @@ CROSS_CORPUS = "cross-corpus"
 def cross_corpus(clips: Sequence[Clip]) -> tuple[Fold, ...]:
     """Return a fold for each corpus, on which it tests, named `EMO-DB+RAVDESS to TESS`.
 
+    A corpus may lack an emotion that others have: its clips take no part in the loss of that label,
+    and its UAR is over the labels that it has.
+
     Raises:
-        ConfigError: fewer than two corpora, or emotions that not every corpus has.
+        ConfigError: fewer than two corpora, or an emotion that only one corpus has.
     """
     emotions: dict[str, set[str]] = {}
     for clip in clips:
@@ -26,12 +29,12 @@ def cross_corpus(clips: Sequence[Clip]) -> tuple[Fold, ...]:
             f"{len(corpora)} corpus came ({', '.join(corpora) or 'none'}), cross-corpus needs two or "
             "more; repeat --corpus"
         )
-    every = set().union(*emotions.values())
-    for corpus in corpora:
-        if missing := sort_emotions(every - emotions[corpus]):
+    for emotion in sort_emotions(set().union(*emotions.values())):
+        having = [corpus for corpus in corpora if emotion in emotions[corpus]]
+        if len(having) < 2:
             raise ConfigError(
-                f"{corpus} has no clip labelled {', '.join(missing)}, cross-corpus needs emotions "
-                "that every corpus has; leave --labels out, or name those"
+                f"{emotion} occurs in {having[0]} alone, expected two corpora or more, so that one can "
+                f"be tested by another; leave it out: --labels without {emotion}"
             )
     return tuple(
         Fold(

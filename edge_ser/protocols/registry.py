@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from edge_ser.corpora import Clip
+from edge_ser.corpora import Clip, Role, is_background
 from edge_ser.errors import ConfigError
 from edge_ser.protocols.choice import DRAWN, NONE, with_validation
 from edge_ser.protocols.clip_grouped import CLIP_GROUPED, clip_grouped
@@ -60,6 +61,9 @@ def make_folds(
 ) -> tuple[Fold, ...]:
     """Return all folds of a protocol, validation speakers kept out of their training.
 
+    Clips that are neutral by intent stand in the training of each fold and nowhere else; clips
+    without a label stand nowhere.
+
     Args:
         clips: what to divide, original recordings.
         options: the protocol and its choices; `fold` is not looked at.
@@ -77,8 +81,21 @@ def make_folds(
             "tested, and --fold which of them"
         )
     validation = options.validation_speakers or protocol.validation
-    folds = protocol.split(clips, options, seed)
-    return tuple(with_validation(fold, validation, seed) for fold in folds)
+    divided = [clip for clip in clips if clip.role is Role.LABELLED]
+    background = tuple(clip for clip in clips if is_background(clip))
+    if background and not divided:
+        raise ConfigError(
+            "every clip is neutral by intent, expected a corpus to test on as well; add one with labels"
+        )
+    folds = protocol.split(divided, options, seed)
+    return tuple(
+        _with_background(with_validation(fold, validation, seed), background) for fold in folds
+    )
+
+
+def _with_background(fold: Fold, background: tuple[Clip, ...]) -> Fold:
+    """Return the fold with clips added to its training."""
+    return dataclasses.replace(fold, train=fold.train + background) if background else fold
 
 
 def choose_fold(folds: Sequence[Fold], wanted: str) -> Fold:

@@ -51,6 +51,7 @@ class SpeechTally:
         self._kept: list[Float32] = []
         """The audio of a short clip; empty once it is longer."""
         self._sums: dict[str, float] = {}
+        self._arousal: float | None = None
         self._n = 0
         self._windows_dbfs: float | None = None
         self._clipped = 0.0
@@ -77,7 +78,7 @@ class SpeechTally:
         if not utterance.evident:
             return
         self.evident = True
-        self._add_probs(utterance.probs, utterance.n_counted)
+        self._add(utterance.probs, utterance.arousal, utterance.n_counted)
 
     def loud_voice(self) -> tuple[Prediction, ...]:
         """Return the windows around a loud voice in a short clip without speech; they count."""
@@ -93,7 +94,7 @@ class SpeechTally:
         windows = (*stream.push(Chunk(samples[begin:stop], self._rate)), *stream.finish())
         self.evident = True
         for window in windows:
-            self._add_probs(window.probs, window.label is not None)
+            self._add(window.probs, window.arousal, int(window.label is not None))
         return windows
 
     def final(self) -> Prediction:
@@ -119,10 +120,13 @@ class SpeechTally:
             clipped=max(self._clipped, self._n_full / max(1, self._n_samples)),
             compute_ms=self._compute_ms,
             final=True,
+            arousal=None if self._arousal is None else self._arousal / self._n,
         )
 
-    def _add_probs(self, probs: Mapping[str, float], n: int) -> None:
+    def _add(self, probs: Mapping[str, float], arousal: float | None, n: int) -> None:
         self._n += n
+        if arousal is not None:
+            self._arousal = (self._arousal or 0.0) + n * arousal
         for label, p in probs.items():
             self._sums[label] = self._sums.get(label, 0.0) + n * p
 
@@ -141,7 +145,11 @@ def recognize_speech(
     """
     rate = recognizer.card.frontend.sample_rate
     utterances = Utterances(
-        recognizer, Segmenter(open_detector(), rate), source, settings=CLIP_UTTERANCE
+        recognizer,
+        Segmenter(open_detector(), rate),
+        source,
+        settings=CLIP_UTTERANCE,
+        baseline=recognizer.open_baseline(),
     )
     tally, windows = SpeechTally(recognizer, source), []
     for samples in _resampled(chunks, rate, source):

@@ -69,23 +69,31 @@ class EngineSession:
         self._loaded: LoadedEngine | None = loaded
         self._path, self._cuda, self._tell = path, cuda, tell
         self._again = loaded.manifest.rebuild(path)
-        self._n_classes = len(loaded.manifest.card.labels)
+        card = loaded.manifest.card
+        self._n_features = card.frontend.n_features
+        self._n_values = (len(card.labels), 1)
+        """Columns of the outputs: logits, and arousal where there is one."""
         self._shape: tuple[int, ...] = ()
         self._is_new_shape = True
         self._graphs: OrderedDict[tuple[int, ...], Any] = OrderedDict()
         self._events: list[Any] = []
         self.uses_graphs = graphs
         largest = loaded.manifest.shapes.maximum
-        names = tensor_names(loaded, path)
+        inputs, outputs = tensor_names(loaded, path)
         with ExitStack() as stack:
             stack.callback(self._drop_engine)
             self._stream = cuda.open_stream()
             stack.callback(cuda.close_stream, self._stream)
             self._stream_handle = cuda.stream_handle(self._stream)
-            shapes = (largest, (largest[0], self._n_classes))
-            self._input, self._output = (
-                self._open_port(stack, name, prod(shape) * _FLOAT_BYTES, mapped=zero_copy)
-                for name, shape in zip(names, shapes, strict=True)
+            self._inputs, self._outputs = (
+                tuple(
+                    self._open_port(stack, name, prod(shape) * _FLOAT_BYTES, mapped=zero_copy)
+                    for name, shape in zip(names, shapes, strict=False)
+                )
+                for names, shapes in (
+                    (inputs, self._input_shapes(largest)),
+                    (outputs, self._output_shapes(largest[0])),
+                )
             )
             self._open_context(stack, loaded)
             stack.callback(self._free_graphs_and_events)
@@ -93,15 +101,22 @@ class EngineSession:
             self._set_shape(largest)
             self._stack = stack.pop_all()
 
-    def run(self, inputs: Float32) -> Float32:
-        """Return the logits [batch, n_classes] of an input within the profile."""
+    def run(self, *inputs: Float32) -> tuple[Float32, ...]:
+        """Return the outputs for inputs within the profile.
+
+        Args:
+            inputs: features or audio, and the baseline [batch, n_features] where the engine has one.
+
+        Returns:
+            Logits [batch, n_classes], and the arousal [batch, 1] where the engine has one.
+        """
         self._put(inputs)
         self._upload()
         self._infer()
         self._download()
         return self._take()
 
-    def run_timed(self, inputs: Float32) -> tuple[Float32, Timings]:
+    def run_timed(self, *inputs: Float32) -> tuple[tuple[Float32, ...], Timings]:
         """Return the same, and what the GPU spent its time on."""
         cuda, stream = self._cuda, self._stream
         while len(self._events) < 4:
@@ -115,9 +130,9 @@ class EngineSession:
         cuda.record(inferred, stream)
         self._download()
         cuda.record(end, stream)
-        logits = self._take()
+        outputs = self._take()
         steps = ((begin, uploaded), (uploaded, inferred), (inferred, end))
-        return logits, Timings(*(cuda.elapsed_ms(*step) for step in steps))
+        return outputs, Timings(*(cuda.elapsed_ms(*step) for step in steps))
 
     def close(self) -> None:
         """Free everything, the latest first.
@@ -127,15 +142,23 @@ class EngineSession:
         """
         self._stack.close()
 
-    def _put(self, inputs: Float32) -> None:
-        if inputs.shape != self._shape:
-            self._set_shape(inputs.shape)
-        np.copyto(self._input_view, inputs)
+    def _input_shapes(self, shape: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
+        """Return the shape of each input that an engine may have, for one of the first."""
+        return shape, (shape[0], self._n_features)
+
+    def _output_shapes(self, n_batch: int) -> tuple[tuple[int, ...], ...]:
+        return tuple((n_batch, n) for n in self._n_values)
+
+    def _put(self, inputs: tuple[Float32, ...]) -> None:
+        if inputs[0].shape != self._shape:
+            self._set_shape(inputs[0].shape)
+        for view, values in zip(self._input_views, inputs, strict=True):
+            np.copyto(view, values)
 
     def _upload(self) -> None:
-        if self._input.device is not None:
-            n_bytes = self._input_view.nbytes
-            self._cuda.copy_to_device(self._input.device, self._input.host, n_bytes, self._stream)
+        for port, view in zip(self._inputs, self._input_views, strict=True):
+            if port.device is not None:
+                self._cuda.copy_to_device(port.device, port.host, view.nbytes, self._stream)
 
     def _infer(self) -> None:
         graph = None if self._is_new_shape or not self.uses_graphs else self._graph()
@@ -146,32 +169,34 @@ class EngineSession:
         self._is_new_shape = False
 
     def _download(self) -> None:
-        if self._output.device is not None:
-            n_bytes = self._output_view.nbytes
-            self._cuda.copy_to_host(self._output.host, self._output.device, n_bytes, self._stream)
+        for port, view in zip(self._outputs, self._output_views, strict=True):
+            if port.device is not None:
+                self._cuda.copy_to_host(port.host, port.device, view.nbytes, self._stream)
 
-    def _take(self) -> Float32:
+    def _take(self) -> tuple[Float32, ...]:
         self._cuda.synchronise(self._stream)
-        logits: Float32 = self._output_view.copy()
-        return logits
+        return tuple(view.copy() for view in self._output_views)
 
     def _set_shape(self, shape: tuple[int, ...]) -> None:
         context = self._context
         # Whatever fails below, the next inference has to begin here again.
         self._shape, self._is_new_shape = (), True
-        if not context.set_input_shape(self._input.name, shape):
-            raise self._refusal(f"takes no input of shape {list(shape)}")
-        wanted, got = (
-            (shape[0], self._n_classes),
-            tuple(context.get_tensor_shape(self._output.name)),
-        )
-        if got != wanted:
-            raise self._refusal(f"puts out {list(got)}, its manifest says {list(wanted)}")
-        for port in (self._input, self._output):
+        inputs = tuple(zip(self._inputs, self._input_shapes(shape), strict=False))
+        outputs = tuple(zip(self._outputs, self._output_shapes(shape[0]), strict=False))
+        for port, size in inputs:
+            if not context.set_input_shape(port.name, size):
+                raise self._refusal(f"takes no {port.name} of shape {list(size)}")
+        for port, size in outputs:
+            got = tuple(context.get_tensor_shape(port.name))
+            if got != size:
+                raise self._refusal(
+                    f"puts out {port.name} {list(got)}, its manifest says {list(size)}"
+                )
+        for port, _ in (*inputs, *outputs):
             if not context.set_tensor_address(port.name, port.address):
                 raise self._refusal(f"refuses the memory of {port.name}")
-        self._input_view = self._input.view(shape)
-        self._output_view = self._output.view(wanted)
+        self._input_views = tuple(port.view(size) for port, size in inputs)
+        self._output_views = tuple(port.view(size) for port, size in outputs)
         self._shape = shape
 
     def _enqueue(self) -> None:

@@ -60,6 +60,8 @@ class Started(Event):
     """Confidence below which no label is given; 0: never."""
     prior: Mapping[str, float] = field(default_factory=dict)
     """Ratios by label by which prior odds differ from training; empty: none."""
+    baseline: str = "none"
+    """`none`, `running`, or the name of the enrolled baseline that the model is given."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +88,9 @@ class Window(Event):
     latency_ms: float
     """From the capture of the window's last sample (from its arrival, where audio is not live) to
     the decision."""
+    arousal: float | None = None
+    """Probability of high arousal, in [0, 1], as acted and labelled in the training corpora; null where
+    the window is silent, and where the model gives none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +119,8 @@ class Emotion(Event):
     """Smoothed, by label."""
     latency_ms: float
     """As in `window`."""
+    arousal: float | None = None
+    """As in `window`, smoothed as the probabilities are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,10 +144,41 @@ class SpeechEnd(Event):
     latency_ms: float
     """From the capture of the sample at `at_s` to the decision: the pause that had to be waited for
     is in it."""
+    arousal: float | None = None
+    """As in `window`, mean over the utterance."""
+    baseline_s: float | None = None
+    """Seconds of earlier speech in the baseline, this utterance's too from now on; null without a
+    baseline."""
     likeliest: str | None = None
     """The likeliest class, also when `abstained`; null where there is none."""
     no_speech: bool = False
     """Whether too little of it surely was speech: a noise, or a word of less than half a second."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recorded(Event):
+    """An utterance within a recording of `--record`, there alone; repeats its `speech_end`."""
+
+    kind: ClassVar[str] = "recorded"
+    file: str
+    """Name of the WAV file beside; of an utterance that two files share, the one with more of it."""
+    from_s: float
+    """Where the utterance begins in the file, in seconds."""
+    to_s: float
+    """Where it ends."""
+    label: str | None
+    """Null where the model is not sure enough (`abstained`)."""
+    confidence: float
+    """Probability of the likeliest class."""
+    abstained: bool
+    """Whether the confidence is too low for a label."""
+    probs: Mapping[str, float]
+    """Mean over the utterance, by label."""
+    near_miss: bool
+    """Whether the answer was close to another, so that a label by a person is worth most."""
+    reasons: tuple[str, ...]
+    """Of a near miss: `margin`, the two likeliest classes are less than 0.15 apart; `changes`, a
+    label lasted less than 1.5 s before another; `abstained`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,6 +236,8 @@ class Heartbeat(Event):
     """99th percentile of the same."""
     state: str
     """`listening`, `speech` or `device_lost`."""
+    baseline_s: float | None = None
+    """Seconds of earlier speech in the baseline; null without one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,6 +265,8 @@ class Clip(Event):
     """The likeliest class, also when `abstained`; null where there is none."""
     no_speech: bool = False
     """Whether the voice detector found no speech in it, or too little to be sure."""
+    arousal: float | None = None
+    """As in `window`, mean over its windows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -254,6 +296,7 @@ KINDS: dict[str, type[Event]] = {
         SpeechStart,
         Emotion,
         SpeechEnd,
+        Recorded,
         Overrun,
         DeviceLost,
         DeviceBack,
@@ -265,7 +308,8 @@ KINDS: dict[str, type[Event]] = {
 
 _FIELDS = {name: tuple(f.name for f in dataclasses.fields(kind)) for name, kind in KINDS.items()}
 
-_DIGITS = {"at_s": 4, "start_s": 4, "end_s": 4, "monotonic_s": 4, "probs": 4, "confidence": 4}
+_TIMES = ("at_s", "start_s", "end_s", "from_s", "to_s", "monotonic_s")
+_DIGITS = dict.fromkeys((*_TIMES, "probs", "confidence", "arousal"), 4)
 """Digits kept after the point; 3 elsewhere."""
 
 

@@ -35,6 +35,9 @@ class Prediction:
     compute_ms: float
     """Time spent on features and inference since the window before; for a clip, on all of it."""
     final: bool = False
+    arousal: float | None = None
+    """Probability of high arousal, in [0, 1], as acted in the training corpora; for a whole clip, the
+    mean of its windows. None for silence, and where the model gives none."""
 
     @property
     def confidence(self) -> float | None:
@@ -49,16 +52,23 @@ class MeanProbs:
         self.n = 0
         """Windows that were counted."""
         self._sums: dict[str, float] = {}
+        self._arousal: float | None = None
 
     def add(self, window: Prediction) -> None:
         """Count a window in."""
         self.n += window.label is not None
+        if window.arousal is not None:
+            self._arousal = (self._arousal or 0.0) + window.arousal
         for label, p in window.probs.items():
             self._sums[label] = self._sums.get(label, 0.0) + p
 
     def probs(self) -> dict[str, float]:
         """Return the mean of each class, by label; empty where no window counted."""
         return {label: total / self.n for label, total in self._sums.items()}
+
+    def arousal(self) -> float | None:
+        """Return the mean arousal; None where no window has one."""
+        return None if self._arousal is None else self._arousal / self.n
 
 
 class ClipTally:
@@ -102,6 +112,7 @@ class ClipTally:
             clipped=self._clipped,
             compute_ms=self._compute_ms,
             final=True,
+            arousal=self._mean.arousal(),
         )
 
 

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_ser.audio import Chunk, file_chunks
+from edge_ser.card import BASELINE_WAYS
 from edge_ser.errors import ConfigError
+from edge_ser.runtime.baseline import Baseline, BaselineState, open_baseline
 from edge_ser.runtime.prediction import ClipTally, Float32, Prediction, softmax
 from edge_ser.runtime.prior import check_prior, log_ratios
 from edge_ser.runtime.runner import Runner, open_runner
@@ -37,7 +39,7 @@ class Recognizer:
     """Recognise emotion in files and streams with one model.
 
     Args:
-        model: an ONNX file, an engine, a `Runner`, or None for the bundled model.
+        model: an ONNX file, an engine, a name of `runner.BUNDLED`, a `Runner`, or None for `bundled`.
         window_s: seconds classified at once; None for the model's own.
         hop_s: seconds between windows, rounded to whole feature frames; None for the model's own.
         min_level_dbfs: windows with less than 10% of their time above this level are silence.
@@ -45,9 +47,13 @@ class Recognizer:
         device: where to run a model file, one of `runner.DEVICES`.
         prior: ratios by label by which the prior odds of classes differ from training, as
             `{"neutral": 3}`; labels that are not named have 1. See `runtime.prior`.
+        baseline: `none`, `running`, a file of `edge-ser enroll` or the `Baseline` in it; None for the
+            default of the model's card. A running one follows the utterances of a stream; whole files
+            are recognised without it.
 
     Raises:
         ModelError: the model cannot be used.
+        BaselineError: a baseline that it takes none of, or that does not fit.
         EngineError, MissingDependency: nor the device; see `open_runner`.
         ConfigError: a window, hop or prior that it cannot work with.
     """
@@ -62,6 +68,7 @@ class Recognizer:
         threads: int = 1,
         device: str = "auto",
         prior: Mapping[str, float] | None = None,
+        baseline: str | Path | Baseline | None = None,
     ) -> None:
         if model is None or isinstance(model, (str, Path)):
             model = open_runner(model, threads, device)
@@ -70,6 +77,12 @@ class Recognizer:
         self.min_level_dbfs = min_level_dbfs
         self.prior = check_prior(prior or {}, self.card.labels)
         self._log_ratios = log_ratios(self.prior, self.card.labels)
+        if isinstance(baseline, (str, Path)) and baseline not in BASELINE_WAYS:
+            baseline = Baseline.load(Path(baseline))
+        self._baseline_choice = baseline
+        state = self.open_baseline()
+        self.enrolled = None if state.learns else state.current()
+        """The enrolled baseline, float32 [1, n_features]; None without one."""
         frontend = self.card.frontend
         window_s = self.card.window_s if window_s is None else window_s
         hop_s = self.card.hop_s if hop_s is None else hop_s
@@ -97,6 +110,10 @@ class Recognizer:
     def hop_s(self) -> float:
         """Seconds between windows."""
         return self.hop_samples / self.card.frontend.sample_rate
+
+    def open_baseline(self) -> BaselineState:
+        """Return the baseline of a new stream, which has learned nothing yet."""
+        return open_baseline(self.card, self._baseline_choice)
 
     def whole_frames(self, seconds: float) -> int:
         """Return the samples of so many seconds, rounded to whole feature frames."""

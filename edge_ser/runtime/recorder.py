@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from edge_ser.errors import ConfigError
 from edge_ser.runtime.events import DeviceLost, Event, Overrun, to_json
+from edge_ser.runtime.near_miss import Utterance, UtteranceWatch
 from edge_ser.runtime.segment import Segment
 from edge_ser.runtime.segments import SegmentStore
 
@@ -50,6 +51,13 @@ class _Audio:
     sample_rate: int
     follows: bool
     """Whether it continues what came before without a gap."""
+    at_s: float
+    """Stream time of the first sample."""
+
+
+_Item = _Audio | Utterance | bytes
+_N_SPANS = 8
+"""Segments, the latest, that an utterance is sought in."""
 
 
 class Recorder:
@@ -89,7 +97,10 @@ class Recorder:
             raise ConfigError(f"segments of {segment_s:g} s came, more than 0 s was wanted")
         self._store = SegmentStore(Path(directory), int(limit_mb * 1e6), wall_clock)
         self._segment_s, self._retry_s = segment_s, retry_s
-        self._waiting: deque[_Audio | bytes] = deque()
+        self._waiting: deque[_Item] = deque()
+        self._watch = UtteranceWatch()
+        self._at_s = 0.0
+        self._spans: deque[Segment] = deque(maxlen=_N_SPANS)
         self._n_waiting = 0
         self._changed = threading.Condition()
         self._closing = False
@@ -123,15 +134,22 @@ class Recorder:
             self._news.clear()
         return told
 
-    def audio(self, samples: Float32, sample_rate: int) -> None:
-        """Take audio [n_samples] in [-1, 1] at `sample_rate` Hz; returns at once."""
+    def audio(self, samples: Float32, sample_rate: int, at_s: float | None = None) -> None:
+        """Take audio [n_samples] in [-1, 1] at `sample_rate` Hz; returns at once.
+
+        `at_s` is the stream time of the first sample, None where it continues the audio before.
+        """
+        if at_s is not None:
+            self._at_s = at_s
         scaled = np.clip(np.rint(samples * np.float32(32_768)), -32_768, 32_767)
         pcm = np.nan_to_num(scaled).astype("<i2").tobytes()
         with self._changed:
             if self._closing:
                 return
             for at in range(0, len(pcm), _PIECE_BYTES):
-                self._queue(pcm[at : at + _PIECE_BYTES], sample_rate)
+                piece = pcm[at : at + _PIECE_BYTES]
+                self._queue(piece, sample_rate)
+                self._at_s += len(piece) / 2 / sample_rate
 
     def event(self, event: Event) -> None:
         """Take an event; after those that say that audio was lost, a new segment begins."""
@@ -143,6 +161,8 @@ class Recorder:
                 self._follows = False
             if self._n_waiting + len(line) <= PENDING_BYTES:
                 self._put(line, len(line))
+                if (utterance := self._watch.take(event)) is not None:
+                    self._put(utterance, 0)
 
     def close(self) -> None:
         """Write what waits, finish the segment, and let other recorders in. May be called twice."""
@@ -156,7 +176,7 @@ class Recorder:
 
     def _queue(self, pcm: bytes, sample_rate: int) -> None:
         if self._n_waiting + len(pcm) <= PENDING_BYTES:
-            self._put(_Audio(pcm, sample_rate, self._follows), len(pcm))
+            self._put(_Audio(pcm, sample_rate, self._follows, self._at_s), len(pcm))
             self._follows = True
             return
         self._lose(len(pcm) / 2 / sample_rate)
@@ -164,7 +184,7 @@ class Recorder:
             self._slow = "the disk is too slow for recordings, so audio is not kept"
             self._news.append(self._slow)
 
-    def _put(self, item: _Audio | bytes, size: int) -> None:
+    def _put(self, item: _Item, size: int) -> None:
         self._waiting.append(item)
         self._n_waiting += size
         if self._n_waiting >= _PIECE_BYTES:
@@ -191,7 +211,7 @@ class Recorder:
                 self._store.finish(self._segment)
         self._store.close()
 
-    def _next_item(self) -> _Audio | bytes | None:
+    def _next_item(self) -> _Item | None:
         with self._changed:
             if not self._waiting:
                 if self._slow is not None:
@@ -199,16 +219,18 @@ class Recorder:
                     self._tell_that_it_goes_on()
                 return None
             item = self._waiting.popleft()
-            self._n_waiting -= len(item.pcm if isinstance(item, _Audio) else item)
+            self._n_waiting -= _size(item)
             return item
 
-    def _keep(self, item: _Audio | bytes) -> None:
+    def _keep(self, item: _Item) -> None:
         """Write an item, or drop it while the disk takes nothing."""
         try:
             if time.monotonic() < self._retry_at:
                 raise _Waiting
             if isinstance(item, _Audio):
                 self._keep_audio(item)
+            elif isinstance(item, Utterance):
+                self._keep_utterance(item)
             else:
                 self._keep_event(item)
         except _Waiting:
@@ -228,7 +250,8 @@ class Recorder:
             self._segment = None
             self._store.finish(segment)
         if self._segment is None:
-            self._segment = self._store.begin(item.sample_rate)
+            self._segment = self._store.begin(item.sample_rate, item.at_s)
+            self._spans.append(self._segment)
             while self._early:
                 self._store.append(self._segment, event=self._early.popleft())
         self._store.append(self._segment, pcm=item.pcm)
@@ -242,6 +265,19 @@ class Recorder:
             self._early.append(line)
         else:
             self._store.append(self._segment, event=line)
+
+    def _keep_utterance(self, utterance: Utterance) -> None:
+        """Note where the recordings hold an utterance; nothing where they lost most of it."""
+        held = [(segment, _overlap_s(segment, utterance)) for segment in self._spans]
+        segment, held_s = max(held, key=lambda pair: pair[1], default=(None, 0.0))
+        if segment is None or held_s < (utterance.end_s - utterance.start_s) / 2:
+            return
+        recorded = utterance.recorded(
+            segment.name,
+            max(0.0, utterance.start_s - segment.at_s),
+            min(segment.end_s, utterance.end_s) - segment.at_s,
+        )
+        self._keep_event(to_json(recorded).encode() + b"\n")
 
     def _pause(self, error: OSError) -> None:
         segment, self._segment = self._segment, None
@@ -258,13 +294,25 @@ class Recorder:
                 )
             self._paused = f"recordings are paused ({error.strerror})"
 
-    def _drop(self, item: _Audio | bytes) -> None:
+    def _drop(self, item: _Item) -> None:
         if isinstance(item, _Audio):
             with self._changed:
                 self._lose(len(item.pcm) / 2 / item.sample_rate)
 
     def _tell_that_it_goes_on(self) -> None:
         self._news.append(f"recordings go on; so far {self._lost_s:.1f} s were not kept")
+
+
+def _size(item: _Item) -> int:
+    """Return the bytes that count while an item waits."""
+    if isinstance(item, Utterance):
+        return 0
+    return len(item.pcm if isinstance(item, _Audio) else item)
+
+
+def _overlap_s(segment: Segment, utterance: Utterance) -> float:
+    """Return how many seconds of an utterance a segment holds."""
+    return min(segment.end_s, utterance.end_s) - max(segment.at_s, utterance.start_s)
 
 
 class _Waiting(Exception):

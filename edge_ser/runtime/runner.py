@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Protocol
@@ -17,13 +18,35 @@ Float32 = NDArray[np.float32]
 DEVICES = ("auto", "cpu", "cuda", "tensorrt")
 """Where to run."""
 
+BUNDLED = {
+    "bundled": "edge_ser.onnx",
+    "bundled-int8": "edge_ser.int8.onnx",
+    "bundled-commercial": "edge_ser_commercial.onnx",
+    "bundled-commercial-int8": "edge_ser_commercial.int8.onnx",
+}
+"""Name → file of each model that comes with the package, the default first."""
+
+ASSETS = Path(str(resources.files("edge_ser") / "assets"))
+"""Where those files lie."""
+
 ENGINE_ENDINGS = (".engine", ".plan")
+
+
+@dataclass(frozen=True, eq=False)
+class ModelOutput:
+    """Everything that a model computes of a batch."""
+
+    logits: Float32
+    """float32 [batch, n_classes], before softmax."""
+    arousal: Float32 | None = None
+    """Probability of high arousal, float32 [batch], in [0, 1]; None where `card.arousal` is False."""
 
 
 class Runner(Protocol):
     """A loaded model. Implementations are made by `open_runner`; tests bring their own.
 
-    Whoever derives from this class has to write `card` and `run` only.
+    `infer` is the full form, `run` the short one that returns logits only. Whoever derives from this
+    class has to write `card` and `run`; for a model with `card.arousal`, `infer` too.
     """
 
     @property
@@ -48,24 +71,61 @@ class Runner(Protocol):
         """Give back what the runner holds; it cannot run after that. Closing twice is fine."""
         return
 
-    def run(self, inputs: Float32) -> Float32:
-        """Return logits float32 [batch, n_classes].
+    def run(self, inputs: Float32, baseline: Float32 | None = None) -> Float32:
+        """Return logits float32 [batch, n_classes]; arguments and errors are those of `infer`."""
+
+    def infer(self, inputs: Float32, baseline: Float32 | None = None) -> ModelOutput:
+        """Return all that the model computes. By default, the logits of `run` and no arousal.
 
         Args:
             inputs: float32, C-contiguous; [batch, n_features, n_frames] or, when `card.input` is
                 `waveform`, [batch, n_samples].
+            baseline: float32 [batch, n_features], the mean over frames of the raw features of
+                earlier speech; None for the training mean, `card.normalization.mean`. Only for a
+                model with `card.baseline`.
 
         Raises:
-            ModelError: an input of another shape, or logits that are not finite.
+            ModelError: an input of another shape, a baseline for a model that takes none, or outputs
+                that are not finite.
         """
+        logits = self.run(inputs) if baseline is None else self.run(inputs, baseline)
+        return ModelOutput(logits)
 
 
-def bundled_model() -> Path:
-    """Return the path of the model that comes with the package."""
-    path = Path(str(resources.files("edge_ser") / "assets" / "edge_ser.onnx"))
+def bundled_model(name: str = "bundled") -> Path:
+    """Return the path of a model that comes with the package.
+
+    Args:
+        name: a key of `BUNDLED`.
+
+    Raises:
+        ConfigError: another name.
+        ModelError: the file is not there.
+    """
+    if name not in BUNDLED:
+        raise ConfigError(
+            f"expected the name of a bundled model ({', '.join(BUNDLED)}), got {name!r}"
+        )
+    path = ASSETS / BUNDLED[name]
     if not path.is_file():
-        raise ModelError(f"the bundled model is missing from {path}; install edge-ser again")
+        present = [other for other, file in BUNDLED.items() if (ASSETS / file).is_file()]
+        others = f"; this package has {', '.join(present)}" if present else ""
+        raise ModelError(
+            f"the model {name} is missing from {path}{others}; install edge-ser again: "
+            "pip install --force-reinstall edge-ser"
+        )
     return path
+
+
+def model_path(model: str | Path | None = None) -> Path:
+    """Return the file that a model argument names: a name of `BUNDLED`, a path, or None for `bundled`.
+
+    Raises:
+        ModelError: a bundled model that is not there; other paths are not looked at.
+    """
+    if model is None:
+        return bundled_model()
+    return bundled_model(str(model)) if str(model) in BUNDLED else Path(model)
 
 
 def open_runner(model: str | Path | None = None, threads: int = 1, device: str = "auto") -> Runner:
@@ -75,7 +135,7 @@ def open_runner(model: str | Path | None = None, threads: int = 1, device: str =
 
     Args:
         model: an ONNX file of `edge-ser export`, or an engine of `edge-ser build-engine` with its
-            manifest beside it; None for the bundled model.
+            manifest beside it; or a name of `BUNDLED`; None for `bundled`.
         threads: CPU threads for one inference; one is fastest for networks this small.
         device: one of DEVICES. An ONNX file runs in ONNX Runtime: auto and cpu on the CPU, cuda and
             tensorrt by its providers of that name. An engine always runs on the GPU.
@@ -88,7 +148,7 @@ def open_runner(model: str | Path | None = None, threads: int = 1, device: str =
     """
     if device not in DEVICES:
         raise ConfigError(f"device is {device!r}, wanted: one of {', '.join(DEVICES)}")
-    path = bundled_model() if model is None else Path(model)
+    path = model_path(model)
     if not path.is_file():
         raise ModelError(
             f"there is no model {path}; give --model a file that `edge-ser export` or "

@@ -20,13 +20,14 @@ class Segment:
         stem: where, without the suffix.
         number: its place in the order of all.
         sample_rate: Hz.
+        at_s: stream time of the first sample, in seconds.
 
     Raises:
         OSError: it cannot be made; nothing is left then.
     """
 
-    def __init__(self, stem: Path, number: int, sample_rate: int) -> None:
-        self.number, self.sample_rate = number, sample_rate
+    def __init__(self, stem: Path, number: int, sample_rate: int, at_s: float = 0.0) -> None:
+        self.number, self.sample_rate, self.at_s = number, sample_rate, at_s
         self.n_audio_bytes = self._n_event_bytes = 0
         self._paths = (stem.with_suffix(".wav"), stem.with_suffix(".jsonl"))
         self._files: list[int] = []
@@ -38,6 +39,16 @@ class Segment:
             self._close()
             self._remove()
             raise
+
+    @property
+    def name(self) -> str:
+        """Name of the WAV file."""
+        return self._paths[0].name
+
+    @property
+    def end_s(self) -> float:
+        """Stream time of the end of what is written, in seconds."""
+        return self.at_s + self.n_audio_bytes / 2 / self.sample_rate
 
     @property
     def n_bytes(self) -> int:

@@ -62,8 +62,8 @@ class SegmentStore:
             ) from None
         self._next = max(self._sizes, default=0) + 1
 
-    def begin(self, sample_rate: int) -> Segment:
-        """Return a new segment.
+    def begin(self, sample_rate: int, at_s: float = 0.0) -> Segment:
+        """Return a new segment, whose first sample has the stream time `at_s`.
 
         Raises:
             OSError: the disk does not take it, or has hardly any room left.
@@ -77,7 +77,7 @@ class SegmentStore:
         self._make_room(2 * BLOCK_BYTES, None)
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._wall_clock()))
         segment = Segment(
-            self.directory / f"heard-{self._next:08}-{stamp}", self._next, sample_rate
+            self.directory / f"heard-{self._next:08}-{stamp}", self._next, sample_rate, at_s
         )
         self._next += 1
         return segment

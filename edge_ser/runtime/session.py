@@ -37,6 +37,7 @@ class Session:
         self.n_windows = 0
         self.n_utterances = 0
         self.n_overruns = 0
+        self.baseline_s: float | None = None
         self._seq = 0
         self._latencies: deque[float] = deque(maxlen=_LATENCIES)
 
@@ -68,6 +69,7 @@ class Session:
             state=state,
             latency_p50_ms=p50,
             latency_p99_ms=p99,
+            baseline_s=self.baseline_s,
             **self._counts(),
         )
 

@@ -65,7 +65,7 @@ class Silero:
     ROOM_DBFS = -60.0
     """Level that the gain lifts no room beyond: speech after a loud hiss gets low probabilities."""
     FORGET_DB_PER_S = 2.0
-    """Rate at which the loudest falls and the faintest rises: a pause of a sentence hardly moves them."""
+    """Rate at which the loudest falls and the faintest rises: the pauses of a sentence are short."""
 
     def __init__(self, network: Path | None = None, most_gain_db: float = MOST_GAIN_DB) -> None:
         """Load the network.

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from edge_ser import __version__
 from edge_ser.audio import Chunk, Resampler, is_usable
 from edge_ser.records import require
+from edge_ser.runtime.baseline import BaselineState
 from edge_ser.runtime.clip_speech import SpeechTally
 from edge_ser.runtime.events import (
     Clip,
@@ -30,6 +31,7 @@ from edge_ser.runtime.events import (
     Started,
     Window,
 )
+from edge_ser.runtime.low_pass import LowPass
 from edge_ser.runtime.plain_windows import PlainWindows
 from edge_ser.runtime.prediction import ClipTally, Prediction, likeliest
 from edge_ser.runtime.recognizer import Recognizer
@@ -83,6 +85,8 @@ class StreamingRecognizer:
         clip: whether a verdict on the whole is wanted at the end.
         clock: monotonic seconds; tests bring their own.
         probe: is told of stages: `resample`, `vad`, `features`, `inference`, `label`, `smoothing`.
+        baseline: the baseline of the stream; None for a new one, as the recognizer asks for it. One
+            that learns does so from utterances, and so only with a detector.
     """
 
     def __init__(
@@ -95,6 +99,7 @@ class StreamingRecognizer:
         clip: bool = False,
         clock: Callable[[], float] = time.monotonic,
         probe: Probe | None = None,
+        baseline: BaselineState | None = None,
     ) -> None:
         self.recognizer = recognizer
         self.settings = settings or StreamSettings()
@@ -108,6 +113,9 @@ class StreamingRecognizer:
         self._speech = SpeechTally(recognizer, source) if clip and detector is not None else None
         self._session = Session(source, clock)
         self._smoother = Smoother(self.settings.smoothing)
+        self._arousal = LowPass(self.settings.smoothing.time_constant_s)
+        self._baseline = baseline or recognizer.open_baseline()
+        self._session.baseline_s = self._baseline.speech_s
         self._rate_in = 0
         self._device_lost = False
         self._started = False
@@ -210,6 +218,7 @@ class StreamingRecognizer:
                 vad="none" if self._detector is None else self._detector.name,
                 abstain_below=self.settings.smoothing.abstain_below,
                 prior=recognizer.prior,
+                baseline=self._baseline.name,
             )
         ]
 
@@ -217,7 +226,7 @@ class StreamingRecognizer:
         """Begin a stretch of audio without gaps."""
         self._origin_s, self._n_in = at_s, 0
         self._resampler: Resampler | None = None
-        self._smoother.reset()
+        self._forget()
         self._steps: Utterances | PlainWindows = (
             PlainWindows(
                 self.recognizer,
@@ -234,8 +243,14 @@ class StreamingRecognizer:
                 self.settings.utterance,
                 at_s=at_s,
                 probe=self._probe,
+                baseline=self._baseline,
             )
         )
+
+    def _forget(self) -> None:
+        """Let nothing of what was smoothed go over into the next utterance."""
+        self._smoother.reset()
+        self._arousal.reset()
 
     def _hear(self, chunk: Chunk, events: list[Event]) -> None:
         now = self._session.clock()
@@ -302,7 +317,7 @@ class StreamingRecognizer:
             if isinstance(step, Prediction):
                 self._window(step, events)
             elif isinstance(step, Begun):
-                self._smoother.reset()
+                self._forget()
                 latency_ms = self._session.latency_ms(step.at_s)
                 events.append(self._session.event(SpeechStart, step.at_s, latency_ms=latency_ms))
             else:
@@ -330,13 +345,15 @@ class StreamingRecognizer:
                 clipped=window.clipped,
                 compute_ms=window.compute_ms,
                 latency_ms=latency_ms,
+                arousal=window.arousal,
             )
         )
         if not heard:
-            self._smoother.reset()
+            self._forget()
             return
         if self._segmenter is not None and not self._segmenter.evident:
             return  # perhaps a noise: its label would mean nothing
+        arousal = self._arousal.update(window.arousal, window.end_s)
         decision = self._smoother.update(window.probs, window.end_s)
         if decision.changed:
             events.append(
@@ -349,6 +366,7 @@ class StreamingRecognizer:
                     abstained=decision.label is None,
                     probs=decision.probs,
                     latency_ms=session.latency_ms(window.end_s),
+                    arousal=arousal,
                 )
             )
         if self._probe is not None:
@@ -358,6 +376,9 @@ class StreamingRecognizer:
         self._session.n_utterances += 1
         if self._speech is not None:
             self._speech.add_utterance(heard)
+        if heard.speech is not None and heard.evident:
+            self._baseline.learn(heard.speech)
+            self._session.baseline_s = self._baseline.speech_s
         probs = heard.probs if heard.evident else {}
         return self._session.event(
             SpeechEnd,
@@ -366,6 +387,8 @@ class StreamingRecognizer:
             probs=probs,
             n_windows=heard.n_windows,
             latency_ms=self._session.latency_ms(heard.end_s),
+            arousal=heard.arousal if heard.evident else None,
+            baseline_s=self._session.baseline_s,
             no_speech=not heard.evident,
             **self._verdict(probs),
         )
@@ -379,6 +402,7 @@ class StreamingRecognizer:
             clipped=clip.clipped,
             compute_ms=clip.compute_ms,
             duration_s=clip.end_s,
+            arousal=clip.arousal,
             no_speech=self._speech is not None and not self._speech.evident,
             **self._verdict(clip.probs),
         )

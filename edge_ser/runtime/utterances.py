@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 
 from edge_ser.errors import AudioError
 from edge_ser.records import require
+from edge_ser.runtime.baseline import BaselineState, NoBaseline
 from edge_ser.runtime.prediction import MeanProbs, Prediction
 from edge_ser.runtime.recognizer import Recognizer
 from edge_ser.runtime.segmenter import Boundary, Segmenter
+from edge_ser.runtime.speech_mean import SpeechMean, SpeechStatistics
 from edge_ser.runtime.timeline import Timeline
 from edge_ser.runtime.window_stream import Probe, WindowStream
 
@@ -71,6 +73,10 @@ class Finished:
     """Windows that `probs` is the mean of."""
     evident: bool = True
     """Whether it evidently was speech; see `Segmenter`."""
+    arousal: float | None = None
+    """Mean over the same windows, in [0, 1]; None where there is none."""
+    speech: SpeechStatistics | None = None
+    """Its mean features, where the baseline learns from utterances."""
 
 
 Step = Prediction | Begun | Finished
@@ -86,6 +92,7 @@ class Utterances:
         settings: what is heard of an utterance.
         at_s: stream time of the first sample.
         probe: gets the stage `vad`, and those of `WindowStream`.
+        baseline: of the stream; each utterance is run with what it is when the utterance begins.
     """
 
     def __init__(
@@ -97,8 +104,10 @@ class Utterances:
         *,
         at_s: float = 0.0,
         probe: Probe | None = None,
+        baseline: BaselineState | None = None,
     ) -> None:
         self._recognizer = recognizer
+        self._baseline = baseline or NoBaseline()
         self._segmenter = segmenter
         self._source = source
         self._settings = settings or UtteranceSettings()
@@ -158,6 +167,7 @@ class Utterances:
                 self._settings,
                 self._end_delay_s,
                 self._probe,
+                self._baseline,
             )
             yield from self._current.push(self._samples.slice(first, self._samples.end)[0])
         elif self._current is not None:
@@ -177,6 +187,7 @@ class _Utterance:
         settings: UtteranceSettings,
         end_delay_s: float,
         probe: Probe | None,
+        baseline: BaselineState,
     ) -> None:
         self._start_s = start_s
         self._heard_from_s = heard_from_s
@@ -185,15 +196,26 @@ class _Utterance:
         self._window_samples = recognizer.window_samples
         first_s = max(settings.first_s, recognizer.min_window_s)
         self._windows = WindowStream(
-            recognizer, source, at_s=heard_from_s, first_s=first_s, probe=probe
+            recognizer,
+            source,
+            at_s=heard_from_s,
+            first_s=first_s,
+            probe=probe,
+            baseline=baseline.current(),
         )
         self._uncounted: deque[Prediction] = deque()
         """Whole windows that may turn out to reach into the pause after the speech."""
         self._wait_s = end_delay_s + settings.tail_s
+        self._speech: SpeechMean | None = None
+        if baseline.learns:
+            lead, wait = (round(s * self._rate) for s in (start_s - heard_from_s, self._wait_s))
+            self._speech = SpeechMean(recognizer.card.frontend, lead, wait)
         self._mean = MeanProbs()
         self._n_windows = 0
 
     def push(self, samples: Float32) -> Iterator[Prediction]:
+        if self._speech is not None:
+            self._speech.push(samples)
         for window in self._windows.take(samples):
             self._n_windows += 1
             if round((window.end_s - window.start_s) * self._rate) == self._window_samples:
@@ -222,5 +244,17 @@ class _Utterance:
         for window in whole:
             self._mean.add(window)
         return Finished(
-            self._start_s, end_s, self._mean.probs(), self._n_windows, n_counted=self._mean.n
+            self._start_s,
+            end_s,
+            self._mean.probs(),
+            self._n_windows,
+            n_counted=self._mean.n,
+            arousal=self._mean.arousal(),
+            speech=self._learned(end_s),
         )
+
+    def _learned(self, end_s: float) -> SpeechStatistics | None:
+        """Return the mean features of the speech, where somebody asked for them."""
+        if self._speech is None:
+            return None
+        return self._speech.finish(round((end_s - self._heard_from_s) * self._rate))

@@ -37,6 +37,8 @@ class WindowStream:
         first_s: seconds after which the first window is classified, while it still grows to the full
             length, a hop at a time; None to wait for a whole window.
         probe: gets the stages `resample`, `features`, `inference` and `label`.
+        baseline: float32 [1, n_features] that its windows are run with; None for the recognizer's
+            enrolled one, or the training mean.
     """
 
     def __init__(
@@ -47,8 +49,10 @@ class WindowStream:
         at_s: float = 0.0,
         first_s: float | None = None,
         probe: Probe | None = None,
+        baseline: Float32 | None = None,
     ) -> None:
         self._recognizer = recognizer
+        self._baseline = recognizer.enrolled if baseline is None else baseline
         self._source = source
         self._at_s = at_s
         self._probe = probe
@@ -165,6 +169,7 @@ class WindowStream:
         samples = self._samples.slice(start, stop)
         level = dbfs(samples[0])
         probs: dict[str, float] = {}
+        arousal: float | None = None
         if _active_share(samples[0], frontend.hop_length, recognizer.min_level_dbfs) >= MIN_ACTIVE:
             inputs = samples
             if self._features is not None:
@@ -172,9 +177,10 @@ class WindowStream:
                 inputs = self._features.slice(first, first + frontend.n_frames(stop - start))[None]
             inputs = np.ascontiguousarray(inputs)
             begin = self._done("label", begin)
-            logits = recognizer.runner.run(inputs)[0]
+            output = recognizer.runner.infer(inputs, self._baseline)
             begin = self._done("inference", begin)
-            probs = recognizer.class_probs(logits)
+            probs = recognizer.class_probs(output.logits[0])
+            arousal = None if output.arousal is None else float(output.arousal[0])
         clipped = _clipped_share(samples[0])
         self._done("label", begin)
         busy_ns, self._busy_ns = self._busy_ns, 0
@@ -187,6 +193,7 @@ class WindowStream:
             level_dbfs=level,
             clipped=clipped,
             compute_ms=busy_ns / 1e6,
+            arousal=arousal,
         )
 
     def _done(self, stage: str, begin_ns: int) -> int:

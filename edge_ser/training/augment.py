@@ -8,7 +8,7 @@ training step costs no FFT this way, and a batch depends on nothing but its gene
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from edge_ser.card import FrontendConfig
 from edge_ser.frontend import hz_to_mel, mel_edges
 from edge_ser.records import require
 from edge_ser.training.features import FeatureBank
+from edge_ser.training.scenes import SceneConfig
 from edge_ser.training.variants import Variant
 
 
@@ -29,6 +30,8 @@ class AugmentConfig:
     """Playing speeds that every clip is computed at; the first must be 1."""
     rooms: int = 0
     """Random rooms that every clip is computed in besides, at its own speed."""
+    scene: SceneConfig = field(default_factory=SceneConfig)
+    """Scenes (room, noise, microphone, line) that every clip is computed in besides, likewise."""
     stretch: float = 0.1
     """Time axis stretched by 1 - stretch to 1 + stretch."""
     vtlp: float = 0.1
@@ -90,7 +93,9 @@ class AugmentConfig:
     def variants(self) -> tuple[Variant, ...]:
         """The forms that every clip is computed in; the first is the clip as it is."""
         speeds = (Variant(speed) for speed in self.speeds)
-        return (*speeds, *(Variant(room=number + 1) for number in range(self.rooms)))
+        rooms = (Variant(room=number + 1) for number in range(self.rooms))
+        scenes = (Variant(scene=number + 1) for number in range(self.scene.scenes))
+        return (*speeds, *rooms, *scenes)
 
 
 @dataclass(frozen=True)
@@ -124,16 +129,19 @@ class Augmenter:
         """Return augmented windows, float32 [len(clips), n_frames, n_mels], in dB; see `placed`."""
         return self.placed(bank, clips, rng).log_mels
 
-    def placed(self, bank: FeatureBank, clips: Tensor, rng: torch.Generator) -> Windows:
+    def placed(
+        self, bank: FeatureBank, clips: Tensor, rng: torch.Generator, n_frames: int | None = None
+    ) -> Windows:
         """Return augmented windows and where they came from.
 
         Args:
             bank: the clips, on the augmenter's device.
             clips: int64 indices into the bank, on the CPU.
             rng: a CPU generator; the same state gives the same windows.
+            n_frames: length of the windows; None for the augmenter's.
         """
         config = self.config
-        cut = self._cut(bank, clips, rng)
+        cut = self._cut(bank, clips, rng, n_frames or self.n_frames)
         heard = cut.heard
         x = self._warp_bands(cut.log_mels, rng)
         x = x + self._signed(rng, len(clips), 1, 1) * config.gain_db + self._response(x, rng)
@@ -148,7 +156,9 @@ class Augmenter:
     def _signed(self, rng: torch.Generator, *shape: int) -> Tensor:
         return 2 * self._uniform(rng, *shape) - 1
 
-    def _cut(self, bank: FeatureBank, clips: Tensor, rng: torch.Generator) -> Windows:
+    def _cut(
+        self, bank: FeatureBank, clips: Tensor, rng: torch.Generator, n_frames: int
+    ) -> Windows:
         """Return windows of a random form, place and stretch, and which frames hold the clip."""
         n = len(clips)
         variants = torch.randint(bank.starts.shape[1], (n,), generator=rng).to(self.device)
@@ -156,17 +166,17 @@ class Augmenter:
         starts = bank.starts[clips, variants][:, None]
         lengths = bank.lengths[clips, variants][:, None]
         rate = 1 + self.config.stretch * self._signed(rng, n, 1)
-        spare = lengths - self.n_frames * rate
+        spare = lengths - n_frames * rate
         offset = self._uniform(rng, n, 1) * spare
         partial = self._uniform(rng, n, 1) < self.config.partial_share
-        least = torch.minimum(self.config.partial_least * self.n_frames * rate, lengths)
-        across = least - self.n_frames * rate
+        least = torch.minimum(self.config.partial_least * n_frames * rate, lengths)
+        across = least - n_frames * rate
         across = across + self._uniform(rng, n, 1) * (lengths - least - across)
         offset = torch.where(partial, across, offset)
         wrapped = (self._uniform(rng, n, 1) < self.config.wrap_share) & ~partial
         # Whole frames: in between, frames would be blurred even where nothing is stretched.
         offset = offset.floor()
-        position = offset + torch.arange(self.n_frames, device=self.device) * rate
+        position = offset + torch.arange(n_frames, device=self.device) * rate
         heard = (position >= 0) & (position <= lengths - 1)
         heard = heard | wrapped
         position = torch.where(wrapped, position % lengths, position)

@@ -7,29 +7,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
 
 from edge_ser.errors import ConfigError, TrainingError
 from edge_ser.files import write_text
 from edge_ser.measure.results import read_json
-from edge_ser.metrics import expected_calibration_error, log_losses
 from edge_ser.records import build, require
-from edge_ser.training.scoring import Scores
+from edge_ser.scores import TEMPERATURES, Scores, fit_temperature, fit_threshold
 
 CALIBRATION_FILE = "calibration.json"
-
-RIGHT_ANSWERS = 0.8
-"""Share of the answers that should be right, of those that are taken."""
-
-LEAST_COVERAGE = 0.5
-"""Share of the clips that is answered at least, however many of the answers are wrong."""
-
-_TEMPERATURES = (0.2, 5.0)
-_THRESHOLDS = np.arange(0, 1, 0.01)
 
 
 @dataclass(frozen=True)
@@ -48,7 +35,7 @@ class Calibration:
     """With it; of the very clips that it was fitted on, so expect a little more on others."""
 
     def __post_init__(self) -> None:
-        low, high = _TEMPERATURES
+        low, high = TEMPERATURES
         require(
             low <= self.temperature <= high, "temperature", self.temperature, f"{low} to {high}"
         )
@@ -77,9 +64,7 @@ class Calibration:
 def calibrate(scores: Scores) -> Calibration:
     """Fit both on clips that the network was not trained on.
 
-    The temperature has the least mean negative log likelihood of the clips (Guo et al. 2017, arXiv
-    1706.04599); it is the same for each window of a clip. The threshold is then the least at which
-    `RIGHT_ANSWERS` of the answers are right, or that leaves `LEAST_COVERAGE` of the clips an answer.
+    See `scores.fit_temperature` and `scores.fit_threshold`.
 
     Args:
         scores: with temperature 1. Silent clips are left out: there is no answer to calibrate.
@@ -88,40 +73,12 @@ def calibrate(scores: Scores) -> Calibration:
     if not heard:
         return Calibration()
     own = Scores(tuple(scores.logits[place] for place in heard), scores.truth[heard])
-    temperature = _fit_temperature(own)
+    temperature = fit_temperature(own)
     fitted = dataclasses.replace(own, temperature=temperature)
     return Calibration(
         temperature=round(temperature, 4),
-        abstain_below=_fit_threshold(fitted),
+        abstain_below=fit_threshold(fitted),
         n_clips=len(heard),
-        ece_before=_ece(own),
-        ece_after=_ece(fitted),
+        ece_before=own.ece,
+        ece_after=fitted.ece,
     )
-
-
-def _fit_temperature(scores: Scores) -> float:
-    from scipy.optimize import minimize_scalar
-
-    def loss(log_temperature: float) -> float:
-        at = dataclasses.replace(scores, temperature=math.exp(log_temperature))
-        return float(log_losses(at.probs, at.truth).mean())
-
-    bounds = tuple(math.log(t) for t in _TEMPERATURES)
-    return math.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x)
-
-
-def _fit_threshold(scores: Scores) -> float:
-    confidence, correct = scores.probs.max(axis=1), scores.predicted == scores.truth
-    found = 0.0
-    for threshold in _THRESHOLDS:
-        kept = confidence >= threshold
-        if kept.mean() < LEAST_COVERAGE:
-            break
-        found = float(threshold)
-        if correct[kept].mean() >= RIGHT_ANSWERS:
-            break
-    return round(found, 2)
-
-
-def _ece(scores: Scores) -> float:
-    return expected_calibration_error(scores.probs.max(axis=1), scores.predicted == scores.truth)

@@ -13,6 +13,11 @@ from torch.nn import Module
 from edge_ser.errors import TrainingError
 from edge_ser.files import replacing
 
+LAST = "last.safetensors"
+"""Everything that a training goes on from."""
+BEST = "best.safetensors"
+"""The averaged weights of the best epoch."""
+
 _HEADER = "edge_ser.checkpoint"
 
 

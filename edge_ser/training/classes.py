@@ -14,32 +14,57 @@ class Classes:
     """What is true of each clip, and what could have been."""
 
     targets: Tensor
-    """int64 [n_clips]."""
+    """int64 [n_clips]; -1 for a clip of an emotion that is not among the classes."""
     possible: Tensor
     """bool [n_clips, n_classes]: the labels that the clip's corpus has. The others take no part in its
     loss, so that a corpus without "calm" does not teach that its neutral clips are not calm."""
     weights: Tensor
     """float32 [n_classes], by the inverse square root of how often a class occurs, mean 1."""
+    arousal: Tensor
+    """float32 [n_clips]: 1 for high, 0 for low arousal, NaN where unknown."""
 
     @classmethod
-    def of(cls, targets: Sequence[int], possible: Sequence[Sequence[bool]]) -> Classes:
+    def of(
+        cls,
+        targets: Sequence[int],
+        possible: Sequence[Sequence[bool]],
+        arousal: Tensor | None = None,
+    ) -> Classes:
         """Count the classes.
 
         Args:
-            targets: class of each clip.
+            targets: class of each clip; -1 for none.
             possible: for each clip, whether it could have had each label.
+            arousal: see `Classes.arousal`; None: unknown.
         """
-        counts = torch.bincount(torch.tensor(targets), minlength=len(possible[0])).float()
+        classes = torch.tensor(targets)
+        counts = torch.bincount(classes[classes >= 0], minlength=len(possible[0])).float()
         weights = counts.clamp_min(1).rsqrt()
-        return cls(torch.tensor(targets), torch.tensor(possible), weights / weights.mean())
+        if arousal is None:
+            arousal = torch.full((len(classes),), float("nan"))
+        return cls(classes, torch.tensor(possible), weights / weights.mean(), arousal)
+
+    @classmethod
+    def none(cls, n_classes: int) -> Classes:
+        """Return the classes of no clips."""
+        return cls(
+            torch.empty(0, dtype=torch.long),
+            torch.empty(0, n_classes, dtype=torch.bool),
+            torch.ones(n_classes),
+            torch.empty(0),
+        )
 
     def to(self, device: torch.device) -> Classes:
         """Return all tensors on `device`."""
-        return Classes(*(t.to(device) for t in (self.targets, self.possible, self.weights)))
+        return Classes(
+            *(t.to(device) for t in (self.targets, self.possible, self.weights, self.arousal))
+        )
 
     def one_hot(self, clips: Tensor) -> Tensor:
         """Return what is true and what could be, float32 [batch, 2, n_classes], 0 or 1."""
-        truth = torch.nn.functional.one_hot(self.targets[clips], self.possible.shape[1])
+        own = self.targets[clips]
+        truth = torch.nn.functional.one_hot(own.clamp_min(0), self.possible.shape[1])
+        truth = truth * (own >= 0)[:, None]
         return torch.stack([truth, self.possible[clips]], dim=1).float()
 
 

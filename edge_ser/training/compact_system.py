@@ -12,12 +12,16 @@ from pathlib import Path
 
 import torch
 
+from edge_ser.corpora import Clip
 from edge_ser.protocols import Fold, SplitOptions, data_digest, refuse_leaks
 from edge_ser.protocols.content import fold_digest
+from edge_ser.training.encoder_record import encoder_use
 from edge_ser.training.job import Job, start
 from edge_ser.training.model import count_parameters
 from edge_ser.training.run_record import RUN_FILE
+from edge_ser.training.scoring import hear
 from edge_ser.training.settings import TrainConfig
+from edge_ser.training.sounds import Sounds
 from edge_ser.training.systems import Outcome
 
 
@@ -27,20 +31,43 @@ class CompactSystem:
     Args:
         config: the settings.
         runs: a directory for the run of each fold, from which a killed training goes on.
-        cache: a directory for what the teacher says of each clip.
+        cache: a directory for what is computed once for each clip; see `job.start`.
+        sounds: recordings for the scenes of the augmentation.
+        encoder: a run of `edge-ser pretrain` that each fold starts from.
+        gates: neutral clips, never trained on, that each fold's network is run on too.
+        variant: what tells these settings from others of the system, for its name.
+
+    Raises:
+        ConfigError: the scenes need recordings that are not given, or do not use them.
     """
 
-    name = "compact"
-
-    def __init__(self, config: TrainConfig, runs: Path, cache: Path | None = None) -> None:
+    def __init__(
+        self,
+        config: TrainConfig,
+        runs: Path,
+        cache: Path | None = None,
+        sounds: Sounds | None = None,
+        encoder: Path | None = None,
+        gates: Mapping[str, tuple[Clip, ...]] | None = None,
+        variant: str = "",
+    ) -> None:
+        self.name = f"compact-{variant}" if variant else "compact"
         self.config = config
-        self._runs, self._cache = runs, cache
+        self._runs, self._cache, self._sounds = runs, cache, sounds or Sounds()
+        config.augment.scene.require_sounds(self._sounds)
+        self._encoder, self._gates = encoder, gates or {}
+        self._encoder_use = encoder and encoder_use(encoder)
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
     @property
     def settings(self) -> Mapping[str, object]:
-        """The settings, by name."""
-        return asdict(self.config)
+        """The settings, by name; the recordings for scenes by the names of their folders."""
+        settings = asdict(self.config)
+        if self._encoder_use:
+            settings["encoder"] = asdict(self._encoder_use)
+        if self._sounds.digest:
+            settings["sounds"] = {"names": self._sounds.names, "digest": self._sounds.digest}
+        return settings
 
     def fit_predict(
         self, fold: Fold, labels: tuple[str, ...], progress: Callable[[str, float], None]
@@ -49,6 +76,7 @@ class CompactSystem:
         began = time.perf_counter()
         job = Job(
             config=self.config,
+            sounds=self._sounds,
             corpora=(),
             split=SplitOptions(protocol=fold.protocol),
             fold=fold,
@@ -59,18 +87,28 @@ class CompactSystem:
         )
         run = self._runs / self._run_name(fold, labels)
         resume = (run / RUN_FILE).is_file()
-        trainer = start(job, run, self._device, progress, resume, self._cache)
+        trainer = start(
+            job, run, self._device, progress, resume, self._cache, encoder=self._encoder
+        )
         for epoch in trainer.epochs():
-            share = (epoch.epoch + 1) / self.config.epochs
-            progress(f"epoch {epoch.epoch + 1}, loss {epoch.train_loss:.3f}", share)
+            share = (epoch.epoch + 1) / self.config.total_epochs
+            progress(f"epoch {epoch.epoch + 1}, {epoch.phase}, loss {epoch.train_loss:.3f}", share)
         trainer.load_best()
+        scores = trainer.score(trainer.heard["test"])
+        neutral = labels.index("neutral") if "neutral" in labels else 0
+        gates = {
+            name: trainer.score(hear(clips, [neutral] * len(clips), self.config))
+            for name, clips in self._gates.items()
+        }
         return Outcome(
-            probs=trainer.score(trainer.heard["test"]).probs,
+            probs=scores.probs,
             n_parameters=count_parameters(trainer.model),
             train_s=time.perf_counter() - began,
+            scores=scores,
+            gates=gates,
             notes=()
             if fold.validation
-            else (f"no validation: epoch {self.config.epochs} is kept",),
+            else (f"no validation: epoch {self.config.total_epochs} is kept",),
         )
 
     def _run_name(self, fold: Fold, labels: tuple[str, ...]) -> str:

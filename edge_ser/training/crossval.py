@@ -9,20 +9,29 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from edge_ser import __version__
-from edge_ser.corpora import Clip, load_corpora, sort_emotions
+from edge_ser.corpora import (
+    Clip,
+    load_corpora,
+)
 from edge_ser.errors import ConfigError, TrainingError
 from edge_ser.files import write_text
+from edge_ser.measure.left_out import fit_decisions, left_out_figures
 from edge_ser.measure.provenance import revision, versions
 from edge_ser.measure.results import FoldResult, RunResult, read_json
 from edge_ser.protocols.content import data_digest, fold_digest
+from edge_ser.protocols.cross_corpus import CROSS_CORPUS
 from edge_ser.protocols.fold import Fold
 from edge_ser.protocols.leaks import LeakReport, refuse_leaks
 from edge_ser.protocols.registry import SplitOptions, choose_fold, make_folds
 from edge_ser.records import build
+from edge_ser.scores import Scores
+from edge_ser.training.kept_scores import load_scores, save_scores
+from edge_ser.training.labels import choose_labels
 from edge_ser.training.systems import Outcome, System
 
 PACKAGES = ("numpy", "soxr", "soundfile", "opensmile", "scikit-learn", "librosa", "torch")
@@ -58,23 +67,28 @@ class Comparison:
 
 
 def compare(
-    corpora: Sequence[str], options: SplitOptions, wanted: Sequence[str] = (), seed: int = 0
+    corpora: Sequence[str],
+    options: SplitOptions,
+    wanted: Sequence[str] = (),
+    seed: int = 0,
+    labels: str | None = None,
 ) -> Comparison:
     """Divide corpora by a protocol, and look for what stands on two sides.
 
     Args:
-        corpora: `NAME=DIR` each; the emotions that all of them have become the labels.
+        corpora: `NAME=DIR` each.
         options: the protocol and its choices.
         wanted: folds to compute, as for `choose_fold`; all where none is named.
         seed: decides which speakers are drawn.
+        labels: comma-separated emotions, or `all`; None for those that every corpus has.
 
     Raises:
         ConfigError, CorpusError: corpora or choices that do not fit.
         LeakError: more is shared than the protocol declares.
     """
     clips = load_corpora(corpora)
-    labels = common_labels(clips)
-    every = make_folds([clip for clip in clips if clip.emotion in labels], options, seed)
+    chosen = choose_labels(clips, labels)
+    every = make_folds([clip for clip in clips if clip.emotion in chosen], options, seed)
     folds = tuple(dict.fromkeys(choose_fold(every, name) for name in wanted)) or every
     for fold in folds:
         if not fold.train or not fold.test:
@@ -83,7 +97,7 @@ def compare(
                 "both were wanted; give more recordings, or another protocol"
             )
     leaks = tuple(refuse_leaks(fold) for fold in folds)
-    return Comparison(options, seed, folds, len(every), labels, leaks)
+    return Comparison(options, seed, folds, len(every), chosen, leaks)
 
 
 def cross_validate(
@@ -111,6 +125,7 @@ def cross_validate(
     # The code was loaded by now: what is committed while folds are computed is not what computes them.
     code = revision()
     results = []
+    scored: dict[str, tuple[Scores, Mapping[str, Scores]]] = {}
     for fold, leaks in zip(comparison.folds, comparison.leaks, strict=True):
         path = kept / f"{_key(system, fold, comparison.labels)}.json"
         if resume and path.is_file():
@@ -119,8 +134,12 @@ def cross_validate(
         else:
             outcome = system.fit_predict(fold, comparison.labels, partial(progress, fold.name))
             result = _count(system, outcome, fold, leaks, comparison.labels, code)
+            if outcome.scores is not None:
+                save_scores(path.with_suffix(".npz"), outcome.scores, outcome.gates)
             write_text(path, json.dumps(asdict(result), indent=1) + "\n")
         results.append(result)
+        if path.with_suffix(".npz").is_file():
+            scored[fold.name] = load_scores(path.with_suffix(".npz"))
     seed = system.settings.get("seed")
     return RunResult.of(
         results,
@@ -137,25 +156,28 @@ def cross_validate(
         versions=versions(PACKAGES),
         command=command,
         date=datetime.datetime.now(tz=datetime.timezone.utc).date().isoformat(),
+        **_decisions(comparison, scored),
     )
 
 
-def common_labels(clips: Sequence[Clip]) -> tuple[str, ...]:
-    """Return the emotions that every corpus has.
-
-    Raises:
-        ConfigError: fewer than two.
-    """
-    by_corpus: dict[str, set[str]] = {}
-    for clip in clips:
-        by_corpus.setdefault(clip.corpus, set()).add(clip.emotion)
-    labels = sort_emotions(set.intersection(*by_corpus.values()) if by_corpus else ())
-    if len(labels) < 2:
-        raise ConfigError(
-            f"{', '.join(by_corpus) or 'no corpus'}: {len(labels)} emotion(s) in common, two or more "
-            "were wanted; compare on corpora that share emotions"
+def _decisions(
+    comparison: Comparison, scored: Mapping[str, tuple[Scores, Mapping[str, Scores]]]
+) -> dict[str, Any]:
+    """Return what is fitted on left-out corpora, where there are several."""
+    if comparison.options.protocol != CROSS_CORPUS or len(scored) < 2:
+        return {}
+    labels = comparison.labels
+    figures = {}
+    speakers = {f.name: [clip.speaker for clip in f.test] for f in comparison.folds}
+    for name, (scores, gates) in scored.items():
+        others = [own for other, (own, _) in scored.items() if other != name]
+        figures[name] = left_out_figures(
+            scores, fit_decisions(others, labels), labels, gates, speakers[name]
         )
-    return labels
+    return {
+        "decisions": fit_decisions([scores for scores, _ in scored.values()], labels),
+        "left_out": figures,
+    }
 
 
 def _count(

@@ -6,6 +6,7 @@ PyTorch, whether features go in or the waveform.
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.metadata
 import io
 import json
@@ -23,20 +24,20 @@ import edge_ser
 from edge_ser.audio import find_audio, load
 from edge_ser.build.frontend_graph import IR_VERSION, OPSET, with_frontend
 from edge_ser.card import CARD_KEY, Accuracy, ModelCard
-from edge_ser.corpora import CORPORA
 from edge_ser.errors import ConfigError, EdgeSerError, TrainingError
 from edge_ser.files import replacing
 from edge_ser.frontend import mfcc
+from edge_ser.measure.left_out import Decisions
+from edge_ser.measure.results import RunResult
 from edge_ser.records import build
 from edge_ser.runtime.onnx_runner import OnnxRunner
 from edge_ser.training.calibration import Calibration
-from edge_ser.training.checkpoint import load_weights
+from edge_ser.training.checkpoint import BEST, load_weights
 from edge_ser.training.job import METRICS_FILE, replan
 from edge_ser.training.model import CompactAttentionCnn, count_parameters
 from edge_ser.training.run_record import PAPER, recipe_of
 from edge_ser.training.settings import RunRecord
 from edge_ser.training.teacher import TEACHER
-from edge_ser.training.trainer import BEST
 
 Float32 = NDArray[np.float32]
 
@@ -52,7 +53,7 @@ class Parity:
 
     n_clips: int
     max_difference: float
-    """Largest absolute difference of any logit."""
+    """Largest absolute difference of any logit, or of the arousal."""
     tolerance: float
 
 
@@ -65,6 +66,7 @@ def export(
     weights_licence: str | None = None,
     gate_audio: Sequence[Path] = (),
     gate_clips: int = 32,
+    decisions: Path | None = None,
 ) -> tuple[ModelCard, Parity]:
     """Write the best epoch of a run as ONNX, if it passes its gate.
 
@@ -73,27 +75,34 @@ def export(
         out: the file to write.
         waveform: put the front end into the graph, so that the input is audio.
         name: what to call the model; by default the name of the run directory.
-        weights_licence: terms of the weights; by default those that the corpora ask for.
+        weights_licence: terms of the weights; `commercial` is checked against the corpora; by default
+            those of the run, which are those that the corpora ask for unless others were stated.
         gate_audio: recordings to compare on; by default clips of the run's own corpora.
         gate_clips: how many clips to compare on.
+        decisions: a record of `edge-ser cross-validate --protocol cross-corpus` of the same recipe:
+            temperature, threshold and calibration of the arousal are those that it fitted on the
+            left-out corpora; by default they are those of the run's validation speakers.
 
     Raises:
+        ConfigError: decisions of other labels, or weights for commercial use, and a corpus that
+            forbids it.
         TrainingError: an unfinished or damaged run, one of the paper's recipe, no audio to compare on,
             or logits that differ.
     """
     _refuse_paper(run)
     record = RunRecord.load(run)
+    licence = _licence(record, weights_licence)
     accuracy = _accuracy(run)
     recordings = _recordings(run, record, gate_audio, gate_clips)
-    calibration = Calibration.load(run)
-    network = _network(run, record, calibration.temperature)
+    fitted = _decisions(run, record, decisions)
+    network = _network(run, record, fitted)
     model = _features_model(network, record)
     if waveform:
         model = with_frontend(model, record.config.frontend)
     card = ModelCard(
         name=name or run.resolve().name,
         architecture=ARCHITECTURE,
-        n_parameters=count_parameters(network),
+        n_parameters=count_parameters(network.network),
         labels=record.labels,
         input="waveform" if waveform else "features",
         frontend=record.config.frontend,
@@ -102,10 +111,15 @@ def export(
         hop_s=record.config.hop_s,
         min_window_s=record.config.min_window_s,
         corpora=record.used,
-        weights_licence=weights_licence or _licence(record),
+        weights_licence=licence,
         taught_by=(TEACHER,) if record.config.teacher_weight else (),
-        temperature=calibration.temperature,
-        abstain_below=calibration.abstain_below,
+        augmented_with=record.sounds.names,
+        temperature=fitted.temperature,
+        abstain_below=fitted.abstain_below,
+        calibrated_on=f"{fitted.n_clips} clips of corpora that were left out of training in turn"
+        if decisions
+        else "validation speakers of the training corpora",
+        arousal=record.model.arousal,
         accuracy=accuracy,
         seed=record.config.seed,
         created=record.created,
@@ -137,18 +151,61 @@ def _refuse_paper(run: Path) -> None:
         )
 
 
-def _network(run: Path, record: RunRecord, temperature: float) -> CompactAttentionCnn:
+class ExportedNetwork(torch.nn.Module):
+    """The network as the file has it: features in, logits and the arousal out."""
+
+    def __init__(self, network: CompactAttentionCnn, decisions: Decisions) -> None:
+        super().__init__()
+        self.network = network
+        self.slope, self.offset = decisions.arousal_slope, decisions.arousal_offset
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
+        """Return logits [batch, n_classes], and the arousal [batch, 1] in [0, 1] if there is one."""
+        embedded = self.network.embed(features)
+        if not self.network.config.arousal:
+            return self.network.classify(embedded)
+        logits, arousal = self.network.classify_with_arousal(embedded)
+        return logits, torch.sigmoid(self.slope * arousal + self.offset)
+
+
+def _decisions(run: Path, record: RunRecord, path: Path | None) -> Decisions:
+    if path is None:
+        own = Calibration.load(run)
+        return Decisions(own.temperature, own.abstain_below, own.n_clips)
+    result = RunResult.load(path)
+    if result.decisions is None:
+        raise ConfigError(
+            f"{path}: expected a record with decisions, got one of protocol {result.protocol}; make one "
+            "with edge-ser cross-validate --protocol cross-corpus --system compact"
+        )
+    if result.labels != record.labels:
+        raise ConfigError(
+            f"{path}: expected decisions for {', '.join(record.labels)}, got some for "
+            f"{', '.join(result.labels)}; run edge-ser cross-validate with --labels "
+            f"{','.join(record.labels)}"
+        )
+    return result.decisions
+
+
+def _network(run: Path, record: RunRecord, decisions: Decisions) -> ExportedNetwork:
     """Return the network with the temperature in its last layer, so that nothing is left to apply."""
     network = CompactAttentionCnn(record.model, record.normalization)
     load_weights(network, run / BEST)
     with torch.no_grad():
         for parameter in network.head[-1].parameters():
-            parameter.div_(temperature)
-    return network.eval()
+            parameter.div_(decisions.temperature)
+    exported = ExportedNetwork(network, decisions)
+    exported.eval()
+    return exported
 
 
-def _features_model(network: CompactAttentionCnn, record: RunRecord) -> onnx.ModelProto:
+def _features_model(network: ExportedNetwork, record: RunRecord) -> onnx.ModelProto:
     example = torch.zeros(1, record.model.n_features, record.config.window_frames)
+    axes = {"features": {0: "batch", 2: "frames"}, "logits": {0: "batch"}}
+    outputs = ["logits"]
+    if record.model.arousal:
+        outputs.append("arousal")
+        axes["arousal"] = {0: "batch"}
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         # The newer exporter writes opset 18 at least, and TensorRT 8.6 reads 17 at most.
@@ -158,8 +215,8 @@ def _features_model(network: CompactAttentionCnn, record: RunRecord) -> onnx.Mod
             (example,),
             buffer,  # type: ignore[arg-type]
             input_names=["features"],
-            output_names=["logits"],
-            dynamic_axes={"features": {0: "batch", 2: "frames"}, "logits": {0: "batch"}},
+            output_names=outputs,
+            dynamic_axes=axes,
             opset_version=OPSET,
             dynamo=False,
         )
@@ -168,11 +225,11 @@ def _features_model(network: CompactAttentionCnn, record: RunRecord) -> onnx.Mod
     return model
 
 
-def _licence(record: RunRecord) -> str:
-    """Return what the corpora ask of weights trained on them, each term once."""
-    names = [use.name for use in record.used]
-    terms = (CORPORA[n].weights_licence if n in CORPORA else f"not stated for {n}" for n in names)
-    return "; ".join(dict.fromkeys(terms))
+def _licence(record: RunRecord, stated: str | None = None) -> str:
+    """Return the terms of the weights, as stated now or for the run."""
+    terms = dataclasses.replace(record.terms, weights=stated) if stated else record.terms
+    uses = (*record.used, *(record.encoder.corpora if record.encoder else ()))
+    return terms.weights_licence(use.name for use in uses)
 
 
 def _accuracy(run: Path) -> tuple[Accuracy, ...]:
@@ -212,7 +269,7 @@ def _recordings(
 
 
 def _compare(
-    network: CompactAttentionCnn, path: Path, recordings: Sequence[Float32], record: RunRecord
+    network: ExportedNetwork, path: Path, recordings: Sequence[Float32], record: RunRecord
 ) -> Parity:
     """Run PyTorch on NumPy's features, and the file on whatever it takes."""
     runner = OnnxRunner(path)
@@ -220,7 +277,10 @@ def _compare(
     for samples in recordings:
         features = mfcc(samples, record.config.frontend)[None]
         with torch.inference_mode():
-            expected = network(torch.from_numpy(features)).numpy()
-        got = runner.run(features if runner.card.input == "features" else samples[None])
-        worst = max(worst, float(np.abs(got - expected).max()))
+            expected = network(torch.from_numpy(features))
+        logits, arousal = expected if isinstance(expected, tuple) else (expected, None)
+        got = runner.infer(features if runner.card.input == "features" else samples[None])
+        worst = max(worst, float(np.abs(got.logits - logits.numpy()).max()))
+        if arousal is not None and got.arousal is not None:
+            worst = max(worst, float(np.abs(got.arousal - arousal.numpy()[:, 0]).max()))
     return Parity(len(recordings), worst, TOLERANCE[runner.card.input])

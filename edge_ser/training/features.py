@@ -1,20 +1,32 @@
-"""Log mel spectra of all clips, computed once by the one front end and kept in memory."""
+"""Log mel spectra of all clips, computed once by the one front end, in memory and in a cache."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from edge_ser.card import FrontendConfig, Normalization
-from edge_ser.corpora import Clip
+from edge_ser.corpora import Clip, Copy
 from edge_ser.errors import AudioError
-from edge_ser.frontend import dct_basis, delta_kernels, log_mel
+from edge_ser.files import replacing
+from edge_ser.frontend import dct_basis, delta_kernels, kernel_for, log_mel
+from edge_ser.protocols.content import content_digest
 from edge_ser.training.copies import load_copy
+from edge_ser.training.scenes import Scenes
 from edge_ser.training.variants import Variant, vary
+
+Float32 = NDArray[np.float32]
+
+_VERSION = 1
+"""Counts changes of what frames are computed, so that no cache returns those of another version."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +55,8 @@ def build_bank(
     config: FrontendConfig,
     variants: tuple[Variant, ...] = (Variant(),),
     progress: Callable[[], None] = lambda: None,
+    scenes: Scenes | None = None,
+    cache: Path | None = None,
 ) -> FeatureBank:
     """Decode every clip and compute its log mel spectrum in each variant.
 
@@ -51,23 +65,112 @@ def build_bank(
         config: the front end.
         variants: forms of each clip; the first one is index 0 of the bank.
         progress: called after each clip.
+        scenes: where variants with a scene take it from.
+        cache: a directory that keeps the frames of each variant, by content; None to keep nothing.
 
     Raises:
         AudioError: a clip that cannot be read, or is too short for one frame.
+        ConfigError: the cache cannot be written, or a variant has a scene and there are no `scenes`.
+        MissingDependency: see `Scenes.apply`.
     """
-    pieces: list[np.ndarray[tuple[int, ...], np.dtype[np.float32]]] = []
+    rows = _Rows(config.n_mels)
+    lengths = []
     for clip in clips:
-        samples = load_copy(clip, config.sample_rate)
-        for variant in variants:
-            try:
-                frames = log_mel(vary(clip, samples, config.sample_rate, variant), config)
-            except AudioError as error:
-                raise AudioError(f"{clip.path}: {error}") from None
-            pieces.append(np.ascontiguousarray(frames.T))
+        spectra = _ClipSpectra(clip, config, scenes, cache)
+        lengths += [rows.append(spectra.of(variant)) for variant in variants]
         progress()
-    lengths = torch.tensor([len(p) for p in pieces]).reshape(len(clips), len(variants))
-    starts = (lengths.flatten().cumsum(0) - lengths.flatten()).reshape(lengths.shape)
-    return FeatureBank(torch.from_numpy(np.concatenate(pieces)), starts, lengths)
+    counts = torch.tensor(lengths).reshape(len(clips), len(variants))
+    starts = (counts.flatten().cumsum(0) - counts.flatten()).reshape(counts.shape)
+    return FeatureBank(torch.from_numpy(rows.whole()), starts, counts)
+
+
+@dataclass
+class _ClipSpectra:
+    """Log mel frames of one clip's variants; the clip is decoded when the first is computed."""
+
+    clip: Clip
+    config: FrontendConfig
+    scenes: Scenes | None
+    cache: Path | None
+
+    def of(self, variant: Variant) -> Float32:
+        """Return float32 [n_frames, n_mels], from the cache where they are."""
+        path = self.cache and self._place(self.cache, variant)
+        if path and (kept := _kept(path, self.config.n_mels)) is not None:
+            return kept
+        frames = self._computed(variant)
+        if path:
+            with replacing(path) as temporary, temporary.open("wb") as file:
+                np.save(file, frames)
+        return frames
+
+    @cached_property
+    def _samples(self) -> Float32:
+        return load_copy(self.clip, self.config.sample_rate)
+
+    def _computed(self, variant: Variant) -> Float32:
+        rate = self.config.sample_rate
+        samples = self._samples
+        try:
+            frames = log_mel(vary(self.clip, samples, rate, variant, self.scenes), self.config)
+        except AudioError as error:
+            raise AudioError(f"{self.clip.path}: {error}") from None
+        return np.ascontiguousarray(frames.T)
+
+    def _place(self, cache: Path, variant: Variant) -> Path:
+        """Return where a variant's frames are kept: another place for whatever changes them."""
+        clip = self.clip
+        facts: tuple[object, ...] = (
+            _VERSION,
+            content_digest(clip.path),
+            clip.channel,
+            clip.copy.value,
+            variant,
+            self.config,
+            kernel_for(self.config).name,
+        )
+        if variant.room or variant.scene or clip.copy is not Copy.ORIGINAL:
+            # What is drawn depends on these; see `generator_of`, and `load_copy` for the corpus.
+            facts += (clip.corpus, clip.speaker, clip.emotion, clip.path.stem)
+        if variant.scene and self.scenes:
+            facts += (self.scenes.digest,)
+        name = hashlib.sha256(repr(facts).encode()).hexdigest()[:24]
+        return cache / name[:2] / f"{name}.npy"
+
+
+def _kept(path: Path, n_mels: int) -> Float32 | None:
+    """Return frames that were kept; None where there are none, or the file is damaged."""
+    try:
+        frames = np.load(path)
+    except (OSError, ValueError, EOFError):
+        return None
+    fits = isinstance(frames, np.ndarray) and frames.dtype == np.float32
+    return frames if fits and frames.shape[1:] == (n_mels,) else None
+
+
+class _Rows:
+    """A matrix that grows in place, because gigabytes of pieces must not be held twice."""
+
+    def __init__(self, width: int) -> None:
+        self._rows = np.empty((0, width), np.float32)
+        self._n = 0
+
+    def append(self, rows: Float32) -> int:
+        """Add rows [n, width] and return n."""
+        end = self._n + len(rows)
+        if end > len(self._rows):
+            self._resize(end + end // 8)
+        self._rows[self._n : end] = rows
+        self._n = end
+        return len(rows)
+
+    def whole(self) -> Float32:
+        """Return the matrix [n_rows, width]; nothing can be added to it any more."""
+        self._resize(self._n)
+        return self._rows
+
+    def _resize(self, n_rows: int) -> None:
+        self._rows.resize((n_rows, self._rows.shape[1]), refcheck=False)
 
 
 class Cepstrum(torch.nn.Module):
@@ -91,10 +194,12 @@ class Cepstrum(torch.nn.Module):
         return torch.cat([static, *(windows @ kernel for kernel in self.kernels)], dim=1)
 
 
-def measure_normalization(bank: FeatureBank, cepstrum: Cepstrum) -> Normalization:
-    """Return mean and deviation of each feature over all clips at their own speed."""
+def measure_normalization(
+    bank: FeatureBank, cepstrum: Cepstrum, n_clips: int | None = None
+) -> Normalization:
+    """Return mean and deviation of each feature over the first clips at their own speed."""
     total = count = square = 0.0
-    for index in range(len(bank.starts)):
+    for index in range(len(bank.starts) if n_clips is None else n_clips):
         features = cepstrum(bank.clip(index)[None])[0].double()
         total = total + features.sum(1)
         square = square + (features**2).sum(1)

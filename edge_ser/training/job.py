@@ -8,7 +8,7 @@ import itertools
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,14 @@ from edge_ser.card import Accuracy, CorpusUse
 from edge_ser.corpora import (
     CORPORA,
     Clip,
-    CorpusKind,
+    Role,
+    Terms,
     load_corpora,
     parse_spec,
+    possible_emotions,
     sort_emotions,
 )
+from edge_ser.corpora.content import content_digest
 from edge_ser.errors import ConfigError, CorpusError, LeakError, TrainingError
 from edge_ser.files import write_text
 from edge_ser.metrics import confusion, recalls, unweighted_average_recall, weighted_accuracy
@@ -38,17 +41,24 @@ from edge_ser.protocols import (
     refuse_leaks,
     speakers,
 )
+from edge_ser.scores import Scores
+from edge_ser.training.arousal import KNOWN, arousal_targets
 from edge_ser.training.calibration import Calibration, calibrate
 from edge_ser.training.classes import Classes
 from edge_ser.training.distributed import ALONE, Team
-from edge_ser.training.features import Cepstrum, build_bank, measure_normalization
-from edge_ser.training.model import ModelConfig
+from edge_ser.training.encoder_record import EncoderRecord, encoder_use
+from edge_ser.training.features import Cepstrum, FeatureBank, build_bank, measure_normalization
+from edge_ser.training.labels import choose_labels
 from edge_ser.training.plots import draw_confusion, draw_curves
 from edge_ser.training.run_record import RunFacts, refuse_unusable
-from edge_ser.training.scoring import HeardClips, Scores, hear
+from edge_ser.training.sampling import sampling_weights
+from edge_ser.training.scenes import Scenes
+from edge_ser.training.scoring import HeardClips, hear
 from edge_ser.training.settings import RunRecord, TrainConfig
-from edge_ser.training.teacher import WIDTH, build_teacher_bank
+from edge_ser.training.sounds import Sounds
+from edge_ser.training.teacher import TeacherBank, build_teacher_bank
 from edge_ser.training.trainer import Trainer
+from edge_ser.training.voices import Voices
 
 METRICS_FILE = "metrics.json"
 
@@ -72,6 +82,12 @@ class Division:
     """Clips of emotions that are not among the labels, by emotion."""
     digest: str
     """Of the data; see `protocols.data_digest`."""
+    terms: Terms = field(default_factory=Terms, kw_only=True)
+    """What is stated about licences."""
+    extra: tuple[Clip, ...] = field(default=(), kw_only=True)
+    """Clips of training speakers whose emotion is not among the labels, but has a known arousal."""
+    unlabelled: tuple[Clip, ...] = field(default=(), kw_only=True)
+    """Speech without labels, for the imitation of the teacher."""
 
     @property
     def clips(self) -> tuple[Clip, ...]:
@@ -84,19 +100,24 @@ class Division:
         return {"validation": self.fold.validation, "test": self.fold.test}
 
     def possible(self, clips: Sequence[Clip]) -> tuple[tuple[bool, ...], ...]:
-        """Return for each clip which labels it could have had: those that occur in its corpus.
+        """Return for each clip which labels it could have had; see `possible_emotions`.
 
         A corpus without "calm" may well hold calm clips, labelled neutral: its clips say nothing of
         that label. One with a single label would say nothing at all, so its clips deny all others.
         """
-        occurring: dict[str, set[str]] = {}
-        for clip in self.clips:
-            occurring.setdefault(clip.corpus, set()).add(clip.emotion)
         rows = {
             corpus: tuple(len(own) < _MIN_LABELS or label in own for label in self.labels)
-            for corpus, own in occurring.items()
+            for corpus, own in possible_emotions(self.clips).items()
         }
         return tuple(rows[clip.corpus] for clip in clips)
+
+    def classes(self, clips: Sequence[Clip]) -> Classes:
+        """Return the classes of clips, of which some may have an emotion that is no label."""
+        targets = [
+            self.labels.index(clip.emotion) if clip.emotion in self.labels else -1 for clip in clips
+        ]
+        arousal = arousal_targets([clip.emotion for clip in clips])
+        return Classes.of(targets, self.possible(clips), arousal)
 
     def targets(self, clips: Sequence[Clip]) -> tuple[int, ...]:
         """Return the class of each clip."""
@@ -108,7 +129,8 @@ class Division:
         return {
             "labels": self.labels,
             "corpora": self.corpora,
-            "used": _used(self.fold.train),
+            "used": uses_of(self.fold.train + self.unlabelled, self.terms),
+            "terms": self.terms,
             "split": self.split,
             "fold": self.fold.name,
             "leaks": self.leaks,
@@ -126,6 +148,8 @@ class Job(Division):
     """A division of clips, and what the compact recipe is told."""
 
     config: TrainConfig
+    sounds: Sounds = field(default_factory=Sounds)
+    """Recordings that the scenes of the augmentation are made from."""
 
     def hear(
         self, clips: Sequence[Clip], progress: Callable[[], None] = lambda: None
@@ -139,9 +163,23 @@ def plan(
     config: TrainConfig,
     labels: str | frozenset[str] | None = None,
     split: SplitOptions | None = None,
+    terms: Terms | None = None,
+    sounds: Sounds | None = None,
 ) -> Job:
-    """Divide the corpora for the compact recipe; arguments and errors as `divide`."""
-    return Job(**vars(divide(corpora, config.seed, labels, split)), config=config)
+    """Divide the corpora for the compact recipe; arguments and errors as `divide`.
+
+    `sounds` are recordings for the scenes of the augmentation; a ConfigError is raised when scenes
+    need recordings that are not given, or recordings are given that no scene uses.
+    """
+    sounds = sounds or Sounds()
+    config.augment.scene.require_sounds(sounds)
+    division = divide(corpora, config.seed, labels, split, terms)
+    if division.unlabelled and not config.imitation_epochs:
+        raise ConfigError(
+            "expected imitation_epochs above 0 for speech without labels, got 0; set it in --config, or "
+            "leave out --unlabelled"
+        )
+    return Job(**vars(division), config=config, sounds=sounds)
 
 
 def divide(
@@ -149,6 +187,7 @@ def divide(
     seed: int,
     labels: str | frozenset[str] | None = None,
     split: SplitOptions | None = None,
+    terms: Terms | None = None,
 ) -> Division:
     """Read the corpora's file names, decide labels and fold, and look for leaks between its parts.
 
@@ -158,14 +197,17 @@ def divide(
         labels: comma-separated emotions; `all` for every one that occurs; a set of exact names;
             None for those that every corpus has.
         split: protocol, fold and speakers; by default drawn, speaker-independent.
+        terms: what is stated about licences; the corpora that the weights depend on, by training or
+            validation, are checked against it.
 
     Raises:
-        CorpusError, ConfigError: the corpora, labels, fold or speakers do not fit.
+        CorpusError, ConfigError: the corpora, labels, fold, speakers or licences do not fit.
         LeakError: more stands on both sides than the protocol declares.
     """
-    split = split or SplitOptions()
+    split, terms = split or SplitOptions(), terms or Terms()
     clips = load_corpora(corpora)
-    chosen = _choose_labels(clips, labels)
+    terms.refuse_unknown(clip.corpus for clip in clips)
+    chosen = choose_labels(clips, labels)
     left_out = Counter(clip.emotion for clip in clips if clip.emotion not in chosen)
     kept = [clip for clip in clips if clip.emotion in chosen]
     fold = choose_fold(make_folds(kept, split, seed), split.fold)
@@ -174,27 +216,73 @@ def divide(
             f"no training speaker says {', '.join(unheard)}, so it could never be learned; name other "
             "speakers, or leave it out with --labels"
         )
+    unlabelled = tuple(clip for clip in clips if clip.role is Role.UNLABELLED)
+    terms.refuse_forbidden(clip.corpus for clip in fold.train + fold.validation + unlabelled)
     if len(fold.train) < _MIN_CLIPS:
         raise ConfigError("1 clip is left for training, two or more are needed; add recordings")
+    refuse_scored(unlabelled, fold)
     return Division(
-        corpora=tuple(_absolute(spec) for spec in corpora),
+        corpora=tuple(absolute_spec(spec) for spec in corpora),
         split=split,
         fold=fold,
         leaks=refuse_leaks(fold),
         labels=chosen,
         left_out=dict(left_out),
-        digest=data_digest(kept),
+        digest=data_digest([*kept, *unlabelled]),
+        terms=terms,
+        extra=_with_known_arousal(clips, chosen, fold),
+        unlabelled=unlabelled,
     )
+
+
+def _with_known_arousal(
+    clips: Sequence[Clip], labels: Sequence[str], fold: Fold
+) -> tuple[Clip, ...]:
+    """Return clips of other emotions than the labels, of speakers that only training has."""
+    scored = set(speakers(fold.validation + fold.test))
+    own = set(speakers(fold.train)) - scored
+    return tuple(
+        clip
+        for clip in clips
+        if clip.emotion in KNOWN and clip.emotion not in labels and clip.speaker in own
+    )
+
+
+def refuse_scored(clips: Sequence[Clip], fold: Fold) -> None:
+    """Raise a LeakError for speech without labels whose audio is to be scored in the fold."""
+    scored = {content_digest(clip.path) for clip in fold.validation + fold.test}
+    for clip in clips:
+        if content_digest(clip.path) in scored:
+            raise LeakError(
+                f"{clip.path} is among the speech without labels, and its audio is to be scored; "
+                "leave its folder out of the unlabelled: corpora"
+            )
 
 
 def replan(run: Path) -> Job:
     """Return the job of an interrupted run, checked against the corpora as they are now.
 
     Raises:
-        TrainingError: no run there, or the corpora have changed since.
+        TrainingError: no run there, or the corpora, noise or microphones have changed since.
     """
     record = RunRecord.load(run)
-    return Job(**vars(divide_again(run, record, record.config.seed)), config=record.config)
+    division = divide_again(run, record, record.config.seed)
+    _refuse_other_sounds(run, record.sounds)
+    return Job(**vars(division), config=record.config, sounds=record.sounds)
+
+
+def _refuse_other_sounds(run: Path, sounds: Sounds) -> None:
+    changed = (
+        f"the noise or microphones are not those that {run} was trained with "
+        f"({', '.join(sounds.noise + sounds.microphones)}): files were added, removed, renamed or "
+        "changed; restore them, or train anew"
+    )
+    try:
+        now = Sounds.find(sounds.noise, sounds.microphones)
+    except (ConfigError, CorpusError) as error:
+        raise TrainingError(f"{changed} ({error})") from None
+    if now.digest != sounds.digest:
+        raise TrainingError(changed)
 
 
 def divide_again(run: Path, record: RunFacts, seed: int) -> Division:
@@ -208,7 +296,9 @@ def divide_again(run: Path, record: RunFacts, seed: int) -> Division:
         "files were added, removed or changed; restore them, or train anew"
     )
     try:
-        division = divide(record.corpora, seed, frozenset(record.labels), record.split)
+        division = divide(
+            record.corpora, seed, frozenset(record.labels), record.split, record.terms
+        )
     except (ConfigError, CorpusError, LeakError) as error:
         raise TrainingError(f"{changed} ({error})") from None
     if division.digest != record.data_digest:
@@ -229,6 +319,7 @@ def start(
     resume: bool = False,
     cache: Path | None = None,
     team: Team = ALONE,
+    encoder: Path | None = None,
 ) -> Trainer:
     """Compute the features and return the trainer, its run directory written.
 
@@ -239,14 +330,18 @@ def start(
         progress: called after each clip with what is computed, `features` or `teacher`, and the share
             of it that is done.
         resume: go on after the last epoch that is there.
-        cache: a directory that keeps what the teacher said of each clip.
+        cache: a directory that keeps what is computed once for each clip: its frames in `features`,
+            what the teacher said of it in `teacher`.
         team: the processes that train together.
+        encoder: a run of `edge-ser pretrain` to start from; not needed to resume.
 
     Raises:
+        LeakError: the encoder learned on audio that is to be scored.
         TrainingError: the directory holds another run, or a checkpoint that does not belong to it.
-        ConfigError: the directory cannot be written, or the team is too large for the batches.
-        AudioError: a clip cannot be read.
-        MissingDependency: there is no teacher.
+        ConfigError: the directory cannot be written, the team is too large for the batches, or the
+            encoder's corpora forbid the weights' use.
+        AudioError: a clip, or a recording for the scenes, cannot be read.
+        MissingDependency: there is no teacher, or something that the scenes need.
     """
     config, train = job.config, job.fold.train
     team.require_batches_of(min(config.batch_size, len(train)))
@@ -254,41 +349,87 @@ def start(
         refuse_unusable(run, resume)
         if resume:
             _refuse_other_team(run, team)
-    on_clip = _counted(progress, "features", len(job.clips))
-    variants = config.augment.variants
-    bank = build_bank(train, config.frontend, variants, on_clip)
+    pretrained = encoder and EncoderRecord.load(encoder)
+    if pretrained:
+        pretrained.refuse_known(itertools.chain.from_iterable(job.scored.values()))
+        job.terms.refuse_forbidden(use.name for use in pretrained.used)
+    learned = train + (job.extra if config.arousal_weight else ())
+    speech = learned + (job.unlabelled if config.imitation_epochs else ())
+    bank, lessons = compute_speech(speech, config, job.sounds, progress, cache)
     # The test clips are read now too: one that is damaged should not end a training of hours.
+    n_scored = sum(map(len, job.scored.values()))
+    on_clip = counted(progress, "clips to score", n_scored)
     heard = {name: job.hear(clips, on_clip) for name, clips in job.scored.items()}
-    lessons = None
-    if config.teacher_weight:
-        on_clip = _counted(progress, "teacher", len(train))
-        lessons = build_teacher_bank(train, variants, cache, on_clip)
     if resume:
         record = RunRecord.load(run)
     else:
         record = RunRecord(
             config=config,
-            model=ModelConfig(
-                n_features=config.frontend.n_features,
-                n_classes=len(job.labels),
-                channels=config.channels,
-                strides=config.strides,
-                embedding=WIDTH if config.teacher_weight else 0,
-            ),
-            normalization=measure_normalization(bank, Cepstrum(config.frontend)),
+            model=config.model(len(job.labels)),
+            normalization=pretrained.normalization
+            if pretrained
+            else measure_normalization(bank, Cepstrum(config.frontend), len(learned)),
+            encoder=encoder_use(encoder) if encoder else None,
             processes=team.size,
+            sounds=job.sounds,
             **job.facts,
         )
         if team.leads:
             record.save(run)
-    classes = Classes.of(job.targets(train), job.possible(train))
-    trainer = Trainer(record, bank, classes, heard, run, device, lessons, team)
+    trainer = Trainer(
+        record,
+        bank,
+        job.classes(learned),
+        heard,
+        run,
+        device,
+        lessons,
+        team,
+        sampling=sampling_weights(
+            speech,
+            config.balance,
+            config.crowd_share,
+            drawn=config.epoch_clips > 0 or config.baseline_share > 0,
+        ),
+        voices=Voices.of(learned) if config.baseline_share else None,
+    )
+    if encoder and not resume:
+        trainer.start_from(encoder)
     if resume:
         trainer.resume()
     return trainer
 
 
-def _counted(progress: Callable[[str, float], None], what: str, n: int) -> Callable[[], None]:
+def compute_speech(
+    clips: Sequence[Clip],
+    config: TrainConfig,
+    sounds: Sounds,
+    progress: Callable[[str, float], None],
+    cache: Path | None,
+) -> tuple[FeatureBank, TeacherBank | None]:
+    """Return the frames of clips in all their forms, and the teacher's, where there is one.
+
+    Args:
+        clips: what to learn on.
+        config: front end, augmentation and teacher.
+        sounds: recordings for the scenes.
+        progress: as for `start`.
+        cache: likewise.
+    """
+    variants = config.augment.variants
+    scenes = None
+    if config.augment.scene.scenes:
+        scenes = Scenes(config.augment.scene, sounds, config.frontend.sample_rate)
+    on_clip = counted(progress, "features", len(clips))
+    kept = cache and cache / "features"
+    bank = build_bank(clips, config.frontend, variants, on_clip, scenes, kept)
+    if not config.teacher_weight:
+        return bank, None
+    on_clip = counted(progress, "teacher", len(clips))
+    return bank, build_teacher_bank(clips, variants, cache and cache / "teacher", on_clip)
+
+
+def counted(progress: Callable[[str, float], None], what: str, n: int) -> Callable[[], None]:
     """Return what to call after each of n clips."""
     done = itertools.count(1)
     return lambda: progress(what, next(done) / n)
@@ -362,7 +503,9 @@ def _accuracies(
     return result
 
 
-def _used(clips: Sequence[Clip]) -> tuple[CorpusUse, ...]:
+def uses_of(clips: Sequence[Clip], terms: Terms | None = None) -> tuple[CorpusUse, ...]:
+    """Return how many clips of which speakers are used of each corpus, with its licence."""
+    terms = terms or Terms()
     uses = []
     for corpus in sorted({clip.corpus for clip in clips}):
         own = [clip for clip in clips if clip.corpus == corpus]
@@ -372,39 +515,13 @@ def _used(clips: Sequence[Clip]) -> tuple[CorpusUse, ...]:
                 name=corpus,
                 n_clips=len({clip.path for clip in own}),
                 speakers=speakers(own),
-                licence=info.licence if info else "the user's own recordings",
+                licence=terms.licence_of(corpus),
                 citation=info.citation if info else "",
             )
         )
     return tuple(uses)
 
 
-def _choose_labels(clips: Sequence[Clip], wanted: str | frozenset[str] | None) -> tuple[str, ...]:
-    by_corpus: dict[str, set[str]] = {}
-    for clip in clips:
-        by_corpus.setdefault(clip.corpus, set()).add(clip.emotion)
-    every = set().union(*by_corpus.values())
-    if wanted is None:
-        chosen = set.intersection(*by_corpus.values())
-    elif isinstance(wanted, str) and wanted.strip().lower() == "all":
-        chosen = every
-    else:
-        if isinstance(wanted, str):
-            wanted = frozenset(name.strip().lower() for name in wanted.split(",") if name.strip())
-        chosen = set(wanted)
-        if unknown := sorted(chosen - every):
-            raise ConfigError(
-                f"no clip is labelled {', '.join(unknown)}; there are {', '.join(sort_emotions(every))}"
-            )
-    if len(chosen) < _MIN_LABELS:
-        raise ConfigError(
-            f"{len(chosen)} label(s) are left ({', '.join(sorted(chosen)) or 'none'}), at least two "
-            "are needed; name them with --labels, or --labels all"
-        )
-    return sort_emotions(chosen)
-
-
-def _absolute(text: str) -> str:
-    spec = parse_spec(text)
-    kind = "" if spec.kind is CorpusKind.OFFICIAL else f"{spec.kind.value}:"
-    return f"{kind}{spec.name}={spec.path.absolute()}"
+def absolute_spec(text: str) -> str:
+    """Return the specification of a corpus with an absolute path, for a run's record."""
+    return parse_spec(text).text()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -29,6 +30,8 @@ class ModelConfig:
     dropout: float = 0.3
     embedding: int = 0
     """Numbers that each frame is said in before pooling, as a teacher says it; 0 for none."""
+    arousal: bool = False
+    """Whether a second head gives the arousal."""
 
 
 class ChannelAttention(nn.Module):
@@ -150,6 +153,8 @@ class CompactAttentionCnn(nn.Module):
             nn.Dropout(config.dropout),
             nn.Linear(2 * width, config.n_classes),
         )
+        if config.arousal:
+            self.arousal = nn.Linear(2 * width, 1)
 
     @property
     def stride(self) -> int:
@@ -160,16 +165,29 @@ class CompactAttentionCnn(nn.Module):
         """Map features [batch, n_features, frames] to logits [batch, n_classes]."""
         return self.classify(self.embed(features))
 
-    def embed(self, features: Tensor) -> Tensor:
-        """Map features [batch, n_features, frames] to [batch, width, frames / stride]."""
-        x = (features - self.mean) * self.inverse_std
-        embedded: Tensor = self.project(self.blocks(self.stem(x)))
+    def embed(self, features: Tensor, mix: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+        """Map features [batch, n_features, frames] to [batch, width, frames / stride].
+
+        Args:
+            features: as the front end makes them.
+            mix: applied to the stem's output in training, [batch, channels, frames] to the same shape.
+        """
+        x = self.stem((features - self.mean) * self.inverse_std)
+        if mix is not None:
+            x = mix(x)
+        embedded: Tensor = self.project(self.blocks(x))
         return embedded
 
     def classify(self, embedded: Tensor) -> Tensor:
         """Map embedded frames [batch, width, frames] to logits [batch, n_classes]."""
         logits: Tensor = self.head(self.pool(embedded))
         return logits
+
+    def classify_with_arousal(self, embedded: Tensor) -> tuple[Tensor, Tensor]:
+        """Map embedded frames to logits [batch, n_classes] and the logit of the arousal [batch, 1]."""
+        normalize, dropout, linear = self.head
+        summary = dropout(normalize(self.pool(embedded)))
+        return linear(summary), self.arousal(summary)
 
 
 def count_parameters(model: nn.Module) -> int:

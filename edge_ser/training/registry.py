@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_ser.corpora import Clip
 from edge_ser.errors import ConfigError, missing_extra
 from edge_ser.records import build
+from edge_ser.training.sounds import Sounds
 from edge_ser.training.systems import System
 
 Settings = Mapping[str, object]
@@ -15,13 +17,22 @@ Settings = Mapping[str, object]
 
 @dataclass(frozen=True)
 class Places:
-    """Directories that a system may write to."""
+    """Directories that a system may write to, and recordings that it may read."""
 
     cache: Path
     checkpoints: Path
+    sounds: Sounds
+    gates: Mapping[str, tuple[Clip, ...]]
 
 
-def make_system(name: str, settings: Settings, cache: Path, checkpoints: Path) -> System:
+def make_system(
+    name: str,
+    settings: Settings,
+    cache: Path,
+    checkpoints: Path,
+    sounds: Sounds | None = None,
+    gates: Mapping[str, tuple[Clip, ...]] | None = None,
+) -> System:
     """Return a system.
 
     Args:
@@ -29,6 +40,8 @@ def make_system(name: str, settings: Settings, cache: Path, checkpoints: Path) -
         settings: its settings, as JSON has them; those left out take their defaults.
         cache: a directory for what is computed once for each clip.
         checkpoints: a directory from which a killed training goes on.
+        sounds: recordings for the scenes of the compact network; other systems leave them unused.
+        gates: neutral clips that the compact network is run on besides the test clips.
 
     Raises:
         ConfigError: an unknown name, or settings that do not fit.
@@ -37,7 +50,7 @@ def make_system(name: str, settings: Settings, cache: Path, checkpoints: Path) -
     if name not in _MAKERS:
         raise ConfigError(f"there is no system {name!r}; to choose from: {', '.join(SYSTEMS)}")
     try:
-        return _MAKERS[name](settings, Places(cache, checkpoints))
+        return _MAKERS[name](settings, Places(cache, checkpoints, sounds or Sounds(), gates or {}))
     except ModuleNotFoundError as error:
         package = (error.name or "").split(".")[0]
         raise missing_extra(package, "train") from None
@@ -74,8 +87,16 @@ def _compact(settings: Settings, places: Places) -> System:
     from edge_ser.training.compact_system import CompactSystem
     from edge_ser.training.settings import TrainConfig
 
+    own = dict(settings)
+    encoder, variant = own.pop("encoder", None), str(own.pop("variant", ""))
     return CompactSystem(
-        build(TrainConfig, settings, "compact"), places.checkpoints, places.cache / "teacher"
+        build(TrainConfig, own, "compact"),
+        places.checkpoints,
+        places.cache,
+        places.sounds,
+        Path(str(encoder)) if encoder else None,
+        places.gates,
+        variant,
     )
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from edge_ser.card import CorpusUse
+from edge_ser.corpora import Terms
 from edge_ser.errors import ConfigError, TrainingError
 from edge_ser.files import write_text
 from edge_ser.protocols import LeakReport, SplitOptions
@@ -20,6 +21,8 @@ RUN_FILE = "run.json"
 COMPACT = "compact"
 PAPER = "paper"
 TAUGHT = "taught"
+ENCODER = "encoder"
+"""A run of `edge-ser pretrain`: no labels, nothing to export."""
 RECIPES = (COMPACT, TAUGHT, PAPER)
 """What `edge-ser train --recipe` can be told, the default first. A taught run is a compact one."""
 
@@ -37,6 +40,8 @@ class RunFacts:
     """The `NAME=DIR` specifications, directories absolute."""
     used: tuple[CorpusUse, ...]
     """What training heard of each corpus."""
+    terms: Terms = field(default_factory=Terms)
+    """What the user stated about licences."""
     split: SplitOptions
     """How the clips were divided, so that it can be done again."""
     fold: str
@@ -65,7 +70,7 @@ class RunFacts:
         Raises:
             TrainingError: no run there, one of another recipe, or one that this version cannot read.
         """
-        path, data = run / RUN_FILE, _read(run)
+        path, data = run / RUN_FILE, read_run(run)
         if (found := _recipe(data)) != cls.recipe:
             raise TrainingError(f"{run} was trained by the recipe {found}, not by {cls.recipe}")
         try:
@@ -82,7 +87,7 @@ def recipe_of(run: Path) -> str:
     Raises:
         TrainingError: no run there, or one whose record is damaged.
     """
-    return _recipe(_read(run))
+    return _recipe(read_run(run))
 
 
 def refuse_unusable(run: Path, resume: bool) -> None:
@@ -109,7 +114,12 @@ def refuse_unusable(run: Path, resume: bool) -> None:
             run.rmdir()
 
 
-def _read(run: Path) -> Any:
+def read_run(run: Path) -> Any:
+    """Return the JSON of a run's record.
+
+    Raises:
+        TrainingError: no run there, or one whose record is damaged.
+    """
     path = run / RUN_FILE
     if not path.is_file():
         raise TrainingError(

@@ -8,22 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from edge_ser.audio import Chunk, file_chunks
 from edge_ser.card import ModelCard, Normalization
 from edge_ser.corpora import Clip, Copy
-from edge_ser.metrics import confusion, log_losses
+from edge_ser.metrics import Float64
 from edge_ser.runtime.listener import Listener
+from edge_ser.scores import Scores
 from edge_ser.training.copies import load_copy
 from edge_ser.training.model import CompactAttentionCnn
 from edge_ser.training.settings import TrainConfig
-from edge_ser.training.systems import answers
 
 _BATCH = 128
 
@@ -35,48 +33,6 @@ class HeardClips:
     windows: tuple[Tensor, ...]
     """Of each clip, features [n_windows, n_features, n_frames]; no windows where all is silent."""
     targets: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Scores:
-    """What a network says of each window of clips, and what was true."""
-
-    logits: tuple[NDArray[np.float64], ...]
-    """Of each clip [n_windows, n_classes]; no windows of a silent clip, which a device refuses."""
-    truth: NDArray[np.int64]
-    """Classes [n_clips]."""
-    temperature: float = 1.0
-    """What the logits are divided by."""
-
-    @classmethod
-    def of(cls, probs: NDArray[np.float64], truth: Sequence[int]) -> Scores:
-        """Take probabilities [n_clips, n_classes] of clips that were heard in one piece."""
-        logits = np.log(np.maximum(probs, np.finfo(np.float64).tiny))
-        return cls(tuple(logits[:, None]), np.asarray(truth, dtype=np.int64))
-
-    @cached_property
-    def probs(self) -> NDArray[np.float64]:
-        """Mean probabilities of each clip's windows [n_clips, n_classes]; zeros of a silent clip."""
-        sizes = [len(own) for own in self.logits]
-        scaled = np.concatenate(self.logits) / self.temperature
-        powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-        windows = np.split(powers / powers.sum(axis=1, keepdims=True), np.cumsum(sizes)[:-1])
-        return np.stack([own.sum(axis=0) / max(1, len(own)) for own in windows])
-
-    @property
-    def predicted(self) -> NDArray[np.int64]:
-        """The class recognised in each clip [n_clips]; `n_classes` for none, of a silent clip."""
-        return answers(self.probs)
-
-    @property
-    def confusion(self) -> NDArray[np.int64]:
-        """Counts [n_classes, n_classes], rows the truth; one more column where clips are silent."""
-        return confusion(self.truth.tolist(), self.predicted.tolist(), self.probs.shape[1])
-
-    @property
-    def loss(self) -> float:
-        """Mean cross-entropy of the clips, in nats."""
-        return float(log_losses(self.probs, self.truth).mean())
 
 
 def hear(
@@ -137,19 +93,36 @@ def _chunks(clip: Clip, sample_rate: int) -> Iterable[Chunk]:
 
 
 def score(model: CompactAttentionCnn, clips: HeardClips) -> Scores:
-    """Return what the network says of each window of the clips."""
+    """Return the network's logits for each window of the clips."""
     model.eval()
-    device = model.mean.device
+    logits = [np.empty((0, model.config.n_classes))] * len(clips.windows)
+    arousal = np.full(len(clips.windows), np.nan)
     by_length: dict[int, list[int]] = {}
     for place, windows in enumerate(clips.windows):
         if len(windows):
             by_length.setdefault(windows.shape[2], []).append(place)
-    said = [np.empty((0, model.config.n_classes))] * len(clips.windows)
-    with torch.inference_mode():
-        for places in by_length.values():
-            parts = torch.split(torch.cat([clips.windows[place] for place in places]), _BATCH)
-            logits = torch.cat([model(part.to(device)).cpu() for part in parts])
-            sizes = [len(clips.windows[place]) for place in places]
-            for place, own in zip(places, torch.split(logits.double(), sizes), strict=True):
-                said[place] = own.numpy()
-    return Scores(tuple(said), np.asarray(clips.targets, dtype=np.int64))
+    for places in by_length.values():
+        values, levels = _run(model, torch.cat([clips.windows[place] for place in places]))
+        ends = np.cumsum([len(clips.windows[place]) for place in places])[:-1]
+        for place, one, level in zip(
+            places, np.split(values, ends), np.split(levels, ends), strict=True
+        ):
+            logits[place], arousal[place] = one, level.mean()
+    truth = np.asarray(clips.targets, dtype=np.int64)
+    return Scores(tuple(logits), truth, arousal=arousal if model.config.arousal else None)
+
+
+@torch.inference_mode()
+def _run(model: CompactAttentionCnn, windows: Tensor) -> tuple[Float64, Float64]:
+    """Return logits [n_windows, n_classes] and the arousal's [n_windows], zeros without one."""
+    values, levels = [], []
+    for part in torch.split(windows, _BATCH):
+        embedded = model.embed(part.to(model.mean.device))
+        if model.config.arousal:
+            logits, arousal = model.classify_with_arousal(embedded)
+            levels.append(arousal[:, 0].double().cpu())
+        else:
+            logits = model.classify(embedded)
+            levels.append(torch.zeros(len(logits), dtype=torch.float64))
+        values.append(logits.double().cpu())
+    return torch.cat(values).numpy(), torch.cat(levels).numpy()

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from edge_ser.card import FrontendConfig, Normalization
+from edge_ser.card import CorpusUse, FrontendConfig, Normalization
 from edge_ser.records import require
 from edge_ser.training.augment import AugmentConfig
 from edge_ser.training.model import ModelConfig
 from edge_ser.training.run_record import RunFacts
+from edge_ser.training.schedule import IMITATION, LABELS, Phase
+from edge_ser.training.sounds import Sounds
+from edge_ser.training.teacher import WIDTH
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,28 @@ class TrainConfig:
     """Of the stem and of each block; see `ModelConfig`."""
     strides: tuple[int, ...] = (1, 2, 2, 1)
     """Likewise."""
+    imitation_epochs: int = 0
+    """Epochs of a first phase in which the network learns to imitate the teacher alone, without
+    labels, before the `epochs` in which it learns the labels too."""
+    imitation_rate: float = 2e-3
+    """Highest learning rate of that phase."""
+    epoch_clips: int = 0
+    """Clips that an epoch draws; 0: as many as there are."""
+    balance: float = 0.0
+    """How evenly speakers and classes are drawn, whatever their number of clips, in [0, 1]; 0: each
+    clip equally often. See `sampling.py`."""
+    crowd_share: float = 0.0
+    """Share of the examples that are speech which is neutral by intent, where there is any, in
+    [0, 1); 0: as its number of clips has it."""
+    shortest_window_s: float = 0.0
+    """Seconds of the shortest windows that batches are cut into; 0: all have `window_s`."""
+    mixstyle_share: float = 0.0
+    """Share of the examples whose feature statistics are mixed with another's; see `mixstyle.py`."""
+    arousal_weight: float = 0.0
+    """Weight of the arousal's loss; 0: the network gives no arousal."""
+    baseline_share: float = 0.0
+    """Share of the examples that are judged relative to neutral speech of the same voice; 0: none. See
+    `voices.py`."""
     seed: int = 0
     frontend: FrontendConfig = field(default_factory=FrontendConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
@@ -52,6 +77,29 @@ class TrainConfig:
         rate, decay = self.learning_rate, self.weight_decay
         require(0 < rate < 1, "learning_rate", rate, "between 0 and 1")
         require(0 <= decay < 1, "weight_decay", decay, "in [0, 1)")
+        imitated = self.imitation_epochs
+        require(imitated >= 0, "imitation_epochs", imitated, "0 or more")
+        require(
+            imitated == 0 or self.teacher_weight > 0,
+            "imitation_epochs",
+            imitated,
+            "0 without a teacher; set teacher_weight above 0",
+        )
+        require(0 < self.imitation_rate < 1, "imitation_rate", self.imitation_rate, "in (0, 1)")
+        require(self.epoch_clips >= 0, "epoch_clips", self.epoch_clips, "0 or more")
+        require(0 <= self.balance <= 1, "balance", self.balance, "in [0, 1]")
+        for name in ("crowd_share", "mixstyle_share", "baseline_share"):
+            value = getattr(self, name)
+            require(0 <= value < 1, name, value, "in [0, 1)")
+        arousal = self.arousal_weight
+        require(0 <= arousal < float("inf"), "arousal_weight", arousal, "0 or more")
+        shortest = self.shortest_window_s
+        require(
+            shortest == 0 or self.min_window_s <= shortest <= self.window_s,
+            "shortest_window_s",
+            shortest,
+            f"0, or {self.min_window_s:g} to {self.window_s:g}",
+        )
         for name in ("warmup_share", "ema_decay", "label_smoothing"):
             value = getattr(self, name)
             require(0 <= value < 1, name, value, "in [0, 1)")
@@ -82,9 +130,55 @@ class TrainConfig:
         )
 
     @property
+    def phases(self) -> tuple[Phase, ...]:
+        """Phases of the training, in order: imitation where there is one, then the labels."""
+        labels = Phase(LABELS, self.epochs, self.learning_rate, self.warmup_share)
+        if not self.imitation_epochs:
+            return (labels,)
+        rate = self.imitation_rate
+        return Phase(IMITATION, self.imitation_epochs, rate, self.warmup_share), labels
+
+    @property
+    def total_epochs(self) -> int:
+        """Epochs of all phases."""
+        return self.imitation_epochs + self.epochs
+
+    @property
+    def draws_clips(self) -> bool:
+        """Whether an epoch draws its clips, instead of taking each once."""
+        return self.epoch_clips > 0 or self.baseline_share > 0
+
+    @property
     def window_frames(self) -> int:
         """Feature frames of one window."""
         return self.frontend.n_frames(round(self.window_s * self.frontend.sample_rate))
+
+    @property
+    def shortest_frames(self) -> int:
+        """Feature frames of the shortest window that is trained on."""
+        seconds = self.shortest_window_s or self.window_s
+        return self.frontend.n_frames(round(seconds * self.frontend.sample_rate))
+
+    def model(self, n_classes: int) -> ModelConfig:
+        """Return the sizes of the network for so many classes."""
+        return ModelConfig(
+            n_features=self.frontend.n_features,
+            n_classes=n_classes,
+            channels=self.channels,
+            strides=self.strides,
+            embedding=WIDTH if self.teacher_weight else 0,
+            arousal=self.arousal_weight > 0,
+        )
+
+
+@dataclass(frozen=True)
+class EncoderUse:
+    """A pretrained encoder that a training started from."""
+
+    digest: str
+    """SHA-256 of its checkpoint."""
+    corpora: tuple[CorpusUse, ...]
+    """The speech that it learned to imitate the teacher on, without labels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,5 +188,14 @@ class RunRecord(RunFacts):
     config: TrainConfig
     model: ModelConfig
     normalization: Normalization
+    encoder: EncoderUse | None = None
+    """The pretrained encoder that the training started from."""
     processes: int = 1
     """That trained together: each drew its own augmentation, and normalised its own batches."""
+    sounds: Sounds = field(default_factory=Sounds)
+    """Noise and microphones that the scenes were made from."""
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """Phases of the training."""
+        return self.config.phases

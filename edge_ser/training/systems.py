@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_ser.protocols.fold import Fold
+from edge_ser.scores import Scores, answers
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,10 @@ class Outcome:
     """Numbers that training adjusted."""
     train_s: float
     """Seconds that training took, features included."""
+    scores: Scores | None = None
+    """Logits of the test clips, of a system that has any."""
+    gates: Mapping[str, Scores] = field(default_factory=dict)
+    """Logits of the clips of each gate, all of them neutral, of a system that has any."""
     notes: tuple[str, ...] = ()
     """What a reader of the figure must know: fewer epochs than the paper's, a smaller network."""
 
@@ -31,12 +36,6 @@ class Outcome:
     def predicted(self) -> NDArray[np.int64]:
         """The class decided for each test clip [n_test]; `n_classes` where there is no answer."""
         return answers(self.probs)
-
-
-def answers(probs: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return the likeliest class of each row [n, n_classes]; `n_classes` for rows of zeros."""
-    decided: NDArray[np.int64] = np.where(probs.any(axis=1), probs.argmax(axis=1), probs.shape[1])
-    return decided
 
 
 class System(Protocol):

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from edge_ser.corpora import Clip
+from edge_ser.corpora.content import content_digest
 from edge_ser.errors import MissingDependency, TrainingError
 from edge_ser.files import replacing
-from edge_ser.protocols.content import content_digest
 from edge_ser.training.copies import load_copy
 from edge_ser.training.variants import Variant, vary
 

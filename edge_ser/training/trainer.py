@@ -1,5 +1,9 @@
 """The training loop: seeded, resumable after every epoch, stopped by speakers it does not train on.
 
+It has one phase or two. In the first the network imitates the teacher, on any speech, labelled or
+not; in the second it learns the labels, from the averaged weights of the first and with a fresh
+optimizer and average.
+
 Without such speakers it trains for as many epochs as it was told, and the last one is kept.
 
 Several processes may train together, each on its part of every batch; only the first of them scores
@@ -19,8 +23,12 @@ from torch import Tensor
 
 from edge_ser.errors import TrainingError
 from edge_ser.metrics import unweighted_average_recall, weighted_accuracy
+from edge_ser.scores import Scores
+from edge_ser.training.arousal import arousal_loss
 from edge_ser.training.augment import Augmenter, Windows, mixup
 from edge_ser.training.checkpoint import (
+    BEST,
+    LAST,
     foreign_checkpoint,
     load_checkpoint,
     load_weights,
@@ -30,14 +38,15 @@ from edge_ser.training.checkpoint import (
 )
 from edge_ser.training.classes import Classes, masked_cross_entropy
 from edge_ser.training.distributed import ALONE, Team
+from edge_ser.training.encoder_record import EncoderRecord
 from edge_ser.training.features import Cepstrum, FeatureBank
+from edge_ser.training.mixstyle import MixStyle
 from edge_ser.training.model import CompactAttentionCnn
-from edge_ser.training.scoring import HeardClips, Scores, score
+from edge_ser.training.schedule import IMITATION, LABELS, Phase
+from edge_ser.training.scoring import HeardClips, score
 from edge_ser.training.settings import RunRecord
 from edge_ser.training.teacher import TeacherBank
-
-LAST = "last.safetensors"
-BEST = "best.safetensors"
+from edge_ser.training.voices import Voices
 
 
 @dataclass(frozen=True)
@@ -55,26 +64,31 @@ class Epoch:
     uar: float | None
     learning_rate: float
     best: bool
+    phase: str = LABELS
+    """`imitation` or `labels`; the loss of the first is the error against the teacher alone."""
 
 
 class Trainer:
     """One training run: iterate over `epochs` until it ends.
 
     Args:
-        record: what was decided before.
-        bank: the clips that are learned from.
-        classes: of the clips of the bank.
+        record: the settings, the network's sizes and the normalisation.
+        bank: the clips that are learned from: first those with a class, then those without, which
+            only the imitation of the teacher uses.
+        classes: of the first clips of the bank.
         heard: clips of other speakers by part; by those of `validation` the epoch is chosen. Where
             that part is empty the last epoch is.
         run: the run directory.
         device: where the network lives.
         lessons: what the teacher says of the clips of the bank, where there is one.
         team: the processes that train together.
+        sampling: weights [n_clips of the bank] to draw clips by; None to take each once an epoch.
+        voices: who speaks in the first clips of the bank, where the network learns with baselines.
     """
 
     def __init__(
         self,
-        record: RunRecord,
+        record: RunRecord | EncoderRecord,
         bank: FeatureBank,
         classes: Classes,
         heard: Mapping[str, HeardClips],
@@ -82,27 +96,28 @@ class Trainer:
         device: torch.device,
         lessons: TeacherBank | None = None,
         team: Team = ALONE,
+        sampling: Tensor | None = None,
+        voices: Voices | None = None,
     ) -> None:
+        self._sampling, self._voices = sampling, voices
         self.record, self.heard, self.team = record, heard, team
         self.run, self.device = run, device
         self.history: list[Epoch] = []
         config = record.config
+        self.phases = record.phases
         torch.manual_seed(config.seed)
         self.bank = bank.to(device)
         self.cepstrum = Cepstrum(config.frontend).to(device)
         self.model = CompactAttentionCnn(record.model, record.normalization).to(device)
         self.averaged = CompactAttentionCnn(record.model, record.normalization).to(device)
         self.averaged.load_state_dict(self.model.state_dict())
-        self.optimizer = torch.optim.AdamW(
-            self.model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-        )
+        self.optimizer = self._new_optimizer()
         self.augmenter = Augmenter(config.augment, config.frontend, config.window_frames, device)
         self._lessons = lessons and lessons.to(device)
         if self._lessons:
             self._lesson_mean, self._lesson_std = self._lessons.moments()
         self._classes = classes.to(device)
-        self._n_clips = len(classes.targets)
-        self._steps_per_epoch = max(1, self._n_clips // config.batch_size)
+        self._n_clips = {LABELS: len(classes.targets), IMITATION: len(bank.starts)}
 
     def epochs(self, on_step: Callable[[int, int], None] = lambda *_: None) -> Iterator[Epoch]:
         """Train, yielding after each epoch, when its checkpoint is safely written.
@@ -115,8 +130,11 @@ class Trainer:
         """
         config = self.record.config
         self.team.require_same(self.model)
-        while len(self.history) < config.epochs and self.stale_epochs < config.patience:
+        total = sum(phase.epochs for phase in self.phases)
+        while len(self.history) < total and self.stale_epochs < config.patience:
             number = len(self.history)
+            if number > 0 and self._epoch_of_phase(number) == 0:
+                self._begin_phase()
             loss = self._train_epoch(number, on_step)
             self.team.require_same(self.model)
             if self.team.leads:
@@ -129,6 +147,9 @@ class Trainer:
     def _judge(self, number: int, loss: float) -> Epoch:
         """Score the validation speakers; an epoch without them is better than the one before."""
         rate = self.optimizer.param_groups[0]["lr"]
+        if (phase := self._phase(number)).name != LABELS:
+            last = phase == self.phases[-1]
+            return Epoch(number, loss, None, None, None, rate, best=last, phase=phase.name)
         if not self.heard["validation"].windows:
             return Epoch(number, loss, None, None, None, rate, best=True)
         scores = self.score(self.heard["validation"])
@@ -147,9 +168,10 @@ class Trainer:
 
     @property
     def stale_epochs(self) -> int:
-        """Epochs since the best one."""
-        best = max((e.epoch for e in self.history if e.best), default=-1)
-        return len(self.history) - 1 - best if self.history else 0
+        """Epochs with labels since the best one."""
+        judged = [e for e in self.history if e.phase == LABELS]
+        best = max((e.epoch for e in judged if e.best), default=-1)
+        return len(self.history) - 1 - best if judged else 0
 
     @property
     def best(self) -> Epoch:
@@ -167,6 +189,25 @@ class Trainer:
             TrainingError: no such checkpoint, a damaged one, or one of another network.
         """
         load_weights(self.averaged, self.run / BEST)
+
+    def start_from(self, encoder: Path) -> None:
+        """Take the layers that imitate the teacher from a run of `edge-ser pretrain`.
+
+        Raises:
+            TrainingError: no such checkpoint, a damaged one, or one of another network.
+        """
+        tensors, _ = load_checkpoint(encoder / BEST)
+        own = self.model.state_dict()
+        shared = {
+            n: t for n, t in tensors.items() if not n.startswith(("pool.", "head.", "arousal."))
+        }
+        if any(n not in own or own[n].shape != t.shape for n, t in shared.items()):
+            raise TrainingError(
+                f"expected an encoder with the channels and strides of this training, got another in "
+                f"{encoder}; run edge-ser pretrain with the same --config"
+            )
+        self.model.load_state_dict({**own, **shared})
+        self.averaged.load_state_dict(self.model.state_dict())
 
     def resume(self) -> None:
         """Continue from the last complete epoch; from the start when there was none.
@@ -191,7 +232,8 @@ class Trainer:
         # All randomness of an epoch comes from its number, so that a resumed run draws the same.
         torch.manual_seed(1_000_003 * config.seed + number)
         rng = torch.Generator().manual_seed(1_000_003 * config.seed + number)
-        order = torch.randperm(self._n_clips, generator=rng)
+        phase, n_steps = self._phase(number), self._steps_per_epoch(number)
+        order = self._order(phase, rng)
         if not self.team.leads:
             mixed = np.random.SeedSequence((config.seed, number, self.team.rank))
             own = int(mixed.generate_state(1)[0])
@@ -199,12 +241,14 @@ class Trainer:
             rng.manual_seed(own)
         self.model.train()
         total = 0.0
-        for step in range(self._steps_per_epoch):
+        losses = {IMITATION: self._imitation_loss, LABELS: self._loss}
+        first_step = self._epoch_of_phase(number) * n_steps
+        for step in range(n_steps):
             clips = order[step * config.batch_size : (step + 1) * config.batch_size]
-            done = number * self._steps_per_epoch + step
+            done = first_step + step
             for group in self.optimizer.param_groups:
-                group["lr"] = self._learning_rate(done)
-            loss = self._loss(self.team.part(clips), rng)
+                group["lr"] = phase.learning_rate(done, n_steps)
+            loss = losses[phase.name](self.team.part(clips), rng)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             self.team.average([*_gradients(self.model), *_running_statistics(self.model)])
@@ -212,33 +256,91 @@ class Trainer:
             self.optimizer.step()
             self._average(done)
             total += float(loss.detach())
-            on_step(step + 1, self._steps_per_epoch)
+            on_step(step + 1, n_steps)
         total = float(self.team.mean(torch.tensor(total, dtype=torch.float64, device=self.device)))
-        mean = total / self._steps_per_epoch
+        mean = total / n_steps
         if not math.isfinite(mean):
             raise TrainingError(
                 f"the loss of epoch {number + 1} is {mean}; try a smaller --learning-rate"
             )
         return mean
 
+    def _phase(self, number: int) -> Phase:
+        """Return the phase that an epoch belongs to."""
+        return self.phases[0 if number < self.phases[0].epochs else -1]
+
+    def _epoch_of_phase(self, number: int) -> int:
+        """Return the number of an epoch within its phase."""
+        return number if number < self.phases[0].epochs else number - self.phases[0].epochs
+
+    def _steps_per_epoch(self, number: int) -> int:
+        return max(1, self._n_drawn(self._phase(number)) // self.record.config.batch_size)
+
+    def _order(self, phase: Phase, rng: torch.Generator) -> Tensor:
+        """Return the clips of an epoch: each once, or drawn by the sampling weights."""
+        n = self._n_clips[phase.name]
+        if self._sampling is None:
+            return torch.randperm(n, generator=rng)
+        n_drawn = self._n_drawn(phase)
+        if self._voices and phase.name == LABELS:
+            return self._voices.order(self._sampling[:n], n_drawn, rng)
+        return torch.multinomial(self._sampling[:n], n_drawn, replacement=True, generator=rng)
+
+    def _n_drawn(self, phase: Phase) -> int:
+        return self.record.config.epoch_clips or self._n_clips[phase.name]
+
+    def _begin_phase(self) -> None:
+        """Go on from the averaged weights of the phase before, with a fresh optimizer."""
+        self.model.load_state_dict(self.averaged.state_dict())
+        self.optimizer = self._new_optimizer()
+
+    def _new_optimizer(self) -> torch.optim.AdamW:
+        config = self.record.config
+        return torch.optim.AdamW(
+            self.model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        )
+
+    def _imitation_loss(self, clips: Tensor, rng: torch.Generator) -> Tensor:
+        windows = self._windows(clips, rng)
+        embedded = self.model.embed(self.cepstrum(windows.log_mels))
+        return self._lesson_error(embedded, clips, windows)
+
+    def _windows(self, clips: Tensor, rng: torch.Generator) -> Windows:
+        config = self.record.config
+        n_frames = None
+        if config.shortest_window_s:
+            lengths = (config.shortest_frames, config.window_frames + 1)
+            n_frames = int(torch.randint(*lengths, (1,), generator=rng))
+        return self.augmenter.placed(self.bank, clips, rng, n_frames)
+
     def _loss(self, clips: Tensor, rng: torch.Generator) -> Tensor:
         config = self.record.config
-        windows = self.augmenter.placed(self.bank, clips, rng)
+        windows = self._windows(clips, rng)
         targets = self._classes.one_hot(clips.to(self.device))
         features, targets = mixup(
             self.cepstrum(windows.log_mels), targets, config.augment.mixup_alpha, rng
         )
         truth, possible = targets.unbind(1)
-        embedded = self.model.embed(features)
+        mix = MixStyle(config.mixstyle_share, rng) if config.mixstyle_share else None
+        embedded = self.model.embed(features, mix)
+        arousal = None
+        if config.arousal_weight:
+            logits, arousal = self.model.classify_with_arousal(embedded)
+        else:
+            logits = self.model.classify(embedded)
+        if self._voices:
+            outputs = logits if arousal is None else torch.cat([logits, arousal], dim=1)
+            outputs = self._voices.relative(outputs, clips, config.baseline_share, rng)
+            logits = outputs[:, : logits.shape[1]]
+            arousal = None if arousal is None else outputs[:, logits.shape[1] :]
         loss, weight = masked_cross_entropy(
-            self.model.classify(embedded),
-            truth,
-            possible,
-            self._classes.weights,
-            config.label_smoothing,
+            logits, truth, possible, self._classes.weights, config.label_smoothing
         )
         # By the team's mean weight, the mean of all losses is that of the whole batch.
-        loss = loss / self.team.mean(weight)
+        loss = loss / self.team.mean(weight).clamp_min(1e-6)
+        if arousal is not None:
+            levels = self._classes.arousal[clips.to(self.device)]
+            loss = loss + config.arousal_weight * arousal_loss(arousal, levels)
         if self._lessons is None:
             return loss
         return loss + config.teacher_weight * self._lesson_error(embedded, clips, windows)
@@ -255,15 +357,6 @@ class Trainer:
         heard = windows.heard[:, None, ::stride].float()
         errors = (embedded - wanted).square().mean(1, keepdim=True) * heard
         return errors.sum() / self.team.mean(heard.sum()).clamp_min(1)
-
-    def _learning_rate(self, step: int) -> float:
-        config = self.record.config
-        total = self._steps_per_epoch * config.epochs
-        warmup = max(1.0, config.warmup_share * total)
-        if step < warmup:
-            return config.learning_rate * (step + 1) / warmup
-        progress = (step - warmup) / max(1.0, total - warmup)
-        return config.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
 
     @torch.no_grad()
     def _average(self, step: int) -> None:

@@ -1,4 +1,4 @@
-"""Forms in which every clip is computed before training: playing speeds, and rooms around it."""
+"""Forms in which every clip is computed before training: playing speeds, rooms, and scenes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import soxr
 from numpy.typing import NDArray
 
 from edge_ser.corpora import Clip
+from edge_ser.errors import ConfigError
 from edge_ser.training.copies import generator_of
+from edge_ser.training.scenes import Scenes
 
 Float32 = NDArray[np.float32]
 
@@ -30,14 +32,35 @@ class Variant:
     """Playing speed: 1.1 is 10% faster and higher."""
     room: int = 0
     """Which of a clip's rooms it is heard in; 0 for none."""
+    scene: int = 0
+    """Number of the clip's scene, see `scenes.py`; 0 for none."""
 
 
-def vary(clip: Clip, samples: Float32, sample_rate: int, variant: Variant) -> Float32:
-    """Return a clip's `samples` [n_samples], which were read at `sample_rate`, in one of its forms."""
+def vary(
+    clip: Clip,
+    samples: Float32,
+    sample_rate: int,
+    variant: Variant,
+    scenes: Scenes | None = None,
+) -> Float32:
+    """Return a clip's `samples` [n_samples], which were read at `sample_rate`, in one of its forms.
+
+    Rooms and scenes are drawn by a generator of the clip and their number, so that they are the same
+    each time; they neither shorten the clip nor move it in time.
+
+    Raises:
+        ConfigError: a scene, and no `scenes` to take it from.
+        AudioError, MissingDependency: see `Scenes.apply`.
+    """
     if variant.speed != 1.0:
         samples = soxr.resample(samples, sample_rate * variant.speed, sample_rate)
     if variant.room:
         samples = reverberate(samples, sample_rate, generator_of(clip, variant.room))
+    if variant.scene:
+        if scenes is None:
+            raise ConfigError(f"expected scenes for {variant}, got none; pass Scenes(...) with it")
+        # Rooms have the numbers above 0.
+        samples = scenes.apply(samples, generator_of(clip, -variant.scene))
     return samples
 
 

@@ -317,8 +317,12 @@ def test_its_page_is_true(default):
     assert default.licence.split("(")[0].removeprefix("RAVDESS:").strip() in page
 
 
-def test_an_installed_package_says_where_the_default_is_not(monkeypatch, tmp_path):
-    place = tmp_path / "edge_ser" / "build" / "calibration.py"
-    monkeypatch.setattr(calibration, "__file__", str(place))
-    with pytest.raises(CalibrationError, match=f"comes with the repository.*{REMEDY} --wav"):
+def test_a_package_without_the_default_says_so(monkeypatch, tmp_path):
+    monkeypatch.setattr(calibration, "PLACES", (tmp_path,))
+    with pytest.raises(CalibrationError, match=f"default is not in {tmp_path}.*{REMEDY} --wav"):
         default_calibration()
+
+
+def test_a_set_that_there_is_not():
+    with pytest.raises(ConfigError, match="'site'"):
+        calibration.bundled_calibration("site")

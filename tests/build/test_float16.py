@@ -6,13 +6,14 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from networks import calibration_of, network
+from networks import both_card, calibration_of, network
 from onnx import TensorProto, numpy_helper
 from support import make_card
 
 from edge_ser.build.float16 import kept_in_fp32, to_float16
 from edge_ser.build.ranges import largest
 from edge_ser.errors import CalibrationError
+from edge_ser.runtime.checks import default_baseline
 
 CARD = make_card()
 WINDOWS = calibration_of(CARD).windows
@@ -100,3 +101,25 @@ def test_an_overflow_that_only_fp32_nodes_see_is_none():
         to_float16(model, {"second_out": 1e9})
     with pytest.raises(CalibrationError, match="second reaches nan"):
         to_float16(model, {"second_out": float("nan")})
+
+
+def test_baseline_and_arousal_are_computed_in_fp32():
+    card = both_card()
+    model = network(card)
+    sizes = largest(model, WINDOWS, default_baseline(card))
+    half = to_float16(model, sizes)
+    onnx.checker.check_model(half, full_check=True)
+
+    weights = {t.name: t.data_type for t in half.graph.initializer}
+    assert weights["voice_w"] == weights["arousal_w"] == TensorProto.FLOAT
+    assert weights["first_w"] == TensorProto.FLOAT16
+    for ends in (half.graph.input, half.graph.output):
+        assert [v.type.tensor_type.elem_type for v in ends] == [TensorProto.FLOAT] * 2
+    feeds = {"features": WINDOWS, "baseline": default_baseline(card, len(WINDOWS)) + 20}
+    got, expected = (
+        onnxruntime.InferenceSession(m.SerializeToString()).run(None, feeds) for m in (half, model)
+    )
+    np.testing.assert_allclose(
+        got[0], expected[0], rtol=0.02, atol=0.02 * np.abs(expected[0]).max()
+    )
+    np.testing.assert_allclose(got[1], expected[1], atol=0.01)

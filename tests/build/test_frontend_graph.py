@@ -11,6 +11,7 @@ import onnxruntime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from networks import both_card, network
 from onnx import TensorProto, helper
 
 from edge_ser.audio import load
@@ -161,3 +162,18 @@ def test_a_model_with_the_front_end_takes_audio():
     )
     (logits,) = session.run(None, {"waveform": audio})
     assert_equal(logits, np.stack([mfcc(samples, config).mean(1) for samples in audio]))
+
+
+def test_a_baseline_and_an_arousal_stay_beside_the_front_end():
+    card = both_card()
+    whole = with_frontend(network(card), card.frontend)
+
+    onnx.checker.check_model(whole, full_check=True)
+    assert [(v.name, shape_of(v)) for v in whole.graph.input] == [
+        ("waveform", ["batch", "samples"]),
+        ("baseline", ["batch", 13]),
+    ]
+    assert [(v.name, shape_of(v)) for v in whole.graph.output] == [
+        ("logits", ["batch", 3]),
+        ("arousal", ["batch", 1]),
+    ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import soundfile
-from networks import calibration_of, network, write_network
+from networks import both_card, calibration_of, network, write_network
 from onnx import numpy_helper
 from support import make_card
 
@@ -22,6 +22,7 @@ from edge_ser.corpora import load_corpora
 from edge_ser.errors import ConfigError
 from edge_ser.measure.evaluate import evaluate
 from edge_ser.measure.selection import select
+from edge_ser.runtime.checks import default_baseline
 from edge_ser.runtime.recognizer import Recognizer
 
 CARD = make_card()
@@ -104,3 +105,17 @@ def test_times_are_medians_of_each():
 
     assert len(times) == 2
     assert min(times) > 0
+
+
+def test_arousal_is_compared_where_there_is_one():
+    card = both_card()
+    model, changed = network(card), network(card)
+    bias = next(t for t in changed.graph.initializer if t.name == "arousal_b")
+    bias.CopyFrom(numpy_helper.from_array(np.array([0.2], np.float32), "arousal_b"))
+    judge = Judge(model, heard_windows(WINDOWS), default_baseline(card))
+
+    assert judge.score(model).arousal_error == 0.0
+    score = judge.score(changed)
+    assert (score.max_error, score.agreement) == (0.0, 1.0)
+    assert 0 < score.arousal_error < 0.1 / 4 + 1e-3
+    assert "arousal_error" in score.figures()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from networks import N_CHANNELS, network
+from networks import N_CHANNELS, both_card, network
 from support import make_card
 
-from edge_ser.build.layers import weighted_layers, worth_quantizing
+from edge_ser.build.layers import float_branches, weighted_layers, worth_quantizing
 
 
 def test_layers_are_told_by_what_they_lead_to():
@@ -26,3 +26,17 @@ def test_gates_stay_in_float():
     layers = weighted_layers(network(make_card()))
 
     assert worth_quantizing(layers) == ("first", "second", "score", "head")
+
+
+def test_the_branches_of_baseline_and_arousal_stay_in_float():
+    model = network(both_card())
+    layers = weighted_layers(model)
+    roles = {layer.name: layer.role for layer in layers}
+
+    assert (roles["voice"], roles["arousal_score"]) == ("baseline", "arousal")
+    assert worth_quantizing(layers) == ("first", "second", "score", "head")
+    assert float_branches(model) == {
+        **dict.fromkeys(("centred", "scaled", "voice", "over_time"), "baseline"),
+        **dict.fromkeys(("arousal_score", "excited"), "arousal"),
+    }
+    assert float_branches(network(make_card())) == {}

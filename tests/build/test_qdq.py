@@ -8,13 +8,14 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from networks import calibration_of, network
+from networks import both_card, calibration_of, network
 from onnx import TensorProto, numpy_helper
 from support import make_card
 
 from edge_ser.build.layers import consumers, producers
 from edge_ser.build.qdq import prepared, with_qdq
 from edge_ser.build.ranges import activation_ranges
+from edge_ser.runtime.checks import default_baseline
 
 CARD = make_card()
 WINDOWS = calibration_of(CARD).windows
@@ -127,3 +128,31 @@ def test_int8_is_close_to_float_and_no_layers_means_float():
 
     assert 0 < np.abs(run(quantized()) - wanted).mean() < 0.05 * spread
     np.testing.assert_allclose(run(quantized(())), wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_a_normalisation_that_classifier_and_arousal_share_is_folded_into_both():
+    card = both_card()
+    model = network(card)
+    ready = prepared(model, LAYERS)
+    feeds = {"features": WINDOWS, "baseline": default_baseline(card, len(WINDOWS))}
+
+    def outputs(graph):
+        return onnxruntime.InferenceSession(graph.SerializeToString()).run(None, feeds)
+
+    assert not [n for n in ready.graph.node if n.op_type == "BatchNormalization"]
+    for got, expected in zip(outputs(ready), outputs(model), strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_only_the_trunk_of_a_model_with_both_is_quantised():
+    card = both_card()
+    ready = prepared(network(card), LAYERS)
+    ranges = activation_ranges(ready, WINDOWS, "minmax", ("Conv", "Gemm"), default_baseline(card))
+    model = with_qdq(ready, LAYERS, ranges, per_channel=True)
+
+    made_by = producers(model)
+    for name in ("voice", "arousal_score"):
+        node = next(n for n in model.graph.node if n.name == name)
+        before = [made_by[x].op_type for x in node.input if x in made_by]
+        assert "DequantizeLinear" not in before
+    assert [v.name for v in model.graph.output] == ["logits", "arousal"]

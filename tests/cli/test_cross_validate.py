@@ -68,6 +68,7 @@ def test_what_the_paper_shares_is_said(cli, corpus):
         (("--system", "majority", *LOSO, "--config", "other.json"), b"settings of compact"),
         (("--system", "majority", *LOSO, "--config", "flat.json"), b"majority is int, an object"),
         (("--system", "majority", *LOSO, "--results", "flat.json/x"), b"cannot be written"),
+        (("--system", "majority", *LOSO, "--noise", "own"), b"--system compact"),
     ],
 )
 def test_what_cannot_be_is_said_on_one_line(cli, corpus, tmp_path, arguments, says):

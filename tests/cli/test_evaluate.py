@@ -16,7 +16,7 @@ from edge_ser.card import Accuracy, CorpusUse
 from edge_ser.measure.evaluation import Evaluation
 
 RATE = 16_000
-HEARD = b"includes speakers heard in training"
+TRAINED = b"includes speakers of the training data"
 
 
 @pytest.fixture
@@ -53,19 +53,28 @@ def test_what_is_printed(wide, site):
     assert done.returncode == 0, done.stderr.decode()
     for words in (
         "tiny (site.onnx, SHA-256 ",
-        "protocol: all speakers, without those heard in training",
-        "site: 6 clips, 3 speakers",
+        "protocol: all speakers, without those of the training data",
+        "mode: each clip as one recording",
+        "site: 6 clips, speakers: 3 (new speakers of a training corpus)",
         "has no middle; the model may still answer so",
         "left out: site, 4 clips labelled odd, which the model does not know",
         "left out: site, 2 clips of speakers that the model was trained on",
         "site/s2 chose the training's epoch (validation)",
-        "Intervals: 95%, bootstrap over speakers, 2000 draws.",
+        "New speakers of the training corpora",
+        "site: 95% intervals by bootstrap over speakers, 2000 draws; too narrow",
     ):
         assert words in shown
-    for title in ("Accuracy", "Recall of each class", "Confusion", "Are the probabilities true?"):
+    for title in (
+        "Accuracy",
+        "Clips answered (the card advises no threshold)",
+        "Recall and precision of each class",
+        "Confident errors",
+        "Confusion",
+        "Are the probabilities true?",
+    ):
         assert title in shown
     assert "With noise" not in shown
-    assert HEARD not in done.stdout
+    assert TRAINED not in done.stdout
     assert done.stderr == b""
 
 
@@ -75,8 +84,8 @@ def test_all_files_at_once_say_the_same(wide, site, tmp_path):
 
     assert done.returncode == 0, done.stderr.decode()
     measured = Evaluation.load(tmp_path / "e.json")
-    uar = f"{100 * measured.overall.uar.value:.1f}%"
-    assert [level.snr_db for level in measured.noisy] == [20, 10]
+    uar = f"{100 * measured.blocks[0].overall.uar.value:.1f}%"
+    assert [level.snr_db for level in measured.blocks[0].noisy] == [20, 10]
     assert uar in done.stdout.decode()
     assert uar in (tmp_path / "e.html").read_text()
     assert uar in (tmp_path / "CARD.md").read_text()
@@ -90,11 +99,11 @@ def test_it_repeats_itself(wide, site, tmp_path):
     assert (tmp_path / "a.json").read_text() == (tmp_path / "b.json").read_text()
 
 
-def test_speakers_heard_in_training_are_included_on_request_and_said(wide, site, tmp_path):
+def test_speakers_of_the_training_are_included_on_request_and_said(wide, site, tmp_path):
     done = wide(*site, "--include-trained", "--html", "e.html", "--json", "e.json")
 
-    assert done.stdout.count(HEARD) >= 4  # the protocol and every table by corpus
-    assert HEARD in (tmp_path / "e.html").read_bytes()
+    assert done.stdout.count(TRAINED) >= 4  # the protocol and every table by corpus
+    assert TRAINED in (tmp_path / "e.html").read_bytes()
     assert Evaluation.load(tmp_path / "e.json").trained_speakers == ("site/s1",)
 
 
@@ -116,9 +125,9 @@ def test_who_is_measured_on_can_be_chosen(wide, site, tmp_path, options, speaker
     measured = Evaluation.load(tmp_path / "e.json")
     assert set(measured.corpora[0].speakers) <= set(speakers)
     assert "clip-grouped" in measured.protocol or list(measured.corpora[0].speakers) == speakers
-    assert measured.overall.n_clips <= 6
+    assert measured.blocks[0].overall.n_clips <= 6
     if len(measured.corpora[0].speakers) == 1:
-        assert b"one speaker, so no interval" in done.stdout
+        assert b"one speaker, so no intervals" in done.stdout
 
 
 @pytest.mark.parametrize(("minimum", "code"), [(0, 0), (100, 1)])
@@ -127,8 +136,87 @@ def test_min_uar_decides_the_exit_code_after_all_is_written(wide, site, tmp_path
 
     assert done.returncode == code
     measured = Evaluation.load(tmp_path / "e.json")
-    assert (100 * measured.overall.uar.value < minimum) == bool(code)
-    assert (b"--min-uar asked for 100%" in done.stderr) == bool(code)
+    assert (100 * measured.blocks[0].overall.uar.value < minimum) == bool(code)
+    assert (b"expected a UAR of 100% or more" in done.stderr) == bool(code)
+
+
+@pytest.fixture
+def plain(site, tmp_path):
+    """Noise in crowd/ and hum/, and a model that knows neutral, with a threshold."""
+    rng = np.random.default_rng(1)
+    for folder in ("crowd", "hum"):
+        (tmp_path / folder).mkdir()
+        for number in range(3):
+            soundfile.write(tmp_path / folder / f"{number}.wav", rng.normal(size=RATE) / 9, RATE)
+    card = make_card(labels=("neutral", "low", "high"), abstain_below=0.4)
+    write_tiny_model(tmp_path / "plain.onnx", card)
+    return ("evaluate", "plain.onnx", "--corpus", "neutral:crowd=crowd", "--noise-only", "hum")
+
+
+def test_plain_speech_and_noise_alone_are_distributions(wide, plain, tmp_path):
+    files = ("--json", "e.json", "--html", "e.html", "--card", "CARD.md")
+    done = wide(*plain, "--corpus", "unlabelled:talk=site", *files)
+
+    assert done.returncode == 0, done.stderr.decode()
+    measured = Evaluation.load(tmp_path / "e.json")
+    assert measured.blocks == ()
+    assert [(d.of, d.kind, d.n_clips) for d in measured.distributions] == [
+        ("crowd", "neutral", 3),
+        ("hum", "no speech", 3),
+        ("talk", "unlabelled", 12),
+    ]
+    shown = done.stdout.decode()
+    for words in ("Corpora of one label or none", "crowd (neutral)", "Files without speech"):
+        assert words in shown
+    assert "crowd (neutral)" in (tmp_path / "e.html").read_text()
+    assert "crowd (neutral)" in (tmp_path / "CARD.md").read_text()
+
+
+def test_labelled_and_plain_corpora_together(wide, plain, tmp_path):
+    done = wide(*plain, "--corpus", "folder:site=site", "--speakers", "site/*", "--json", "e.json")
+
+    assert done.returncode == 0, done.stderr.decode()
+    measured = Evaluation.load(tmp_path / "e.json")
+    (block,) = measured.blocks
+    assert block.scope == "unknown"  # the card names no corpora
+    assert {answer.corpus for answer in measured.clips} == {"site", "crowd", "hum"}
+    assert block.overall.n_clips == 8
+
+
+@pytest.mark.parametrize(
+    ("option", "passes", "fails"),
+    [
+        ("--min-neutral", lambda d: d["crowd"].expected_or_abstained, 1),
+        ("--max-false", lambda d: d["crowd"].something_else, -1),
+        ("--max-noise-labels", lambda d: d["hum"].any_label, -1),
+    ],
+)
+def test_bounds_on_plain_speech_and_noise_decide_the_exit_code(
+    wide, plain, tmp_path, option, passes, fails
+):
+    wide(*plain, "--json", "e.json")
+    found = {d.of: d for d in Evaluation.load(tmp_path / "e.json").distributions}
+    share = 100 * passes(found).value
+
+    assert wide(*plain, option, share).returncode == 0
+    beyond = share + fails
+    if 0 <= beyond <= 100:
+        done = wide(*plain, option, beyond)
+        assert done.returncode == 1
+        assert b"expected " in done.stderr
+
+
+def test_live_mode_is_said_and_on_record(wide, site, tmp_path):
+    done = wide(*site, "--vad", "--json", "e.json", "--html", "e.html", "--card", "CARD.md")
+
+    assert done.returncode == 0, done.stderr.decode()
+    assert b"mode: live, each clip through the voice detector silero" in done.stdout
+    assert b"no speech found" in done.stdout
+    measured = Evaluation.load(tmp_path / "e.json")
+    assert measured.mode == "live"
+    assert measured.detector
+    assert measured.blocks[0].overall.live is not None
+    assert "## Measured live: " in (tmp_path / "CARD.md").read_text()
 
 
 @pytest.mark.parametrize(
@@ -146,6 +234,13 @@ def test_min_uar_decides_the_exit_code_after_all_is_written(wide, site, tmp_path
         (("--noise", "white"), "--noise came without --snr"),
         (("--bootstrap", "1"), "bootstrap"),
         (("--min-uar", "101"), "min-uar"),
+        (("--min-neutral", "92"), "a neutral corpus"),
+        (("--max-false", "3"), "a neutral corpus"),
+        (("--max-noise-labels", "1"), "--noise-only DIR"),
+        (("--noise-only", "nowhere"), "nowhere"),
+        (("--recipe-results", "r.json"), "belongs to --card"),
+        (("--recipe-results", "r.json", "--card", "c.md"), "r.json cannot be read"),
+        (("--speakers", "lab/*"), "expected a corpus of the test speakers"),
         (("--corpus", "elsewhere=x"), "unknown corpus 'elsewhere'"),
         (("--html", "/proc/none/e.html"), "cannot be written"),
     ],
@@ -161,6 +256,7 @@ def test_no_corpus(wide):
     done = wide("evaluate")
     assert done.returncode == 2
     assert b"--corpus" in done.stderr
+    assert b"--noise-only" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -194,7 +290,7 @@ def test_the_bundled_model_is_the_default_and_agrees_with_its_card(cli, corpora_
     done = cli("evaluate", "--corpus", corpus, "--speakers", named, "--json", "e.json")
 
     assert done.returncode == 0, done.stderr.decode()
-    f = Evaluation.load(tmp_path / "e.json").overall
+    f = Evaluation.load(tmp_path / "e.json").blocks[0].overall
     assert f.n_clips == own.n_clips
     assert f.wa.value == pytest.approx(own.wa)
     assert f.uar.value == pytest.approx(own.uar)
@@ -231,4 +327,4 @@ def test_a_reader_that_leaves_does_not_cost_the_record(site, tmp_path):
         errors = process.stderr.read()
 
     assert b"Traceback" not in errors
-    assert Evaluation.load(tmp_path / "e.json").overall.n_clips == 6
+    assert Evaluation.load(tmp_path / "e.json").blocks[0].overall.n_clips == 6

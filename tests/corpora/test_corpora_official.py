@@ -1,7 +1,8 @@
-"""The six public corpora: all official names, and the layouts people have on their disks."""
+"""The seven public corpora: all official names, and the layouts people have on their disks."""
 
 from __future__ import annotations
 
+import csv
 import random
 from collections import Counter
 from dataclasses import replace
@@ -12,6 +13,7 @@ import pytest
 from edge_ser.corpora import CORPORA, EMOTIONS, describe, load_corpus
 from edge_ser.errors import CorpusError
 
+NEMO_SPEAKERS = ("EB0", "IC0", "KD0", "KS0", "MK0", "MP0", "SM0", "TP0", "WR0")
 SEVEN = ("neutral", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 
 
@@ -56,6 +58,11 @@ def per_speaker(clips):
             {"neutral": 1092, **dict.fromkeys(SEVEN[1:-1], 1274)},
             {f"CREMA-D/{actor}": 82 for actor in range(1001, 1092)},
         ),
+        (
+            "nEMO",
+            dict.fromkeys((*SEVEN[:-2], "surprised"), 810),
+            dict.fromkeys((f"nEMO/{s}" for s in NEMO_SPEAKERS), 540),
+        ),
     ],
 )
 def test_every_official_name_is_read(
@@ -72,7 +79,7 @@ def test_every_official_name_is_read(
     assert all(info.labels[clip.label] == clip.emotion for clip in clips)
     assert {clip.label for clip in clips} == set(info.labels)
     assert len(speakers) == info.n_speakers
-    if corpus not in ("EMO-DB", "CREMA-D"):  # of these two the tree holds more than the release
+    if corpus not in ("EMO-DB", "CREMA-D", "nEMO"):  # of these the tree holds more than the release
         assert len(clips) == info.n_clips
 
 
@@ -110,6 +117,7 @@ def test_labels_map_into_the_shared_vocabulary(corpus):
         ("TESS", set()),
         ("SAVEE", {"DC", "JE", "JK", "KL"}),
         ("EMOVO", {"m1", "m2", "m3"}),
+        ("nEMO", {"KS0", "MP0", "SM0", "TP0", "WR0"}),
     ],
 )
 def test_gender(official_clips, corpus, men):
@@ -457,6 +465,10 @@ def test_several_corpora_in_one_folder(make_tree, official_paths):
         ("EMOVO", "dis-f1-b9.wav"),
         ("CREMA-D", "1092_DFA_ANG_XX.wav"),
         ("CREMA-D", "1001_DFA_SUR_XX.wav"),
+        ("nEMO", "AA0_anger_1.wav"),
+        ("nEMO", "WR0_disgust_1.wav"),
+        ("nEMO", "WR0_anger_0.wav"),
+        ("nEMO", "WR0_anger_91.wav"),
     ],
 )
 def test_codes_outside_the_corpus_are_not_guessed(make_tree, corpus, name):
@@ -512,6 +524,27 @@ def test_real_crema_d_clips(corpora_dir):
     by_name = {clip.path.stem: clip for clip in clips}
     clip = by_name["1013_ITH_ANG_XX"]
     assert (clip.speaker, clip.emotion, clip.gender) == ("CREMA-D/1013", "angry", "female")
+
+
+def test_real_nemo_clips(corpora_dir):
+    clips = load_corpus(f"nemo={corpora_dir / 'nEMO'}")
+
+    assert len(clips) == 892  # every fifth sentence of each voice
+    assert {clip.speaker for clip in clips} == {f"nEMO/{speaker}" for speaker in NEMO_SPEAKERS}
+
+
+def test_every_real_nemo_name_and_gender(corpora_dir, make_tree):
+    with (corpora_dir / "nEMO/data.tsv").open(encoding="utf-8", newline="") as file:
+        rows = {row["file_id"]: row for row in csv.DictReader(file, delimiter="\t")}
+    root = make_tree(f"samples/{name}" for name in rows)
+
+    clips = load_corpus(f"nEMO={root}")
+
+    assert len(clips) == CORPORA["nEMO"].n_clips
+    for clip in clips:
+        row = rows[clip.path.name]
+        expected = (f"nEMO/{row['speaker_id'].strip()}", row["emotion"], row["gender"])
+        assert (clip.speaker, clip.label, clip.gender) == expected
 
 
 def test_every_real_crema_d_name(corpora_dir, make_tree):

@@ -13,6 +13,7 @@ from edge_ser.corpora import (
     EMOTIONS,
     CorpusKind,
     CorpusSpec,
+    Half,
     corpus_info,
     describe,
     load_corpora,
@@ -23,6 +24,7 @@ from edge_ser.corpora import (
 from edge_ser.errors import ConfigError
 
 OFFICIAL, FOLDER, CSV = CorpusKind.OFFICIAL, CorpusKind.FOLDER, CorpusKind.CSV
+NEUTRAL, UNLABELLED = CorpusKind.NEUTRAL, CorpusKind.UNLABELLED
 
 
 @pytest.mark.parametrize(
@@ -40,10 +42,32 @@ OFFICIAL, FOLDER, CSV = CorpusKind.OFFICIAL, CorpusKind.FOLDER, CorpusKind.CSV
         ("FOLDER=x/rec/", CorpusSpec(FOLDER, "rec", Path("x/rec"))),
         ("csv:lab=x.csv", CorpusSpec(CSV, "lab", Path("x.csv"))),
         ("csv=x/calls.csv", CorpusSpec(CSV, "calls", Path("x/calls.csv"))),
+        ("neutral:crowd=x", CorpusSpec(NEUTRAL, "crowd", Path("x"))),
+        ("unlabelled=x/talk", CorpusSpec(UNLABELLED, "talk", Path("x/talk"))),
+        ("neutral:a=x#train", CorpusSpec(NEUTRAL, "a#train", Path("x"), Half.TRAIN)),
+        ("unlabelled=x/a#held", CorpusSpec(UNLABELLED, "a#held", Path("x/a"), Half.HELD)),
+        ("neutral:a=x#held/", CorpusSpec(NEUTRAL, "a", Path("x#held"))),
+        ("folder:a=x#held", CorpusSpec(FOLDER, "a", Path("x#held"))),
     ],
 )
 def test_parse_spec(text, spec):
     assert parse_spec(text) == spec
+
+
+@pytest.mark.parametrize(
+    "text", ["EMO-DB=/a", "folder:lab=/a#b", "csv:c=/a.csv", "neutral:n=/a", "unlabelled:u=/a#held"]
+)
+def test_text_of_a_spec(text):
+    assert parse_spec(text).text() == text
+
+
+def test_text_of_a_spec_has_an_absolute_place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    spec = parse_spec("neutral=crowd#train")
+
+    assert spec.text() == f"neutral:crowd={tmp_path / 'crowd'}#train"
+    assert parse_spec(spec.text()).half is Half.TRAIN
 
 
 def test_folder_named_by_a_dot(tmp_path, monkeypatch):
@@ -68,8 +92,11 @@ def test_home_is_expanded(monkeypatch):
         ("RAVDESS=", "does not name a corpus and its place"),
         ("=x", "does not name a corpus and its place"),
         ("IEMOCAP=x", "unknown corpus 'IEMOCAP'; known are RAVDESS, EMO-DB, TESS, SAVEE, EMOVO"),
-        ("IEMOCAP=x", "folder:NAME=DIR or csv:NAME=FILE.csv"),
-        ("json:lab=x", "unknown layout 'json' in 'json:lab=x'; known are folder: and csv:"),
+        ("IEMOCAP=x", "folder:NAME=DIR, csv:NAME=FILE.csv, neutral:NAME=DIR or unlabelled:"),
+        (
+            "json:lab=x",
+            "unknown layout 'json' in 'json:lab=x'; known are folder:, csv:, neutral:,",
+        ),
         ("folder:=x", "cannot be the name of a corpus; write folder:NAME="),
         ("csv:a/b=x", "'a/b' cannot be the name of a corpus; write csv:NAME="),
         ("folder=/", "'' cannot be the name of a corpus"),
@@ -181,9 +208,10 @@ def test_sort_emotions(emotions):
 def test_facts_for_model_cards():
     weights = {name: info.weights_licence for name, info in CORPORA.items()}
 
-    assert weights["RAVDESS"] == weights["TESS"] == "CC BY-NC-SA 4.0"
+    assert weights["RAVDESS"] == weights["TESS"] == weights["nEMO"] == "CC BY-NC-SA 4.0"
     assert weights["SAVEE"] == weights["EMOVO"] == "research only"
-    assert "not stated" in weights["EMO-DB"]
+    assert weights["EMO-DB"] == "CC0 1.0"
+    assert {name for name, info in CORPORA.items() if info.commercial} == {"EMO-DB", "CREMA-D"}
     assert CORPORA["TESS"].licence == "CC BY-NC-ND 4.0"
     assert {name: info.n_clips for name, info in CORPORA.items()} == {
         "RAVDESS": 1440,
@@ -192,4 +220,5 @@ def test_facts_for_model_cards():
         "SAVEE": 480,
         "EMOVO": 588,
         "CREMA-D": 7442,
+        "nEMO": 4481,
     }

@@ -196,13 +196,13 @@ def test_how_long_it_takes(built, cuda, graph, heard, report):
     runner = opened(built, cuda, heard, cuda_graph=graph)
     x = built.usual()
     for _ in range(50):
-        runner.run_timed(x)
+        runner.infer_timed(x)
     times = np.empty(N_TIMED)
     for turn in range(N_TIMED):
         begin = time.perf_counter_ns()
         runner.run(x)
         times[turn] = (time.perf_counter_ns() - begin) / 1e6
-    steps = [runner.run_timed(x)[1] for _ in range(N_TIMED)]
+    steps = [runner.infer_timed(x)[1] for _ in range(N_TIMED)]
     inference = [step.inference_ms for step in steps]
     assert min(inference) > 0
     assert all(step.to_device_ms >= 0 and step.to_host_ms >= 0 for step in steps)

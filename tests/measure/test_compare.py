@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import pytest
 import soundfile
+from networks import both_card, write_network
 from onnx import helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from support import make_card, write_conv_model
@@ -290,6 +291,16 @@ def test_audio_in_and_features_in_are_the_same_model(first, tmp_path, recordings
     assert difference.logits.max < 1e-3
     assert difference.layers.first is None
     assert len(difference.layers.layers) == 5
+
+
+def test_models_with_a_baseline_are_compared_at_the_training_mean(tmp_path, recordings):
+    card = both_card()
+    paths = [write_network(tmp_path / f"{form}.onnx", card=card, waveform=form) for form in (0, 1)]
+
+    difference = against(*paths, recordings)
+
+    assert difference.layers.first is None
+    assert {"voice_out", "arousal"} <= {layer.tensor for layer in difference.layers.layers}
 
 
 def test_graphs_of_other_origin_have_no_common_layer(first, tiny_model, recordings):

@@ -8,6 +8,7 @@ import json
 import numpy as np
 import pytest
 import soundfile
+from streams import LevelDetector
 from support import FakeRunner, make_card
 
 from edge_ser.corpora import load_corpora
@@ -15,6 +16,7 @@ from edge_ser.errors import AudioError, ConfigError
 from edge_ser.measure.evaluate import data_digest, evaluate
 from edge_ser.measure.evaluation import TRAINED_CAVEAT, Evaluation
 from edge_ser.measure.noise import open_noise
+from edge_ser.measure.plain import noise_clips, select_all
 from edge_ser.measure.selection import select
 from edge_ser.runtime.recognizer import Recognizer
 
@@ -49,7 +51,7 @@ def test_files_at_another_rate_are_heard_as_run_hears_them(tmp_path):
 
 
 def test_silent_and_short_clips_are_errors_and_counted(evaluation):
-    f = evaluation.overall
+    f = evaluation.blocks[0].overall
 
     assert f.no_answer == {"silent": 1, "too short": 1}
     assert [row[-1] for row in f.confusion] == [1, 0, 1]
@@ -65,27 +67,30 @@ def test_what_was_measured_is_on_record(evaluation, model, card):
     assert len(evaluation.model.sha256) == 64
     assert evaluation.validation_speakers == ("site/s2",)
     assert evaluation.trained_speakers == ()
-    assert evaluation.caveat("site") == ""
+    assert evaluation.mode == "clip"
+    assert evaluation.detector == ""
+    assert [(c.name, c.scope, c.n_speaker_unknown) for c in evaluation.corpora] == [
+        ("site", "new speakers", 0)
+    ]
     assert [part.n_clips for part in evaluation.left_out] == [8, 6]
     assert {"python", "edge-ser", "numpy", "onnxruntime"} <= evaluation.versions.keys()
-    assert 0.35 in [row.threshold for row in evaluation.overall.abstention]
+    assert 0.35 in [row.threshold for row in evaluation.blocks[0].overall.abstention]
 
 
-def test_speakers_heard_in_training_mark_every_figure(heard_evaluation):
+def test_speakers_of_the_training_mark_their_block(evaluation, heard_evaluation):
     assert heard_evaluation.trained_speakers == ("site/s1",)
-    assert heard_evaluation.caveat("site") == TRAINED_CAVEAT
-    assert heard_evaluation.caveat("all") == TRAINED_CAVEAT
-    assert heard_evaluation.caveat("elsewhere") == ""
+    assert [(b.scope, b.caveat) for b in heard_evaluation.blocks] == [
+        ("trained speakers", TRAINED_CAVEAT)
+    ]
+    assert [(b.scope, b.caveat) for b in evaluation.blocks] == [("new speakers", "")]
 
 
 def test_noise_is_measured_from_the_highest_ratio_down(evaluation):
-    assert [(level.noise, level.snr_db) for level in evaluation.noisy] == [
-        ("pink", 20),
-        ("pink", 0),
-    ]
-    assert all(level.figures[0].n_clips == 20 for level in evaluation.noisy)
-    assert evaluation.noisy[0].figures != evaluation.figures
-    assert evaluation.noisy[0].figures != evaluation.noisy[1].figures
+    (block,) = evaluation.blocks
+    assert [(level.noise, level.snr_db) for level in block.noisy] == [("pink", 20), ("pink", 0)]
+    assert all(level.figures[0].n_clips == 20 for level in block.noisy)
+    assert block.noisy[0].figures != block.figures
+    assert block.noisy[0].figures != block.noisy[1].figures
 
 
 def test_a_ratio_is_measured_the_same_whatever_others_are(evaluation, model, site, card):
@@ -97,27 +102,90 @@ def test_a_ratio_is_measured_the_same_whatever_others_are(evaluation, model, sit
         snr_db=(0,),
         n_draws=200,
     )
-    assert again.noisy[0] == evaluation.noisy[1]
-    assert again.figures == evaluation.figures
+    assert again.blocks[0].noisy[0] == evaluation.blocks[0].noisy[1]
+    assert again.blocks[0].figures == evaluation.blocks[0].figures
 
 
-def test_several_corpora_are_summed_up_last(model, card, site_dir, tmp_path):
-    for label in ("low", "high"):
-        (tmp_path / label).mkdir()
-        source = site_dir / label / "s1" / "0.wav"
-        (tmp_path / label / "a.wav").write_bytes(source.read_bytes())
-    clips = load_corpora([f"folder:site={site_dir}", f"folder:lab={tmp_path}"])
+@pytest.fixture(scope="module")
+def two_corpora(model, card, site_dir, tmp_path_factory):
+    """The site, which training knows, and two other corpora, one of unknown speakers."""
+    other = tmp_path_factory.mktemp("other")
+    for corpus, speaker in (("lab", ""), ("home", "anna")):
+        for label in ("low", "high"):
+            folder = other / corpus / label / speaker
+            folder.mkdir(parents=True)
+            source = site_dir / label / "s1" / "0.wav"
+            (folder / "a.wav").write_bytes(source.read_bytes())
+    specs = [f"folder:site={site_dir}", *(f"folder:{n}={other / n}" for n in ("lab", "home"))]
+    return evaluate(Recognizer(model), select(load_corpora(specs), card), n_draws=100)
 
-    found = evaluate(Recognizer(model), select(clips, card), n_draws=100)
 
-    assert [f.of for f in found.figures] == ["lab", "site", "all"]
-    assert [f.n_clips for f in found.figures] == [2, 20, 22]
-    assert found.overall is found.figures[-1]
-    assert found.corpora[0].missing_labels == ("middle",)
-    assert found.n_speaker_unknown == 2
-    assert found.figures[0].uar.interval == ()
-    total = np.add(found.figures[0].confusion, found.figures[1].confusion)
-    assert found.overall.confusion == tuple(map(tuple, total.tolist()))
+def test_corpora_that_training_does_not_know_come_first_and_apart(two_corpora):
+    unseen, new = two_corpora.blocks
+
+    assert (unseen.scope, new.scope) == ("unseen corpora", "new speakers")
+    assert [f.of for f in unseen.figures] == ["home", "lab", "all"]
+    assert [f.of for f in unseen.corpora] == ["home", "lab"]
+    assert [f.of for f in new.figures] == ["site"]
+    assert [f.n_clips for f in unseen.figures] == [2, 2, 4]
+    total = np.add(unseen.figures[0].confusion, unseen.figures[1].confusion)
+    assert unseen.overall.confusion == tuple(map(tuple, total.tolist()))
+    assert {c.name: c.scope for c in two_corpora.corpora} == {
+        "home": "unseen corpora",
+        "lab": "unseen corpora",
+        "site": "new speakers",
+    }
+
+
+def test_unknown_speakers_are_no_speaker_and_their_clips_are_drawn_one_by_one(two_corpora):
+    home, lab, both = two_corpora.blocks[0].figures
+
+    assert (home.n_speakers, home.n_speaker_unknown, home.intervals_over) == (1, 0, "")
+    assert home.uar.interval == ()
+    assert (lab.n_speakers, lab.n_speaker_unknown, lab.intervals_over) == (0, 2, "clips")
+    assert lab.speakers == ()
+    assert len(lab.uar.interval) == 2
+    assert both.intervals_over.startswith("speakers, and single clips")
+    corpora = {corpus.name: corpus for corpus in two_corpora.corpora}
+    assert corpora["lab"].missing_labels == ("middle",)
+    assert corpora["lab"].speakers == ()
+    assert corpora["lab"].n_speaker_unknown == 2
+
+
+def test_live_mode_scores_the_utterance_and_is_on_record(model, site, card):
+    found = evaluate(Recognizer(model), select(site, card), detector=LevelDetector(), n_draws=100)
+
+    assert (found.mode, found.detector) == ("live", "level")
+    f = found.blocks[0].overall
+    assert f.no_answer == {"no speech": 2}
+    assert f.live.n_without_speech == sum(a.live.n_utterances == 0 for a in found.clips)
+    assert f.live.speech_s == pytest.approx(sum(a.live.speech_s for a in found.clips))
+    assert all(answer.live is not None for answer in found.clips)
+
+
+def test_plain_corpora_take_no_part_in_accuracy(evaluation, model, site, card, tmp_path, site_dir):
+    source = (site_dir / "low" / "s1" / "0.wav").read_bytes()
+    for name in ("crowd", "talk", "hum"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.wav").write_bytes(source)
+    clips = (
+        *site,
+        *load_corpora(
+            [f"neutral:crowd={tmp_path / 'crowd'}", f"unlabelled:talk={tmp_path / 'talk'}"]
+        ),
+        *noise_clips([tmp_path / "hum"]),
+    )
+
+    found = evaluate(Recognizer(model), select_all(clips, card), n_draws=200)
+
+    assert found.blocks[0].figures == evaluation.blocks[0].figures
+    assert [(d.of, d.kind, d.expected) for d in found.distributions] == [
+        ("crowd", "neutral", "neutral"),
+        ("hum", "no speech", ""),
+        ("talk", "unlabelled", "neutral"),
+    ]
+    assert len(found.clips) == 23
+    assert found.data_sha256 != evaluation.data_sha256
 
 
 def test_a_runner_of_no_file_can_be_measured(site):
@@ -160,17 +228,20 @@ def test_an_evaluation_comes_back_equal_and_names_no_place(evaluation, tmp_path,
     text = (tmp_path / "e.json").read_text()
     assert str(site_dir) not in text
     assert str(model.parent) not in text
-    assert json.loads(text)["schema"] == 1
+    assert json.loads(text)["schema"] == 2
 
 
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
-        (lambda data: data.update(schema=2), "schema is 2, wanted: 1"),
+        (lambda data: data.update(schema=1), "expected an evaluation of schema 2, got schema 1"),
+        (lambda data: data.update(mode="both"), "mode is 'both'"),
+        (lambda data: data["blocks"][0].update(scope="mine"), "scope is 'mine'"),
+        (lambda data: data.update(blocks=[], distributions=[]), "one of either"),
         (lambda data: data.update(kind="something else"), "kind is 'something else'"),
-        (lambda data: data.pop("figures"), "lacks figures"),
-        (lambda data: data.update(figures=[]), "figures is "),
-        (lambda data: data["figures"][0]["uar"].update(value="high"), "uar.value is 'high'"),
+        (lambda data: data.pop("blocks"), "lacks blocks"),
+        (lambda data: data["blocks"][0].update(figures=[]), "figures is "),
+        (lambda data: data["blocks"][0]["figures"][0].update(uar="high"), "uar is str"),
         (lambda data: data.update(colour=1), "unknown fields colour"),
     ],
 )

@@ -5,10 +5,21 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge_ser.measure.figures import Abstention, ClipAnswer, Figure, SpeakerAccuracy, figures
+from edge_ser.measure.answers import ClipAnswer
+from edge_ser.measure.figures import (
+    Abstention,
+    ClassCalls,
+    ConfidentErrors,
+    ConfusedPair,
+    SpeakerAccuracy,
+    figures,
+)
+from edge_ser.measure.resampling import Figure
 from edge_ser.metrics import (
     bootstrap_weights,
     brier_scores,
+    calibration_bins,
+    calibration_interval,
     confusion,
     expected_calibration_error,
     log_losses,
@@ -104,15 +115,22 @@ def test_intervals_are_those_of_clips_that_are_really_drawn():
     f = made(answers, n_draws=200, seed=3)
 
     assert f.uar.interval == pytest.approx(np.quantile(uars, [0.025, 0.975]))
-    assert f.ece.interval == pytest.approx(np.quantile(eces, [0.025, 0.975]))
+    probs = np.array([a.probs for a in answers])
+    right = [a.predicted == a.truth for a in answers]
+    bins = calibration_bins(probs.max(1), np.array(right))
+    wanted = calibration_interval(bins, f.ece.value, np.array(eces))
+    assert f.ece.interval == pytest.approx(wanted)
 
 
 def test_intervals_hold_the_value_and_repeat_with_the_seed():
     answers = many()
     f = made(answers)
-    for figure in (f.wa, f.uar, *f.recall.values(), f.brier, f.nll):
+    precisions = [calls.precision for calls in f.calls]
+    for figure in (f.wa, f.uar, *f.recall.values(), *precisions, f.brier, f.nll):
         low, high = figure.interval
         assert low < figure.value < high
+    assert f.ece.interval[0] <= f.ece.value <= f.ece.interval[1]
+    assert f.intervals_over == "speakers"
     assert made(answers) == f
     assert made(answers, seed=1).uar.interval != f.uar.interval
 
@@ -121,6 +139,79 @@ def test_one_speaker_has_no_interval():
     f = made([a for a in ANSWERS if a.speaker == "X/a"])
     assert f.wa == Figure(pytest.approx(2 / 3))
     assert f.wa.interval == f.uar.interval == f.ece.interval == ()
+
+
+def test_precision_and_calls_by_hand():
+    by_label = {calls.label: calls for calls in made().calls}
+
+    assert by_label["sad"] == ClassCalls("sad", 4, 1, by_label["sad"].precision)
+    assert by_label["sad"].precision.value == 1.0
+    assert by_label["happy"].n_called == 3
+    assert by_label["happy"].precision.value == pytest.approx(2 / 3)
+    assert by_label["happy"].ratio == 1.0
+    assert by_label["angry"] == ClassCalls("angry", 0, 0, None)
+    assert by_label["angry"].ratio is None
+
+
+def test_confident_errors_name_the_worst_pairs():
+    answers = [
+        answer("a", "sad", 0.05, 0.9, 0.05),
+        answer("a", "sad", 0.05, 0.85, 0.1),
+        answer("b", "happy", 0.1, 0.05, 0.85),
+        answer("b", "happy", 0.3, 0.6, 0.1),
+        answer("b", "angry", 0.55, 0.3, 0.15),
+    ]
+    f = made(answers, abstain_below=0.5)
+
+    assert f.confident_errors == (
+        ConfidentErrors(
+            0.5,
+            5,
+            4,
+            (
+                ConfusedPair("sad", "happy", 2),
+                ConfusedPair("angry", "sad", 1),
+                ConfusedPair("happy", "angry", 1),
+            ),
+        ),
+        ConfidentErrors(
+            0.8, 3, 3, (ConfusedPair("sad", "happy", 2), ConfusedPair("happy", "angry", 1))
+        ),
+    )
+    assert [errors.threshold for errors in made(answers).confident_errors] == [0.8]
+
+
+def test_clips_answered_at_the_threshold_of_the_card():
+    answered = made(abstain_below=0.6).answered
+
+    assert answered.threshold == 0.6
+    assert answered.share.value == pytest.approx(3 / 7)
+    assert answered.right.value == pytest.approx(2 / 3)
+    assert len(answered.share.interval) == 2
+    assert made(abstain_below=0.95).answered.right is None
+    assert made().answered.share.value == pytest.approx(4 / 7)
+
+
+def test_speakers_with_few_clips_are_not_ranked():
+    few = [answer("a", "sad", 0.1, 0.8, 0.1) for _ in range(19)]
+    f = made([*few, *(answer("b", "sad", 0.8, 0.1, 0.1) for _ in range(20))])
+    assert len(f.speakers) == 2
+    assert f.ranked_speakers == ()
+
+    f = made([*few, few[0], *(answer("b", "sad", 0.8, 0.1, 0.1) for _ in range(20))])
+    assert [speaker.speaker for speaker in f.ranked_speakers] == ["X/a", "X/b"]
+
+
+def test_unknown_speakers_are_no_speaker():
+    unknown = [answer("?", "sad", p, 1 - p, 0) for p in np.linspace(0.2, 0.9, 9)]
+    f = made(unknown)
+    assert (f.n_speakers, f.n_speaker_unknown, f.speakers) == (0, 9, ())
+    assert f.intervals_over == "clips"
+    assert f.wa.interval[0] < f.wa.value < f.wa.interval[1]
+
+    f = made([*unknown, answer("a", "sad", 0.8, 0.1, 0.1)])
+    assert (f.n_speakers, f.n_speaker_unknown) == (1, 9)
+    assert [speaker.speaker for speaker in f.speakers] == ["X/a"]
 
 
 def test_no_answers_at_all():

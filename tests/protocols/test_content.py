@@ -9,8 +9,8 @@ import os
 import pytest
 
 from edge_ser.corpora import load_corpus
+from edge_ser.corpora.content import content_digest
 from edge_ser.protocols import SplitOptions, data_digest, fold_digest, make_folds
-from edge_ser.protocols.content import content_digest
 
 
 def make_corpus(root):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from support import clips_of
 
-from edge_ser.corpora import load_corpus
+from edge_ser.corpora import Role, load_corpus
 from edge_ser.errors import ConfigError
 from edge_ser.protocols import (
     PROTOCOLS,
@@ -162,3 +164,39 @@ def test_folds_of_the_real_crema_d_names(corpora_dir, tmp_path):
     for gender, n in (("male", 48), ("female", 43)):
         counts = {len({c.speaker for c in f.test if c.gender == gender}) for f in folds}
         assert counts == {n // 10, n // 10 + 1}
+
+
+CROWD = tuple(
+    dataclasses.replace(clip, speaker="crowd/?", emotion="neutral", role=Role.NEUTRAL)
+    for clip in clips_of("crowd", "?", n=3)
+)
+TALK = tuple(
+    dataclasses.replace(clip, speaker="talk/?", emotion="unlabelled", role=Role.UNLABELLED)
+    for clip in clips_of("talk", "?", n=3)
+)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        SplitOptions(),
+        SplitOptions(folds="leave-one-speaker-out"),
+        SplitOptions(folds="2"),
+        SplitOptions("clip-grouped"),
+        SplitOptions("cross-corpus", validation_speakers="none"),
+    ],
+)
+def test_a_neutral_crowd_stands_in_training_only(options):
+    plain = make_folds(CLIPS, options)
+
+    folds = make_folds([*CROWD, *CLIPS, *TALK], options)
+
+    assert [fold.name for fold in folds] == [fold.name for fold in plain]
+    for fold, without in zip(folds, plain, strict=True):
+        assert fold.train == without.train + CROWD
+        assert (fold.validation, fold.test) == (without.validation, without.test)
+
+
+def test_a_neutral_crowd_alone_cannot_be_divided():
+    with pytest.raises(ConfigError, match="neutral by intent"):
+        make_folds(CROWD)

@@ -140,6 +140,14 @@ def test_named_speakers_of_both_parts():
     assert len(fold.train) == 2 * 23
 
 
+def test_all_speakers_of_a_corpus():
+    fold = speaker_independent(RAVDESS + TESS, 0, "tess/*,1", "2")
+    assert speakers(fold.test) == ("RAVDESS/01", "TESS/OAF", "TESS/YAF")
+
+    with pytest.raises(ConfigError, match="one of RAVDESS, TESS"):
+        speaker_independent(RAVDESS + TESS, 0, "EMO-DB/*")
+
+
 def test_a_name_in_several_corpora_must_say_which():
     with pytest.raises(ConfigError, match="several corpora") as raised:
         speaker_independent(RAVDESS + EMO_DB, 0, test_speakers="3")

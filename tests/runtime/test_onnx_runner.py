@@ -10,11 +10,14 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from networks import both_card, write_network
 from onnx import TensorProto
-from support import make_card, write_tiny_model
+from support import FakeRunner, make_card, write_tiny_model
 
 from edge_ser.card import CARD_KEY, FrontendConfig, ModelCard, Normalization
 from edge_ser.errors import ModelError
+from edge_ser.frontend import mfcc
+from edge_ser.runtime.checks import default_baseline
 from edge_ser.runtime.onnx_runner import OnnxRunner
 from edge_ser.runtime.runner import bundled_model, open_runner
 
@@ -174,7 +177,9 @@ def test_a_second_input(tiny_model):
         extra = onnx.helper.make_tensor_value_info("speed", TensorProto.FLOAT, [1])
         model.graph.input.append(extra)
 
-    assert "has 2 inputs and 1 outputs" in refusal(rewrite(tiny_model, change))
+    said = refusal(rewrite(tiny_model, change))
+    assert "has 2 inputs" in said
+    assert "speed" in said
 
 
 @pytest.mark.parametrize("kind", [TensorProto.DOUBLE, TensorProto.FLOAT16])
@@ -253,6 +258,123 @@ def test_one_runner_serves_several_threads():
 
     for one, other in zip(alone, together, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+# --- a baseline and an arousal -----------------------------------------------------------
+
+
+@pytest.fixture
+def both(tmp_path):
+    """A model with the second input and the second output, features in."""
+    return OnnxRunner(write_network(tmp_path / "both.onnx", card=both_card()))
+
+
+@pytest.mark.parametrize("waveform", [False, True])
+def test_a_model_with_baseline_and_arousal(tmp_path, waveform):
+    path = write_network(tmp_path / "both.onnx", card=both_card(), waveform=waveform)
+    runner = open_runner(path)
+    inputs = np.random.default_rng(0).normal(size=(2, 16_000)).astype(np.float32)
+    if not waveform:
+        inputs = np.stack([mfcc(samples, runner.card.frontend) for samples in inputs])
+
+    output = runner.infer(inputs)
+
+    assert (output.logits.dtype, output.logits.shape) == (np.float32, (2, 3))
+    assert output.arousal is not None
+    assert (output.arousal.dtype, output.arousal.shape) == (np.float32, (2,))
+    assert ((output.arousal > 0) & (output.arousal < 1)).all()
+    np.testing.assert_array_equal(runner.run(inputs), output.logits)
+
+
+def test_without_a_baseline_the_training_mean_stands_for_it(both):
+    inputs = random_inputs(both.card, 2, 50)
+    mean = default_baseline(both.card, 2)
+    np.testing.assert_array_equal(mean, np.tile(np.arange(-100, 30, 10, np.float32), (2, 1)))
+    np.testing.assert_array_equal(both.run(inputs), both.run(inputs, mean))
+
+    plain = onnx.load(str(both.path))
+    weights = next(w for w in plain.graph.initializer if w.name == "voice_w")
+    weights.CopyFrom(onnx.numpy_helper.from_array(np.zeros((16, 13), np.float32), "voice_w"))
+    onnx.save(plain, str(both.path))
+    unmoved = OnnxRunner(both.path)
+    np.testing.assert_array_equal(unmoved.run(inputs), both.run(inputs))
+
+
+def test_each_window_has_a_baseline_of_its_own(both):
+    inputs = np.repeat(random_inputs(both.card, 1, 50), 2, axis=0)
+    baseline = default_baseline(both.card, 2)
+    baseline[1] += 30
+    plain, moved = both.run(inputs, baseline)
+    assert np.abs(plain - moved).max() > 1e-3
+    np.testing.assert_allclose(both.run(inputs[:1], baseline[1:])[0], moved, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "baseline",
+    [
+        np.zeros(13, np.float32),
+        np.zeros((2, 13), np.float32),
+        np.zeros((1, 12), np.float32),
+        np.zeros((1, 13), np.float64),
+        np.full((1, 13), np.nan, np.float32),
+    ],
+    ids=["one row", "another batch", "other features", "float64", "not finite"],
+)
+def test_a_baseline_that_does_not_fit(both, baseline):
+    with pytest.raises(ModelError, match="baseline"):
+        both.run(random_inputs(both.card, 1, 50), baseline)
+
+
+def test_a_baseline_for_a_model_that_takes_none(tiny_model):
+    runner = open_runner(tiny_model)
+    with pytest.raises(ModelError, match="takes no baseline"):
+        runner.run(random_inputs(runner.card, 1, 50), np.zeros((1, 13), np.float32))
+    assert runner.infer(random_inputs(runner.card, 1, 50)).arousal is None
+
+
+@pytest.mark.parametrize(
+    ("says", "has"),
+    [
+        ({"baseline": True}, {}),
+        ({"arousal": True}, {}),
+        ({}, {"baseline": True}),
+        ({"baseline": True, "arousal": True}, {"baseline": True}),
+    ],
+)
+def test_a_card_and_a_graph_that_differ_in_them(tmp_path, says, has):
+    path = write_network(tmp_path / "m.onnx", card=make_card(**has))
+    model = onnx.load(str(path))
+    onnx.helper.set_model_props(model, {CARD_KEY: make_card(**says).to_json()})
+    onnx.save(model, str(path))
+    assert "export the model again" in refusal(path)
+
+
+def test_a_baseline_input_of_another_shape(both):
+    def change(model: onnx.ModelProto) -> None:
+        model.graph.input[1].type.tensor_type.shape.dim[1].dim_param = "any"
+
+    assert "the graph's baseline is ['batch', 'any']" in refusal(rewrite(both.path, change))
+
+
+def test_an_arousal_that_is_no_probability(both):
+    def change(model: onnx.ModelProto) -> None:
+        node = next(n for n in model.graph.node if n.name == "excited")
+        node.op_type = "Exp"
+        bias = next(w for w in model.graph.initializer if w.name == "arousal_b")
+        bias.CopyFrom(onnx.numpy_helper.from_array(np.array([50], np.float32), "arousal_b"))
+
+    runner = OnnxRunner(rewrite(both.path, change))
+    with pytest.raises(ModelError, match="arousal"):
+        runner.infer(random_inputs(runner.card, 1, 50))
+
+
+def test_a_runner_that_only_runs_infers_too():
+    """As the fakes of tests do, and runners that were written before there was `infer`."""
+    runner = FakeRunner()
+    inputs = random_inputs(runner.card, 2, 50)
+    output = runner.infer(inputs)
+    np.testing.assert_array_equal(output.logits, runner.run(inputs))
+    assert output.arousal is None
 
 
 # --- the bundled model -------------------------------------------------------------------

@@ -13,13 +13,17 @@ import pytest
 import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from networks import both_card
 from streams import CARDS, RATE, LevelDetector, SensitiveRunner, in_chunks, noise, scene
 from support import FakeRunner
 
 from edge_ser.audio import Chunk, load
 from edge_ser.errors import AudioError, ConfigError
+from edge_ser.frontend import mfcc
+from edge_ser.runtime.checks import default_baseline
 from edge_ser.runtime.events import Event, from_json, to_json
 from edge_ser.runtime.recognizer import Recognizer
+from edge_ser.runtime.runner import ModelOutput
 from edge_ser.runtime.segmenter import SegmenterSettings
 from edge_ser.runtime.signals import Back, Gone, Lost, Signal, Tick
 from edge_ser.runtime.smoothing import Smoothing
@@ -155,6 +159,100 @@ def test_an_utterance_is_recognised_as_a_clip_of_its_own(card, length_s):
     # What looks ahead meets zeros at the end of a cut, and the pause at the end of an utterance.
     tolerance = 1e-5 if card in {"features", "waveform"} else 0.02
     assert list(first.probs.values()) == pytest.approx(mean.tolist(), abs=tolerance)
+
+
+# --- a baseline and an arousal -------------------------------------------------------------
+
+BOTH = both_card()
+
+
+class BothRunner(SensitiveRunner):
+    """Logits that the baseline moves, and an arousal; keeps every baseline it got."""
+
+    def __init__(self) -> None:
+        super().__init__(BOTH)
+        self.baselines: list[np.ndarray | None] = []
+
+    def infer(self, inputs: np.ndarray, baseline: np.ndarray | None = None) -> ModelOutput:
+        self.baselines.append(baseline)
+        shift = 0.0 if baseline is None else baseline[:, :3] / 100
+        arousal = 1 / (1 + np.exp(-inputs.reshape(len(inputs), -1).mean(axis=1) / 10))
+        return ModelOutput(self.run(inputs) + shift, arousal.astype(np.float32))
+
+
+@settings(max_examples=25)
+@given(lengths_s=st.lists(st.floats(0.2, 2.0), min_size=4, max_size=7), sizes=pieces)
+def test_a_running_baseline_does_not_depend_on_pieces(lengths_s, sizes):
+    samples = scene(*lengths_s)
+    runs = []
+    for cuts in ([], sizes):
+        recognizer = Recognizer(BothRunner(), baseline="running")
+        runs.append(listen(in_chunks(samples, cuts), vad=True, recognizer=recognizer))
+    assert len(runs[0]) == len(runs[1])
+    for one, other in zip(*runs, strict=True):
+        same(one, other)
+        assert getattr(one, "baseline_s", None) == getattr(other, "baseline_s", None)
+        assert getattr(one, "arousal", None) == pytest.approx(getattr(other, "arousal", None))
+
+
+def test_a_running_baseline_is_that_of_earlier_utterances():
+    runner = BothRunner()
+    recognizer = Recognizer(runner, baseline="running")
+    samples = scene(0.5, 2.0, 1.0, 2.0, 1.0)
+    events = listen([Chunk(samples, RATE)], vad=True, recognizer=recognizer)
+
+    start, (first, second) = events[0], of("speech_end", events)
+    assert start.baseline == "running"
+    assert first.baseline_s == pytest.approx(2.0, abs=0.1)
+    assert second.baseline_s == pytest.approx(4.0, abs=0.15)
+    mean = default_baseline(BOTH)
+    used = runner.baselines
+    assert len(used) == first.n_windows + second.n_windows
+    for baseline in used[: first.n_windows]:
+        np.testing.assert_array_equal(baseline, mean)
+    features = mfcc(samples[round(0.5 * RATE) : round(2.5 * RATE)], BOTH.frontend).mean(axis=1)
+    expected = (10 * mean[0] + first.baseline_s * features) / (10 + first.baseline_s)
+    for baseline in used[first.n_windows :]:
+        np.testing.assert_allclose(baseline[0], expected, atol=0.5)
+    again = listen([Chunk(samples, RATE)], vad=True, recognizer=recognizer)
+    same(of("speech_end", again)[0], first)
+
+
+def test_a_running_baseline_survives_a_gap_in_the_audio():
+    recognizer = Recognizer(BothRunner(), baseline="running")
+    speech = Chunk(scene(0.5, 2.0, 1.0), RATE)
+    events = listen([speech, Lost(5.0, "device"), speech], vad=True, recognizer=recognizer)
+    first, second = of("speech_end", events)
+    assert second.baseline_s > first.baseline_s
+
+
+def test_the_heartbeat_says_how_much_speech_the_baseline_holds():
+    clock = Clock()
+    recognizer = Recognizer(BothRunner(), baseline="running")
+    stream = StreamingRecognizer(recognizer, detector=LevelDetector(), clock=clock)
+    events = stream.push(Chunk(scene(0.5, 2.0, 1.5), RATE))
+    clock.now += 11
+    (beat,) = of("heartbeat", stream.push(Tick()))
+    assert beat.baseline_s == of("speech_end", events)[0].baseline_s > 1.5
+
+
+def test_arousal_is_smoothed_in_changes_and_averaged_in_sums():
+    options = {"vad": True, "recognizer": Recognizer(BothRunner())}
+    events = listen([Chunk(scene(0.5, 3.0, 1.0), RATE)], **options)
+    windows, (end,) = of("window", events), of("speech_end", events)
+    assert all(0 < w.arousal < 1 for w in windows)
+    assert of("emotion", events)[0].arousal == windows[0].arousal
+    assert min(w.arousal for w in windows) <= end.arousal <= max(w.arousal for w in windows)
+    assert (events[0].baseline, end.baseline_s) == ("none", None)
+
+    clip = listen([Chunk(noise(2 * RATE), RATE)], recognizer=Recognizer(BothRunner()), clip=True)
+    mean = np.mean([w.arousal for w in of("window", clip)])
+    assert of("clip", clip)[0].arousal == pytest.approx(mean)
+
+
+def test_a_model_without_arousal_gives_none():
+    events = listen([Chunk(scene(0.5, 2.0, 1.0), RATE)], vad=True)
+    assert {getattr(e, "arousal", None) for e in events} == {None}
 
 
 class LateDetector(LevelDetector):

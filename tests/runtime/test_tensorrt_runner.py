@@ -8,7 +8,8 @@ import threading
 import numpy as np
 import pytest
 from fake_machine import ORIN, PACKAGES, SHAPES, Machine, inputs
-from fake_tensorrt import VERSIONS, network
+from fake_tensorrt import BOTH_TENSORS, VERSIONS, arousal_of, network
+from networks import both_card
 from support import make_card
 
 from edge_ser.build.engine.profile import profile_shapes
@@ -226,7 +227,7 @@ def test_what_an_execution_context_refuses(version, refuses, machine):
     ("script", "said"),
     [
         ({"contexts": False}, "no execution context; see that the GPU has memory"),
-        ({"n_classes": 2}, r"puts out \[2, 2\], its manifest says \[2, 3\]"),
+        ({"n_classes": 2}, r"puts out logits \[2, 2\], its manifest says \[2, 3\]"),
         ({"tensors": [("features", "INPUT", "FLOAT")]}, "outputs none"),
         ({"tensors": [("x", "INPUT", "FLOAT"), ("y", "OUTPUT", "FLOAT")]}, "inputs x and"),
         (
@@ -235,7 +236,7 @@ def test_what_an_execution_context_refuses(version, refuses, machine):
         ),
         (
             {"tensors": [("features", "INPUT", "FLOAT"), ("y", "OUTPUT", "INT32")]},
-            "not float32: y; wanted: features and one output, float32 both; build it again",
+            "not float32: y; wanted: features and logits, all float32; build it again",
         ),
     ],
 )
@@ -332,6 +333,81 @@ def test_no_graphs_where_they_are_not_wanted_or_cannot_be(machine):
     )
     assert text.endswith("pip install 'edge-ser[tensorrt]'")
     assert runner.backend == "tensorrt 10.3.0, Orin (SM 8.7)"
+
+
+# --- a baseline and an arousal -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("version", "package"), EACH)
+def test_a_second_input_and_a_second_output(version, package, machine):
+    here = machine(version, package, card=both_card(), tensors=BOTH_TENSORS)
+    runner = here.open()
+    assert runner.card.baseline
+    rng = np.random.default_rng(0)
+    for batch, n_frames in [(1, 97), (1, 97), (1, 97), (2, 22), (2, 22), (2, 22), (1, 97)]:
+        x = inputs(batch, n_frames, seed=batch * n_frames)
+        baseline = rng.normal(size=(batch, 13)).astype(np.float32)
+        output = runner.infer(x, baseline)
+        np.testing.assert_array_equal(output.logits, network(x, baseline))
+        np.testing.assert_array_equal(output.arousal, arousal_of(x)[:, 0])
+    mean = np.tile(np.asarray(runner.card.normalization.mean, np.float32), (1, 1))
+    np.testing.assert_array_equal(runner.run(inputs()), network(inputs(), mean))
+    runner.close()
+    assert here.free()
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_both_inputs_are_copied_in_and_both_outputs_out(package, machine):
+    here = machine(package=package, card=both_card(), tensors=BOTH_TENSORS)
+    runner = here.open()
+    opened = len(here.events)
+    runner.infer(inputs(2, 50))
+    called = here.since(opened)
+    sizes = [e for e in called if "set_input_shape" in e]
+    assert sizes == [
+        "IExecutionContext.set_input_shape('features', (2, 13, 50))",
+        "IExecutionContext.set_input_shape('baseline', (2, 13))",
+    ]
+    copies = [e.partition("(")[0] for e in called if "Memcpy" in e]
+    assert copies == ["cuMemcpyHtoDAsync"] * 2 + ["cuMemcpyDtoHAsync"] * 2
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_they_need_no_copies_on_an_integrated_gpu(package, machine):
+    here = machine(package=package, card=both_card(), tensors=BOTH_TENSORS, integrated=True)
+    runner = here.open(zero_copy=True)
+    output, _ = runner.infer_timed(inputs(), np.ones((1, 13), np.float32))
+    np.testing.assert_array_equal(output.logits, network(inputs(), np.ones((1, 13), np.float32)))
+    np.testing.assert_array_equal(output.arousal, arousal_of(inputs())[:, 0])
+    assert not [event for event in here.events if "Memcpy" in event]
+    runner.close()
+    assert here.free()
+
+
+@pytest.mark.parametrize(
+    ("card", "tensors"),
+    [
+        (make_card(), BOTH_TENSORS),
+        (both_card(), BOTH_TENSORS[1:]),
+        (both_card(), (BOTH_TENSORS[0], *BOTH_TENSORS[2:])),
+        (make_card(arousal=True), BOTH_TENSORS),
+    ],
+    ids=["neither in the card", "no arousal", "no baseline", "a baseline too many"],
+)
+def test_an_engine_of_other_tensors_than_its_card_says(card, tensors, machine):
+    here = machine(card=card, tensors=tensors)
+    with pytest.raises(EngineError, match="build it again"):
+        here.open()
+    gc.collect()
+    assert here.free()
+
+
+def test_a_baseline_is_refused_before_the_gpu_sees_it(machine):
+    runner = machine(card=both_card(), tensors=BOTH_TENSORS).open()
+    with pytest.raises(ModelError, match="baseline"):
+        runner.infer(inputs(), np.ones((2, 13), np.float32))
+    with pytest.raises(ModelError, match="takes no baseline"):
+        machine().open().infer(inputs(), np.ones((1, 13), np.float32))
 
 
 # --- what a run refuses --------------------------------------------------------------------
@@ -465,11 +541,11 @@ def test_a_runner_belongs_to_one_thread(package, machine):
     assert here.free()
 
 
-@pytest.mark.parametrize("use", ["run", "run_timed", "take_over", "device_memory"])
+@pytest.mark.parametrize("use", ["run", "infer_timed", "take_over", "device_memory"])
 def test_nothing_works_after_closing(use, machine):
     runner = machine().open()
     runner.close()
-    arguments = [inputs()] if use.startswith("run") else []
+    arguments = [inputs()] if use in {"run", "infer_timed"} else []
     with pytest.raises(EngineError, match=r"m\.engine was closed; open it again"):
         getattr(runner, use)(*arguments)
     assert runner.backend.startswith("tensorrt 10.3.0, Orin")
@@ -485,8 +561,8 @@ def test_the_gpu_times_its_own_steps(version, package, machine):
     runner.run(inputs())
     assert here.gpu.opened["event"] == 0, "who asks for no times pays for none"
     for seed in range(5):
-        logits, timings = runner.run_timed(inputs(seed=seed))
-        np.testing.assert_array_equal(logits, network(inputs(seed=seed)))
+        output, timings = runner.infer_timed(inputs(seed=seed))
+        np.testing.assert_array_equal(output.logits, network(inputs(seed=seed)))
         assert timings.to_device_ms == timings.inference_ms == timings.to_host_ms == 0.5
     assert here.gpu.opened["event"] == 4
     runner.close()
@@ -498,8 +574,8 @@ def test_without_copies_on_an_integrated_gpu(package, machine):
     here = machine(package=package, integrated=True)
     runner = here.open(zero_copy=True)
     for seed in range(3):
-        logits, _ = runner.run_timed(inputs(seed=seed))
-        np.testing.assert_array_equal(logits, network(inputs(seed=seed)))
+        output, _ = runner.infer_timed(inputs(seed=seed))
+        np.testing.assert_array_equal(output.logits, network(inputs(seed=seed)))
     assert not [event for event in here.events if "Memcpy" in event]
     assert here.gpu.live["device"] == 0
     runner.close()

@@ -181,6 +181,37 @@ def make_trainer(trainer, job, bank, validation):
     return make
 
 
+@pytest.fixture
+def loudness_teacher(monkeypatch) -> list:
+    """Put a teacher in its place that gives the loudness; return a list that grows with each clip."""
+    from edge_ser.training import teacher
+
+    calls = []
+
+    class LoudnessTeacher:
+        def listen(self, samples):
+            calls.append(1)
+            frames = samples[: len(samples) // 320 * 320].reshape(-1, 320)
+            loudness = np.abs(frames).max(1, keepdims=True)
+            return np.repeat(loudness, teacher.WIDTH, 1).astype(np.float16)
+
+    monkeypatch.setattr(teacher, "Teacher", LoudnessTeacher)
+    return calls
+
+
+@pytest.fixture(scope="session")
+def taught_config(config):
+    """The settings of `config` with a teacher."""
+    from edge_ser.training.augment import AugmentConfig
+
+    return dataclasses.replace(
+        config,
+        teacher_weight=20.0,
+        strides=(2, 1, 1, 1),
+        augment=AugmentConfig(speeds=(1.0, 1.1), mixup_alpha=0.0, time_mask=0, band_mask=0),
+    )
+
+
 @pytest.fixture(scope="session")
 def exported(trained, tmp_path_factory) -> dict:
     """Path, card and parity of the trained run's models, by kind of input."""

@@ -10,14 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_ser.errors import ConfigError, TrainingError
+from edge_ser.scores import LEAST_COVERAGE, RIGHT_ANSWERS, Scores
 from edge_ser.training.calibration import (
     CALIBRATION_FILE,
-    LEAST_COVERAGE,
-    RIGHT_ANSWERS,
     Calibration,
     calibrate,
 )
-from edge_ser.training.scoring import Scores
 
 
 def drawn(n_clips: int, scale: float, seed: int = 0, n_windows: int = 1) -> Scores:

@@ -32,7 +32,8 @@ def settings(config, tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def arguments(corpus, settings) -> tuple[str, ...]:
     options = ("--epochs", "3", "--threads", "1", "--device", "cpu", "--config", str(settings))
-    return ("train", "--corpus", corpus, *SPEAKERS, *options)
+    licences = ("--weights-licence", "commercial", "--corpus-licence", "synth=MIT")
+    return ("train", "--corpus", corpus, *SPEAKERS, *options, *licences)
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +59,7 @@ def test_training_says_what_it_does(first, corpus_dir):
     assert f"edge-ser export {run}" in done.stderr.replace("\n", "")
     record = json.loads((run / "run.json").read_text())
     assert record["config"]["epochs"] == 3  # the option wins over the file
+    assert record["terms"] == {"weights": "commercial", "corpora": {"synth": "MIT"}}
     assert record["config"]["window_s"] == 1.0
     assert record["corpora"] == [f"folder:synth={corpus_dir}"]
 
@@ -169,11 +171,18 @@ def test_a_run_that_is_there(refused, trained, corpus):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ((), "no --corpus came; try: --corpus RAVDESS=DIR"),
+        ((), "no --corpus was given; try: --corpus RAVDESS=DIR"),
         (("--resume", "--epochs", "3"), "--resume takes its settings from the run"),
         (("--resume", "--corpus", "RAVDESS=x"), "--resume takes its settings from the run"),
         (("--resume", "--protocol", "paper"), "--resume takes its settings from the run"),
         (("--resume", "--fold", "1"), "--resume takes its settings from the run"),
+        (("--resume", "--weights-licence", "MIT"), "--resume takes its settings from the run"),
+        (("--resume", "--noise", "n"), "--resume takes its settings from the run"),
+        (("--corpus", "RAVDESS=x", "--noise", "nowhere"), "--noise: expected a folder"),
+        (
+            ("--corpus", "RAVDESS=x", "--recipe", "paper", "--noise", "n"),
+            "--noise and --microphones",
+        ),
         (("--corpus", "RAVDESS=x", "--protocol", "fair"), "--protocol"),
         (("--corpus", "RAVDESS=x", "--epochs", "0"), "--epochs"),
         (("--corpus", "RAVDESS=x", "--batch-size", "1"), "--batch-size"),
@@ -203,6 +212,8 @@ def test_options_that_cannot_be(refused, tmp_path, options, message):
         (("--protocol", "clip-grouped", "--folds", "few"), "--folds is 'few', wanted: a number"),
         (("--protocol", "emobox"), "EmoBox has no folds of synth that keep speakers apart"),
         (("--protocol", "cross-corpus"), "1 corpus came (synth)"),
+        (("--corpus-licence", "synth"), "expected NAME=TERMS"),
+        (("--corpus-licence", "lab=MIT"), "stated for 'lab'"),
     ],
 )
 def test_settings_that_cannot_be(refused, corpus, tmp_path, options, message):
@@ -232,6 +243,27 @@ def test_a_settings_file_that_cannot_be_used(refused, corpus, tmp_path, text, me
     assert code == 2
     assert str(path) in said
     assert message in said
+
+
+@pytest.mark.parametrize("recipe", ["compact", "paper"])
+def test_commercial_weights_of_corpora_that_forbid_it(refused, official_root, tmp_path, recipe):
+    corpora = [f"{name}={official_root / name}" for name in ("EMO-DB", "nEMO")]
+    options = [part for corpus in corpora for part in ("--corpus", corpus)]
+
+    code, said = refused(
+        "train",
+        *options,
+        "--recipe",
+        recipe,
+        "--weights-licence",
+        "commercial",
+        "--out",
+        tmp_path / "run",
+    )
+
+    assert code == 2
+    assert "nEMO (CC BY-NC-SA 4.0)" in said
+    assert not (tmp_path / "run").exists()
 
 
 def test_export_needs_an_onnx_name_and_a_run(refused, tmp_path):

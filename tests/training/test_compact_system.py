@@ -6,10 +6,14 @@ import dataclasses
 
 import numpy as np
 import pytest
+import soundfile
 
+from edge_ser.errors import ConfigError
 from edge_ser.protocols import SplitOptions
 from edge_ser.training.compact_system import CompactSystem
 from edge_ser.training.job import plan
+from edge_ser.training.scenes import SceneConfig
+from edge_ser.training.sounds import Sounds
 
 
 def silent(what, share):
@@ -63,3 +67,19 @@ def test_other_settings_begin_anew(fold_and_labels, config, tmp_path):
     CompactSystem(dataclasses.replace(short, seed=1), tmp_path).fit_predict(fold, labels, silent)
 
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_recordings_for_scenes_are_among_its_settings(config, tmp_path):
+    (tmp_path / "street").mkdir()
+    soundfile.write(tmp_path / "street" / "a.wav", np.full(16_000, 0.1), 16_000)
+    sounds = Sounds.find([tmp_path / "street"])
+    scene = SceneConfig(scenes=1, microphone_share=0.0)
+    scenic = dataclasses.replace(config, augment=dataclasses.replace(config.augment, scene=scene))
+
+    system = CompactSystem(scenic, tmp_path / "runs", sounds=sounds)
+
+    assert system.settings["sounds"] == {"names": ("street",), "digest": sounds.digest}
+    assert str(tmp_path) not in str(system.settings)
+    assert "sounds" not in CompactSystem(config, tmp_path / "runs").settings
+    with pytest.raises(ConfigError, match="--noise DIR"):
+        CompactSystem(scenic, tmp_path / "runs")

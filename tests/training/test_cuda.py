@@ -7,9 +7,9 @@ import pytest
 import torch
 from support import skip_or_fail
 
+from edge_ser.training.checkpoint import LAST
 from edge_ser.training.export import export
 from edge_ser.training.job import finish, start
-from edge_ser.training.trainer import LAST
 
 pytestmark = pytest.mark.gpu
 

@@ -16,13 +16,14 @@ from support import EXAMPLES
 
 from edge_ser.audio import load
 from edge_ser.card import CARD_KEY, ModelCard
-from edge_ser.errors import AudioError, TrainingError
+from edge_ser.corpora import Terms
+from edge_ser.errors import AudioError, ConfigError, TrainingError
 from edge_ser.frontend import mfcc
 from edge_ser.runtime.onnx_runner import OnnxRunner
 from edge_ser.training import export as module
 from edge_ser.training.checkpoint import load_checkpoint, save_checkpoint
 from edge_ser.training.export import TOLERANCE, export
-from edge_ser.training.settings import RunRecord
+from edge_ser.training.settings import EncoderUse, RunRecord
 
 KINDS = ("features", "waveform")
 pytestmark = pytest.mark.filterwarnings("error")
@@ -107,6 +108,54 @@ def test_name_and_licence_can_be_given(trained, tmp_path):
 
     assert (card.name, card.weights_licence) == ("Ann", "MIT")
     assert OnnxRunner(tmp_path / "deep" / "x.onnx").card == card
+
+
+def with_use(trained, tmp_path, name, **terms):
+    """Return a copy of a run that says it was trained on a corpus of that name."""
+    run = tmp_path / name
+    shutil.copytree(trained, run)
+    record = RunRecord.load(run)
+    used = (dataclasses.replace(record.used[0], name=name),)
+    dataclasses.replace(record, used=used, terms=Terms(**terms)).save(run)
+    return run
+
+
+def test_the_licence_of_the_run_is_the_default(trained, tmp_path):
+    run = with_use(trained, tmp_path, "EMO-DB", weights="ours")
+
+    assert export(run, tmp_path / "a.onnx", gate_clips=1)[0].weights_licence == "ours"
+    card, _ = export(run, tmp_path / "a.onnx", gate_clips=1, weights_licence="commercial")
+    assert card.weights_licence.startswith("CC0 1.0; commercial use allowed")
+
+
+def test_commercial_weights_of_a_corpus_that_forbids_it(trained, tmp_path):
+    run = with_use(trained, tmp_path, "TESS")
+
+    with pytest.raises(ConfigError, match="TESS"):
+        export(run, tmp_path / "a.onnx", weights_licence="commercial")
+    assert not (tmp_path / "a.onnx").exists()
+
+
+def test_the_corpora_of_a_pretrained_encoder_bind_the_weights(trained, tmp_path):
+    run = with_use(trained, tmp_path, "EMO-DB")
+    record = RunRecord.load(run)
+    learned = dataclasses.replace(record.used[0], name="RAVDESS")
+    dataclasses.replace(record, encoder=EncoderUse("", (learned,))).save(run)
+
+    card, _ = export(run, tmp_path / "a.onnx", gate_clips=1)
+    assert card.weights_licence == "CC0 1.0; CC BY-NC-SA 4.0"
+    with pytest.raises(ConfigError, match="RAVDESS"):
+        export(run, tmp_path / "a.onnx", weights_licence="commercial")
+
+
+def test_a_run_from_before_licences_were_stated(trained, tmp_path):
+    run = tmp_path / "old"
+    shutil.copytree(trained, run)
+    facts = json.loads((run / "run.json").read_text())
+    del facts["terms"]
+    (run / "run.json").write_text(json.dumps(facts))
+
+    assert RunRecord.load(run).terms == Terms()
 
 
 def test_licences_of_several_corpora_are_each_named_once(trainer):

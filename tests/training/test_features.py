@@ -11,10 +11,13 @@ import torch
 
 from edge_ser.audio import load
 from edge_ser.card import FrontendConfig
-from edge_ser.corpora import Clip
-from edge_ser.errors import AudioError
+from edge_ser.corpora import Clip, Copy
+from edge_ser.errors import AudioError, ConfigError
 from edge_ser.frontend import log_mel, mfcc
+from edge_ser.training import features
 from edge_ser.training.features import Cepstrum, build_bank, measure_normalization
+from edge_ser.training.scenes import SceneConfig, Scenes
+from edge_ser.training.sounds import Sounds
 from edge_ser.training.variants import Variant
 
 FRONTENDS = {
@@ -116,3 +119,112 @@ def test_normalization_of_a_constant_feature_stays_above_zero(tmp_path):
     normalization = measure_normalization(bank, Cepstrum(FrontendConfig()))
 
     assert min(normalization.std) >= 1e-3
+
+
+# --- the cache ---------------------------------------------------------------------------
+
+VARIANTS = (Variant(), Variant(0.9), Variant(room=1), Variant(scene=1), Variant(scene=2))
+
+
+@pytest.fixture(scope="module")
+def scenes() -> Scenes:
+    """Scenes of rooms and narrow lines, for which no recordings are needed."""
+    config = SceneConfig(
+        scenes=2, room_share=1.0, noise_share=0.0, microphone_share=0.0, lines=("8k", "mulaw")
+    )
+    return Scenes(config, Sounds(), 16_000)
+
+
+def equal(one, other) -> bool:
+    names = ("frames", "starts", "lengths")
+    return all(torch.equal(getattr(one, name), getattr(other, name)) for name in names)
+
+
+def test_frames_that_were_kept_are_the_same_to_the_bit(job, scenes, tmp_path, monkeypatch):
+    clips, frontend = job.clips[:3], job.config.frontend
+    plain = build_bank(clips, frontend, VARIANTS, scenes=scenes)
+    first = build_bank(clips, frontend, VARIANTS, scenes=scenes, cache=tmp_path)
+    monkeypatch.setattr(features, "load_copy", lambda *_: pytest.fail("a clip was decoded again"))
+
+    again = build_bank(clips, frontend, VARIANTS, scenes=scenes, cache=tmp_path)
+
+    assert equal(plain, first)
+    assert equal(first, again)
+    assert len(list(tmp_path.rglob("*.npy"))) == 3 * len(VARIANTS)
+    # Scenes do not shorten a clip.
+    assert torch.equal(again.lengths[:, 0], again.lengths[:, 3])
+    assert not torch.equal(again.clip(0), again.clip(0, 3))
+
+
+def test_only_what_is_new_is_computed(job, scenes, tmp_path, monkeypatch):
+    clips, frontend = job.clips[:2], job.config.frontend
+    build_bank(clips, frontend, VARIANTS[:4], scenes=scenes, cache=tmp_path)
+    computed = []
+    vary = features.vary
+    monkeypatch.setattr(features, "vary", lambda *given: computed.append(given[3]) or vary(*given))
+
+    build_bank(clips, frontend, VARIANTS, scenes=scenes, cache=tmp_path)
+
+    assert computed == [Variant(scene=2)] * 2
+
+
+@pytest.mark.parametrize("change", ["front end", "scenes", "content", "channel", "copy", "name"])
+def test_whatever_changes_the_frames_is_computed_again(scenes, tmp_path, change):
+    rng = np.random.default_rng(0)
+    path = tmp_path / "clip.wav"
+    soundfile.write(path, 0.1 * rng.normal(size=(8_000, 2)), 16_000)
+    clip, frontend, variants = clip_at(path, 0), FrontendConfig(), (Variant(scene=1),)
+    cache = tmp_path / "cache"
+    before = build_bank([clip], frontend, variants, scenes=scenes, cache=cache)
+
+    if change == "front end":
+        frontend = FrontendConfig(fmin=50.0)
+    elif change == "scenes":
+        config = dataclasses.replace(scenes.config, room_share=0.0, line_share=1.0)
+        scenes = Scenes(config, Sounds(), 16_000)
+    elif change == "content":
+        soundfile.write(path, 0.1 * rng.normal(size=(8_000, 2)), 16_000)
+    elif change == "channel":
+        clip = clip_at(path, 1)
+    elif change == "copy":
+        clip = dataclasses.replace(clip, copy=Copy.NOISE)
+    else:
+        clip = clip_at(path.rename(tmp_path / "other.wav"), 0)
+    after = build_bank([clip], frontend, variants, scenes=scenes, cache=cache)
+
+    assert not torch.equal(before.frames, after.frames)
+    assert equal(after, build_bank([clip], frontend, variants, scenes=scenes))
+    assert len(list(cache.rglob("*.npy"))) == 2
+
+
+def test_a_clip_at_its_own_speed_is_found_whatever_it_is_called(tmp_path):
+    path = tmp_path / "clip.wav"
+    soundfile.write(path, 0.1 * np.random.default_rng(0).normal(size=8_000), 16_000)
+    cache = tmp_path / "cache"
+    build_bank([clip_at(path)], FrontendConfig(), cache=cache)
+    renamed = dataclasses.replace(clip_at(path.rename(tmp_path / "b.wav")), emotion="happy")
+
+    build_bank([renamed], FrontendConfig(), cache=cache)
+
+    assert len(list(cache.rglob("*.npy"))) == 1
+
+
+@pytest.mark.parametrize("damage", [b"", b"no array", b"\x93NUMPY\x01\x00", "other"])
+def test_frames_that_were_kept_damaged_are_computed_again(job, tmp_path, damage):
+    clips, frontend = job.clips[:1], job.config.frontend
+    first = build_bank(clips, frontend, cache=tmp_path)
+    (path,) = tmp_path.rglob("*.npy")
+    if damage == "other":
+        np.save(path, np.zeros((3, 3)))
+    else:
+        path.write_bytes(damage)
+
+    assert equal(build_bank(clips, frontend, cache=tmp_path), first)
+    np.testing.assert_array_equal(np.load(path), first.frames.numpy())
+
+
+def test_a_cache_that_cannot_be_written_is_named(job, tmp_path):
+    (tmp_path / "cache").touch()
+
+    with pytest.raises(ConfigError, match="cache"):
+        build_bank(job.clips[:1], job.config.frontend, cache=tmp_path / "cache")

@@ -13,21 +13,26 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from official_trees import touch_all
 from support import make_card
 
 from edge_ser.card import FrontendConfig, ModelCard, Normalization
-from edge_ser.corpora import Clip, Copy
+from edge_ser.corpora import Clip, Copy, Terms
 from edge_ser.errors import AudioError, ConfigError, LeakError, TrainingError
 from edge_ser.metrics import recalls
 from edge_ser.protocols import SplitOptions, fold_digest, speakers
 from edge_ser.runtime.recognizer import Recognizer
 from edge_ser.runtime.runner import Runner
+from edge_ser.scores import Scores
 from edge_ser.training.augment import AugmentConfig
 from edge_ser.training.calibration import Calibration
+from edge_ser.training.export import export
 from edge_ser.training.job import Job, finish, plan, replan, start
 from edge_ser.training.model import CompactAttentionCnn, ModelConfig
-from edge_ser.training.scoring import Scores, hear, score
+from edge_ser.training.scenes import SceneConfig
+from edge_ser.training.scoring import hear, score
 from edge_ser.training.settings import RunRecord, TrainConfig
+from edge_ser.training.sounds import Sounds
 
 CPU = torch.device("cpu")
 
@@ -270,6 +275,69 @@ def test_a_clip_could_have_had_the_labels_of_its_corpus(tmp_path):
     }
 
 
+def test_a_neutral_crowd_denies_all_other_labels_and_does_not_narrow_them(tmp_path):
+    touch_corpus(tmp_path / "one", "sad", "neutral", speakers=("ann", "bob", "eve"))
+    touch_corpus(tmp_path / "two", "sad", "neutral", "calm", speakers=("joe", "kim", "liz"))
+    for name in ("crowd", "talk"):
+        (tmp_path / name).mkdir()
+        for number in range(40):
+            (tmp_path / name / f"{number}.wav").write_bytes(f"{name}{number}".encode())
+    specs = [f"folder:{name}={tmp_path / name}" for name in ("one", "two")]
+    specs += [f"neutral:crowd={tmp_path / 'crowd'}#train", f"unlabelled:talk={tmp_path / 'talk'}"]
+
+    job = plan(specs, TrainConfig())
+
+    assert job.labels == ("neutral", "sad")
+    assert job.left_out["unlabelled"] == 40
+    assert {c.corpus for c in job.fold.train} == {"one", "two", "crowd#train"}
+    assert {c.corpus for c in (*job.fold.validation, *job.fold.test)} == {"one", "two"}
+
+    job = plan(specs, TrainConfig(), labels="all")
+
+    assert job.labels == ("neutral", "calm", "sad")
+    could = dict(zip((clip.corpus for clip in job.clips), job.possible(job.clips), strict=True))
+    assert could["crowd#train"] == could["two"] == (True, True, True)
+    assert could["one"] == (True, False, True)
+    assert job.corpora[2] == specs[2]
+    assert plan(job.corpora, TrainConfig(), labels="all").digest == job.digest
+
+
+def test_licences_are_checked_and_written_down(tmp_path):
+    names = ("03a01Wa", "03a01Ta", "08a01Wa", "08a01Ta", "09a01Wa", "09a01Ta")
+    touch_all(tmp_path / "emodb", [f"{name}.wav" for name in names])
+    touch_all(
+        tmp_path / "nemo",
+        [f"{s}0_{e}_1.wav" for s in ("EB", "IC", "KD") for e in ("anger", "sadness")],
+    )
+    touch_all(tmp_path / "crowd", ["1.wav"])
+    crowd = f"neutral:crowd={tmp_path / 'crowd'}"
+    emo_db, nemo = f"EMO-DB={tmp_path / 'emodb'}", f"nEMO={tmp_path / 'nemo'}"
+    commercial = Terms("commercial", {"crowd": "Apache-2.0"})
+
+    job = plan([emo_db, crowd], TrainConfig(), labels="all", terms=commercial)
+
+    licences = {use.name: use.licence for use in job.facts["used"]}
+    assert licences["crowd"] == "Apache-2.0 (stated by the user)"
+    assert licences["EMO-DB"].startswith("CC0 1.0")
+    assert job.facts["terms"] == commercial
+    with pytest.raises(ConfigError, match="nEMO"):
+        plan([emo_db, nemo], TrainConfig(), terms=Terms("commercial"))
+    # A corpus that is only tested on does not bind the weights.
+    across = SplitOptions("cross-corpus", fold="nEMO", validation_speakers="none")
+    assert plan([emo_db, nemo], TrainConfig(), split=across, terms=Terms("commercial"))
+    with pytest.raises(ConfigError, match="'lab'"):
+        plan([emo_db], TrainConfig(), terms=Terms("", {"lab": "MIT"}))
+
+
+def test_unlabelled_is_no_label(tmp_path):
+    touch_corpus(tmp_path / "one", "sad", "unlabelled", "calm", speakers=("ann", "bob", "eve"))
+    specs = [f"folder:one={tmp_path / 'one'}"]
+
+    assert plan(specs, TrainConfig(), labels="all").labels == ("calm", "sad")
+    with pytest.raises(ConfigError, match="no clip is labelled unlabelled"):
+        plan(specs, TrainConfig(), labels="sad,unlabelled")
+
+
 def test_scores_count():
     probs = np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.6, 0.3, 0.1]])
     scores = Scores.of(probs, [0, 1, 1])
@@ -410,6 +478,74 @@ def test_odd_names_of_speakers_and_labels_survive_a_stop(tmp_path):
     record_of(job).save(tmp_path / "run")
 
     assert replan(tmp_path / "run") == job
+
+
+# --- scenes ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def scenic(tmp_path, config) -> tuple[TrainConfig, Sounds]:
+    """Settings with a scene of noise and a microphone, and the recordings for it."""
+    rng = np.random.default_rng(0)
+    for name, samples in (("street", rng.normal(0, 0.1, 16_000)), ("mics", [0.9, 0.3, -0.1])):
+        (tmp_path / name).mkdir()
+        soundfile.write(tmp_path / name / "a.wav", samples, 16_000)
+    scene = SceneConfig(scenes=1, room_share=0.0, line_share=0.0)
+    augment = dataclasses.replace(config.augment, scene=scene)
+    sounds = Sounds.find([tmp_path / "street"], [tmp_path / "mics"])
+    return dataclasses.replace(config, epochs=1, augment=augment), sounds
+
+
+def test_a_run_with_scenes_is_recorded_resumed_and_exported(corpus, scenic, tmp_path):
+    config, sounds = scenic
+    split = SplitOptions(test_speakers="s6", validation_speakers="none")
+    job = plan([corpus], config, split=split, sounds=sounds)
+    run, cache = tmp_path / "run", tmp_path / "cache"
+    trainer = start(job, run, CPU, cache=cache)
+    list(trainer.epochs())
+    finish(job, trainer)
+
+    assert trainer.bank.starts.shape == (len(job.fold.train), 3)
+    assert RunRecord.load(run).sounds == sounds
+    assert replan(run) == job
+    assert len(list((cache / "features").rglob("*.npy"))) == 3 * len(job.fold.train)
+    again = start(replan(run), run, CPU, resume=True, cache=cache)
+    assert torch.equal(again.bank.frames, trainer.bank.frames)
+    card, _ = export(run, tmp_path / "model.onnx", gate_clips=2)
+    assert card.augmented_with == ("street", "mics")
+
+
+@pytest.mark.parametrize("change", ["content", "new", "gone", "folder"])
+def test_a_run_does_not_go_on_with_other_recordings(corpus, scenic, tmp_path, change):
+    config, sounds = scenic
+    job = plan([corpus], config, sounds=sounds)
+    dataclasses.replace(record_of(job), sounds=sounds).save(tmp_path / "run")
+    assert replan(tmp_path / "run").sounds == sounds
+    street = tmp_path / "street"
+    {
+        "content": lambda: soundfile.write(street / "a.wav", np.full(16_001, 0.1), 16_000),
+        "new": lambda: soundfile.write(street / "b.wav", np.full(9, 0.1), 16_000),
+        "gone": (tmp_path / "mics" / "a.wav").unlink,
+        "folder": lambda: street.rename(tmp_path / "road"),
+    }[change]()
+
+    with pytest.raises(TrainingError, match="noise or microphones"):
+        replan(tmp_path / "run")
+
+
+def test_scenes_without_recordings_are_refused(corpus, scenic):
+    with pytest.raises(ConfigError, match="--noise DIR"):
+        plan([corpus], scenic[0])
+
+
+def test_a_run_from_before_there_were_scenes_goes_on(run_copy):
+    """Older records have neither `sounds` nor `config.augment.scene`."""
+    path = run_copy / "run.json"
+    record = json.loads(path.read_text())
+    del record["sounds"], record["config"]["augment"]["scene"]
+    path.write_text(json.dumps(record))
+
+    assert replan(run_copy).sounds == Sounds()
 
 
 # --- protocols ---------------------------------------------------------------------------

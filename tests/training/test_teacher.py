@@ -17,7 +17,6 @@ from edge_ser.cli import main
 from edge_ser.errors import ConfigError, MissingDependency, TrainingError
 from edge_ser.protocols import SplitOptions
 from edge_ser.training import teacher
-from edge_ser.training.augment import AugmentConfig
 from edge_ser.training.calibration import Calibration
 from edge_ser.training.export import export
 from edge_ser.training.job import finish, plan, start
@@ -41,31 +40,6 @@ def package():
     if spec is None:
         skip_or_fail("pipecat-ai is not installed; run: pip install --no-deps pipecat-ai==1.14.0")
     return teacher._find().parents[1]
-
-
-@pytest.fixture(scope="module")
-def taught_config(config):
-    return dataclasses.replace(
-        config,
-        teacher_weight=20.0,
-        strides=(2, 1, 1, 1),
-        augment=AugmentConfig(speeds=(1.0, 1.1), mixup_alpha=0.0, time_mask=0, band_mask=0),
-    )
-
-
-@pytest.fixture
-def listener(monkeypatch):
-    """Put a teacher in its place who says the loudness; return a list that grows as it listens."""
-    asked = []
-
-    class Listener:
-        def listen(self, samples):
-            asked.append(1)
-            frames = samples[: len(samples) // 320 * 320].reshape(-1, 320)
-            return np.repeat(np.abs(frames).max(1, keepdims=True), WIDTH, 1).astype(np.float16)
-
-    monkeypatch.setattr(teacher, "Teacher", Listener)
-    return asked
 
 
 @pytest.mark.parametrize("n_samples", [16_000, 47_111, 128_000])
@@ -139,7 +113,7 @@ def test_what_was_said_is_kept_by_content(package, corpus, tmp_path, monkeypatch
 
 
 @pytest.mark.parametrize("damage", [b"", b"no array", b"\x93NUMPY\x01\x00"])
-def test_what_was_kept_damaged_is_said_again(listener, job, tmp_path, damage):
+def test_what_was_kept_damaged_is_said_again(loudness_teacher, job, tmp_path, damage):
     first = build_teacher_bank(job.fold.train[:1], (Variant(),), tmp_path)
     (path,) = tmp_path.iterdir()
     path.write_bytes(damage)
@@ -147,11 +121,11 @@ def test_what_was_kept_damaged_is_said_again(listener, job, tmp_path, damage):
     again = build_teacher_bank(job.fold.train[:1], (Variant(),), tmp_path)
 
     assert torch.equal(first.frames, again.frames)
-    assert listener == [1, 1]
+    assert loudness_teacher == [1, 1]
     assert len(np.load(path)) == len(first.frames)
 
 
-def test_progress_names_what_is_done(listener, corpus, taught_config, tmp_path):
+def test_progress_names_what_is_done(loudness_teacher, corpus, taught_config, tmp_path):
     seen = []
     job = plan([corpus], taught_config)
 
@@ -175,7 +149,7 @@ def test_without_a_teacher_there_is_no_run(corpus, taught_config, tmp_path, monk
 
 @pytest.mark.parametrize("place", ["option", "default"])
 def test_the_command_keeps_what_was_said(
-    listener, corpus, taught_config, tmp_path, monkeypatch, capsys, place
+    loudness_teacher, corpus, taught_config, tmp_path, monkeypatch, capsys, place
 ):
     settings = tmp_path / "taught.json"
     settings.write_text(json.dumps(dataclasses.asdict(taught_config)))
@@ -194,8 +168,8 @@ def test_the_command_keeps_what_was_said(
         assert stopped.value.code == 0, capsys.readouterr().err
 
     kept = list((cache / "teacher").glob("*.npy"))
-    assert len(kept) == len(listener)  # the second run asked for nothing
-    assert len(listener) == 2 * len(plan([corpus], taught_config).fold.train)
+    assert len(kept) == len(loudness_teacher)  # the second run asked for nothing
+    assert len(loudness_teacher) == 2 * len(plan([corpus], taught_config).fold.train)
 
 
 def test_the_network_learns_to_say_the_same(package, corpus, taught_config, tmp_path):

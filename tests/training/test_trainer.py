@@ -10,8 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from edge_ser.errors import TrainingError
-from edge_ser.training.checkpoint import load_checkpoint, save_checkpoint
-from edge_ser.training.trainer import BEST, LAST
+from edge_ser.training.checkpoint import BEST, LAST, load_checkpoint, save_checkpoint
 
 
 def run_through(trainer, epochs=None):

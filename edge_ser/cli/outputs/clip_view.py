@@ -13,7 +13,7 @@ from rich.text import Text
 from edge_ser.cli.outputs import palette
 from edge_ser.cli.outputs.base import Output
 from edge_ser.cli.outputs.plain_lines import NOT_SURE, file_line, nothing
-from edge_ser.cli.outputs.view import class_bars
+from edge_ser.cli.outputs.view import arousal_bar, class_bars
 from edge_ser.runtime.events import Clip, Event, Started, Window
 from edge_ser.runtime.prediction import likeliest
 
@@ -90,6 +90,8 @@ def clip_bars(heard: Clip | Window, labels: tuple[str, ...], width: int) -> Grou
         head.append("  silence" if heard.label is None else "")
     colours = palette.colours(labels or tuple(heard.probs))
     bars = class_bars(heard.probs, likeliest(heard.probs), colours, min(width, 80))
+    if heard.arousal is not None:
+        bars.append(arousal_bar(heard.arousal, colours, min(width, 80)))
     level = Text(f"  level {heard.level_dbfs:.0f} dB", style=palette.QUIET)
     if heard.clipped > 0:
         level.append(f"  clipped {heard.clipped:.1%}", style=palette.BAD)

@@ -61,7 +61,7 @@ def clip_line(clip: Clip) -> str:
     others = ", ".join(f"{label} {p:.0%}" for label, p in ranking)
     first = f"{clip.likeliest}, " if clip.label is None else ""
     return (
-        f"{clip.source}: {_verdict(clip.label or NOT_SURE, clip.confidence)}"
+        f"{clip.source}: {_verdict(clip.label or NOT_SURE, clip.confidence)}{_arousal(clip.arousal)}"
         f"  ({first}then {others}; {clip.duration_s:.1f} s)"
     )
 
@@ -80,7 +80,8 @@ def file_line(event: Event, utterances: bool) -> str | None:
     place = f"{event.source}: {event.start_s:.2f}-{event.at_s:.2f} s"
     if event.confidence is None:
         return f"{place}  {nothing(event)}"
-    return f"{place}  {_verdict(event.label or NOT_SURE, event.confidence)}"
+    verdict = _verdict(event.label or NOT_SURE, event.confidence)
+    return f"{place}  {verdict}{_arousal(event.arousal)}"
 
 
 def _line(event: Event) -> str | None:
@@ -93,12 +94,14 @@ def _said(event: Event) -> str | None:
         case SpeechStart():
             return ""
         case Emotion():
-            return _verdict(event.label or NOT_SURE, event.confidence)
+            verdict = _verdict(event.label or NOT_SURE, event.confidence)
+            return f"{verdict}{_arousal(event.arousal)}"
         case SpeechEnd():
             length = f"{event.at_s - event.start_s:.1f} s, {event.n_windows} windows"
             if event.confidence is None:
                 return f"{nothing(event)}        ({length})"
-            return f"{_verdict(event.label or NOT_SURE, event.confidence)}  ({length})"
+            verdict = _verdict(event.label or NOT_SURE, event.confidence)
+            return f"{verdict}{_arousal(event.arousal)}  ({length})"
         case Overrun():
             lost = "some audio" if event.lost_s is None else f"{event.lost_s:.2f} s"
             return f"{lost} lost: {REASONS.get(event.reason, event.reason)}"
@@ -112,3 +115,8 @@ def _said(event: Event) -> str | None:
 
 def _verdict(label: str, confidence: float) -> str:
     return f"{label:<10} {confidence:4.0%}"
+
+
+def _arousal(arousal: float | None) -> str:
+    """Return the arousal as words; nothing where the model gives none."""
+    return "" if arousal is None else f"  arousal {arousal:.2f}"

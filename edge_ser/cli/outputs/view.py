@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import zip_longest
 
 from rich.text import Text
@@ -43,7 +43,10 @@ def draw(state: ViewState, width: int, height: int, now_s: float) -> Lines:
     wide = width >= WIDE
     half = width // 2 if wide else width
     colours = palette.colours(state.labels)
-    bars = [*class_bars(state.probs, _label(state), colours, half), Text()]
+    bars = class_bars(state.probs, _label(state), colours, half)
+    if state.has_arousal:
+        bars.append(arousal_bar(state.arousal, state.labels, half))
+    bars.append(Text())
     bars += _meters(state, half, now_s)
     figures, facts = _figures(state), _facts(state)
     body = _beside(bars, [*figures, Text(), *facts], half + 2) if wide else bars
@@ -82,6 +85,16 @@ def class_bars(
         line.append(f" {p:4.0%}", style=style)
         lines.append(line)
     return lines
+
+
+def arousal_bar(arousal: float | None, labels: Iterable[str], width: int) -> Text:
+    """Return a bar of the arousal, in line with those of the classes; empty for None."""
+    name_width = max((len(label) for label in labels), default=0)
+    room = min(64, width - name_width - 9)
+    full = bar(arousal or 0.0, room)
+    line = Text(f"  {'arousal':>{name_width}} ", style=palette.QUIET)
+    line.append(full).append("·" * (room - len(full)))
+    return line.append("    -" if arousal is None else f" {arousal:.2f}")
 
 
 def bar(share: float, room: int) -> str:

@@ -40,6 +40,10 @@ class ViewState:
         self.letters: Mapping[str, str] = {}
         self.source = ""
         self.probs: dict[str, float] = {}
+        self.arousal: float | None = None
+        """Smoothed as the bars are; None in silence."""
+        self.has_arousal = False
+        """Whether the model ever gave one."""
         self.speaking = False
         self.emotion: Emotion | None = None
         """The last of this utterance."""
@@ -146,12 +150,21 @@ class ViewState:
             label: (1 - new) * self.probs[label] + new * window.probs.get(label, 0.0)
             for label in self.labels
         } if window.probs else dict.fromkeys(self.labels, 0.0)  # fmt: skip
+        self._excite(window.arousal, new)
         if window.label is not None:
             self.latency_ms.append(window.latency_ms)
         if window.clipped > 0:
             self._clipped_at = window.monotonic_s
         if self.started is not None and self.started.vad == "none":
             self._without_detector(window)
+
+    def _excite(self, arousal: float | None, new: float) -> None:
+        """Take an arousal with the weight of a new window; None for silence, or a model without."""
+        self.has_arousal = self.has_arousal or arousal is not None
+        if arousal is None or self.arousal is None:
+            self.arousal = arousal
+        else:
+            self.arousal += new * (arousal - self.arousal)
 
     def _without_detector(self, window: Window) -> None:
         """Take a window that is not silent for speech: nobody else says so."""
@@ -166,6 +179,7 @@ class ViewState:
             self._know(tuple(event.probs))
         self.speaking, self.emotion = True, event
         self.probs = {label: event.probs.get(label, 0.0) for label in self.labels}
+        self._excite(event.arousal, 1.0)
         mark = self._mark(event.label)
         self.timeline.change(mark, event.at_s)
         # What it was decided on begins with the utterance.
@@ -184,6 +198,7 @@ class ViewState:
 
     def _silence(self, at_s: float) -> None:
         self.speaking, self.emotion = False, None
+        self.arousal = None
         self.probs = dict.fromkeys(self.labels, 0.0)
         self.timeline.change("·", at_s)
 

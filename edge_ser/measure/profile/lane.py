@@ -48,6 +48,7 @@ class Lane:
         detector: None for none.
         timed: whether stages are timed; without, only the whole is.
         sink: a file descriptor that events are written to.
+        baseline: as for `Recognizer`.
     """
 
     def __init__(
@@ -59,10 +60,11 @@ class Lane:
         *,
         timed: bool,
         sink: int,
+        baseline: str | None = None,
     ) -> None:
         self._stages = StageClock(clock) if timed else None
         shared = runner if self._stages is None else observed(runner, self._stages)
-        self.recognizer = Recognizer(shared)
+        self.recognizer = Recognizer(shared, baseline=baseline)
         self._labels = {label: i for i, label in enumerate(self.recognizer.card.labels)}
         self._rate = self.recognizer.card.frontend.sample_rate
         self._feed = feed

@@ -57,6 +57,8 @@ class Setting:
     """Whether windows were classified only while the detector heard speech."""
     threads: int
     sound: SoundFacts
+    baseline: str = "none"
+    """`none`, `running` or a file, as asked for; `default` for that of each model's card."""
 
 
 @dataclass(frozen=True)

@@ -101,6 +101,7 @@ def measure(
     warm_feed: Callable[[], Feed] | None = None,
     meter: EnergyMeter | None = None,
     idle_s: float = 5.0,
+    baseline: str | None = None,
     progress: Callable[[float], None] = lambda _: None,
 ) -> Measured:
     """Measure models in rounds of blocks until each had its time.
@@ -114,6 +115,7 @@ def measure(
         warm_feed: makes audio for warming up that need not be waited for; None for `feed`'s.
         meter: None where nothing measures power.
         idle_s: seconds at rest that power is compared with.
+        baseline: as for `Recognizer`, of all models.
         progress: is told the share that is done, in [0, 1].
 
     Raises:
@@ -123,7 +125,9 @@ def measure(
     with _sink() as sink:
 
         def lane(runner: Runner, *, timed: bool) -> Lane:
-            return Lane(runner, feed(), clock, detector(), timed=timed, sink=sink)
+            return Lane(
+                runner, feed(), clock, detector(), timed=timed, sink=sink, baseline=baseline
+            )
 
         measured = Measured(clock.now_ns())
         measured.timed = [lane(runner, timed=True) for runner in runners]

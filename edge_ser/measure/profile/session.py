@@ -51,6 +51,8 @@ class Request:
     idle_s: float = 5.0
     budget_ms: float | None = None
     percentile: float = 99.0
+    baseline: str | None = None
+    """As for `Recognizer`."""
 
     def __post_init__(self) -> None:
         require(0.001 <= self.chunk_s <= 1, "chunk_s", self.chunk_s, "0.001 to 1 s")
@@ -99,6 +101,7 @@ def profile(
             warm_feed=warm_feed,
             meter=EnergyMeter(opened) if opened.sensors else None,
             idle_s=request.idle_s,
+            baseline=request.baseline,
             progress=lambda share: tell("measuring", share),
         )
         missing = opened.reasons
@@ -160,6 +163,7 @@ def _setting(source: Sound | Source, arrival: str, request: Request, plan: Plan)
         gated=request.gated,
         threads=request.threads,
         sound=facts,
+        baseline=request.baseline or "default",
     )
 
 

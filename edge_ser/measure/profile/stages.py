@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from edge_ser.card import ModelCard
 from edge_ser.measure.profile.clock import Clock
 from edge_ser.runtime.prediction import Float32
-from edge_ser.runtime.runner import Runner
+from edge_ser.runtime.runner import ModelOutput, Runner
 from edge_ser.runtime.voice import VoiceDetector
 
 if TYPE_CHECKING:
@@ -87,8 +87,10 @@ class TimedRunner(Protocol):
     def min_window_s(self) -> float:
         """Shortest audio that it takes, in seconds."""
 
-    def run_timed(self, inputs: Float32) -> tuple[Float32, Timings]:
-        """Return the logits and the GPU's times."""
+    def infer_timed(
+        self, inputs: Float32, baseline: Float32 | None = None
+    ) -> tuple[ModelOutput, Timings]:
+        """Return the output and the GPU's times."""
 
 
 class ObservedRunner(Runner):
@@ -113,11 +115,15 @@ class ObservedRunner(Runner):
         """Shortest audio that it takes, in seconds."""
         return self._engine.min_window_s
 
-    def run(self, inputs: Float32) -> Float32:
-        """Return logits; see `Runner.run`."""
-        logits, timings = self._engine.run_timed(inputs)
+    def run(self, inputs: Float32, baseline: Float32 | None = None) -> Float32:
+        """Return logits; see `Runner.infer`."""
+        return self.infer(inputs, baseline).logits
+
+    def infer(self, inputs: Float32, baseline: Float32 | None = None) -> ModelOutput:
+        """Return the output; see `Runner.infer`."""
+        output, timings = self._engine.infer_timed(inputs, baseline)
         self._clock.divide_inference(timings.to_device_ms, timings.inference_ms, timings.to_host_ms)
-        return logits
+        return output
 
 
 def observed(runner: Runner, clock: StageClock) -> Runner:

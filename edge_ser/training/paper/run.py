@@ -10,11 +10,13 @@ from pathlib import Path
 import torch
 
 from edge_ser.card import Accuracy
+from edge_ser.corpora import Terms
 from edge_ser.errors import ConfigError
 from edge_ser.metrics import weighted_accuracy
 from edge_ser.protocols import SplitOptions, fold_digest
 from edge_ser.protocols.choice import NONE
-from edge_ser.training.checkpoint import save_checkpoint, with_prefix
+from edge_ser.scores import Scores
+from edge_ser.training.checkpoint import LAST, save_checkpoint, with_prefix
 from edge_ser.training.job import Division, divide, divide_again, write_figures
 from edge_ser.training.model import count_parameters
 from edge_ser.training.paper.deviations import deviations
@@ -24,8 +26,6 @@ from edge_ser.training.paper.rows import PaperRows, prepare
 from edge_ser.training.paper.settings import PaperConfig
 from edge_ser.training.paper.trainer import PaperTrainer
 from edge_ser.training.run_record import PAPER, RunFacts, refuse_unusable
-from edge_ser.training.scoring import Scores
-from edge_ser.training.trainer import LAST
 
 WEIGHTS = "weights.safetensors"
 """The network as `network.*`, the rows' mean and deviation as `standardizer.*`."""
@@ -71,6 +71,7 @@ def plan(
     config: PaperConfig,
     labels: str | None = None,
     split: SplitOptions | None = None,
+    terms: Terms | None = None,
 ) -> PaperJob:
     """Divide the corpora as `job.divide` does, without validation clips.
 
@@ -85,7 +86,7 @@ def plan(
             "trains for a fixed number of epochs; leave the option out"
         )
     split = dataclasses.replace(split, validation_speakers=NONE)
-    division = divide(corpora, config.seed, labels, split)
+    division = divide(corpora, config.seed, labels, split, terms)
     if not division.fold.test:
         raise ConfigError(
             "no clip is left for the test, which is all that a run of the paper's recipe is for: its "

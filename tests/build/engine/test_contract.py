@@ -213,6 +213,7 @@ OTHERS = {
     "again",
     "beside",
     "built",
+    "card",
     "cuda",
     "dataclasses",
     "device",
@@ -254,6 +255,7 @@ OTHERS = {
     "tensorrt",
     "to_int8",
     "types",
+    "view",
     "weakly_typed",
     "words",
 }

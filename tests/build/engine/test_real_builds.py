@@ -5,12 +5,17 @@ from __future__ import annotations
 import hashlib
 import re
 
+import onnx
 import pytest
 from engine_graphs import make_graph, stamp
+from networks import both_card, calibration_of, write_network
 from support import skip_or_fail
 
 from edge_ser.build.engine import strongly_typed, weakly_typed
 from edge_ser.build.engine.job import build_engine
+from edge_ser.build.judge import Gate
+from edge_ser.build.quantize import Quantizer, Wish
+from edge_ser.build.source import open_source
 from edge_ser.errors import EngineError, MissingDependency
 from edge_ser.machine.cuda_device import CudaDevice
 from edge_ser.manifest import EngineManifest, EngineOptions, manifest_path
@@ -39,10 +44,10 @@ def graphs(tmp_path_factory):
     return {(kind, form): make_graph(folder, kind, form) for kind in KINDS for form in FORMS}
 
 
-def build(onnx, out, kind, targets, **more):
+def build(source, out, kind, targets, **more):
     heard = []
     manifest = build_engine(
-        onnx,
+        source,
         out,
         EngineOptions(kind),
         tell=lambda *told: heard.append(told),
@@ -58,13 +63,13 @@ def build(onnx, out, kind, targets, **more):
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_precision_builds_for_every_target(kind, form, targets, rtx, graphs, tmp_path):
-    onnx, out = graphs[kind, form], tmp_path / "m.engine"
-    manifest = build(onnx, out, kind, targets)
+    path, out = graphs[kind, form], tmp_path / "m.engine"
+    manifest = build(path, out, kind, targets)
 
     assert read_engine(out) == (manifest, out.read_bytes())
     assert EngineManifest.from_json(manifest_path(out).read_text()) == manifest
     assert manifest.engine_bytes > 1_000_000
-    assert manifest.onnx_sha256 == hashlib.sha256(onnx.read_bytes()).hexdigest()
+    assert manifest.onnx_sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     assert manifest.precision.kind == kind
     assert manifest.built_by.compute_capabilities == targets
     assert (manifest.built_by.module, manifest.built_by.version) == (rtx.name, rtx.version)
@@ -94,15 +99,15 @@ def test_progress_is_told_and_may_stop_the_build(rtx, graphs, tmp_path):
         def finish(self, phase):
             self.open.remove(phase)
 
-    onnx, out = graphs["fp32", "features"], tmp_path / "m.engine"
+    path, out = graphs["fp32", "features"], tmp_path / "m.engine"
     patient = Watcher(10**6)
-    build(onnx, out, "fp32", ["8.6"], progress=patient)
+    build(path, out, "fp32", ["8.6"], progress=patient)
     assert patient.open == []
     assert patient.steps > 50
 
     hasty = Watcher(5)
     with pytest.raises(KeyboardInterrupt):
-        build(onnx, tmp_path / "never.engine", "fp32", ["8.6"], progress=hasty)
+        build(path, tmp_path / "never.engine", "fp32", ["8.6"], progress=hasty)
     assert hasty.steps == 6
     assert not (tmp_path / "never.engine").exists()
 
@@ -115,7 +120,6 @@ def test_a_real_failure_of_the_builder_names_its_reason(rtx, graphs, tmp_path):
 
 def test_the_bytes_that_tensorrt_cannot_parse_are_named(rtx, tmp_path):
     """ONNX Runtime takes more than TensorRT does, such as strings."""
-    import onnx
     from onnx import TensorProto, helper
     from support import make_card, write_tiny_model
 
@@ -176,3 +180,19 @@ def test_the_types_that_8_6_is_told_are_those_of_the_graph(form, rtx, graphs):
     assert weakly_typed.float_layers(trt, network) == told
     assert len(told) > 5
     assert types.count(trt.DataType.HALF) > 50
+
+
+@pytest.mark.parametrize("waveform", [False, True])
+@pytest.mark.parametrize("kind", ["fp32", "int8+fp16"])
+def test_a_baseline_and_an_arousal_build(kind, waveform, rtx, tmp_path):
+    path = write_network(tmp_path / "both.onnx", card=both_card(), waveform=waveform)
+    if kind != "fp32":
+        quantizer = Quantizer(open_source(path), calibration_of(both_card()))
+        path = tmp_path / "both.int8+fp16.onnx"
+        onnx.save(quantizer.quantize(Wish(fp16=True), Gate(1.0, 0.0)).model, path)
+    out = tmp_path / "m.engine"
+    manifest = build(path, out, kind, ["8.6"])
+
+    assert read_engine(out) == (manifest, out.read_bytes())
+    assert (manifest.card.baseline, manifest.card.arousal) == (True, True)
+    assert manifest.shapes.input == ("waveform" if waveform else "features")

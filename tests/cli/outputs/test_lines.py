@@ -32,6 +32,21 @@ NOTHING = {"label": None, "likeliest": None, "confidence": None, "probs": {}}
 TESTS = Path(__file__).resolve().parents[2]
 
 
+def test_the_arousal_stands_behind_the_label(capsys):
+    with PlainLines(live=True) as output:
+        for event in (made(Emotion, 4.0, arousal=0.734), made(SpeechEnd, 7.125, arousal=0.5)):
+            output.event(event)
+    with PlainLines(live=False) as output:
+        output.event(made(Clip, 4.0, arousal=0.25))
+        output.event(made(SpeechEnd, 7.125, arousal=1.0))
+    assert capsys.readouterr().out.splitlines() == [
+        "     4.00 s  emotion       angry       75%  arousal 0.73",
+        "     7.12 s  speech_end    angry       71%  arousal 0.50  (5.6 s, 12 windows)",
+        "mic:[USB] array: angry       75%  arousal 0.25  (then neutral 25%, happy 0%; 4.0 s)",
+        "mic:[USB] array: 1.50-7.12 s  angry       71%  arousal 1.00",
+    ]
+
+
 def test_a_stream_is_a_line_for_each_change(capsys):
     with PlainLines(live=True) as output:
         for event in (

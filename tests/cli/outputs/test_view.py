@@ -70,6 +70,17 @@ def test_bars_are_as_long_as_probabilities():
     assert line_with(">", text).endswith(" 75%")
 
 
+def test_the_arousal_has_a_bar_where_the_model_gives_one():
+    assert "arousal" not in shown(speaking())
+    state = speaking(made(Emotion, 5.0, arousal=0.5), made(Window, 5.25, arousal=0.75))
+    line = line_with("arousal", shown(state))
+    assert line.endswith(" 0.60"), "smoothed as the bars are"
+    assert line.count("█") == pytest.approx(0.6 * 64, abs=1)
+    state.event(made(SpeechEnd, 7.0, arousal=0.6))
+    assert line_with("arousal", shown(state)).endswith(" -")
+    assert "arousal" in shown(state, width=160)
+
+
 def test_the_label_is_large_and_has_its_confidence():
     assert says("angry 75%", shown(speaking()))
     assert "██████" in shown(speaking(), width=160), "twice as large where there is room"

@@ -1,0 +1,128 @@
+"""Embeddings of a site's clips: the inputs of the last layer, window by window as `run` cuts them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
+
+from edge_ser.adapt.head import AdaptableModel
+from edge_ser.audio import Chunk, load
+from edge_ser.card import BASELINE_INPUT
+from edge_ser.corpora import Clip
+from edge_ser.errors import ModelError
+from edge_ser.runtime.listener import Listener
+from edge_ser.runtime.onnx_session import open_session
+
+Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class SiteClips:
+    """Audible clips whose labels the model knows, with the embedding of each window."""
+
+    clips: tuple[Clip, ...]
+    embeddings: tuple[Float32, ...]
+    """Of each clip, [n_windows, n_embedding], at least one window."""
+    truth: NDArray[np.int64]
+    """Class of each clip [n_clips]."""
+    seconds: tuple[float, ...]
+    """Length of each clip."""
+    left_out: dict[str, int]
+    """Clips that are not used, by reason."""
+
+
+class Embedder:
+    """The network up to its last layer, in ONNX Runtime, without a baseline of earlier speech.
+
+    Raises:
+        ModelError: a graph that ONNX Runtime refuses, or with inputs that are not known.
+    """
+
+    def __init__(self, source: AdaptableModel, threads: int = 1) -> None:
+        model = onnx.ModelProto()
+        model.CopyFrom(source.model)
+        self._output = source.place.embedding
+        if self._output not in {value.name for value in model.graph.output}:
+            n = source.head.weight.shape[1]
+            model.graph.output.append(
+                helper.make_tensor_value_info(self._output, TensorProto.FLOAT, ["batch", n])
+            )
+        try:
+            self._session = open_session(model.SerializeToString(), threads)
+        except Exception as error:  # noqa: BLE001 (onnxruntime's share no narrower base)
+            raise ModelError(
+                f"{source.path} cannot be loaded as an ONNX model ({str(error).splitlines()[0]}); "
+                "export it again"
+            ) from None
+        names = [value.name for value in self._session.get_inputs()]
+        others = [name for name in names if name != BASELINE_INPUT]
+        if len(others) != 1:
+            raise ModelError(
+                f"{source.path}: expected one input, and optionally {BASELINE_INPUT!r}, got "
+                f"{', '.join(names)}; export it again"
+            )
+        self._input = others[0]
+        self._baseline: Float32 | None = None
+        if BASELINE_INPUT in names:
+            self._baseline = np.asarray(source.card.normalization.mean, dtype=np.float32)
+
+    def __call__(self, windows: Float32) -> Float32:
+        """Return embeddings [batch, n_embedding] of windows as `Runner.run` takes them."""
+        feeds = {self._input: windows}
+        if self._baseline is not None:
+            feeds[BASELINE_INPUT] = np.tile(self._baseline, (len(windows), 1))
+        embeddings: Float32 = self._session.run([self._output], feeds)[0]
+        return embeddings
+
+
+def embed_clips(
+    source: AdaptableModel,
+    clips: Sequence[Clip],
+    *,
+    threads: int = 1,
+    progress: Callable[[], None] = lambda: None,
+) -> SiteClips:
+    """Return the embeddings of clips; silent, short and foreign ones are left out and counted.
+
+    Args:
+        source: the model.
+        clips: labelled recordings.
+        threads: CPU threads for one inference.
+        progress: called after each clip.
+
+    Raises:
+        AudioError: a clip that cannot be read.
+        ModelError: a graph that ONNX Runtime refuses.
+    """
+    embed, listener = Embedder(source, threads), Listener(source.card)
+    card = source.card
+    rate = card.frontend.sample_rate
+    kept: list[Clip] = []
+    embeddings: list[Float32] = []
+    seconds: list[float] = []
+    left_out: Counter[str] = Counter()
+    for clip in clips:
+        progress()
+        if clip.emotion not in card.labels:
+            left_out[f"labelled {clip.emotion}, which the model does not know"] += 1
+            continue
+        samples = load(clip.path, rate, clip.channel)
+        if len(samples) < card.min_window_s * rate:
+            left_out[f"shorter than {card.min_window_s:g} s"] += 1
+            continue
+        cut = listener.windows([Chunk(samples, rate)], clip.group)
+        windows = [window for window in cut if window is not None]
+        if not windows:
+            left_out["silent"] += 1
+            continue
+        kept.append(clip)
+        embeddings.append(embed(np.concatenate(windows)))
+        seconds.append(len(samples) / rate)
+    truth = np.array([card.labels.index(clip.emotion) for clip in kept], dtype=np.int64)
+    return SiteClips(tuple(kept), tuple(embeddings), truth, tuple(seconds), dict(left_out))

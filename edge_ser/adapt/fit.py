@@ -1,0 +1,162 @@
+"""A linear head fitted to new clips, pulled towards the head that it was.
+
+Multinomial logistic regression with a Gaussian prior around the old head (maximum a posteriori). The
+problem is convex; it is solved by Newton's method whose steps come from conjugate gradients (Nocedal &
+Wright 2006, algorithm 7.1), in NumPy: a device has neither scipy nor torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_ser.adapt.head import Head
+from edge_ser.errors import TrainingError
+
+Float64 = NDArray[np.float64]
+
+_MOST_STEPS = 100
+_MOST_CG_STEPS = 400
+_ARMIJO = 1e-4
+_MOST_HALVINGS = 40
+
+
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """Windows of labelled clips."""
+
+    embedding: Float64
+    """[n_windows, n_embedding]."""
+    truth: NDArray[np.int64]
+    """Class of each window [n_windows]."""
+    weight: Float64
+    """Of each window [n_windows], above 0; the windows of a clip share the weight of the clip."""
+
+
+def fit_head(head: Head, windows: Windows, strength: float, *, tolerance: float = 1e-7) -> Head:
+    """Return the head with the highest posterior probability.
+
+    With embeddings x brought to mean 0 and mean squared length 1 over the windows, the logits are
+    those of the old head plus A x + c. Minimised is the sum over windows of weight × cross-entropy,
+    plus strength / 2 × (‖A‖² + ‖c‖²): strength is the inverse variance by which logits of a typical
+    window are expected to change. Only the classes that occur are compared and changed; a class
+    without a window keeps its row, and its logit stands to the mean of the others as before.
+
+    Args:
+        head: the old head.
+        windows: at least one.
+        strength: above 0.
+        tolerance: largest norm of the gradient, for a unit of weight.
+
+    Raises:
+        TrainingError: embeddings that are not finite.
+    """
+    if not np.isfinite(windows.embedding).all():
+        raise TrainingError("the model gives embeddings that are not finite; export it again")
+    mean = np.average(windows.embedding, axis=0, weights=windows.weight)
+    centred = windows.embedding - mean
+    squares = np.average((centred**2).sum(axis=1), weights=windows.weight)
+    scale = float(np.sqrt(squares)) or 1.0
+    inputs = np.concatenate([centred / scale, np.ones((len(centred), 1))], axis=1)
+    present = np.unique(windows.truth)
+    one_hot = (windows.truth[:, None] == present).astype(np.float64)
+    # The change is a combination of the windows: fewer windows than inputs need no more directions.
+    basis, _ = np.linalg.qr(inputs.T)
+    old_logits = head.logits(windows.embedding)[:, present]
+    problem = _Problem(inputs @ basis, old_logits, one_hot, windows.weight, strength)
+    change = _minimise(problem, tolerance * float(windows.weight.sum())) @ basis.T
+    weight, bias = head.weight.copy(), head.bias.copy()
+    weight[present] += change[:, :-1] / scale
+    bias[present] += change[:, -1] - change[:, :-1] @ mean / scale
+    return Head(weight, bias)
+
+
+@dataclass(frozen=True, eq=False)
+class _Problem:
+    """The negative log posterior of a change [n_present, n_inputs] of the head."""
+
+    inputs: Float64
+    old_logits: Float64
+    one_hot: Float64
+    weight: Float64
+    strength: float
+
+    def value(self, change: Float64) -> float:
+        logits = self.old_logits + self.inputs @ change.T
+        top = logits.max(axis=1)
+        total = top + np.log(np.exp(logits - top[:, None]).sum(axis=1))
+        losses = total - (logits * self.one_hot).sum(axis=1)
+        return float(self.weight @ losses + self.strength / 2 * np.vdot(change, change))
+
+    def probs(self, change: Float64) -> Float64:
+        logits = self.old_logits + self.inputs @ change.T
+        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+
+    def gradient(self, change: Float64, probs: Float64) -> Float64:
+        error = self.weight[:, None] * (probs - self.one_hot)
+        return np.asarray(error.T @ self.inputs + self.strength * change)
+
+    def curvature(self, probs: Float64) -> Callable[[Float64], Float64]:
+        """Return the product of the Hessian with a direction [n_present, n_inputs]."""
+
+        def product(direction: Float64) -> Float64:
+            moved = probs * (self.inputs @ direction.T)
+            moved -= probs * moved.sum(axis=1, keepdims=True)
+            moved *= self.weight[:, None]
+            return np.asarray(moved.T @ self.inputs + self.strength * direction)
+
+        return product
+
+
+def _minimise(problem: _Problem, tolerance: float) -> Float64:
+    """Return the change at which the gradient vanishes, from none on."""
+    change = np.zeros((problem.one_hot.shape[1], problem.inputs.shape[1]))
+    value = problem.value(change)
+    for _ in range(_MOST_STEPS):
+        probs = problem.probs(change)
+        gradient = problem.gradient(change, probs)
+        size = float(np.linalg.norm(gradient))
+        if size <= tolerance:
+            break
+        step = _solve(problem.curvature(probs), -gradient, size * min(0.1, np.sqrt(size)))
+        slope = float(np.vdot(gradient, step))
+        length, new_value = _line_search(problem, change, step, value, slope)
+        if length == 0:
+            break
+        change, value = change + length * step, new_value
+    return change
+
+
+def _solve(product: Callable[[Float64], Float64], right: Float64, tolerance: float) -> Float64:
+    """Solve a positive definite system by conjugate gradients, to a norm of the residual."""
+    solution = np.zeros_like(right)
+    residual, direction = right.copy(), right.copy()
+    square = float(np.vdot(residual, residual))
+    for _ in range(_MOST_CG_STEPS):
+        image = product(direction)
+        length = square / float(np.vdot(direction, image))
+        solution += length * direction
+        residual -= length * image
+        new_square = float(np.vdot(residual, residual))
+        if np.sqrt(new_square) <= tolerance:
+            break
+        direction = residual + new_square / square * direction
+        square = new_square
+    return solution
+
+
+def _line_search(
+    problem: _Problem, change: Float64, step: Float64, value: float, slope: float
+) -> tuple[float, float]:
+    """Return a length at which the value falls enough, and the value there; 0 if it falls no more."""
+    length = 1.0
+    for _ in range(_MOST_HALVINGS):
+        new_value = problem.value(change + length * step)
+        if new_value <= value + _ARMIJO * length * slope:
+            return length, new_value
+        length /= 2
+    return 0.0, value

@@ -1,0 +1,215 @@
+"""From a model file and labelled recordings of a site to an adapted model file, and back."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from edge_ser.adapt.adaptation import AdaptConfig, Fitted, fit_site, require_enough
+from edge_ser.adapt.embed import SiteClips, embed_clips
+from edge_ser.adapt.head import AdaptableModel, stored_head, undone, with_head
+from edge_ser.card import Accuracy, Adaptation, CorpusUse, ModelCard
+from edge_ser.corpora import Clip, speaker_known
+from edge_ser.errors import ConfigError, EdgeSerError, ModelError
+from edge_ser.files import replacing
+from edge_ser.protocols.content import content_digest, data_digest
+from edge_ser.protocols.fold import speakers
+from edge_ser.runtime.onnx_runner import OnnxRunner
+
+KIND = "edge-ser adaptation"
+SCHEMA = 1
+
+_TOLERANCE = 1e-3
+"""Largest difference of a logit between the file that is written and the head that was fitted."""
+
+
+class NotAdapted(EdgeSerError):
+    """The fitted head is no better than the old one on held-out clips."""
+
+
+@dataclass(frozen=True, eq=False)
+class SiteModel:
+    """A head fitted to a site, beside the model that it is for."""
+
+    source: AdaptableModel
+    site: SiteClips
+    fitted: Fitted
+    card: ModelCard
+    """With `adapted`, the new temperature and threshold, and the held-out figures."""
+
+    def record(self) -> dict[str, object]:
+        """Return all figures as JSON holds them."""
+        fitted, adapted = self.fitted, self.card.adapted
+        return {
+            "kind": KIND,
+            "schema": SCHEMA,
+            "model": self.card.name,
+            "adapted": None if adapted is None else dataclasses.asdict(adapted),
+            "gain": dataclasses.asdict(fitted.gain),
+            "answered_before": dataclasses.asdict(fitted.answered_before),
+            "answered_after": dataclasses.asdict(fitted.answered_after),
+            "abstain_below_before": self.source.card.abstain_below,
+            "abstain_below_after": fitted.abstain_below,
+            "prior": fitted.prior,
+            "left_out": self.site.left_out,
+            "refusal": fitted.refusal,
+        }
+
+    def save(self, out: Path) -> None:
+        """Write the adapted model, once the runtime has read it and gives the fitted head's logits.
+
+        Raises:
+            NotAdapted: the head does not pass its gate; nothing is written.
+            ConfigError: `out` is the source, has another ending, or cannot be written.
+            ModelError: the written model gives other logits.
+        """
+        require_out(self.source.path, out)
+        if self.fitted.refusal:
+            raise NotAdapted(
+                f"{out} was not written: expected a lower log loss and no lower UAR on held-out clips, "
+                f"got {self.fitted.refusal}; label more clips, above all of the classes that are missed"
+            )
+        model = with_head(self.source, self.fitted.head, self.card)
+        with replacing(out) as temporary:
+            onnx.save(model, str(temporary))
+            OnnxRunner(temporary)
+            self._require_logits(dataclasses.replace(self.source, model=model))
+
+    def _require_logits(self, written: AdaptableModel) -> None:
+        stored = stored_head(written)
+        for embedding in self.site.embeddings:
+            expected = self.fitted.head.logits(embedding)
+            difference = float(np.abs(stored.logits(embedding) - expected).max())
+            if not difference <= _TOLERANCE * max(1.0, float(np.abs(expected).max())):
+                raise ModelError(
+                    f"the adapted model differs from the fitted head by {difference:.1e} in a logit; "
+                    "nothing was written. Please report this"
+                )
+
+
+def adapt_site(
+    source: AdaptableModel,
+    clips: Sequence[Clip],
+    config: AdaptConfig | None = None,
+    *,
+    threads: int = 1,
+    on_clip: Callable[[], None] = lambda: None,
+    on_fit: Callable[[], None] = lambda: None,
+) -> SiteModel:
+    """Fit the model's head to labelled clips and judge it on clips held out.
+
+    Args:
+        source: the model.
+        clips: labelled recordings of the site.
+        config: how.
+        threads: CPU threads for one inference.
+        on_clip: called after each clip that is embedded.
+        on_fit: called after each fit of the cross-validation, `adaptation.n_steps` times at most.
+
+    Raises:
+        ConfigError: too few clips.
+        AudioError, CorpusError: a clip that cannot be read.
+        ModelError: a graph that ONNX Runtime refuses.
+    """
+    config = config or AdaptConfig()
+    site = embed_clips(source, clips, threads=threads, progress=on_clip)
+    require_enough(site, source.card.labels)
+    fitted = fit_site(
+        source.head, site, source.card.labels, source.card.abstain_below, config, on_fit
+    )
+    return SiteModel(source, site, fitted, _card(source, site, fitted, config))
+
+
+def undo(path: Path, out: Path) -> bool:
+    """Write the model before its adaptation; return whether it is that file, byte for byte.
+
+    Raises:
+        ConfigError: `out` is the source, has another ending, or cannot be written.
+        ModelError: a file that is not adapted, or whose record is damaged.
+    """
+    require_out(path, out)
+    model, digest = undone(path)
+    with replacing(out) as temporary:
+        onnx.save(model, str(temporary))
+        OnnxRunner(temporary)
+        return content_digest(temporary) == digest
+
+
+def require_out(path: Path, out: Path) -> None:
+    """Refuse an output that would replace its source, or that no runner opens.
+
+    Raises:
+        ConfigError: says which.
+    """
+    if out.suffix.lower() != ".onnx":
+        raise ConfigError(f"--out: expected a name that ends in .onnx, got {out}")
+    if out.exists() and path.exists() and out.samefile(path):
+        raise ConfigError(f"--out: expected another file than the model itself, got {out}")
+
+
+def _card(
+    source: AdaptableModel, site: SiteClips, fitted: Fitted, config: AdaptConfig
+) -> ModelCard:
+    card, labels = source.card, source.card.labels
+    counts = np.bincount(site.truth, minlength=len(labels))
+    names = sorted({clip.corpus for clip in site.clips})
+    known = speakers(clip for clip in site.clips if speaker_known(clip))
+    adaptation = Adaptation(
+        date=datetime.now(timezone.utc).date().isoformat(),
+        corpus=", ".join(names),
+        n_clips=len(site.clips),
+        seconds=round(sum(site.seconds), 1),
+        speakers=known,
+        labels={label: int(n) for label, n in zip(labels, counts, strict=True) if n},
+        balanced=config.balanced,
+        protocol=fitted.protocol,
+        strength=fitted.strength,
+        temperature=fitted.temperature,
+        before=fitted.before,
+        after=fitted.after,
+        data_sha256=data_digest(site.clips),
+        base_sha256=source.base_sha256,
+    )
+    used = site.clips
+    corpora = tuple(
+        CorpusUse(
+            name=name,
+            n_clips=sum(clip.corpus == name for clip in used),
+            speakers=speakers(clip for clip in used if clip.corpus == name),
+            licence="not stated (recordings of a site, by edge-ser adapt)",
+            citation="",
+        )
+        for name in names
+    )
+    accuracy = Accuracy(
+        protocol=f"adapted, {fitted.protocol}",
+        split="test",
+        corpus=adaptation.corpus,
+        speakers=speakers(site.clips),
+        n_clips=len(site.clips),
+        wa=fitted.after.wa,
+        uar=fitted.after.uar,
+        recall=fitted.after.recall,
+    )
+    return dataclasses.replace(
+        card,
+        # Figures of the head before are not this head's; the card before keeps them.
+        accuracy=(accuracy,),
+        corpora=(*card.corpora, *corpora),
+        temperature=round(card.temperature * fitted.temperature, 4),
+        abstain_below=fitted.abstain_below,
+        calibrated_on=f"{len(site.clips)} held-out clips of {adaptation.corpus}, to which it is adapted",
+        adapted=adaptation,
+    )
+
+
+def record_json(model: SiteModel) -> str:
+    """Return the figures of an adaptation as indented JSON."""
+    return json.dumps(model.record(), indent=1, allow_nan=False) + "\n"

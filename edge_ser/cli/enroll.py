@@ -1,0 +1,175 @@
+"""`edge-ser enroll`: some plain talk in; a baseline of the voice or site out, without speech in it."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edge_ser.cli.options import threads_option
+
+if TYPE_CHECKING:
+    from edge_ser.card import ModelCard
+    from edge_ser.runtime.baseline import Baseline, Enrolment
+    from edge_ser.runtime.signals import Signal, Source
+    from edge_ser.runtime.streaming import StreamingRecognizer
+
+
+@click.command(name="enroll")
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--mic", is_flag=True, help="Listen to a microphone.")
+@click.option("--wav", is_flag=True, help="Take FILES: audio files or directories of them.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="The file to write, for `run --baseline FILE`.",
+)
+@click.option(
+    "--name", help="Of the voice or the site; events name it.  [default: the file's name]"
+)
+@click.option(
+    "--model",
+    type=click.Path(path_type=Path),
+    help="The model that the baseline is for.  [default: the bundled model]",
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(5, 600),
+    default=20.0,
+    show_default=True,
+    help="Seconds of speech to take from --mic; Ctrl-C ends earlier.",
+)
+@click.option(
+    "--detector",
+    type=click.Choice(["auto", "silero", "webrtc"]),
+    default="auto",
+    show_default=True,
+    help="Which voice detector tells speech from the rest.",
+)
+@click.option("--device", help="Microphone: its number, or part of its name.")
+@click.option(
+    "--channel", type=click.IntRange(0, 63), help="Channel to take.  [default: the mean of all]"
+)
+@threads_option
+def command(
+    files: tuple[Path, ...],
+    mic: bool,
+    wav: bool,
+    out: Path,
+    name: str | None,
+    model: Path | None,
+    seconds: float,
+    detector: str,
+    device: str | None,
+    channel: int | None,
+    threads: int,
+) -> None:
+    """Make a baseline of a voice or a site from 20 s of plain talk.
+
+    \b
+      edge-ser enroll --mic --out anna.json
+      edge-ser enroll --wav recordings/ --out kitchen.json --name kitchen
+      edge-ser run --mic --baseline anna.json
+
+    The file holds the mean of each feature over the speech, and no speech. It fits all models of the
+    same front end.
+    """
+    if mic and (files or wav):
+        raise click.UsageError("--mic and files came; choose one of them")
+    if not mic and not files:
+        raise click.UsageError(
+            "no speech came; give --mic, or files: edge-ser enroll --wav FILE... --out FILE"
+        )
+
+    from edge_ser.runtime.baseline import ENOUGH_SPEECH_S, Enrolment, require_baseline
+    from edge_ser.runtime.runner import open_runner
+
+    card = open_runner(model, threads).card
+    require_baseline(card)
+    enrolment = Enrolment(card)
+    stop_s = seconds if mic else None
+    for source in _sources(files, mic, device, channel):
+        _listen(source, enrolment, card, detector, stop_s)
+    today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
+    baseline = enrolment.baseline(name or out.stem, today)
+    baseline.save(out)
+    _tell(baseline, out)
+    if baseline.speech_s < ENOUGH_SPEECH_S:
+        click.echo(
+            f"edge-ser: {baseline.speech_s:.1f} s of speech are few: the baseline depends on what was "
+            f"said; expected {ENOUGH_SPEECH_S:g} s or more, better 20 s",
+            err=True,
+        )
+
+
+def _sources(
+    files: tuple[Path, ...], mic: bool, device: str | None, channel: int | None
+) -> Iterator[Source]:
+    from edge_ser.audio import find_audio
+    from edge_ser.runtime.sources import FileSource, MicrophoneSource
+
+    if mic:
+        yield MicrophoneSource(device, channel)
+        return
+    for named in files:
+        for path in find_audio(named):
+            yield FileSource(path, channel)
+
+
+def _listen(
+    source: Source, enrolment: Enrolment, card: ModelCard, detector: str, stop_s: float | None
+) -> None:
+    """Take the speech of a source, until so many seconds of it came or Ctrl-C."""
+    from edge_ser.runtime.listener import Listener
+    from edge_ser.runtime.recognizer import Recognizer
+    from edge_ser.runtime.streaming import StreamingRecognizer
+    from edge_ser.runtime.vad import open_detector
+
+    recognizer = Recognizer(Listener(card), baseline="none")
+    with source:
+        stream = StreamingRecognizer(
+            recognizer, source.name, detector=open_detector(detector), baseline=enrolment
+        )
+        try:
+            _push(source, stream, enrolment, stop_s)
+        except KeyboardInterrupt:
+            if stop_s is None:
+                raise
+    stream.finish()
+
+
+def _push(
+    signals: Iterator[Signal] | Source,
+    stream: StreamingRecognizer,
+    enrolment: Enrolment,
+    stop_s: float | None,
+) -> None:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    shown = console.is_terminal and stop_s is not None
+    with Progress(console=console, transient=True, disable=not shown) as progress:
+        task = progress.add_task("talk plainly", total=stop_s)
+        began_s = None
+        for signal in signals:
+            stream.push(signal)
+            speaking = stream.state == "speech"
+            began_s = (began_s if began_s is not None else stream.at_s) if speaking else None
+            # An utterance that goes on counts too: nobody need pause for the bar to move.
+            going_s = 0.0 if began_s is None else stream.at_s - began_s
+            speech_s = enrolment.total_s + going_s
+            progress.update(task, completed=speech_s)
+            if stop_s is not None and speech_s >= stop_s:
+                return
+
+
+def _tell(baseline: Baseline, out: Path) -> None:
+    click.echo(
+        f"{out}: baseline {baseline.name}, {baseline.speech_s:.1f} s of speech in "
+        f"{baseline.n_utterances} utterances, for {baseline.model} and models of its front end"
+    )

@@ -1,0 +1,127 @@
+"""`edge-ser label`: recorded utterances, near misses first, and a person who labels them."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from edge_ser.adapt.labelling import Label, LabelFile, RecordedUtterance
+
+_HELP = "number = label, number NAME = label and speaker, p = play, s = skip, b = back, q = quit"
+
+
+@click.command(name="label")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="The CSV file of labels; the utterances' audio goes into a folder of that name beside it.",
+)
+@click.option("--speaker", default="?", show_default=True, help="Who speaks; ? for not known.")
+@click.option("--near-misses", is_flag=True, help="Ask about near misses alone.")
+def command(folder: Path, out: Path, speaker: str, near_misses: bool) -> None:
+    """Label the utterances that `run --record FOLDER` kept, near misses first.
+
+    \b
+      edge-ser run --mic --record kept
+      edge-ser label kept --out site.csv
+      edge-ser adapt --corpus csv:site=site.csv --out site.onnx
+
+    Answers are read from standard input, a line each: the number of a label (and, after a blank,
+    the speaker's name, which is kept for the next), p to play, s to skip, b to go back, q to quit.
+    Each answer is written at once, and what is labelled already is not asked again.
+    """
+    from edge_ser.adapt.labelling import LabelFile, recorded_utterances
+
+    labels = LabelFile(out)
+    found = recorded_utterances(folder)
+    waiting = [u for u in found if u not in labels and (u.recorded.near_miss or not near_misses)]
+    n_near = sum(u.recorded.near_miss for u in found)
+    click.echo(
+        f"{len(found)} utterances, {n_near} near misses; {len(labels)} labelled, {len(waiting)} to ask"
+    )
+    if waiting:
+        click.echo(_HELP)
+        _ask_all(waiting, labels, speaker)
+    click.echo(f"{len(labels)} labels in {out}")
+    if len(labels):
+        click.echo(f"next: edge-ser adapt --corpus csv:site={out} --out site.onnx")
+
+
+def _ask_all(waiting: list[RecordedUtterance], labels: LabelFile, speaker: str) -> None:
+    from edge_ser.adapt.labelling import Label
+
+    place = 0
+    while place < len(waiting):
+        utterance = waiting[place]
+        _show(utterance, place, len(waiting))
+        answer = _answer(utterance, speaker)
+        if answer == "q":
+            return
+        if answer == "b":
+            place = max(0, place - 1)
+            labels.remove(waiting[place])
+            continue
+        if isinstance(answer, Label):
+            labels.add(utterance, answer)
+            speaker = answer.speaker
+        place += 1
+
+
+def _show(utterance: RecordedUtterance, place: int, n: int) -> None:
+    recorded = utterance.recorded
+    near = f"near miss: {', '.join(recorded.reasons)}" if recorded.near_miss else "not close"
+    click.echo(
+        f"\n[{place + 1}/{n}] {recorded.time}  {utterance.wav.name}  {recorded.from_s:.1f}–"
+        f"{recorded.to_s:.1f} s  ({near})"
+    )
+    choices = (
+        f"{number} {label} {100 * p:.0f}%"
+        for number, (label, p) in enumerate(recorded.probs.items(), 1)
+    )
+    click.echo("   ".join(choices))
+
+
+def _answer(utterance: RecordedUtterance, speaker: str) -> Label | str:
+    """Return a label, or `s`, `b`, `q`; asks until it understands, and plays when asked to."""
+    from edge_ser.adapt.labelling import Label, clean_speaker
+
+    names = list(utterance.recorded.probs)
+    while True:
+        click.echo(f"{speaker}> ", nl=False)
+        line = sys.stdin.readline()
+        if not line:
+            click.echo()
+            return "q"
+        word, _, name = line.strip().partition(" ")
+        key = word.lower()
+        if key in {"s", "b", "q"}:
+            return key
+        if key == "p":
+            _play(utterance)
+        elif key in names or (key.isdecimal() and 1 <= int(key) <= len(names)):
+            emotion = key if key in names else names[int(key) - 1]
+            return Label(emotion, clean_speaker(name or speaker))
+        else:
+            click.echo(f"expected 1 to {len(names)}, p, s, b or q, got {word or 'nothing'}")
+
+
+def _play(utterance: RecordedUtterance) -> None:
+    from edge_ser.adapt.labelling import find_player, play
+    from edge_ser.errors import OutputError
+
+    player = find_player()
+    if not player:
+        click.echo("no player: install one of ffplay (ffmpeg), aplay (alsa-utils), paplay")
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            play(utterance, player, Path(scratch))
+        except OutputError as error:
+            click.echo(str(error))

@@ -1,0 +1,125 @@
+"""`edge-ser pretrain`: speech without labels in, an encoder out that trainings can start from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from edge_ser.cli.cache import default_cache
+from edge_ser.cli.options import microphones_option, noise_option
+from edge_ser.cli.training_session import (
+    choose_device,
+    need_training_packages,
+    read_config,
+    show_epochs,
+    show_start,
+)
+from edge_ser.errors import TrainingError
+
+
+@click.command(name="pretrain")
+@click.option(
+    "--corpus",
+    "corpora",
+    multiple=True,
+    metavar="NAME=DIR",
+    help="Speech to learn on, as for `edge-ser train`; its labels are not used. Repeat for several.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="The run directory to write.",
+)
+@click.option("--resume", is_flag=True, help="Continue the run in --out after its last epoch.")
+@click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    help="JSON with settings, as for `edge-ser train`; over those of the recipe taught.",
+)
+@click.option("--seed", type=int, help="Decides all that is drawn.  [default: 0]")
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where to train; auto takes CUDA when it is there.",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(1, 256),
+    help="CPU threads of each process.  [default: half the processors]",
+)
+@click.option(
+    "--cache",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Keeps the teacher's frames of each clip.  [default: ~/.cache/edge-ser]",
+)
+@noise_option
+@microphones_option
+def command(
+    corpora: tuple[str, ...],
+    out: Path,
+    resume: bool,
+    config_file: Path | None,
+    seed: int | None,
+    device: str,
+    threads: int | None,
+    cache: Path | None,
+    noise: tuple[Path, ...],
+    microphones: tuple[Path, ...],
+) -> None:
+    """Teach an encoder to imitate a speech encoder, on speech without labels.
+
+    \b
+      edge-ser pretrain --corpus RAVDESS=DIR --corpus unlabelled:crowd=DIR \\
+        --out runs/encoder
+      edge-ser train --recipe taught --corpus EMO-DB=DIR --encoder runs/encoder \\
+        --out runs/emodb
+
+    Any speech will do. What is to be tested on later must not be in it: `edge-ser train --encoder`
+    refuses test and validation clips that the encoder learned on. An interrupted run goes on with
+    `edge-ser pretrain --resume --out RUN`.
+    """
+    if resume and (corpora or config_file or seed is not None or noise or microphones):
+        raise click.UsageError("--resume takes its settings from the run; give only --out")
+    if not resume and not corpora:
+        raise click.UsageError("no --corpus was given; try: --corpus RAVDESS=DIR")
+    need_training_packages()
+
+    from rich.console import Console
+
+    from edge_ser.training import recipes
+    from edge_ser.training.distributed import find_team
+    from edge_ser.training.pretrain import plan_pretraining, replan_pretraining, start_pretraining
+    from edge_ser.training.settings import TrainConfig
+    from edge_ser.training.sounds import Sounds
+
+    team = find_team()
+    console = Console(stderr=True, highlight=False, soft_wrap=True, quiet=not team.leads)
+    if resume:
+        job = replan_pretraining(out)
+    else:
+        given = {} if seed is None else {"seed": seed}
+        config = read_config(TrainConfig, config_file, given, recipes.TAUGHT)
+        job = plan_pretraining(corpora, config, Sounds.find(noise, microphones))
+    console.print(f"{len(job.clips)} clips of {len(job.corpora)} corpora, labels not used")
+    place = choose_device(device, threads, team)
+    with team.joined(place):
+        kept = cache or default_cache()
+        trainer = show_start(
+            console,
+            lambda show: start_pretraining(job, out, place, show, resume, kept, team),
+        )
+        try:
+            show_epochs(console, trainer)
+        except KeyboardInterrupt:
+            raise TrainingError(
+                f"stopped after {len(trainer.history)} complete epoch(s); "
+                f"continue with: edge-ser pretrain --resume --out {out}"
+            ) from None
+    console.print(
+        f"next: edge-ser train --corpus NAME=DIR --encoder {out} --out runs/model", markup=False
+    )

@@ -1,0 +1,322 @@
+"""Baselines of a voice or a site: none, enrolled in a file, or a running mean of earlier speech.
+
+A baseline is the mean over speech frames of the raw features, [n_features]. It holds no speech and
+nothing that speech could be made of again. docs/baseline.md says when which one is of use.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_ser.card import FrontendConfig, ModelCard
+from edge_ser.errors import BaselineError, ConfigError
+from edge_ser.files import write_text
+from edge_ser.records import build, require
+from edge_ser.runtime.checks import default_baseline
+from edge_ser.runtime.speech_mean import SpeechStatistics
+
+Float32 = NDArray[np.float32]
+
+KIND = "edge-ser baseline"
+FORMAT = 1
+NONE, RUNNING = "none", "running"
+
+LEAST_SPEECH_S, ENOUGH_SPEECH_S = 5.0, 15.0
+"""Seconds of speech below which an enrolment is refused, and below which it is doubtful."""
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """An enrolled baseline, as it stands in its file.
+
+    Raises:
+        ConfigError: a value out of range.
+    """
+
+    name: str
+    """Of the voice or the site; events name it."""
+    mean: tuple[float, ...]
+    """Mean of each feature over the frames of speech, as the front end makes them."""
+    speech_s: float
+    """Seconds of speech in it."""
+    n_utterances: int
+    frontend_sha256: str
+    """Digest of the front end; a model with another one cannot use the baseline."""
+    model: str
+    """Name of the model that it was enrolled for; other models of the same front end may use it."""
+    created: str
+    """ISO 8601 date."""
+    kind: str = KIND
+    format: int = FORMAT
+
+    def __post_init__(self) -> None:
+        require(self.kind == KIND, "kind", self.kind, KIND)
+        require(self.format == FORMAT, "format", self.format, f"{FORMAT}, of this version")
+        require(bool(self.name.strip()), "name", self.name, "a name")
+        finite = bool(self.mean) and all(math.isfinite(value) for value in self.mean)
+        require(finite, "mean", "values", "finite means, one a feature")
+        require(0 < self.speech_s < math.inf, "speech_s", self.speech_s, "above 0, in seconds")
+        require(self.n_utterances > 0, "n_utterances", self.n_utterances, "1 or more")
+
+    def save(self, path: Path) -> None:
+        """Write the file.
+
+        Raises:
+            ConfigError: it cannot be written.
+        """
+        write_text(path, json.dumps(dataclasses.asdict(self), indent=1, allow_nan=False) + "\n")
+
+    @classmethod
+    def load(cls, path: Path) -> Baseline:
+        """Read a file that `edge-ser enroll` wrote.
+
+        Raises:
+            BaselineError: missing, unreadable, or not a baseline.
+        """
+        again = "make one with `edge-ser enroll --out FILE`"
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise BaselineError(f"there is no baseline {path}; {again}") from None
+        except (OSError, ValueError, RecursionError) as error:
+            raise BaselineError(f"{path} cannot be read as a baseline ({error}); {again}") from None
+        if not isinstance(data, dict) or data.get("kind") != KIND:
+            raise BaselineError(f"{path} is not a baseline: expected kind {KIND!r}; {again}")
+        try:
+            return build(cls, data, str(path))
+        except ConfigError as error:
+            raise BaselineError(f"{error}; {again}") from None
+
+    def require_fit(self, card: ModelCard) -> None:
+        """Refuse a model of another front end.
+
+        Raises:
+            BaselineError: says of which model the baseline is.
+        """
+        if self.frontend_sha256 != frontend_digest(card.frontend):
+            raise BaselineError(
+                f"the baseline {self.name} was enrolled for {self.model}, whose front end is not that "
+                f"of {card.name}: its features mean something else; enroll again with --model"
+            )
+        n_features = card.frontend.n_features
+        if len(self.mean) != n_features:
+            raise BaselineError(
+                f"the baseline {self.name}: expected {n_features} means for {card.name}, got "
+                f"{len(self.mean)}; enroll again"
+            )
+
+
+class BaselineState(Protocol):
+    """The baseline of one stream: what windows are run with, and what is learned from utterances."""
+
+    @property
+    def name(self) -> str:
+        """`none`, `running`, or the name of an enrolled baseline."""
+
+    @property
+    def learns(self) -> bool:
+        """Whether utterances change it, so that their features have to be averaged."""
+
+    @property
+    def speech_s(self) -> float | None:
+        """Seconds of speech in it; None where there is no baseline."""
+
+    def current(self) -> Float32 | None:
+        """Return the baseline for the next utterance, float32 [1, n_features]; None for none."""
+
+    def learn(self, speech: SpeechStatistics) -> None:
+        """Take the speech of an utterance that has ended."""
+
+
+class NoBaseline:
+    """The training mean, always: the model computes as one without a baseline."""
+
+    name = NONE
+    learns = False
+    speech_s: float | None = None
+
+    def current(self) -> Float32 | None:
+        """Return None."""
+        return None
+
+    def learn(self, speech: SpeechStatistics) -> None:
+        """Learn nothing."""
+
+
+class EnrolledBaseline:
+    """The same enrolled baseline, always."""
+
+    learns = False
+
+    def __init__(self, baseline: Baseline) -> None:
+        self.name = baseline.name
+        self.speech_s: float | None = baseline.speech_s
+        self._mean = np.asarray([baseline.mean], dtype=np.float32)
+
+    def current(self) -> Float32 | None:
+        """Return the enrolled mean [1, n_features]."""
+        return self._mean
+
+    def learn(self, speech: SpeechStatistics) -> None:
+        """Learn nothing."""
+
+
+@dataclass(frozen=True)
+class RunningConfig:
+    """How a running baseline follows the speech.
+
+    Raises:
+        ConfigError: a value out of range.
+    """
+
+    prior_s: float = 10.0
+    """Seconds of speech that the training mean counts as: the first utterances move little."""
+    memory_s: float = 120.0
+    """Seconds of speech after which an utterance counts 1/e, and the most that all may count."""
+
+    def __post_init__(self) -> None:
+        require(0 <= self.prior_s <= 3600, "prior_s", self.prior_s, "0 to 3600 seconds")
+        require(1 <= self.memory_s <= 86_400, "memory_s", self.memory_s, "1 to 86400 seconds")
+
+
+class RunningBaseline:
+    """Mean over the speech of earlier utterances, with the training mean as a prior.
+
+    The utterance that is going on is never in it: nobody's anger becomes their own baseline while it
+    lasts. Memory is bounded by exponential forgetting, counted in seconds of speech.
+    """
+
+    name = RUNNING
+    learns = True
+
+    def __init__(self, card: ModelCard, config: RunningConfig | None = None) -> None:
+        self._config = config or RunningConfig()
+        self._prior = default_baseline(card)[0].astype(np.float64)
+        self._sum = np.zeros_like(self._prior)
+        self._weight_s = 0.0
+
+    @property
+    def speech_s(self) -> float | None:
+        """Seconds that earlier speech counts as, at most `memory_s`."""
+        return self._weight_s
+
+    def current(self) -> Float32 | None:
+        """Return the mean of prior and speech [1, n_features]."""
+        prior_s = self._config.prior_s
+        total_s = prior_s + self._weight_s
+        if total_s == 0:
+            return np.asarray([self._prior], dtype=np.float32)
+        mean = (prior_s * self._prior + self._sum) / total_s
+        return np.asarray([mean], dtype=np.float32)
+
+    def learn(self, speech: SpeechStatistics) -> None:
+        """Take the speech of an utterance; what was there before counts less by its length."""
+        memory_s = self._config.memory_s
+        kept = math.exp(-speech.speech_s / memory_s)
+        new_s = memory_s * (1 - kept)
+        self._sum = kept * self._sum + new_s * speech.mean.astype(np.float64)
+        self._weight_s = kept * self._weight_s + new_s
+
+
+class Enrolment:
+    """Mean over all speech that comes, each second counting alike."""
+
+    name = "enrolment"
+    learns = True
+
+    def __init__(self, card: ModelCard) -> None:
+        self._card = card
+        self._sum = np.zeros(card.frontend.n_features)
+        self.n_utterances = 0
+        self.total_s = 0.0
+
+    @property
+    def speech_s(self) -> float | None:
+        """Seconds of speech so far."""
+        return self.total_s
+
+    def current(self) -> Float32 | None:
+        """Return None: while a voice is enrolled nothing is recognised."""
+        return None
+
+    def learn(self, speech: SpeechStatistics) -> None:
+        """Take the speech of an utterance."""
+        self._sum += speech.speech_s * speech.mean.astype(np.float64)
+        self.total_s += speech.speech_s
+        self.n_utterances += 1
+
+    def baseline(self, name: str, created: str) -> Baseline:
+        """Return the baseline of all that came.
+
+        Args:
+            name: of the voice or the site.
+            created: ISO 8601 date.
+
+        Raises:
+            BaselineError: less than `LEAST_SPEECH_S` of speech.
+        """
+        if self.total_s < LEAST_SPEECH_S:
+            raise BaselineError(
+                f"expected at least {LEAST_SPEECH_S:g} s of speech, got {self.total_s:.1f} s in "
+                f"{self.n_utterances} utterances; talk plainly for 20 s, closer to the microphone"
+            )
+        return Baseline(
+            name=name,
+            mean=tuple(round(float(value), 6) for value in self._sum / self.total_s),
+            speech_s=round(self.total_s, 2),
+            n_utterances=self.n_utterances,
+            frontend_sha256=frontend_digest(self._card.frontend),
+            model=self._card.name,
+            created=created,
+        )
+
+
+def require_baseline(card: ModelCard) -> None:
+    """Refuse a model that takes no baseline.
+
+    Raises:
+        BaselineError: it takes none.
+    """
+    if not card.baseline:
+        raise BaselineError(
+            f"{card.name} takes no baseline; leave --baseline out, or use a model that does "
+            "(`edge-ser inspect MODEL` names it)"
+        )
+
+
+def open_baseline(card: ModelCard, choice: str | Path | Baseline | None = None) -> BaselineState:
+    """Return the baseline of a new stream.
+
+    Args:
+        card: of the model.
+        choice: `none`, `running`, a file of `edge-ser enroll` or what it holds; None for the default
+            of the card.
+
+    Raises:
+        BaselineError: a model that takes none, a file that cannot be used, or one of another front
+            end.
+    """
+    choice = card.baseline_default if choice is None else choice
+    if choice == NONE:
+        return NoBaseline()
+    require_baseline(card)
+    if choice == RUNNING:
+        return RunningBaseline(card)
+    enrolled = choice if isinstance(choice, Baseline) else Baseline.load(Path(choice))
+    enrolled.require_fit(card)
+    return EnrolledBaseline(enrolled)
+
+
+def frontend_digest(frontend: FrontendConfig) -> str:
+    """Return the SHA-256 of a front end's settings, in hexadecimal."""
+    text = json.dumps(dataclasses.asdict(frontend), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,138 @@
+"""Simulated rooms: impulse responses of random rectangular rooms by the image source method."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_ser.errors import missing_extra
+
+Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
+
+MAX_ORDER = 30
+"""Reflections that are computed one by one; what comes later is noise that decays."""
+
+_HEIGHT_M = (2.4, 4.0)
+_WALL_M = 0.3
+"""Least distance of source and microphone from every wall, in metres."""
+_MATCH_S = 0.04
+_DRAWS = 200
+
+
+@dataclass(frozen=True)
+class ShoeboxConfig:
+    """Ranges that rooms are drawn from, uniformly."""
+
+    size_m: tuple[float, float] = (2.5, 10.0)
+    """Length and width; the height is 2.4 to 4 m, at most the larger size."""
+    reverberation_s: tuple[float, float] = (0.15, 0.9)
+    """Time in which sound decays by 60 dB."""
+    distance_m: tuple[float, float] = (0.3, 4.0)
+    """From the source to the microphone, as far as the room allows."""
+
+
+@dataclass(frozen=True)
+class RoomResponse:
+    """An impulse response, and when the direct sound arrives in it."""
+
+    samples: Float32
+    """[n_samples]."""
+    delay: int
+    """Samples before the direct sound."""
+
+
+@functools.lru_cache(maxsize=1024)
+def simulate(config: ShoeboxConfig, number: int, sample_rate: int) -> RoomResponse:
+    """Return the impulse response of room `number`: the same for the same arguments.
+
+    Reflections up to `MAX_ORDER` are those of pyroomacoustics (Scheibler 2018, arXiv 1710.04196; image
+    source method of Allen and Berkley 1979). After the time up to which these are complete, noise goes
+    on with the same energy and the room's decay.
+
+    Raises:
+        MissingDependency: pyroomacoustics is not installed.
+    """
+    pra = _pyroomacoustics()
+    rng = np.random.default_rng((number, 20_260))
+    t60 = rng.uniform(*config.reverberation_s)
+    for _ in range(_DRAWS):
+        size = _size(config, rng)
+        try:
+            absorption, order = pra.inverse_sabine(t60, size)
+        except ValueError:
+            continue  # a room so large and dead that its walls would have to swallow more than all
+        break
+    else:
+        absorption, order = 1.0, 0
+    room = pra.ShoeBox(
+        size,
+        fs=sample_rate,
+        materials=pra.Material(absorption),
+        max_order=min(order, MAX_ORDER),
+    )
+    source, microphone = _places(config, size, rng)
+    room.add_source(source)
+    room.add_microphone(microphone)
+    room.compute_rir()
+    response = np.asarray(room.rir[0][0], dtype=np.float64)
+    filter_delay = pra.constants.get("frac_delay_length") // 2
+    distance = float(np.linalg.norm(source - microphone))
+    if order > MAX_ORDER:
+        # The next reflection has its image at least so far away.
+        complete_s = (MAX_ORDER + 1) / np.sqrt((1 / size**2).sum()) / room.c
+        response = _with_tail(response, complete_s, t60, sample_rate, rng)
+    return RoomResponse(
+        response.astype(np.float32), round(distance / room.c * sample_rate) + filter_delay
+    )
+
+
+def _size(config: ShoeboxConfig, rng: np.random.Generator) -> Float64:
+    height = rng.uniform(*_HEIGHT_M)
+    return np.array([*rng.uniform(*config.size_m, size=2), min(height, config.size_m[1])])
+
+
+def _places(
+    config: ShoeboxConfig, size: Float64, rng: np.random.Generator
+) -> tuple[Float64, Float64]:
+    """Return where source and microphone stand, [3] each, in metres."""
+    low, high = np.full(3, _WALL_M), size - _WALL_M
+    nearest, farthest = config.distance_m
+    for _ in range(_DRAWS):
+        microphone = rng.uniform(low, high)
+        direction = rng.standard_normal(3) * (1.0, 1.0, 0.3)  # heads are at much the same height
+        direction /= np.linalg.norm(direction)
+        source = microphone + direction * rng.uniform(nearest, farthest)
+        if (source > low).all() and (source < high).all():
+            return source, microphone
+    return low + 0.25 * (high - low), low + 0.75 * (high - low)
+
+
+def _with_tail(
+    response: Float64, complete_s: float, t60: float, sample_rate: int, rng: np.random.Generator
+) -> Float64:
+    """Return a response whose part after `complete_s` is noise that decays, faded in over 40 ms."""
+    end, fade = round(complete_s * sample_rate), round(_MATCH_S * sample_rate)
+    end = min(end, len(response))
+    begin = max(0, end - fade)
+    level = np.sqrt(np.mean(response[begin:end] ** 2))
+    n_samples = max(end, round(1.2 * t60 * sample_rate))
+    seconds = (np.arange(n_samples) - (begin + end) / 2) / sample_rate
+    tail = level * rng.standard_normal(n_samples) * 10 ** (-3 * seconds / t60)
+    share = np.clip((np.arange(n_samples) - begin) / max(1, end - begin), 0, 1)
+    early = np.zeros(n_samples)
+    early[:end] = response[:end]
+    joined: Float64 = early * np.sqrt(1 - share) + tail * np.sqrt(share)
+    return joined
+
+
+def _pyroomacoustics() -> Any:
+    try:
+        import pyroomacoustics
+    except ImportError:
+        raise missing_extra("pyroomacoustics", "train") from None
+    return pyroomacoustics
