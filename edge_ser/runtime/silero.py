@@ -64,6 +64,8 @@ class Silero:
     """Default limit of the gain."""
     ROOM_DBFS = -60.0
     """Level that the gain lifts no room beyond: speech after a loud hiss gets low probabilities."""
+    SILENT_DBFS = -90.0
+    """Below the last of 16 bits nothing was recorded, which says nothing of the room."""
     FORGET_DB_PER_S = 2.0
     """Rate at which the loudest falls and the faintest rises: the pauses of a sentence are short."""
 
@@ -134,7 +136,8 @@ class Silero:
         level_db = 10 * math.log10(float(frame @ frame) / len(frame) + 1e-12)
         step_db = self.FORGET_DB_PER_S * len(frame) / self.sample_rate
         self._loudest_db = max(level_db, self._loudest_db - step_db, self._least_db)
-        self._faintest_db = min(level_db, self._faintest_db + step_db)
+        if level_db > self.SILENT_DBFS:
+            self._faintest_db = min(level_db, self._faintest_db + step_db)
         gain_db = min(self.LOUD_DBFS - self._loudest_db, self.ROOM_DBFS - self._faintest_db)
         return np.float32(10 ** (max(0.0, gain_db) / 20))
 
