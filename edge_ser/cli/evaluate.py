@@ -155,7 +155,7 @@ def command(
     \b
       edge-ser evaluate --corpus RAVDESS=DIR --snr 20 --snr 10 --html report.html
       edge-ser evaluate model.onnx --corpus folder:site=recordings --min-uar 60
-      edge-ser evaluate --vad --corpus neutral:site=DIR --noise-only DIR --min-neutral 92
+      edge-ser evaluate --vad --corpus neutral:site=DIR --min-neutral 92
 
     Corpora that are not in the training data and new speakers of the training corpora stand in
     blocks of their own. Clips of speakers that the model was trained on are left out, as are

@@ -166,7 +166,8 @@ def fit_softmax(
     def probs(scale: float, offsets: Float64) -> Float64:
         values = scale * logits + offsets
         powers: Float64 = np.exp(values - values.max(axis=1, keepdims=True))
-        return powers / powers.sum(axis=1, keepdims=True)
+        shares: Float64 = powers / powers.sum(axis=1, keepdims=True)
+        return shares
 
     def loss(scale: float, offsets: Float64) -> float:
         own = probs(scale, offsets)[np.arange(len(truth)), truth]
@@ -199,7 +200,8 @@ def fit_softmax(
 
 def _class_weights(truth: NDArray[np.int64]) -> Float64:
     counts = np.bincount(truth)
-    return 1 / (counts[truth] * (counts > 0).sum())
+    weights: Float64 = 1 / (counts[truth] * (counts > 0).sum())
+    return weights
 
 
 def _clip_means(scores: Scores) -> Float64:
@@ -218,7 +220,8 @@ def _usual(scores: Sequence[Scores], labels: Sequence[str]) -> Float64:
         return np.empty(0)
     neutral = list(labels).index("neutral")
     means = [_outputs(own)[own.truth == neutral] for own in scores]
-    return np.mean([own.mean(axis=0) for own in means if len(own)], axis=0)
+    mean: Float64 = np.mean([own.mean(axis=0) for own in means if len(own)], axis=0)
+    return mean
 
 
 def fit_logistic(x: Float64, positive: NDArray[np.bool_], weights: Float64) -> tuple[float, float]:

@@ -131,7 +131,7 @@ class Silero:
         self._loudest_db, self._faintest_db = self._least_db, 0.0
         self._forget()
 
-    def _gain(self, frame: Float32) -> np.float32:
+    def _gain(self, frame: Float32) -> float:
         """Return the factor for a frame, and follow its level."""
         level_db = 10 * math.log10(float(frame @ frame) / len(frame) + 1e-12)
         step_db = self.FORGET_DB_PER_S * len(frame) / self.sample_rate
@@ -139,7 +139,7 @@ class Silero:
         if level_db > self.SILENT_DBFS:
             self._faintest_db = min(level_db, self._faintest_db + step_db)
         gain_db = min(self.LOUD_DBFS - self._loudest_db, self.ROOM_DBFS - self._faintest_db)
-        return np.float32(10 ** (max(0.0, gain_db) / 20))
+        return 10.0 ** (max(0.0, gain_db) / 20)
 
     def _forget(self) -> None:
         self._states[:] = 0

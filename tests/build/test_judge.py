@@ -84,7 +84,11 @@ def test_recall_is_that_of_evaluate(tmp_path, waveform):
     heard = heard_clips(clips, recognizer.card, lambda: steps.append(1))
     score = Judge(network(CARD), heard).score(network(CARD))
 
-    wanted = evaluate(recognizer, select(clips, recognizer.card), n_draws=100).overall.uar.value
+    wanted = (
+        evaluate(recognizer, select(clips, recognizer.card), n_draws=100)
+        .blocks[0]
+        .overall.uar.value
+    )
     assert score.uar == score.uar_fp32 == pytest.approx(wanted)
     assert sum(steps) == len(clips) == 11
 

@@ -323,7 +323,7 @@ def test_scores_are_those_of_evaluate(first, changed, site):
     comparison = compare(contenders, selection)
 
     for path, score in zip((first, changed), comparison.scores, strict=True):
-        measured = evaluate(Recognizer(path), selection, n_draws=100).overall
+        measured = evaluate(Recognizer(path), selection, n_draws=100).blocks[0].overall
         assert (score.wa, score.uar) == (measured.wa.value, measured.uar.value)
         assert score.n_no_answer == sum(measured.no_answer.values()) == 2
     assert comparison.n_no_answer == 2

@@ -38,13 +38,14 @@ def test_a_row_for_each_corpus_left_out():
 
 def test_decisions_fitted_elsewhere_and_gates_have_tables():
     figures = LeftOutFigures(
-        Decisions(1.2, 0.45, 100),
-        0.08,
-        0.6,
-        0.7,
-        0.9,
-        None,
-        {"crowd": GateFigures(50, 0.5, 0.94, 0.02)},
+        decisions=Decisions(1.2, 0.45, 100),
+        uar=0.5,
+        ece=0.08,
+        answered=0.6,
+        right=0.7,
+        arousal_auc=0.9,
+        output_auc=None,
+        gates={"crowd": GateFigures(50, 0.5, 0.94, 0.02)},
     )
     run = dataclasses.replace(cross_corpus(), left_out={"A+B to C": figures})
 
