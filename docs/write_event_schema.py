@@ -87,7 +87,11 @@ def required(kind: type) -> list[str]:
 
     Those with a default came within the version: lines of an older edge-ser lack them.
     """
-    return [f.name for f in dataclasses.fields(kind) if f.default is dataclasses.MISSING]
+    return [
+        f.name
+        for f in dataclasses.fields(kind)
+        if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+    ]
 
 
 def schema() -> dict[str, Any]:

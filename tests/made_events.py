@@ -74,6 +74,7 @@ _FIELDS: dict[type[Event], dict[str, object]] = {
         "probs": PROBS,
         "n_windows": 12,
         "latency_ms": 500.0,
+        "likeliest": "angry",
     },
     Overrun: {"lost_s": 0.25, "reason": "backlog"},
     DeviceLost: {"device": "USB [array]", "reason": "unplugged"},
@@ -93,6 +94,7 @@ _FIELDS: dict[type[Event], dict[str, object]] = {
         "clipped": 0.0,
         "compute_ms": 9.0,
         "duration_s": 4.0,
+        "likeliest": "angry",
     },
     Ended: {"reason": "asked", **_COUNTS},
 }

@@ -61,6 +61,10 @@ _COMMANDS = {
         "edge_ser.cli.label",
         "Label recorded utterances by hand, those that the model was least sure of first.",
     ),
+    "prior": (
+        "edge_ser.cli.prior",
+        "Estimate how often each emotion occurs at a site, from unlabelled recordings.",
+    ),
     "profile": (
         "edge_ser.cli.profile",
         "Time a decision here, stage by stage, and what it takes of the device.",

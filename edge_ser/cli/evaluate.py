@@ -71,6 +71,11 @@ if TYPE_CHECKING:
     help="What --snr adds; a recording is repeated as long as need be.  [default: pink]",
 )
 @click.option(
+    "--prior",
+    metavar="LABEL=RATIO,...",
+    help="How many times as often as in training each emotion occurs, as for `run`.",
+)
+@click.option(
     "--baseline",
     type=click.Path(path_type=Path),
     metavar="FILE",
@@ -131,6 +136,7 @@ def command(
     include_trained: bool,
     snr_db: tuple[float, ...],
     noise: str | None,
+    prior: str | None,
     baseline: Path | None,
     json_file: Path | None,
     html_file: Path | None,
@@ -176,15 +182,18 @@ def command(
     from edge_ser.measure.gates import Gates
     from edge_ser.measure.noise import open_noise
     from edge_ser.measure.recipe_results import load_recipe
+    from edge_ser.runtime.prior import parse_prior
     from edge_ser.runtime.recognizer import Recognizer
-    from edge_ser.runtime.runner import bundled_model
+    from edge_ser.runtime.runner import bundled_model, open_runner
     from edge_ser.runtime.vad import open_detector
 
     recipes = [load_recipe(path) for path in recipe_files]
     gates = Gates(min_uar, min_neutral, max_false, max_noise_labels)
     model = model or bundled_model()
-    recognizer = Recognizer(model, threads=threads, baseline=baseline)
-    card = recognizer.card
+    runner = open_runner(model, threads)
+    card = runner.card
+    ratios = parse_prior(prior, card.labels) if prior else None
+    recognizer = Recognizer(runner, baseline=baseline, prior=ratios)
     chosen = (speakers, protocol, folds or "", fold or "")
     selection = _select(corpora, noise_folders, card, chosen, include_trained)
     gates.check_data(selection.clips, selection.plain)

@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 @click.option(
     "--vad/--no-vad",
     default=None,
-    help="Cut the stream into utterances by a voice detector.  [default: live sources only]",
+    help="Let a voice detector decide what is speech.  [default: --vad]",
 )
 @click.option(
     "--detector",
@@ -77,6 +77,12 @@ if TYPE_CHECKING:
     "--abstain-below",
     type=click.FloatRange(0, 1, max_open=True),
     help="Confidence below which no label is given.  [default: the model's advice]",
+)
+@click.option(
+    "--prior",
+    metavar="LABEL=RATIO,...",
+    help="How many times as often as in training each emotion occurs here: neutral=3,sad=0.5, or none. "
+    "See `edge-ser prior`.",
 )
 @click.option(
     "--baseline",
@@ -156,6 +162,7 @@ def command(
     detector: str,
     smoothing_s: float,
     abstain_below: float | None,
+    prior: str | None,
     baseline: str | None,
     min_level_dbfs: float,
     threads: int,
@@ -198,22 +205,25 @@ def command(
 
     from edge_ser.cli.outputs import open_output
     from edge_ser.cli.run_loop import Run, run_files, run_source
+    from edge_ser.runtime.prior import parse_prior
     from edge_ser.runtime.recognizer import Recognizer
+    from edge_ser.runtime.runner import open_runner
 
+    opened = open_runner(model, threads, runner)
     recognizer = Recognizer(
-        model,
+        opened,
         window_s=window_s,
         hop_s=hop_s,
         min_level_dbfs=min_level_dbfs,
-        threads=threads,
-        device=runner,
+        prior=parse_prior(prior, opened.card.labels) if prior is not None else None,
         baseline=baseline,
     )
+    live = kind != "--wav"
     run = Run(
         recognizer,
-        open_output("jsonl" if form == "jsonl" else "text", live=kind != "--wav"),
-        _settings(recognizer, smoothing_s, abstain_below, heartbeat_s),
-        detector if (kind != "--wav" if vad is None else vad) else None,
+        open_output("jsonl" if form == "jsonl" else "text", live, utterances=bool(vad)),
+        _settings(recognizer, live, smoothing_s, abstain_below, heartbeat_s),
+        detector if vad is None or vad else None,
     )
     if kind == "--wav":
         run_files(run, files, channel)
@@ -251,11 +261,15 @@ def _kind(files: tuple[Path, ...], chosen: list[str]) -> str:
 
 
 def _settings(
-    recognizer: Recognizer, smoothing_s: float, abstain_below: float | None, heartbeat_s: float
+    recognizer: Recognizer,
+    live: bool,
+    smoothing_s: float,
+    abstain_below: float | None,
+    heartbeat_s: float,
 ) -> StreamSettings:
     import dataclasses
 
-    settings = recognizer.stream_settings()
+    settings = recognizer.stream_settings(live=live)
     smoothing = dataclasses.replace(settings.smoothing, time_constant_s=smoothing_s)
     if abstain_below is not None:
         smoothing = dataclasses.replace(smoothing, abstain_below=abstain_below)

@@ -40,14 +40,17 @@ class Run:
     detector: str | None
     """Name of a voice detector, None for none."""
 
-    def stream(self, source: str, ends: bool) -> StreamingRecognizer:
-        """Return a recogniser for a source; one that ends by itself gets a verdict on the whole."""
+    def stream(self, source: str, *, file: bool, ends: bool = True) -> StreamingRecognizer:
+        """Return a recogniser for a source.
+
+        A file gets a verdict on the whole; so does a pipe that ends by itself, without a detector.
+        """
         return StreamingRecognizer(
             self.recognizer,
             source,
             detector=None if self.detector is None else open_detector(self.detector),
             settings=self.settings,
-            clip=self.detector is None and ends,
+            clip=file or (self.detector is None and ends),
         )
 
 
@@ -77,7 +80,7 @@ def run_files(run: Run, paths: tuple[Path, ...], channel: int | None) -> None:
 
 
 def _run_file(run: Run, path: Path, channel: int | None) -> None:
-    stream = run.stream(str(path), ends=True)
+    stream = run.stream(str(path), file=True)
     with FileSource(path, channel) as source:
         for part in source:
             for event in stream.push(part):
@@ -111,7 +114,8 @@ def run_source(
         notifier.ready(f"listening to {source.name}")
         stack.callback(notifier.stopping)
         output.note(f"listening to {source.name}; Ctrl-C ends")
-        stream = run.stream(source.name, ends=isinstance(source, PcmSource) or not source.live)
+        ends = isinstance(source, PcmSource) or not source.live
+        stream = run.stream(source.name, file=not source.live, ends=ends)
         # A microphone always delivers, or says that it is away; a pipe may pause for hours.
         starved_after_s = None if isinstance(source, PcmSource) else STARVED_S
         liveness = Liveness(notifier, starved_after_s=starved_after_s)

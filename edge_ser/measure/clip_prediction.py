@@ -94,7 +94,8 @@ def _live(
     live = _facts(len(samples) / rate, utterances, events)
     recognised = [event for event in utterances if event.probs]
     if not recognised:
-        reason = TOO_SHORT if utterances else NO_SPEECH
+        spoken = any(not event.no_speech for event in utterances)
+        reason = TOO_SHORT if spoken else NO_SPEECH
         return ClipPrediction("", no_answer=reason, live=live)
     most = max(recognised, key=lambda event: event.at_s - event.start_s)
     probs = tuple(round(most.probs[label], _DIGITS) for label in card.labels)

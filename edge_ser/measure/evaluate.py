@@ -90,7 +90,7 @@ def evaluate(
     summed = _Sums(card, {corpus.name: corpus.scope for corpus in corpora}, n_draws, seed)
     by_level = [(noise.name if noise else "", level, answers) for level, answers in noisy.items()]
     return Evaluation(
-        model=_model(card, model_file),
+        model=_model(card, model_file, recognizer.prior),
         mode=CLIP if detector is None else LIVE,
         detector="" if detector is None else detector.name,
         protocol=selection.protocol + _with_baseline(recognizer),
@@ -213,7 +213,7 @@ def _sets(answers: Sequence[ClipAnswer]) -> dict[str, list[ClipAnswer]]:
     return {name: [answer for answer in answers if answer.corpus == name] for name in names}
 
 
-def _model(card: ModelCard, path: Path | None) -> MeasuredModel:
+def _model(card: ModelCard, path: Path | None, prior: Mapping[str, float]) -> MeasuredModel:
     return MeasuredModel(
         name=card.name,
         file=path.name if path else "",
@@ -223,6 +223,7 @@ def _model(card: ModelCard, path: Path | None) -> MeasuredModel:
         window_s=card.window_s,
         hop_s=card.hop_s,
         abstain_below=card.abstain_below,
+        prior=prior,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge_ser.errors import ConfigError
@@ -45,6 +45,8 @@ class MeasuredModel:
     hop_s: float
     abstain_below: float
     """From its card: the probability below which its makers advise to take no label."""
+    prior: Mapping[str, float] = field(default_factory=dict)
+    """Ratios by label that its probabilities were corrected with; empty: none."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any, ClassVar
 
@@ -58,6 +58,8 @@ class Started(Event):
     """The voice detector, `none` without one."""
     abstain_below: float
     """Confidence below which no label is given; 0: never."""
+    prior: Mapping[str, float] = field(default_factory=dict)
+    """Ratios by label by which prior odds differ from training; empty: none."""
     baseline: str = "none"
     """`none`, `running`, or the name of the enrolled baseline that the model is given."""
 
@@ -106,13 +108,13 @@ class Emotion(Event):
 
     kind: ClassVar[str] = "emotion"
     label: str | None
-    """Null where the model is not sure enough (`abstained`)."""
+    """Null where the model has not been sure enough for a while (`abstained`)."""
     previous: str | None
     """The label before; null at the beginning of an utterance and after abstaining."""
     confidence: float
     """Smoothed probability of the likeliest class."""
     abstained: bool
-    """Whether the confidence is too low for a label."""
+    """Whether there is no label because no class is sure enough."""
     probs: Mapping[str, float]
     """Smoothed, by label."""
     latency_ms: float
@@ -129,13 +131,14 @@ class SpeechEnd(Event):
     start_s: float
     """Where the speech began, in seconds of the stream."""
     label: str | None
-    """Null where the model is not sure enough (`abstained`) or the utterance is too short."""
+    """Null where the model is not sure enough (`abstained`), the utterance is too short, or it is no
+    speech (`no_speech`)."""
     confidence: float | None
-    """Probability of the likeliest class; null where the utterance is too short."""
+    """Probability of the likeliest class; null where there is none."""
     abstained: bool
     """Whether the confidence is too low for a label."""
     probs: Mapping[str, float]
-    """Mean over the utterance, by label; empty where it is too short to be recognised."""
+    """Mean over the utterance, by label; empty where it is too short, or no speech."""
     n_windows: int
     """Windows classified while it lasted."""
     latency_ms: float
@@ -146,6 +149,10 @@ class SpeechEnd(Event):
     baseline_s: float | None = None
     """Seconds of earlier speech in the baseline, this utterance's too from now on; null without a
     baseline."""
+    likeliest: str | None = None
+    """The likeliest class, also when `abstained`; null where there is none."""
+    no_speech: bool = False
+    """Whether too little of it surely was speech: a noise, or a word of less than half a second."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -235,25 +242,29 @@ class Heartbeat(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Clip(Event):
-    """A file as a whole: the mean of its windows' probabilities."""
+    """A file as a whole: the mean over its speech, or without a voice detector over all of it."""
 
     kind: ClassVar[str] = "clip"
-    label: str
-    """The likeliest class, also when `abstained`."""
-    confidence: float
-    """Its probability."""
+    label: str | None
+    """Null where the model is not sure enough (`abstained`) or there is no speech to recognise."""
+    confidence: float | None
+    """Probability of the likeliest class; null where there is none."""
     abstained: bool
     """Whether the confidence is below what the model's card, or the user, asks for."""
     probs: Mapping[str, float]
-    """Mean over its windows, by label."""
+    """Mean over the windows that count, by label; empty where none does."""
     level_dbfs: float
-    """RMS level of its loudest window, dB of full scale."""
+    """RMS level of its loudest window, dB of full scale; where no window was cut, of all of it."""
     clipped: float
     """Share of the samples at full scale, in [0, 1], of its worst window."""
     compute_ms: float
     """Time spent on features and inference."""
     duration_s: float
     """Length of the audio."""
+    likeliest: str | None = None
+    """The likeliest class, also when `abstained`; null where there is none."""
+    no_speech: bool = False
+    """Whether the voice detector found no speech in it, or too little to be sure."""
     arousal: float | None = None
     """As in `window`, mean over its windows."""
 

@@ -37,13 +37,13 @@ def listen(
     """
     source = open_source(source)
     with source:
-        cut = source.live if vad is None else vad
+        cut = vad is None or vad
         stream = StreamingRecognizer(
             recognizer,
             source.name,
             detector=open_detector() if cut else None,
-            settings=settings or recognizer.stream_settings(),
-            clip=not cut and not source.live,
+            settings=settings or recognizer.stream_settings(live=source.live),
+            clip=not source.live,
         )
         reason = "source"
         for signal in source:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,8 @@ Float32 = NDArray[np.float32]
 class Prediction:
     """What was recognised in one window, or in a whole clip when `final`.
 
-    `label` is None and `probs` is empty where the window is silent: a label would be made up.
+    `label` is None and `probs` is empty where the window is silent, or the clip holds no speech that
+    can be recognised: a label would be made up.
     """
 
     source: str
@@ -119,7 +121,7 @@ def likeliest(probs: Mapping[str, float]) -> str | None:
     return max(probs, key=probs.__getitem__) if probs else None
 
 
-def softmax(logits: Float32) -> NDArray[np.float64]:
+def softmax(logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """Return probabilities of logits [n_classes], in double precision so that they sum to 1."""
     shifted = np.exp(logits.astype(np.float64) - float(logits.max()))
     return np.asarray(shifted / shifted.sum())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +11,8 @@ from edge_ser.audio import Chunk, file_chunks
 from edge_ser.card import BASELINE_WAYS
 from edge_ser.errors import ConfigError
 from edge_ser.runtime.baseline import Baseline, BaselineState, open_baseline
-from edge_ser.runtime.prediction import ClipTally, Prediction
+from edge_ser.runtime.prediction import ClipTally, Float32, Prediction, softmax
+from edge_ser.runtime.prior import check_prior, log_ratios
 from edge_ser.runtime.runner import Runner, open_runner
 from edge_ser.runtime.window_stream import WindowStream
 
@@ -28,7 +29,7 @@ sentences at -64 dB, are above it for a quarter of their time."""
 
 @dataclass(frozen=True)
 class Recognition:
-    """All windows of a clip, and the clip as a whole: the mean of its windows' probabilities."""
+    """All windows of a clip, and the clip as a whole: the mean of those that count."""
 
     windows: tuple[Prediction, ...]
     final: Prediction
@@ -44,6 +45,8 @@ class Recognizer:
         min_level_dbfs: windows with less than 10% of their time above this level are silence.
         threads: CPU threads for one inference.
         device: where to run a model file, one of `runner.DEVICES`.
+        prior: ratios by label by which the prior odds of classes differ from training, as
+            `{"neutral": 3}`; labels that are not named have 1. See `runtime.prior`.
         baseline: `none`, `running`, a file of `edge-ser enroll` or the `Baseline` in it; None for the
             default of the model's card. A running one follows the utterances of a stream; whole files
             are recognised without it.
@@ -52,7 +55,7 @@ class Recognizer:
         ModelError: the model cannot be used.
         BaselineError: a baseline that it takes none of, or that does not fit.
         EngineError, MissingDependency: nor the device; see `open_runner`.
-        ConfigError: a window or hop that it cannot work with.
+        ConfigError: a window, hop or prior that it cannot work with.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class Recognizer:
         min_level_dbfs: float = MIN_LEVEL_DBFS,
         threads: int = 1,
         device: str = "auto",
+        prior: Mapping[str, float] | None = None,
         baseline: str | Path | Baseline | None = None,
     ) -> None:
         if model is None or isinstance(model, (str, Path)):
@@ -71,6 +75,8 @@ class Recognizer:
         self.runner = model
         self.card = model.card
         self.min_level_dbfs = min_level_dbfs
+        self.prior = check_prior(prior or {}, self.card.labels)
+        self._log_ratios = log_ratios(self.prior, self.card.labels)
         if isinstance(baseline, (str, Path)) and baseline not in BASELINE_WAYS:
             baseline = Baseline.load(Path(baseline))
         self._baseline_choice = baseline
@@ -114,6 +120,11 @@ class Recognizer:
         frontend = self.card.frontend
         return round(seconds * frontend.sample_rate / frontend.hop_length) * frontend.hop_length
 
+    def class_probs(self, logits: Float32) -> dict[str, float]:
+        """Return the probabilities of logits [n_classes] by label, with the prior."""
+        probs = softmax(logits + self._log_ratios if self.prior else logits)
+        return dict(zip(self.card.labels, probs.tolist(), strict=True))
+
     def stream(self, chunks: Iterable[Chunk], source: str = "stream") -> Iterator[Prediction]:
         """Yield a prediction for each window, as soon as its last sample has come.
 
@@ -127,16 +138,27 @@ class Recognizer:
             yield from windows.push(chunk)
         yield from windows.finish()
 
-    def recognize(self, path: str | Path, channel: int | None = None) -> Recognition:
+    def recognize(
+        self, path: str | Path, channel: int | None = None, *, vad: bool = True
+    ) -> Recognition:
         """Recognise a file that libsndfile can read.
 
         Args:
             path: the file.
             channel: which channel to take, None for the mean of all.
+            vad: whether a voice detector decides which parts are speech; the clip is the mean over
+                those, and its label is None where there are none. False: all windows count.
 
         Raises:
-            AudioError: unreadable, too short, or silent.
+            AudioError: unreadable, too short or, without `vad`, silent.
         """
+        if vad:
+            from edge_ser.runtime.clip_speech import recognize_speech
+
+            windows_of_speech, final = recognize_speech(
+                self, file_chunks(Path(path), channel), str(path)
+            )
+            return Recognition(windows_of_speech, final)
         tally = ClipTally(str(path))
         windows = []
         for prediction in self.stream(file_chunks(Path(path), channel), str(path)):
@@ -144,12 +166,21 @@ class Recognizer:
             windows.append(prediction)
         return Recognition(tuple(windows), tally.final())
 
-    def stream_settings(self) -> StreamSettings:
-        """Return how a stream is listened to by default: with the abstain threshold of the card."""
+    def stream_settings(self, *, live: bool = True) -> StreamSettings:
+        """Return how a stream is listened to by default: with the abstain threshold of the card.
+
+        Args:
+            live: False for a file, where more of the audio around an utterance counts.
+        """
+        from edge_ser.runtime.clip_speech import CLIP_UTTERANCE
         from edge_ser.runtime.smoothing import Smoothing
         from edge_ser.runtime.streaming import StreamSettings
+        from edge_ser.runtime.utterances import UtteranceSettings
 
-        return StreamSettings(smoothing=Smoothing(abstain_below=self.card.abstain_below))
+        return StreamSettings(
+            smoothing=Smoothing(abstain_below=self.card.abstain_below),
+            utterance=UtteranceSettings() if live else CLIP_UTTERANCE,
+        )
 
     def listen(
         self,
@@ -163,8 +194,8 @@ class Recognizer:
         Args:
             source: a source of `runtime.sources`, a file, a URL for ffmpeg, or None for the default
                 microphone.
-            vad: whether a voice detector cuts the stream into utterances; None for live sources only:
-                a file is one clip, and ends with an event `clip`.
+            vad: whether a voice detector cuts the stream into utterances; None for True. A file ends
+                with an event `clip`: the mean over its utterances, or without a detector over all.
             settings: None for the defaults, and the abstain threshold of the model's card.
 
         Raises:

@@ -37,6 +37,10 @@ class SegmenterSettings:
     look_s: float = 0.6
     """How much earlier than the detector says an utterance may begin or end, by the audio's level;
     0 for the detector's times."""
+    sure_threshold: float = 0.7
+    """A frame of at least this probability is surely speech."""
+    min_sure_s: float = 0.4
+    """An utterance is evidently speech once it holds so much that surely is, breaks allowed."""
 
     def __post_init__(self) -> None:
         require(0 < self.threshold <= 1, "threshold", self.threshold, "above 0, at most 1")
@@ -56,6 +60,8 @@ class SegmenterSettings:
             f"0 to min_silence_s ({self.min_silence_s:g} s)",
         )
         require(0 <= self.look_s <= 2, "look_s", self.look_s, "0 to 2 s")
+        require(0 < self.sure_threshold <= 1, "sure_threshold", self.sure_threshold, "above 0 to 1")
+        require(0 <= self.min_sure_s <= 5, "min_sure_s", self.min_sure_s, "0 to 5 s")
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,8 @@ class Boundary:
     """Stream time, in seconds, of the beginning or the end itself."""
     sure_s: float
     """Stream time of the frame, or of the end of the stream, that made it certain."""
+    evident: bool = True
+    """Of an end: whether the utterance evidently was speech, not a noise that resembles it."""
 
 
 class Segmenter:
@@ -111,6 +119,11 @@ class Segmenter:
         return self._speaking
 
     @property
+    def evident(self) -> bool:
+        """Whether the utterance, or what may become one, holds enough that surely is speech."""
+        return self._n_sure * self._frame_s >= self.settings.min_sure_s - 1e-6
+
+    @property
     def probability(self) -> float:
         """That of speech in the last whole frame, in [0, 1]; 0 before the first."""
         return self._probability
@@ -134,7 +147,7 @@ class Segmenter:
         found = self._judge(self._resampler.push(np.empty(0, dtype=np.float32), last=True))
         if self._speaking:
             at_s = end_s if self._in_speech else self._end_s(end_s)
-            found += (Boundary("end", at_s, end_s),)
+            found += (Boundary("end", at_s, end_s, self.evident),)
         self.reset(end_s)
         return found
 
@@ -165,6 +178,8 @@ class Segmenter:
         self._speaking = False
         self._speech_from = 0
         self._quiet_from = 0
+        self._n_sure = 0
+        """Frames that surely are speech, since it began."""
         self._not_before_s = at_s
         """The end of the utterance before."""
         self._began_s = at_s
@@ -197,8 +212,10 @@ class Segmenter:
         )
         if self._in_speech and not was_in_speech:
             self._speech_from = self._n_frames
+            self._n_sure = self._n_sure if self._speaking else 0
         elif was_in_speech and not self._in_speech:
             self._quiet_from = self._n_frames
+        self._n_sure += self._probability >= settings.sure_threshold
         self._n_frames += 1
         now_s = self._time(self._n_frames)
         if self._speaking:
@@ -206,7 +223,7 @@ class Segmenter:
                 return None
             self._speaking = False
             self._not_before_s = self._end_s(now_s)
-            return Boundary("end", self._not_before_s, now_s)
+            return Boundary("end", self._not_before_s, now_s, self.evident)
         if not self._in_speech or not self._lasted(self._speech_from, settings.min_speech_s):
             return None
         self._speaking = True

@@ -7,6 +7,7 @@ and a test compares both.
 
 from __future__ import annotations
 
+import math
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,6 +44,9 @@ class Silero:
 
     Its state drifts where nobody speaks for long: with the state that a stream begins with, it hears
     utterances that it misses otherwise (docs/voice.md). So a long quiet brings that state back.
+
+    Its probabilities fall where speech is soft. So soft audio is amplified, by `most_gain_db` at most:
+    the loudest of late to LOUD_DBFS, and the faintest, which is the room, to ROOM_DBFS.
     """
 
     name = f"silero {VERSION}"
@@ -54,11 +58,23 @@ class Silero:
     QUIET_FRAMES = 63
     """So many in a row are a long quiet, 2 s."""
 
-    def __init__(self, network: Path | None = None) -> None:
+    LOUD_DBFS = -30.0
+    """RMS level of a frame that needs no gain."""
+    MOST_GAIN_DB = 20.0
+    """Default limit of the gain."""
+    ROOM_DBFS = -60.0
+    """Level that the gain lifts no room beyond: speech after a loud hiss gets low probabilities."""
+    SILENT_DBFS = -90.0
+    """Below the last of 16 bits nothing was recorded, which says nothing of the room."""
+    FORGET_DB_PER_S = 2.0
+    """Rate at which the loudest falls and the faintest rises: the pauses of a sentence are short."""
+
+    def __init__(self, network: Path | None = None, most_gain_db: float = MOST_GAIN_DB) -> None:
         """Load the network.
 
         Args:
             network: another file than the one that ships.
+            most_gain_db: limit of the gain for soft audio, in dB; 0 for none.
 
         Raises:
             ModelError: it is not there, or damaged.
@@ -86,13 +102,19 @@ class Silero:
         self._bindings = self._bind(0, 1), self._bind(1, 0)
         self._turn = 0
         self._n_quiet = 0
+        self._least_db = self.LOUD_DBFS - most_gain_db
+        self._loudest_db, self._faintest_db = self._least_db, 0.0
+        self._context: Float32 = np.zeros(CONTEXT, dtype=np.float32)
+        """The end of the frame before, as it came."""
 
     def push(self, frame: Float32) -> float:
         """Return the probability of speech, in [0, 1], for the next frame [512]."""
         end = CONTEXT + self.frame_samples
         samples = self._samples
-        samples[:CONTEXT] = samples[end - CONTEXT : end]
+        samples[:CONTEXT] = self._context
         samples[CONTEXT:end] = frame
+        self._context[:] = frame[-CONTEXT:]
+        samples[:end] *= self._gain(frame)
         samples[end:] = samples[end - 2 : end - 2 - MIRRORED : -1]
         self._frames[:] = self._overlapping
         self._session.run_with_iobinding(self._bindings[self._turn])
@@ -105,8 +127,19 @@ class Silero:
 
     def reset(self) -> None:
         """Forget what was heard."""
-        self._samples[:] = 0
+        self._context[:] = 0
+        self._loudest_db, self._faintest_db = self._least_db, 0.0
         self._forget()
+
+    def _gain(self, frame: Float32) -> float:
+        """Return the factor for a frame, and follow its level."""
+        level_db = 10 * math.log10(float(frame @ frame) / len(frame) + 1e-12)
+        step_db = self.FORGET_DB_PER_S * len(frame) / self.sample_rate
+        self._loudest_db = max(level_db, self._loudest_db - step_db, self._least_db)
+        if level_db > self.SILENT_DBFS:
+            self._faintest_db = min(level_db, self._faintest_db + step_db)
+        gain_db = min(self.LOUD_DBFS - self._loudest_db, self.ROOM_DBFS - self._faintest_db)
+        return 10.0 ** (max(0.0, gain_db) / 20)
 
     def _forget(self) -> None:
         self._states[:] = 0

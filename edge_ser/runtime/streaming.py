@@ -8,7 +8,7 @@ in pieces.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,6 +18,7 @@ from edge_ser import __version__
 from edge_ser.audio import Chunk, Resampler, is_usable
 from edge_ser.records import require
 from edge_ser.runtime.baseline import BaselineState
+from edge_ser.runtime.clip_speech import SpeechTally
 from edge_ser.runtime.events import (
     Clip,
     DeviceBack,
@@ -73,21 +74,19 @@ class StreamingRecognizer:
 
     With a detector the stream is cut into utterances: `speech_start`, windows and `emotion` while
     somebody speaks, `speech_end` with the utterance's own label. Without one every window is
-    classified, and with `clip` there is one `clip` event for all of it when it ends.
+    classified. With `clip` there is one `clip` event for all of it when it ends: the mean over its
+    utterances, or over all windows.
 
     Args:
         recognizer: what recognises; belongs to this stream while it lasts.
         source: what events call the stream.
         detector: a voice detector, None for none.
         settings: how it is listened to.
-        clip: whether a verdict on the whole is wanted at the end; only without a detector.
+        clip: whether a verdict on the whole is wanted at the end.
         clock: monotonic seconds; tests bring their own.
         probe: is told of stages: `resample`, `vad`, `features`, `inference`, `label`, `smoothing`.
         baseline: the baseline of the stream; None for a new one, as the recognizer asks for it. One
             that learns does so from utterances, and so only with a detector.
-
-    Raises:
-        ConfigError: `clip` with a detector.
     """
 
     def __init__(
@@ -102,7 +101,6 @@ class StreamingRecognizer:
         probe: Probe | None = None,
         baseline: BaselineState | None = None,
     ) -> None:
-        require(not (clip and detector), "clip", clip, "False where a detector cuts utterances")
         self.recognizer = recognizer
         self.settings = settings or StreamSettings()
         self._detector = detector
@@ -111,7 +109,8 @@ class StreamingRecognizer:
         self._segmenter = (
             None if detector is None else Segmenter(detector, self._rate, self.settings.segmenter)
         )
-        self._tally = ClipTally(source) if clip else None
+        self._tally = ClipTally(source) if clip and detector is None else None
+        self._speech = SpeechTally(recognizer, source) if clip and detector is not None else None
         self._session = Session(source, clock)
         self._smoother = Smoother(self.settings.smoothing)
         self._arousal = LowPass(self.settings.smoothing.time_constant_s)
@@ -186,11 +185,15 @@ class StreamingRecognizer:
                 asked of what is too short for a window.
 
         Raises:
-            AudioError: a `clip` that is silent, or shorter than the model's `min_window_s`.
+            AudioError: a `clip` that is shorter than the model's `min_window_s` or, without a
+                detector, silent.
         """
         events = self._start()
         if self._tally is None:
             self._finish_audio(events)
+            if self._speech is not None and reason == "source":
+                self._take(self._speech.loud_voice(), events)
+                events.append(self._clip(self._speech.final()))
         elif reason == "source":
             self._finish_audio(events)
             events.append(self._clip(self._tally.final()))
@@ -214,6 +217,7 @@ class StreamingRecognizer:
                 hop_s=recognizer.hop_s,
                 vad="none" if self._detector is None else self._detector.name,
                 abstain_below=self.settings.smoothing.abstain_below,
+                prior=recognizer.prior,
                 baseline=self._baseline.name,
             )
         ]
@@ -261,7 +265,7 @@ class StreamingRecognizer:
         self._session.captured.heard(self.at_s, chunk.captured_s, now)
         if self._probe is not None:
             self._probe("resample")
-        self._take(self._steps.push(samples), events)
+        self._go_on(samples, events)
 
     def _change_rate(self, sample_rate: int, events: list[Event]) -> None:
         """Go on at another rate: a device may come back with one."""
@@ -280,7 +284,7 @@ class StreamingRecognizer:
         if self._resampler is not None:
             rest = self._resampler.push(np.empty(0, dtype=np.float32), last=True)
             self._resampler = None
-            self._take(self._steps.push(rest), events)
+            self._go_on(rest, events)
 
     def _lose(self, seconds: float | None, reason: str, events: list[Event]) -> None:
         session = self._session
@@ -294,13 +298,19 @@ class StreamingRecognizer:
             self._listen_from(self.at_s + seconds)
         else:
             silence = np.zeros(round(seconds * self._rate_in), dtype=np.float32)
-            self._take(self._steps.push(self._resampled(silence)), events)
+            self._go_on(self._resampled(silence), events)
 
     def _finish_audio(self, events: list[Event]) -> None:
         """End the stretch, and with it an utterance that is still going on."""
         self._drain(events)
         self._take(self._steps.finish(), events)
         self._listen_from(self.at_s)
+
+    def _go_on(self, samples: Float32, events: list[Event]) -> None:
+        """Take samples [n] at the model's rate."""
+        if self._speech is not None:
+            self._speech.add_audio(samples)
+        self._take(self._steps.push(samples), events)
 
     def _take(self, steps: Iterable[Step], events: list[Event]) -> None:
         for step in steps:
@@ -318,6 +328,8 @@ class StreamingRecognizer:
         session.n_windows += 1
         if self._tally is not None:
             self._tally.add(window)
+        if self._speech is not None:
+            self._speech.add_window(window)
         heard = window.label is not None
         latency_ms = session.latency_ms(window.end_s, of_window=heard)
         events.append(
@@ -339,6 +351,8 @@ class StreamingRecognizer:
         if not heard:
             self._forget()
             return
+        if self._segmenter is not None and not self._segmenter.evident:
+            return  # perhaps a noise: its label would mean nothing
         arousal = self._arousal.update(window.arousal, window.end_s)
         decision = self._smoother.update(window.probs, window.end_s)
         if decision.changed:
@@ -360,41 +374,50 @@ class StreamingRecognizer:
 
     def _speech_end(self, heard: Finished) -> SpeechEnd:
         self._session.n_utterances += 1
-        if heard.speech is not None:
+        if self._speech is not None:
+            self._speech.add_utterance(heard)
+        if heard.speech is not None and heard.evident:
             self._baseline.learn(heard.speech)
             self._session.baseline_s = self._baseline.speech_s
-        best = likeliest(heard.probs)
-        confidence = None if best is None else heard.probs[best]
-        sure = confidence is not None and confidence >= self.settings.smoothing.abstain_below
+        probs = heard.probs if heard.evident else {}
         return self._session.event(
             SpeechEnd,
             heard.end_s,
             start_s=heard.start_s,
-            label=best if sure else None,
-            confidence=confidence,
-            abstained=best is not None and not sure,
-            probs=heard.probs,
+            probs=probs,
             n_windows=heard.n_windows,
             latency_ms=self._session.latency_ms(heard.end_s),
-            arousal=heard.arousal,
+            arousal=heard.arousal if heard.evident else None,
             baseline_s=self._session.baseline_s,
+            no_speech=not heard.evident,
+            **self._verdict(probs),
         )
 
     def _clip(self, clip: Prediction) -> Clip:
-        confidence = clip.confidence or 0.0
         return self._session.event(
             Clip,
             clip.end_s,
-            label=clip.label,
-            confidence=confidence,
-            abstained=confidence < self.settings.smoothing.abstain_below,
             probs=clip.probs,
             level_dbfs=clip.level_dbfs,
             clipped=clip.clipped,
             compute_ms=clip.compute_ms,
             duration_s=clip.end_s,
             arousal=clip.arousal,
+            no_speech=self._speech is not None and not self._speech.evident,
+            **self._verdict(clip.probs),
         )
+
+    def _verdict(self, probs: Mapping[str, float]) -> dict[str, object]:
+        """Return what is decided on an utterance or a clip, as fields of its event."""
+        best = likeliest(probs)
+        confidence = None if best is None else probs[best]
+        sure = confidence is not None and confidence >= self.settings.smoothing.abstain_below
+        return {
+            "label": best if sure else None,
+            "confidence": confidence,
+            "abstained": best is not None and not sure,
+            "likeliest": best,
+        }
 
     def _beat(self, events: list[Event]) -> None:
         now = self._session.clock()

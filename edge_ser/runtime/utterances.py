@@ -6,6 +6,7 @@ depends on the audio alone: pieces of any size give the same windows and the sam
 
 from __future__ import annotations
 
+import dataclasses
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from edge_ser.records import require
 from edge_ser.runtime.baseline import BaselineState, NoBaseline
 from edge_ser.runtime.prediction import MeanProbs, Prediction
 from edge_ser.runtime.recognizer import Recognizer
-from edge_ser.runtime.segmenter import Segmenter
+from edge_ser.runtime.segmenter import Boundary, Segmenter
 from edge_ser.runtime.speech_mean import SpeechMean, SpeechStatistics
 from edge_ser.runtime.timeline import Timeline
 from edge_ser.runtime.window_stream import Probe, WindowStream
@@ -68,6 +69,10 @@ class Finished:
     """Mean over the utterance's windows, by label; empty where it was too short or too soft."""
     n_windows: int
     """Windows that were classified while it lasted, those that still grew too."""
+    n_counted: int = 0
+    """Windows that `probs` is the mean of."""
+    evident: bool = True
+    """Whether it evidently was speech; see `Segmenter`."""
     arousal: float | None = None
     """Mean over the same windows, in [0, 1]; None where there is none."""
     speech: SpeechStatistics | None = None
@@ -136,7 +141,7 @@ class Utterances:
         if self._samples.end > self._n_segmented:
             yield from self._segment()
         for boundary in self._segmenter.flush():
-            yield from self._cross(boundary.kind, boundary.at_s)
+            yield from self._cross(boundary)
 
     def _segment(self) -> Iterator[Step]:
         new = self._samples.slice(self._n_segmented, self._samples.end)[0]
@@ -145,11 +150,12 @@ class Utterances:
         if self._probe is not None:
             self._probe("vad")
         for boundary in boundaries:
-            yield from self._cross(boundary.kind, boundary.at_s)
+            yield from self._cross(boundary)
         self._samples.drop_before(self._samples.end - self._keep)
 
-    def _cross(self, kind: str, at_s: float) -> Iterator[Step]:
-        if kind == "start":
+    def _cross(self, boundary: Boundary) -> Iterator[Step]:
+        at_s = boundary.at_s
+        if boundary.kind == "start":
             yield Begun(at_s)
             lead = round((at_s - self._at_s - self._settings.lead_s) * self._rate)
             first = max(self._samples.start, lead)
@@ -166,7 +172,7 @@ class Utterances:
             yield from self._current.push(self._samples.slice(first, self._samples.end)[0])
         elif self._current is not None:
             finished, self._current = self._current.finish(at_s), None
-            yield finished
+            yield dataclasses.replace(finished, evident=boundary.evident)
 
 
 class _Utterance:
@@ -242,6 +248,7 @@ class _Utterance:
             end_s,
             self._mean.probs(),
             self._n_windows,
+            n_counted=self._mean.n,
             arousal=self._mean.arousal(),
             speech=self._learned(end_s),
         )

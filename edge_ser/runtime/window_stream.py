@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edge_ser.audio import FULL_SCALE, Chunk, Resampler, check_finite, dbfs
 from edge_ser.errors import AudioError
 from edge_ser.frontend import StreamingMfcc
-from edge_ser.runtime.prediction import Prediction, likeliest, softmax
+from edge_ser.runtime.prediction import Prediction, likeliest
 from edge_ser.runtime.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -179,8 +179,7 @@ class WindowStream:
             begin = self._done("label", begin)
             output = recognizer.runner.infer(inputs, self._baseline)
             begin = self._done("inference", begin)
-            scores = softmax(output.logits[0]).tolist()
-            probs = dict(zip(recognizer.card.labels, scores, strict=True))
+            probs = recognizer.class_probs(output.logits[0])
             arousal = None if output.arousal is None else float(output.arousal[0])
         clipped = _clipped_share(samples[0])
         self._done("label", begin)

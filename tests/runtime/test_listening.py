@@ -75,13 +75,22 @@ def test_a_live_source_is_cut_into_utterances_by_default(recognizer):
     assert (source.opened, source.closed) == (1, 1)
 
 
-def test_a_file_gets_a_verdict_by_default(recognizer, example_clips):
+def test_a_file_gets_a_verdict_on_its_speech_by_default(example_clips):
     recognizer = Recognizer()
     events = list(recognizer.listen(example_clips[0]))
+    assert kinds(events) == ["start", "speech_start", "speech_end", "clip", "end"]
+    assert events[0].vad.startswith("silero")
+    assert events[-2].likeliest == recognizer.recognize(example_clips[0]).final.label
+    assert events[0].abstain_below == recognizer.card.abstain_below
+
+
+def test_a_file_without_a_detector_is_heard_from_end_to_end(example_clips):
+    recognizer = Recognizer()
+    events = list(recognizer.listen(example_clips[0], vad=False))
     assert kinds(events) == ["start", "clip", "end"]
     assert events[0].vad == "none"
-    assert events[-2].label == recognizer.recognize(example_clips[0]).final.label
-    assert events[0].abstain_below == recognizer.card.abstain_below
+    final = recognizer.recognize(example_clips[0], vad=False).final
+    assert dict(events[-2].probs) == pytest.approx(dict(final.probs))
 
 
 def test_leaving_the_loop_closes_the_source(recognizer):
@@ -230,7 +239,7 @@ def test_a_slow_consumer_makes_the_source_wait(recognizer, monkeypatch):
     async def hear():
         taken_while_slow = 0
         n = 0
-        async for _ in recognizer.listen_async(source):
+        async for _ in recognizer.listen_async(source, vad=False):
             n += 1
             if n == 2:
                 await asyncio.sleep(0.5)

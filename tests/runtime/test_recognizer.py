@@ -330,7 +330,7 @@ def test_a_clip_is_the_mean_of_its_windows(tmp_path, tiny_model):
     loudness = np.linspace(0.2, 1, 88_200)
     soundfile.write(path, np.stack([noise(88_200) * loudness] * 2, axis=1), 44_100)
 
-    recognition = Recognizer(tiny_model).recognize(path)
+    recognition = Recognizer(tiny_model).recognize(path, vad=False)
 
     windows, final = recognition.windows, recognition.final
     assert len(windows) == 5
@@ -347,7 +347,33 @@ def test_a_clip_is_the_mean_of_its_windows(tmp_path, tiny_model):
 def test_a_silent_clip_is_an_error(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.zeros(2 * RATE), RATE)
     with pytest.raises(AudioError, match=r"a\.wav is silent \(loudest window -120 dB"):
-        Recognizer(FakeRunner()).recognize(tmp_path / "a.wav")
+        Recognizer(FakeRunner()).recognize(tmp_path / "a.wav", vad=False)
+
+
+def test_a_clip_without_speech_has_no_label(tmp_path):
+    """Silence, hum and noise, also of full level: the voice detector decides."""
+    t = np.arange(3 * RATE) / RATE
+    hum = sum(np.sin(2 * np.pi * 50 * k * t) / k for k in (1, 2, 3, 5))
+    recognizer = Recognizer()
+    for sound in (np.zeros(3 * RATE), 0.3 * hum, noise(3 * RATE)):
+        soundfile.write(tmp_path / "a.wav", sound, RATE)
+        windows, final = (r := recognizer.recognize(tmp_path / "a.wav")).windows, r.final
+        assert (final.label, final.probs, final.confidence) == (None, {}, None)
+        assert final.end_s == 3.0
+        assert windows == ()
+
+
+def test_noise_after_a_clip_takes_no_part_in_it(tmp_path, example_clips):
+    samples, rate = soundfile.read(str(example_clips[0]), dtype="float32")
+    faint = 1e-3 * np.random.default_rng(0).normal(size=6 * rate)
+    soundfile.write(tmp_path / "a.wav", np.concatenate([samples, faint]), rate)
+    recognizer = Recognizer()
+
+    alone = recognizer.recognize(example_clips[0]).final
+    followed = recognizer.recognize(tmp_path / "a.wav").final
+
+    assert followed.label == alone.label
+    assert followed.confidence == pytest.approx(alone.confidence, abs=0.1)
 
 
 def test_one_channel_of_a_clip(tmp_path):
@@ -356,11 +382,11 @@ def test_one_channel_of_a_clip(tmp_path):
     runner = FakeRunner(CARDS["waveform"])
     recognizer = Recognizer(runner)
 
-    recognizer.recognize(tmp_path / "a.wav", channel=0)
+    recognizer.recognize(tmp_path / "a.wav", channel=0, vad=False)
 
     np.testing.assert_array_equal(runner.inputs[0][0], noise(RATE))
     with pytest.raises(AudioError, match="is silent"):
-        recognizer.recognize(tmp_path / "a.wav", channel=1)
+        recognizer.recognize(tmp_path / "a.wav", channel=1, vad=False)
 
 
 def test_one_recognizer_serves_many_clips(example_clips, tiny_model):

@@ -499,3 +499,28 @@ def test_emo_db_is_cut_into_its_clips(corpora_dir):
     whole = [(t, p[0]) for t, p in zip(true, pieces, strict=True) if len(p) == 1]
     assert len(whole) >= 0.9 * len(true)
     assert np.mean([np.abs(np.subtract(t, f)).max() <= 0.3 for t, f in whole]) > 0.9
+
+
+def test_an_utterance_is_evident_by_what_is_surely_speech():
+    """0.4 s of at least 0.7, breaks allowed; each utterance is judged by its own frames."""
+    settings = replace(SETTINGS, sure_threshold=0.7, min_sure_s=0.4)
+    segmenter = Segmenter(Scripted(), RATE, settings)
+    pause = (0.0,) * 5
+    doubtful = (0.9, 0.6, 0.9, 0.6, 0.6, 0.9)
+    sure = (0.6, 0.9, 0.9, 0.1, 0.9, 0.9)
+    ends = [
+        b.evident
+        for b in (*segmenter.push(stream(*doubtful, *pause, *sure, *pause, *doubtful)),
+                  *segmenter.flush())
+        if b.kind == "end"
+    ]  # fmt: skip
+    assert ends == [False, True, False]
+
+
+def test_a_running_utterance_says_whether_it_is_evident():
+    segmenter = Segmenter(Scripted(), RATE, replace(SETTINGS, min_sure_s=0.3))
+    segmenter.push(stream(0.9, 0.9))
+    assert segmenter.speaking
+    assert not segmenter.evident
+    segmenter.push(stream(0.9))
+    assert segmenter.evident

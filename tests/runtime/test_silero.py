@@ -41,7 +41,7 @@ def scene(example_clips):
 def test_it_says_what_the_published_network_says(example_clips):
     samples = scene(example_clips)
     theirs = published()
-    ours = Silero()
+    ours = Silero(most_gain_db=0)  # gain is ours alone, as is what follows
     ours.QUIET_FRAMES = 1 << 30  # bringing the state back is ours alone
 
     wanted = np.array([float(theirs.process_array(frame)) for frame in frames(samples)])
@@ -54,7 +54,7 @@ def test_it_says_what_the_published_network_says(example_clips):
 def test_a_state_of_any_size_goes_through_alike():
     """Far from what speech brings about, where a wrong gate or a wrong step would show most."""
     rng = np.random.default_rng(1)
-    theirs, ours = published(), Silero()
+    theirs, ours = published(), Silero(most_gain_db=0)
     for _ in range(20):
         state = rng.normal(size=(2, 1, 128)).astype(np.float32)
         before, frame = rng.uniform(-1, 1, (2, 512)).astype(np.float32)
@@ -72,7 +72,7 @@ def test_a_state_of_any_size_goes_through_alike():
 
 
 def test_frames_overlap_as_the_network_wants_them():
-    detector = Silero()
+    detector = Silero(most_gain_db=0)
     first, second = np.arange(1, 1025, dtype=np.float32).reshape(2, -1)
     detector.push(first)
     detector.push(second)
@@ -118,6 +118,40 @@ def test_a_damaged_or_missing_network(tmp_path):
             ModelError, match=f"{path.name}, the voice detector, .*install edge-ser"
         ):
             Silero(path)
+
+
+def test_soft_speech_is_amplified(example_clips):
+    """At -60 dBFS it is found in as many frames as 20 dB louder without gain."""
+    speech = load(example_clips[0], RATE)
+    soft = (speech * 10 ** (-60 / 20) / np.sqrt(np.mean(speech**2))).astype(np.float32)
+    with_gain = probabilities(Silero(), soft)
+    without = probabilities(Silero(most_gain_db=0), soft)
+    louder = probabilities(Silero(most_gain_db=0), 10 * soft)
+    found = [(p >= 0.7).sum() for p in (without, with_gain, louder)]
+    assert found[0] < found[1] == pytest.approx(found[2], rel=0.1)
+
+
+def test_loud_audio_has_no_gain_and_it_returns_slowly():
+    detector = Silero()
+    loud, faint = (np.full(512, level, dtype=np.float32) for level in (0.1, 1e-4))
+    assert detector._gain(faint) == pytest.approx(10, rel=1e-3)  # 20 dB
+    assert detector._gain(loud) == 1
+    after = [float(detector._gain(faint)) for _ in range(round(20 * RATE / 512))]
+    assert after[0] == 1
+    assert after == sorted(after)
+    assert after[-1] == pytest.approx(10, rel=1e-3)
+    detector._gain(loud)
+    detector.reset()
+    assert detector._gain(faint) == pytest.approx(10, rel=1e-3)
+
+
+def test_the_room_is_not_lifted_beyond_a_limit():
+    """A hiss of -54 dBFS gets no gain; digital silence before it says nothing of the room."""
+    hiss = np.full(512, 2e-3, dtype=np.float32)
+    detector = Silero()
+    detector._gain(np.zeros(512, dtype=np.float32))
+    assert detector._gain(hiss) == 1
+    assert Silero()._gain(hiss / 4) == pytest.approx(10 ** ((-60 + 66.02) / 20), rel=1e-3)
 
 
 def test_its_licence_ships_beside_it():

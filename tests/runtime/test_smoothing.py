@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_ser.errors import ConfigError
-from edge_ser.runtime.smoothing import SURE_AGAIN, Smoother, Smoothing
+from edge_ser.runtime.smoothing import Smoother, Smoothing
 
 LABELS = ("neutral", "happy", "angry")
 
@@ -60,30 +61,58 @@ def test_a_label_stays_for_the_dwell():
     assert [d.label for d in follow(settings, steps)] == [*["neutral"] * 3, "happy", "happy"]
 
 
-def test_abstaining_has_a_hysteresis_too():
-    settings = Smoothing(time_constant_s=0, margin=0, dwell_s=0, abstain_below=0.5)
-    steps = [probs(p, 1 - p, 0) for p in (0.6, 0.5)] + [
-        probs(p, (1 - p) / 2, (1 - p) / 2) for p in (0.49, 0.52, 0.5 + SURE_AGAIN)
-    ]
-    assert [d.label for d in follow(settings, steps)] == [
-        "neutral",
-        "neutral",
-        None,
-        None,
-        "neutral",
-    ]
+ABSTAINING = Smoothing(
+    time_constant_s=0, margin=0, dwell_s=0, abstain_below=0.5, doubt_margin=0.1, doubt_s=0.5
+)
+
+
+def led_by(*values: float) -> list[dict[str, float]]:
+    """Return windows in which neutral has these probabilities, the others half of the rest each."""
+    return [probs(p, (1 - p) / 2, (1 - p) / 2) for p in values]
+
+
+def test_a_label_is_given_up_after_lasting_doubt_only():
+    """Below 0.5 but not by the margin it stays; 0.39 is doubt, and lasts 0.5 s at the third."""
+    steps = led_by(0.6, 0.45, 0.45, 0.45, 0.39, 0.39, 0.39)
+    assert [d.label for d in follow(ABSTAINING, steps)] == [*["neutral"] * 6, None]
+
+
+def test_doubt_that_is_broken_off_begins_anew():
+    steps = led_by(0.6, 0.39, 0.39, 0.45, 0.39, 0.39, 0.45)
+    assert {d.label for d in follow(ABSTAINING, steps)} == {"neutral"}
+
+
+def test_any_sure_class_replaces_doubt_at_once():
+    """The dwell protects labels; doubt has none."""
+    settings = replace(ABSTAINING, dwell_s=5)
+    steps = led_by(*[0.4] * 3, 0.49, 0.5)
+    decisions = follow(settings, steps)
+    assert [d.label for d in decisions] == [*[None] * 4, "neutral"]
+    assert [d.changed for d in decisions] == [False, False, True, False, True]
 
 
 def test_the_first_decision_may_be_to_abstain():
-    decision = follow(Smoothing(abstain_below=0.9), [probs(0.5, 0.3, 0.2)])[0]
-    assert (decision.label, decision.changed, decision.confidence) == (None, True, 0.5)
+    """It comes when doubt has lasted, not with the first window."""
+    decisions = follow(ABSTAINING, led_by(0.45, 0.45, 0.45))
+    assert [(d.label, d.changed) for d in decisions] == [(None, False), (None, False), (None, True)]
+    at_once = follow(replace(ABSTAINING, doubt_s=0), led_by(0.45))[0]
+    assert (at_once.label, at_once.changed, at_once.confidence) == (None, True, 0.45)
 
 
-def test_a_label_that_cannot_be_stood_for_gives_way_to_none():
-    """The present label fell below the threshold, and the other does not lead by the margin."""
-    settings = Smoothing(time_constant_s=0, margin=0.3, dwell_s=0, abstain_below=0.45)
-    steps = [probs(0.6, 0.3, 0.1), probs(0.4, 0.5, 0.1)]
-    assert [d.label for d in follow(settings, steps)] == ["neutral", None]
+def test_a_class_that_is_not_sure_replaces_nothing():
+    steps = [probs(0.6, 0.3, 0.1), probs(0.41, 0.49, 0.1), probs(0.4, 0.5, 0.1)]
+    assert [d.label for d in follow(ABSTAINING, steps)] == ["neutral", "neutral", "happy"]
+
+
+def test_the_dwell_protects_a_label_from_doubt_too():
+    settings = replace(ABSTAINING, dwell_s=1, doubt_s=0.25)
+    assert [d.label for d in follow(settings, led_by(0.6, *[0.35] * 4))] == [*["neutral"] * 4, None]
+
+
+def test_flicker_about_the_threshold_is_one_decision():
+    """What gave a change at almost every window before: probabilities that go up and down about it."""
+    steps = led_by(*[0.45, 0.58] * 40)
+    assert sum(d.changed for d in follow(Smoothing(abstain_below=0.5), steps)) == 1
 
 
 def test_reset_forgets():
@@ -102,27 +131,35 @@ simplex = st.tuples(*[st.floats(0.01, 1)] * 3).map(
 
 @given(
     steps=st.lists(simplex, min_size=1, max_size=60),
-    tau=st.floats(0, 3),
-    margin=st.floats(0, 0.5),
-    dwell_s=st.floats(0, 3),
-    abstain_below=st.floats(0, 0.9),
+    settings=st.builds(
+        Smoothing,
+        time_constant_s=st.floats(0, 3),
+        margin=st.floats(0, 0.5),
+        dwell_s=st.floats(0, 3),
+        abstain_below=st.floats(0, 0.9),
+        doubt_margin=st.floats(0, 0.3),
+        doubt_s=st.floats(0, 3),
+    ),
 )
-def test_whatever_comes(steps, tau, margin, dwell_s, abstain_below):
-    """Labels change no faster than the dwell, only when `changed` says so, and never without cause."""
-    settings = Smoothing(tau, margin, dwell_s, abstain_below)
+def test_whatever_comes(steps, settings):
+    """Labels stay for the dwell, change only when `changed` says so, and never without cause."""
     decisions = follow(settings, steps)
 
-    changes = [0.25 * (i + 1) for i, d in enumerate(decisions) if d.changed]
-    assert changes[0] == 0.25
-    assert all(b - a >= dwell_s for a, b in itertools.pairwise(changes))
+    changes = [(0.25 * (i + 1), d) for i, d in enumerate(decisions) if d.changed]
+    for (before_s, before), (after_s, _) in itertools.pairwise(changes):
+        assert before.label is None or after_s - before_s >= settings.dwell_s
+    given = [i for i, d in enumerate(decisions) if d.changed]
+    first = given[0] if given else len(decisions)
+    assert all(d.label is None for d in decisions[:first])
     for before, after in itertools.pairwise(decisions):
         assert after.previous == before.label
+    for before, after in itertools.pairwise(decisions[first:]):
         assert after.changed == (after.label != before.label)
     for d in decisions:
         assert sum(d.probs.values()) == pytest.approx(1)
         assert d.confidence == max(d.probs.values())
         if d.changed and d.label is not None:
-            assert d.probs[d.label] >= abstain_below
+            assert d.probs[d.label] >= settings.abstain_below
 
 
 @pytest.mark.parametrize(
@@ -132,6 +169,8 @@ def test_whatever_comes(steps, tau, margin, dwell_s, abstain_below):
         ({"dwell_s": math.nan}, "dwell_s is nan"),
         ({"margin": 1}, "margin is 1"),
         ({"abstain_below": 1.0}, "abstain_below is 1.0"),
+        ({"doubt_margin": -0.1}, "doubt_margin is -0.1"),
+        ({"doubt_s": 61}, "doubt_s is 61"),
     ],
 )
 def test_settings_out_of_range(settings, said):

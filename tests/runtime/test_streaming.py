@@ -29,8 +29,9 @@ from edge_ser.runtime.signals import Back, Gone, Lost, Signal, Tick
 from edge_ser.runtime.smoothing import Smoothing
 from edge_ser.runtime.streaming import StreamingRecognizer, StreamSettings
 from edge_ser.runtime.utterances import UtteranceSettings
+from edge_ser.runtime.vad import open_detector
 
-QUICK = SegmenterSettings(min_speech_s=0.1, min_silence_s=0.4, lead_s=0, tail_s=0)
+QUICK = SegmenterSettings(min_speech_s=0.1, min_silence_s=0.4, lead_s=0, tail_s=0, min_sure_s=0.1)
 
 
 class Clock:
@@ -355,17 +356,63 @@ def test_the_rate_of_the_source_changes_little(rate, example_clips):
         assert dict(got.probs) == pytest.approx(dict(wanted.probs), abs=0.02)
 
 
-def test_a_clip_is_what_recognize_says(example_clips):
+@pytest.mark.parametrize("vad", [False, True])
+def test_a_clip_is_what_recognize_says(example_clips, vad):
     recognizer = Recognizer()
+    settings = recognizer.stream_settings(live=False)
     for path in example_clips:
-        final = recognizer.recognize(path).final
-        (clip,) = of(
-            "clip",
-            listen(in_chunks(load(path, RATE), [999] * 90), recognizer=recognizer, clip=True),
+        final = recognizer.recognize(path, vad=vad).final
+        events = listen(
+            in_chunks(load(path, RATE), [999] * 90),
+            recognizer=recognizer,
+            clip=True,
+            detector=open_detector() if vad else None,
+            settings=settings,
         )
-        assert clip.label == final.label
+        (clip,) = of("clip", events)
+        assert clip.likeliest == final.label
+        assert clip.label in {final.label, None}
         assert dict(clip.probs) == pytest.approx(dict(final.probs), abs=1e-5)
         assert clip.duration_s == pytest.approx(final.end_s)
+
+
+def test_a_clip_is_the_mean_over_the_windows_of_its_utterances():
+    events = listen([Chunk(scene(1.0, 2.0, 1.5, 3.0, 6.0), RATE)], vad=True, clip=True)
+    (clip,), ends = of("clip", events), of("speech_end", events)
+    assert len(ends) == 2
+    whole = [w for w in of("window", events) if w.end_s - w.start_s == pytest.approx(1)]
+    counted = [
+        [w for w in whole if end.start_s - 0.3 <= w.start_s and w.end_s <= end.at_s + 0.26]
+        for end in ends
+    ]
+    mean = np.mean([list(w.probs.values()) for part in counted for w in part], axis=0)
+    assert list(clip.probs.values()) == pytest.approx(mean.tolist(), abs=1e-6)
+    assert not clip.no_speech
+    assert (clip.at_s, clip.duration_s) == pytest.approx((13.5, 13.5))
+
+
+def test_a_clip_without_speech_has_no_label():
+    samples = (1e-3 * noise(3 * RATE)).astype(np.float32)
+    (clip,) = of("clip", listen([Chunk(samples, RATE)], vad=True, clip=True))
+    assert (clip.label, clip.likeliest, clip.confidence) == (None, None, None)
+    assert (clip.no_speech, clip.abstained, dict(clip.probs)) == (True, False, {})
+    assert clip.level_dbfs == pytest.approx(-80, abs=0.1)
+
+
+class Doubtful(LevelDetector):
+    """Takes what is loud for speech, but is not sure of it."""
+
+    def push(self, frame: np.ndarray) -> float:
+        return 0.6 * super().push(frame)
+
+
+def test_what_is_not_evidently_speech_has_no_label():
+    """A noise that a detector takes for speech: no emotion, no verdict, no part in the clip's."""
+    events = listen([Chunk(scene(1.0, 2.5, 1.0), RATE)], detector=Doubtful(), clip=True)
+    (end,), (clip,) = of("speech_end", events), of("clip", events)
+    assert of("emotion", events) == []
+    assert (end.label, end.likeliest, end.no_speech, dict(end.probs)) == (None, None, True, {})
+    assert (clip.label, clip.no_speech) == (None, True)
 
 
 # --- what is said --------------------------------------------------------------------------
@@ -397,16 +444,17 @@ def test_emotions_come_on_change_only():
 
 
 def test_below_the_threshold_there_is_no_label():
-    settings = StreamSettings(segmenter=QUICK, smoothing=Smoothing(abstain_below=0.99))
+    settings = StreamSettings(segmenter=QUICK, smoothing=Smoothing(abstain_below=0.99, doubt_s=0))
     samples = scene(1.0, 1.5, 1.0)
     events = listen([Chunk(samples, RATE)], vad=True, settings=settings)
     (emotion,), (end,) = of("emotion", events), of("speech_end", events)
     assert (emotion.label, emotion.abstained) == (None, True)
     assert (end.label, end.abstained) == (None, True)
-    assert end.confidence == max(end.probs.values())
+    assert end.confidence == end.probs[end.likeliest] == max(end.probs.values())
     (clip,) = of("clip", listen([Chunk(samples, RATE)], clip=True, settings=settings))
-    assert clip.abstained
-    assert clip.label == max(clip.probs, key=clip.probs.get)
+    assert (clip.label, clip.abstained, clip.no_speech) == (None, True, False)
+    assert clip.likeliest == max(clip.probs, key=clip.probs.get)
+    assert clip.confidence == clip.probs[clip.likeliest]
 
 
 def test_speech_too_short_to_be_recognised_has_no_label():
@@ -596,6 +644,11 @@ def test_a_source_that_ends_in_the_middle_of_an_utterance():
     assert end.label is not None
 
 
+def test_a_clip_that_is_too_short_for_the_model():
+    with pytest.raises(AudioError, match=r"holds 0\.1 s of audio, at least 0\.25 s"):
+        listen([Chunk(noise(1_600), RATE)], clip=True, vad=True)
+
+
 def test_a_clip_that_is_too_short_or_silent():
     with pytest.raises(AudioError, match=r"holds 0\.1 s of audio, at least 0\.25 s"):
         listen([Chunk(noise(1_600), RATE)], clip=True)
@@ -612,11 +665,6 @@ def test_who_is_asked_to_end_needs_no_verdict():
     stream.push(Chunk(noise(1_600), RATE))
     (end,) = stream.finish("asked")
     assert (end.kind, end.reason) == ("end", "asked")
-
-
-def test_a_verdict_on_the_whole_does_not_go_with_utterances():
-    with pytest.raises(ConfigError, match="clip is True, wanted: False where a detector"):
-        StreamingRecognizer(Recognizer(FakeRunner()), clip=True, detector=LevelDetector())
 
 
 def test_an_impossible_rate():

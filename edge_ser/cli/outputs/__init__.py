@@ -9,12 +9,13 @@ from edge_ser.cli.outputs.plain_lines import PlainLines
 __all__ = ["JsonLines", "Output", "PlainLines", "open_output"]
 
 
-def open_output(form: str, live: bool) -> Output:
+def open_output(form: str, live: bool, *, utterances: bool = False) -> Output:
     """Return the output for `--format`: text is a view on a terminal and lines anywhere else.
 
     Args:
         form: `text` or `jsonl`.
         live: whether the source is a stream; files get a line, or bars, for each clip.
+        utterances: whether each utterance of a file gets a line, too.
     """
     if form == "jsonl":
         return JsonLines(live)
@@ -22,11 +23,11 @@ def open_output(form: str, live: bool) -> Output:
 
     console = Console()
     if not console.is_terminal or console.is_dumb_terminal or console.options.ascii_only:
-        return PlainLines(live)
+        return PlainLines(live, utterances=utterances)
     if live:
         from edge_ser.cli.outputs.live_view import LiveView
 
         return LiveView(console)
     from edge_ser.cli.outputs.clip_view import ClipView
 
-    return ClipView(console)
+    return ClipView(console, utterances=utterances)

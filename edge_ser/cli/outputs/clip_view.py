@@ -12,19 +12,26 @@ from rich.text import Text
 
 from edge_ser.cli.outputs import palette
 from edge_ser.cli.outputs.base import Output
-from edge_ser.cli.outputs.plain_lines import NOT_SURE, file_line
+from edge_ser.cli.outputs.plain_lines import NOT_SURE, file_line, nothing
 from edge_ser.cli.outputs.view import arousal_bar, class_bars
 from edge_ser.runtime.events import Clip, Event, Started, Window
+from edge_ser.runtime.prediction import likeliest
 
 _INTERVAL_S = 0.1
 
 
 class ClipView(Output):
-    """Shows files. Bars of windows come and go, those of a clip stay, as do lines of utterances."""
+    """Shows files. Bars of windows come and go, those of a clip stay.
 
-    def __init__(self, console: Console) -> None:
+    Args:
+        console: a terminal.
+        utterances: whether a line of each utterance stays, too.
+    """
+
+    def __init__(self, console: Console, *, utterances: bool = False) -> None:
         super().__init__(live=False)
         self._console = console
+        self._utterances = utterances
         self._live = Live(console=console, auto_refresh=False, transient=True)
         self._labels: tuple[str, ...] = ()
         self._drawn_at = float("-inf")
@@ -51,7 +58,7 @@ class ClipView(Output):
         elif isinstance(event, Clip):
             self._live.update("", refresh=True)
             self._console.print(clip_bars(event, self._labels, self._console.width))
-        elif (line := file_line(event)) is not None:
+        elif (line := file_line(event, self._utterances)) is not None:
             self._console.print(line, highlight=False, markup=False)
         elif isinstance(event, Window) and now - self._drawn_at >= _INTERVAL_S:
             self._drawn_at = now
@@ -76,12 +83,13 @@ def clip_bars(heard: Clip | Window, labels: tuple[str, ...], width: int) -> Grou
     head = Text(heard.source, style="bold")
     if isinstance(heard, Clip):
         head.append(f"  whole clip, {heard.duration_s:.1f} s", style=palette.QUIET)
-        head.append(f"  {NOT_SURE}" if heard.abstained else "")
+        doubt = NOT_SURE if heard.abstained else ""
+        head.append(f"  {nothing(heard) if heard.likeliest is None else doubt}".rstrip())
     else:
         head.append(f"  {heard.start_s:.1f}-{heard.end_s:.1f} s", style=palette.QUIET)
         head.append("  silence" if heard.label is None else "")
     colours = palette.colours(labels or tuple(heard.probs))
-    bars = class_bars(heard.probs, heard.label, colours, min(width, 80))
+    bars = class_bars(heard.probs, likeliest(heard.probs), colours, min(width, 80))
     if heard.arousal is not None:
         bars.append(arousal_bar(heard.arousal, colours, min(width, 80)))
     level = Text(f"  level {heard.level_dbfs:.0f} dB", style=palette.QUIET)

@@ -22,14 +22,22 @@ REASONS = {
 """Why audio is lost, for people."""
 
 NOT_SURE = "not sure"
+NO_SPEECH = "no speech"
+TOO_SHORT = "too short"
 
 
 class PlainLines(Output):
-    """A line for each event of a stream that changes something; for files, one a clip or utterance."""
+    """A line for each event of a stream that changes something; for files, one a clip.
 
-    def __init__(self, live: bool) -> None:
+    Args:
+        live: whether the source is a stream.
+        utterances: whether each utterance of a file gets a line, too.
+    """
+
+    def __init__(self, live: bool, *, utterances: bool = False) -> None:
         super().__init__(live)
         self._live = live
+        self._utterances = utterances
 
     def show(self, event: Event) -> None:
         """Write an event, unless it is only a window or a sign of life."""
@@ -42,29 +50,36 @@ class PlainLines(Output):
             return clip_line(event)
         if self._live:
             return _line(event)
-        return file_line(event)
+        return file_line(event, self._utterances)
 
 
 def clip_line(clip: Clip) -> str:
     """Return a clip as one line."""
+    if clip.likeliest is None or clip.confidence is None:
+        return f"{clip.source}: {nothing(clip)}  ({clip.duration_s:.1f} s)"
     ranking = sorted(clip.probs.items(), key=lambda item: -item[1])[1:3]
     others = ", ".join(f"{label} {p:.0%}" for label, p in ranking)
-    doubt = f"{NOT_SURE}; " if clip.abstained else ""
+    first = f"{clip.likeliest}, " if clip.label is None else ""
     return (
-        f"{clip.source}: {_verdict(clip.label, clip.confidence)}{_arousal(clip.arousal)}"
-        f"  ({doubt}then {others}; {clip.duration_s:.1f} s)"
+        f"{clip.source}: {_verdict(clip.label or NOT_SURE, clip.confidence)}{_arousal(clip.arousal)}"
+        f"  ({first}then {others}; {clip.duration_s:.1f} s)"
     )
 
 
-def file_line(event: Event) -> str | None:
-    """Return what is said of an utterance of a file, and of lost audio, as one line."""
+def nothing(event: Clip | SpeechEnd) -> str:
+    """Return why an utterance or a clip has no probabilities."""
+    return NO_SPEECH if event.no_speech else TOO_SHORT
+
+
+def file_line(event: Event, utterances: bool) -> str | None:
+    """Return what is said of lost audio and, if asked for, of an utterance of a file, as one line."""
     if isinstance(event, Overrun):
         return f"{event.source}: {event.at_s:.2f} s  {_said(event)}"
-    if not isinstance(event, SpeechEnd):
+    if not isinstance(event, SpeechEnd) or not utterances:
         return None
     place = f"{event.source}: {event.start_s:.2f}-{event.at_s:.2f} s"
     if event.confidence is None:
-        return f"{place}  too short"
+        return f"{place}  {nothing(event)}"
     verdict = _verdict(event.label or NOT_SURE, event.confidence)
     return f"{place}  {verdict}{_arousal(event.arousal)}"
 
@@ -84,7 +99,7 @@ def _said(event: Event) -> str | None:
         case SpeechEnd():
             length = f"{event.at_s - event.start_s:.1f} s, {event.n_windows} windows"
             if event.confidence is None:
-                return f"too short        ({length})"
+                return f"{nothing(event)}        ({length})"
             verdict = _verdict(event.label or NOT_SURE, event.confidence)
             return f"{verdict}{_arousal(event.arousal)}  ({length})"
         case Overrun():

@@ -124,10 +124,7 @@ class ViewState:
             case Emotion():
                 self._emotion(event)
             case SpeechEnd():
-                self.n_utterances += 1
-                self._silence(event.at_s)
-                if event.confidence is not None:
-                    self.timeline.settle(self._mark(event.label), event.start_s)
+                self._speech_end(event)
             case Overrun():
                 self.n_overruns += 1
                 self.lost_s += event.lost_s or 0.0
@@ -187,6 +184,14 @@ class ViewState:
         self.timeline.change(mark, event.at_s)
         # What it was decided on begins with the utterance.
         self.timeline.settle(mark, self._speech_from_s)
+
+    def _speech_end(self, event: SpeechEnd) -> None:
+        self.n_utterances += 1
+        self._silence(event.at_s)
+        if event.no_speech:
+            self.timeline.settle("·", event.start_s)
+        elif event.confidence is not None:
+            self.timeline.settle(self._mark(event.label), event.start_s)
 
     def _mark(self, label: str | None) -> str:
         return "?" if label is None else self.letters.get(label, "*")

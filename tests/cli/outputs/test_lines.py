@@ -28,6 +28,7 @@ from edge_ser.runtime.events import (
     to_json,
 )
 
+NOTHING = {"label": None, "likeliest": None, "confidence": None, "probs": {}}
 TESTS = Path(__file__).resolve().parents[2]
 
 
@@ -57,7 +58,8 @@ def test_a_stream_is_a_line_for_each_change(capsys):
             silent(5.5),
             made(SpeechEnd, 7.125),
             made(SpeechEnd, 9.0, label=None, confidence=0.3, abstained=True, start_s=8.0),
-            made(SpeechEnd, 9.5, label=None, confidence=None, probs={}, n_windows=0, start_s=9.3),
+            made(SpeechEnd, 9.5, **NOTHING, n_windows=0, start_s=9.3),
+            made(SpeechEnd, 9.5, **NOTHING, no_speech=True, start_s=9.3),
             made(Overrun, 10.0),
             made(Overrun, 10.0, lost_s=None, reason="device"),
             made(Heartbeat, 11.0),
@@ -75,6 +77,7 @@ def test_a_stream_is_a_line_for_each_change(capsys):
         "     7.12 s  speech_end    angry       71%  (5.6 s, 12 windows)",
         "     9.00 s  speech_end    not sure    30%  (1.0 s, 12 windows)",
         "     9.50 s  speech_end    too short        (0.2 s, 0 windows)",
+        "     9.50 s  speech_end    no speech        (0.2 s, 12 windows)",
         "    10.00 s  overrun       0.25 s lost: recognition lagged behind",
         "    10.00 s  overrun       some audio lost: the system lost it",
         "    12.00 s  device_lost   USB [array]: unplugged",
@@ -86,23 +89,37 @@ def test_a_file_is_a_line(capsys):
     with PlainLines(live=False) as output:
         output.event(made(Window))
         output.event(made(Clip))
-        output.event(made(Clip, abstained=True))
+        output.event(made(Clip, label=None, abstained=True))
+        output.event(made(Clip, **NOTHING, no_speech=True))
+        output.event(made(Clip, **NOTHING))
         output.event(made(SpeechStart, 1.5))
         output.event(made(Emotion, 4.0))
         output.event(made(SpeechEnd, 7.125))
         output.event(made(Overrun, 8.0, reason="not_finite"))
-        output.event(made(SpeechEnd, 9.5, label=None, confidence=None, probs={}, start_s=9.3))
         output.event(made(Ended))
 
     out, err = capsys.readouterr()
     assert out.splitlines() == [
         "mic:[USB] array: angry       75%  (then neutral 25%, happy 0%; 4.0 s)",
-        "mic:[USB] array: angry       75%  (not sure; then neutral 25%, happy 0%; 4.0 s)",
-        "mic:[USB] array: 1.50-7.12 s  angry       71%",
+        "mic:[USB] array: not sure    75%  (angry, then neutral 25%, happy 0%; 4.0 s)",
+        "mic:[USB] array: no speech  (4.0 s)",
+        "mic:[USB] array: too short  (4.0 s)",
         "mic:[USB] array: 8.00 s  0.25 s lost: samples were NaN or infinite",
-        "mic:[USB] array: 9.30-9.50 s  too short",
     ]
     assert err == ""
+
+
+def test_utterances_of_a_file_are_lines_where_they_are_asked_for(capsys):
+    with PlainLines(live=False, utterances=True) as output:
+        output.event(made(SpeechEnd, 7.125))
+        output.event(made(SpeechEnd, 9.5, **NOTHING, start_s=9.3))
+        output.event(made(SpeechEnd, 9.5, **NOTHING, no_speech=True, start_s=9.3))
+
+    assert capsys.readouterr().out.splitlines() == [
+        "mic:[USB] array: 1.50-7.12 s  angry       71%",
+        "mic:[USB] array: 9.30-9.50 s  too short",
+        "mic:[USB] array: 9.30-9.50 s  no speech",
+    ]
 
 
 def test_json_lines_are_the_events(capsys):

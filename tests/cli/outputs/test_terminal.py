@@ -137,8 +137,9 @@ CLIPS = """
     output.event(made(Started, 0.0, vad="none"))
     output.event(made(Window, source="[a].wav"))
     output.event(made(Clip, source="[a].wav"))
-    output.event(made(Clip, source="b.wav", abstained=True, clipped=0.02))
-    output.event(made(SpeechEnd, 7.0, source="[d].wav"))
+    output.event(made(Clip, source="b.wav", label=None, abstained=True, clipped=0.02))
+    output.event(made(Clip, source="[e].wav", label=None, likeliest=None, confidence=None, probs={},
+                      no_speech=True))
     output.problem("c.wav [odd] failed")
     output.event(made(Ended))
 """
@@ -153,7 +154,7 @@ def test_files_on_a_terminal():
     assert "[a].wav  whole clip, 4.0 s" in text
     assert "b.wav  whole clip, 4.0 s  not sure" in text
     assert "clipped 2.0%" in text
-    assert "[d].wav: 1.50-7.00 s  angry       71%" in text
+    assert "[e].wav  whole clip, 4.0 s  no speech" in text
     assert "c.wav [odd] failed" in text
     assert re.search(r">   angry █{40,}·+  75%", text)
     assert "heard 28" not in text
