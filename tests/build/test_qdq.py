@@ -107,6 +107,10 @@ def test_two_layers_that_read_one_tensor_have_a_pair_each():
     twin = onnx.NodeProto()
     twin.CopyFrom(second)
     twin.name, twin.output[0] = "twin", "twin_out"
+    weights = onnx.TensorProto()
+    weights.CopyFrom(next(i for i in model.graph.initializer if i.name == second.input[1]))
+    weights.name = twin.input[1] = "twin_weights"
+    model.graph.initializer.append(weights)
     add = next(n for n in model.graph.node if n.name == "residual")
     add.input[1] = "twin_out"
     model.graph.node.insert(list(model.graph.node).index(second), twin)

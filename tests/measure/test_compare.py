@@ -24,6 +24,7 @@ from edge_ser.measure.evaluate import evaluate
 from edge_ser.measure.layer_differences import LayerMeter, common_tensors
 from edge_ser.measure.selection import select
 from edge_ser.runtime.recognizer import Recognizer
+from edge_ser.runtime.runner import Runner
 
 RATE = 16_000
 
@@ -67,7 +68,7 @@ def reference(path, recordings):
     recognizer = Recognizer(path)
     run, logits = recognizer.runner.run, []
 
-    class Remember:
+    class Remember(Runner):
         card = recognizer.card
 
         def run(self, inputs):
