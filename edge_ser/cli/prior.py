@@ -38,8 +38,6 @@ def command(paths: tuple[Path, ...], model: Path | None, as_json: bool, threads:
     Decaestecker 2002), and the ratios are what `--prior` takes. They go to stdout, all else to
     stderr. The estimate of a model that errs is wrong, too: measure with labelled clips where you can.
     """
-    import numpy as np
-
     from edge_ser.runtime.prior import estimate_prior
     from edge_ser.runtime.recognizer import Recognizer
 
@@ -51,7 +49,7 @@ def command(paths: tuple[Path, ...], model: Path | None, as_json: bool, threads:
             f"expected recordings of speech, got none in {', '.join(map(str, paths))}; "
             "for example: edge-ser prior recordings/"
         )
-    estimate = estimate_prior(np.array(probs), labels)
+    estimate = estimate_prior(probs, labels)
     click.echo(_json(estimate) if as_json else estimate.text)
     if not as_json:
         shares = ", ".join(f"{label} {share:.1%}" for label, share in estimate.shares.items())

@@ -99,18 +99,21 @@ def log_ratios(prior: Mapping[str, float], labels: Sequence[str]) -> Float64:
 
 
 def estimate_prior(
-    probs: Float64, labels: Sequence[str], training: Sequence[float] | None = None
+    clips: Float64 | Sequence[Sequence[float]],
+    labels: Sequence[str],
+    training: Sequence[float] | None = None,
 ) -> PriorEstimate:
     """Estimate the shares of the classes from probabilities of unlabelled clips, by EM.
 
     Args:
-        probs: [n_clips, n_classes], of a model without a prior.
+        clips: probabilities [n_clips, n_classes], of a model without a prior.
         labels: the classes.
         training: their shares in training, which the probabilities presume; None for equal ones.
 
     Raises:
         ConfigError: no clips, or shapes that do not fit.
     """
+    probs = np.asarray(clips, dtype=np.float64)
     if probs.ndim != 2 or probs.shape[0] == 0 or probs.shape[1] != len(labels):
         raise ConfigError(
             f"expected probabilities [n_clips, {len(labels)}], at least one clip, got "
