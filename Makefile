@@ -15,7 +15,7 @@ DEVICE_PYTHONS = 3.10 3.12
 IN_PARALLEL = -n 2 --dist loadfile
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint test-main accuracy results bench start-up cross-corpus bundled-model bundled-model-card calibration-set event-schema pictures soak fuzz voice voice-network aarch64 gpu-test clean help
+.PHONY: demo test lint test-main accuracy results bench start-up cross-corpus bundled-model commercial-model bundled-model-card calibration-set event-schema pictures soak fuzz voice voice-network aarch64 gpu-test clean help
 .DELETE_ON_ERROR:
 
 help: ## List the targets
@@ -82,6 +82,18 @@ bundled-model: .venv/ready ## Train and export the model in edge_ser/assets, qua
 	  --out edge_ser/assets/edge_ser.int8.onnx
 	.venv/bin/python benchmarks/write_self_test.py
 	$(MAKE) --no-print-directory bundled-model-card
+
+# The recordings' licences allow commercial use; so does the teacher's.
+commercial-model: .venv/ready ## Train and export the commercial model in edge_ser/assets, quantize it
+	.venv/bin/edge-ser train --corpus EMO-DB=$(CORPORA)/EMO-DB $(CROWDS) --noise $(CORPORA)/Mycroft-noise \
+	  --weights-licence commercial --corpus-licence 'PicovoiceS2I\#train=Apache-2.0' \
+	  --corpus-licence 'Mycroft\#train=public domain' --test-speakers 11,13 --validation-speakers 03,08 \
+	  --labels $(SIX) --config edge_ser/assets/commercial_training.json --threads 1 --out runs/commercial
+	.venv/bin/edge-ser export runs/commercial --out edge_ser/assets/edge_ser_commercial.onnx --name edge-ser-commercial-1
+	.venv/bin/edge-ser calibrate select --corpus EMO-DB=$(CORPORA)/EMO-DB --model edge_ser/assets/edge_ser_commercial.onnx \
+	  --out calibration/commercial
+	.venv/bin/edge-ser quantize edge_ser/assets/edge_ser_commercial.onnx --calibration calibration/commercial \
+	  --out edge_ser/assets/edge_ser_commercial.int8.onnx
 
 bundled-model-card: .venv/ready ## Measure the model in edge_ser/assets on its test speakers, write its card
 	.venv/bin/edge-ser evaluate $(ACTED:nEMO=%=) $(HELD:%=--corpus %) --speakers $(TEST_SPEAKERS) \
