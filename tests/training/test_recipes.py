@@ -7,7 +7,7 @@ import json
 import pytest
 from support import ROOT
 
-from edge_ser.cli.train import _config
+from edge_ser.cli.training_session import read_config
 from edge_ser.errors import ConfigError
 from edge_ser.records import build
 from edge_ser.training.recipes import TAUGHT, overlaid
@@ -39,7 +39,7 @@ def test_options_lie_over_the_file_and_the_file_over_the_recipe(tmp_path):
     path = tmp_path / "mine.json"
     path.write_text('{"epochs": 30, "augment": {"noise_share": 0.7}}')
 
-    config = _config(TrainConfig, path, {"epochs": 3}, TAUGHT)
+    config = read_config(TrainConfig, path, {"epochs": 3}, TAUGHT)
 
     assert config.epochs == 3
     assert config.teacher_weight == 20.0
@@ -55,4 +55,4 @@ def test_a_file_that_does_not_fit_is_refused(tmp_path, text, message):
     path.write_text(text)
 
     with pytest.raises(ConfigError, match=message):
-        _config(TrainConfig, path, {}, TAUGHT)
+        read_config(TrainConfig, path, {}, TAUGHT)
