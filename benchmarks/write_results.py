@@ -157,11 +157,41 @@ def summary(evidence: Evidence) -> str:
         "the paper's claim",
     ]
     parts = [_table(heads, rows), BOTH_ACCURACY]
+    strangers = list(_strangers(evidence))
     if any("†" in cell for row in rows for cell in row):
         parts.insert(
             1, "† a smaller network with the same features stands in for the paper's 37 million."
         )
-    return "\n\n".join(parts)
+    return "\n\n".join([*strangers, *parts])
+
+
+def _strangers(evidence: Evidence) -> Iterable[str]:
+    """Yield the README's first table: the bundled recipe on corpora that were left out."""
+    for run in evidence.runs:
+        if run.protocol != CROSS_CORPUS or not run.left_out or run.system != "compact":
+            continue
+        rows = []
+        for name, own in run.left_out.items():
+            cells = [own.uar, own.with_baseline["running"].uar, own.with_baseline["enrolled"].uar]
+            rows.append(
+                [
+                    name.rpartition(" to ")[2],
+                    *(f"{100 * share:.1f}" for share in (*cells, own.answered, own.right)),
+                    f"{own.arousal_auc:.2f}",
+                ]
+            )
+        mean = [sum(float(row[k]) for row in rows) / len(rows) for k in range(1, 7)]
+        rows.append(["mean", *(f"{value:.1f}" for value in mean[:5]), f"{mean[5]:.2f}"])
+        heads = [
+            "corpus left out of training, % (chance: 17 to 20)",
+            "UAR",
+            "with a running baseline",
+            "with an enrolled voice",
+            "clips answered",
+            "of them right",
+            "arousal, AUC",
+        ]
+        yield _table(heads, rows)
 
 
 def with_summary(readme: str, text: str) -> str:
