@@ -427,6 +427,22 @@ def _looks(evidence: Evidence) -> Iterable[str]:
             for look in looks["looks"]
         ],
     )
+    left_out = looks.get("left_out", [])
+    if left_out:
+        corpora = list(dict.fromkeys(corpus for look in left_out for corpus in look["uar"]))
+        yield "## Every recipe scored on corpora that were left out"
+        yield "UAR in percent, beside the runs listed below. Recipes are chosen by these figures."
+        yield _table(
+            ["recipe", *corpora, "remark"],
+            [
+                [
+                    look["recipe"],
+                    *(f"{look['uar'][c]:.1f}" if c in look["uar"] else "" for c in corpora),
+                    look["remark"],
+                ]
+                for look in left_out
+            ],
+        )
 
 
 def _every_run(evidence: Evidence) -> Iterable[str]:
