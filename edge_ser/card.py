@@ -28,14 +28,11 @@ MEL_SCALES = ("slaney", "htk")
 DCT_NORMS = ("ortho", "none")
 INPUTS = ("features", "waveform")
 
-BASELINE_INPUT = "baseline"
-"""Name of the graph's second input, where `ModelCard.baseline` says that there is one."""
-
 AROUSAL_OUTPUT = "arousal"
 """Name of the graph's second output, where `ModelCard.arousal` says that there is one."""
 
 BASELINE_WAYS = ("none", "running")
-"""Ways to a baseline that need no file: the training mean, or a mean over earlier utterances."""
+"""Ways to a baseline that need no file: nothing, or a mean over earlier utterances."""
 
 
 @dataclass(frozen=True)
@@ -320,14 +317,14 @@ class ModelCard:
     """Other models that taught this one, as name, source and licence; none is in the file."""
     augmented_with: tuple[str, ...] = ()
     """Folders of noise and of microphones' impulse responses that training clips were mixed with."""
-    baseline: bool = False
-    """Whether the graph has a second input `baseline`, float32 [batch, n_features]: the mean over
-    frames of the raw front-end features, in their units and before any normalisation, of earlier
-    speech of the same voice or site. With `normalization.mean` in its place the network computes as
-    one without a baseline."""
     arousal: bool = False
     """Whether the graph has a second output `arousal`, float32 [batch, 1]: the calibrated probability,
     in [0, 1], that the speech is of high arousal as acted and labelled in the training corpora."""
+    usual_outputs: tuple[float, ...] = ()
+    """Mean outputs for neutral speech of the training voices [n_outputs]: the logits, and last the
+    logit of the arousal, ln(a / (1 - a)), where there is one. A baseline, the mean outputs for earlier
+    speech of a voice or site, is compared with them: what it has beyond them is subtracted from later
+    outputs. Empty: the model takes no baseline."""
     baseline_default: str = "none"
     """How a runtime gets a baseline if the user asks for nothing: one of `BASELINE_WAYS`."""
     adapted: Adaptation | None = None
@@ -356,16 +353,29 @@ class ModelCard:
         )
         require(0 < self.temperature < math.inf, "temperature", self.temperature, "above 0, finite")
         require(0 <= self.abstain_below < 1, "abstain_below", self.abstain_below, "in [0, 1)")
-        for name in ("baseline", "arousal"):
-            value = getattr(self, name)
-            require(isinstance(value, bool), name, value, "True or False")
+        require(isinstance(self.arousal, bool), "arousal", self.arousal, "True or False")
+        fits = len(self.usual_outputs) in {0, self.n_outputs}
+        wanted = f"{self.n_outputs} values, one an output, or none"
+        require(fits, "usual_outputs", len(self.usual_outputs), wanted)
+        finite = all(math.isfinite(value) for value in self.usual_outputs)
+        require(finite, "usual_outputs", self.usual_outputs, "finite values")
         _one_of("baseline_default", self.baseline_default, BASELINE_WAYS)
-        fits = self.baseline or self.baseline_default == "none"
+        fits = self.takes_baseline or self.baseline_default == "none"
         require(fits, "baseline_default", self.baseline_default, "none, for it takes no baseline")
         named = all(teacher.strip() for teacher in self.taught_by)
         require(named, "taught_by", self.taught_by, "a name for each")
         named = all(folder.strip() for folder in self.augmented_with)
         require(named, "augmented_with", self.augmented_with, "a name for each")
+
+    @property
+    def n_outputs(self) -> int:
+        """Values that the model gives for a window: a logit of each class, and the arousal's."""
+        return len(self.labels) + self.arousal
+
+    @property
+    def takes_baseline(self) -> bool:
+        """Whether outputs can be compared with those for earlier speech of the voice or site."""
+        return bool(self.usual_outputs)
 
     def to_json(self) -> str:
         """Return the card as one line of JSON, keys sorted."""

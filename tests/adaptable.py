@@ -22,7 +22,6 @@ def write_adaptable(
     path: Path,
     *,
     gemm: bool = True,
-    baseline: bool = False,
     arousal: bool = False,
     card: ModelCard | None = None,
 ) -> Path:
@@ -31,7 +30,6 @@ def write_adaptable(
     Args:
         path: where to.
         gemm: make the layer a Gemm, else a MatMul and an Add.
-        baseline: take a second input that is subtracted from the features' means.
         arousal: give a second output.
         card: by default that of `make_card`, with a mean of 2 for each feature.
     """
@@ -43,25 +41,19 @@ def write_adaptable(
     node = helper.make_node
     nodes = [node("ReduceMean", ["features"], ["mean"], axes=[2], keepdims=0)]
     stored = [numpy_helper.from_array(bias, "bias")]
-    embedding = "mean"
-    if baseline:
-        nodes.append(node("Sub", ["mean", "baseline"], ["centred"]))
-        embedding = "centred"
     if gemm:
-        nodes.append(node("Gemm", [embedding, "weight", "bias"], ["logits"], transB=1))
+        nodes.append(node("Gemm", ["mean", "weight", "bias"], ["logits"], transB=1))
         stored.append(numpy_helper.from_array(weight, "weight"))
     else:
-        nodes.append(node("MatMul", [embedding, "weight"], ["product"]))
+        nodes.append(node("MatMul", ["mean", "weight"], ["product"]))
         nodes.append(node("Add", ["product", "bias"], ["logits"]))
         stored.append(numpy_helper.from_array(np.ascontiguousarray(weight.T), "weight"))
     inputs = [
         helper.make_tensor_value_info("features", TensorProto.FLOAT, ["batch", rows, "frames"])
     ]
     outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", n_labels])]
-    if baseline:
-        inputs.append(helper.make_tensor_value_info("baseline", TensorProto.FLOAT, ["batch", rows]))
     if arousal:
-        nodes.append(node("ReduceMean", [embedding], ["level"], axes=[1], keepdims=1))
+        nodes.append(node("ReduceMean", ["mean"], ["level"], axes=[1], keepdims=1))
         nodes.append(node("Sigmoid", ["level"], ["arousal"]))
         outputs.append(helper.make_tensor_value_info("arousal", TensorProto.FLOAT, ["batch", 1]))
     graph = helper.make_graph(nodes, "adaptable", inputs, outputs, stored)

@@ -35,21 +35,19 @@ def load_table(version: str) -> dict[str, Any]:
 
 TENSORS = (("features", "INPUT", "FLOAT"), ("logits", "OUTPUT", "FLOAT"))
 
-BOTH_TENSORS = (
+AROUSAL_TENSORS = (
     ("arousal", "OUTPUT", "FLOAT"),
-    ("baseline", "INPUT", "FLOAT"),
     ("features", "INPUT", "FLOAT"),
     ("logits", "OUTPUT", "FLOAT"),
 )
-"""Of a model with a baseline and an arousal; TensorRT promises no order."""
+"""Of a model with an arousal; TensorRT promises no order."""
 
 
-def network(inputs: np.ndarray, baseline: np.ndarray | None = None) -> np.ndarray:
+def network(inputs: np.ndarray) -> np.ndarray:
     """Return what the fakes compute: logits [batch, 3] of an input [batch, ...]."""
     flat = inputs.reshape(len(inputs), -1).astype(np.float64)
     columns = [flat.mean(1), flat.std(1), flat[:, ::7].mean(1)]
-    shift = 0.0 if baseline is None else baseline.astype(np.float64).mean(1, keepdims=True)
-    return np.tanh(np.stack(columns, axis=1) + shift).astype(np.float32)
+    return np.tanh(np.stack(columns, axis=1)).astype(np.float32)
 
 
 def arousal_of(inputs: np.ndarray) -> np.ndarray:
@@ -87,7 +85,6 @@ class FakeTensorRT(types.ModuleType):
         refuses: methods of an execution context that return False.
         tensors: (name, TensorIOMode, DataType) of an engine's inputs and outputs.
         n_classes: how many logits an engine puts out; its arousal has one column.
-        inputs: names of the inputs that the parser finds.
         kernels: what a runtime cache of TensorRT for RTX is serialised to.
         takes: whether it takes stored kernels; an exception is raised.
 
@@ -110,7 +107,6 @@ class FakeTensorRT(types.ModuleType):
         refuses: Sequence[str] = (),
         tensors: Sequence[tuple[str, str, str]] = TENSORS,
         n_classes: int = 3,
-        inputs: Sequence[str] = ("features",),
         kernels: bytes = b"kernels",
         takes: bool | Exception = True,
     ) -> None:
@@ -123,13 +119,11 @@ class FakeTensorRT(types.ModuleType):
         self._parses, self._plan, self._loads = parses, plan, loads
         self._contexts, self.refuses, self._n_classes = contexts, set(refuses), n_classes
         self._tensors = {name: (mode, dtype) for name, mode, dtype in tensors}
-        self._inputs = inputs
         self.kernels, self.takes = kernels, takes
         self.alive: Counter[str] = Counter()
         self._given = {
             "num_DLA_cores": dla_cores,
             "num_layers": len(layers),
-            "num_inputs": len(inputs),
             "num_errors": 1,
             "num_io_tensors": len(tensors),
         }
@@ -168,8 +162,6 @@ class FakeTensorRT(types.ModuleType):
             return self.thing("ICudaEngine") if self._loads else None
         if name in _MAKES:
             return self.thing(_MAKES[name])
-        if name == "INetworkDefinition.get_input":
-            return self.thing("ITensor", name=self._inputs[arguments[0]])
         if name == "INetworkDefinition.get_layer":
             layer, kind, dtype = self._layers[arguments[0]]
             kind = self.LayerType[kind]
@@ -188,6 +180,7 @@ class FakeTensorRT(types.ModuleType):
             "EngineInspector.get_engine_information": json.dumps(
                 {"Layers": [{"Name": "fused", "Outputs": outputs}]}
             ),
+            "INetworkDefinition.get_input": self.thing("ITensor", name="features"),
             "ITimingCache.serialize": b"timings",
             "OnnxParser.parse": self._parses,
             "ParserError.desc": "no importer for Nonsense",
@@ -240,10 +233,7 @@ class FakeTensorRT(types.ModuleType):
 
         def work() -> None:
             inputs = tensor("features", state["shape_of_features"])
-            baseline = None
-            if "baseline" in self._tensors:
-                baseline = tensor("baseline", state["shape_of_baseline"])
-            tensor("logits", (len(inputs), n_classes))[:] = network(inputs, baseline)[:, :n_classes]
+            tensor("logits", (len(inputs), n_classes))[:] = network(inputs)[:, :n_classes]
             if "arousal" in self._tensors:
                 tensor("arousal", (len(inputs), 1))[:] = arousal_of(inputs)
 

@@ -1,6 +1,6 @@
 """A network small enough for tests that has all that the bundled one has, and windows for it.
 
-With `card.baseline` and `card.arousal` it has the second input and the second output too.
+With `card.arousal` it has the second output too.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from support import make_card
 
 from edge_ser.build.calibration import CalibrationClip, CalibrationSet
 from edge_ser.build.frontend_graph import with_frontend
-from edge_ser.card import CARD_KEY, ModelCard, Normalization
+from edge_ser.card import CARD_KEY, ModelCard
 from edge_ser.frontend import mfcc
 
 N_CHANNELS = 16
@@ -52,15 +52,12 @@ def network(card: ModelCard, gain: float = 1.0) -> onnx.ModelProto:
     """Return normalisation, two convolutions, an attention gate, a residual, pooling and a classifier.
 
     Args:
-        card: says how many features and labels, and whether there is a baseline, which is added behind
-            the first convolution as W (baseline - mean) / std, and an arousal beside the logits.
+        card: says how many features and labels, and whether there is an arousal beside the logits.
         gain: of the first convolution; a large one overflows FP16.
     """
     n, c, rows, k = _Network(gain), N_CHANNELS, card.frontend.n_features, len(card.labels)
     x = n.add("Mul", "normalise", "features", n.constant("inverse", np.full((rows, 1), 0.05)))
     x = n.convolve("first", x, (c, rows, 3))
-    if card.baseline:
-        x = n.add("Add", "shifted", x, _baseline(n, card))
     x = n.add("Relu", "relu", x)
     y = n.convolve("second", x, (c, c, 3))
     squeezed = n.add("ReduceMean", "squeeze", y, axes=[2], keepdims=1)
@@ -86,8 +83,6 @@ def network(card: ModelCard, gain: float = 1.0) -> onnx.ModelProto:
     value = helper.make_tensor_value_info
     inputs = [value("features", TensorProto.FLOAT, ["batch", rows, "frames"])]
     outputs = [value("logits", TensorProto.FLOAT, ["batch", k])]
-    if card.baseline:
-        inputs.append(value("baseline", TensorProto.FLOAT, ["batch", rows]))
     if card.arousal:
         w = n.constant("arousal_w", np.random.default_rng(2).normal(size=(1, 2 * c)) / c)
         score = n.add("Gemm", "arousal_score", x, w, n.constant("arousal_b", [0.1]), transB=1)
@@ -100,21 +95,10 @@ def network(card: ModelCard, gain: float = 1.0) -> onnx.ModelProto:
     return model
 
 
-def _baseline(n: _Network, card: ModelCard) -> str:
-    """Return the bias [batch, channels, 1] that the baseline adds; nothing for the training mean."""
-    mean, std = (np.asarray(v) for v in (card.normalization.mean, card.normalization.std))
-    centred = n.add("Sub", "centred", "baseline", n.constant("training_mean", mean))
-    scaled = n.add("Mul", "scaled", centred, n.constant("inverse_std", 1 / std))
-    weights = np.random.default_rng(3).normal(size=(N_CHANNELS, len(mean))) / len(mean)
-    bias = n.add("Gemm", "voice", scaled, n.constant("voice_w", weights), transB=1)
-    return n.add("Unsqueeze", "over_time", bias, n.constant("last", [2], np.int64))
-
-
 def both_card(**changes: object) -> ModelCard:
-    """Return the card of a model with a baseline and an arousal, and a mean that is not zero."""
-    mean = tuple(float(-100 + 10 * i) for i in range(13))
-    normalization = Normalization(mean, (20.0,) * 13)
-    return make_card(baseline=True, arousal=True, normalization=normalization, **changes)
+    """Return the card of a model with an arousal, which takes a baseline."""
+    usual = {"arousal": True, "usual_outputs": (0.5, -0.25, 0.125, -1.0)}
+    return make_card(**{**usual, **changes})
 
 
 def write_network(

@@ -47,8 +47,8 @@ def full_card() -> ModelCard:
         temperature=1.25,
         abstain_below=0.4,
         taught_by=("a speaker encoder, 256 values a clip (Apache-2.0)",),
-        baseline=True,
         arousal=True,
+        usual_outputs=(0.5, -0.25, 0.125, -1.0),
         augmented_with=("ESC-10", "MicIRP"),
     )
 
@@ -139,21 +139,23 @@ def test_whole_numbers_are_taken_for_floats():
         ("temperature", 1.0),
         ("abstain_below", 0.0),
         ("taught_by", ()),
-        ("baseline", False),
         ("arousal", False),
+        ("usual_outputs", ()),
         ("baseline_default", "none"),
         ("augmented_with", ()),
     ],
 )
 def test_fields_with_defaults_may_be_missing(name, default):
     """As in cards that were written before there was such a field."""
-    data = json.loads(full_card().to_json())
+    card = full_card() if name != "arousal" else dataclasses.replace(full_card(), usual_outputs=())
+    data = json.loads(card.to_json())
     del data[name]
     assert getattr(ModelCard.from_json(json.dumps(data)), name) == default
 
 
 def test_a_card_may_ask_for_a_running_baseline():
-    card = make_card(baseline=True, baseline_default="running")
+    card = make_card(usual_outputs=(0.0, 1.0, 2.0), baseline_default="running")
+    assert card.takes_baseline
     assert ModelCard.from_json(card.to_json()) == card
 
 
@@ -286,9 +288,11 @@ def test_a_damaged_value_is_named(path, value, message):
         ({"abstain_below": 1.0}, "abstain_below"),
         ({"abstain_below": float("nan")}, "abstain_below"),
         ({"taught_by": ("",)}, "taught_by"),
-        ({"baseline_default": "enrolled", "baseline": True}, "baseline_default"),
+        ({"baseline_default": "enrolled", "usual_outputs": (0.0,) * 3}, "baseline_default"),
         ({"baseline_default": "running"}, "baseline_default"),
-        ({"baseline": 1}, "baseline"),
+        ({"usual_outputs": (0.0,) * 2}, "usual_outputs"),
+        ({"usual_outputs": (0.0,) * 3, "arousal": True}, "usual_outputs"),
+        ({"usual_outputs": (0.0, 0.0, float("nan"))}, "usual_outputs"),
         ({"arousal": "yes"}, "arousal"),
         ({"augmented_with": ("",)}, "augmented_with"),
     ],

@@ -13,7 +13,6 @@ from onnx import TensorProto, helper
 
 from edge_ser.adapt.head import AdaptableModel
 from edge_ser.audio import Chunk, load
-from edge_ser.card import BASELINE_INPUT
 from edge_ser.corpora import Clip
 from edge_ser.errors import ModelError
 from edge_ser.runtime.listener import Listener
@@ -38,7 +37,7 @@ class SiteClips:
 
 
 class Embedder:
-    """The network up to its last layer, in ONNX Runtime, without a baseline of earlier speech.
+    """The network up to its last layer, in ONNX Runtime.
 
     Raises:
         ModelError: a graph that ONNX Runtime refuses, or with inputs that are not known.
@@ -61,23 +60,15 @@ class Embedder:
                 "export it again"
             ) from None
         names = [value.name for value in self._session.get_inputs()]
-        others = [name for name in names if name != BASELINE_INPUT]
-        if len(others) != 1:
+        if len(names) != 1:
             raise ModelError(
-                f"{source.path}: expected one input, and optionally {BASELINE_INPUT!r}, got "
-                f"{', '.join(names)}; export it again"
+                f"{source.path}: expected one input, got {', '.join(names)}; export it again"
             )
-        self._input = others[0]
-        self._baseline: Float32 | None = None
-        if BASELINE_INPUT in names:
-            self._baseline = np.asarray(source.card.normalization.mean, dtype=np.float32)
+        self._input = names[0]
 
     def __call__(self, windows: Float32) -> Float32:
         """Return embeddings [batch, n_embedding] of windows as `Runner.run` takes them."""
-        feeds = {self._input: windows}
-        if self._baseline is not None:
-            feeds[BASELINE_INPUT] = np.tile(self._baseline, (len(windows), 1))
-        embeddings: Float32 = self._session.run([self._output], feeds)[0]
+        embeddings: Float32 = self._session.run([self._output], {self._input: windows})[0]
         return embeddings
 
 

@@ -207,6 +207,9 @@ def _card(
         abstain_below=fitted.abstain_below,
         calibrated_on=f"{len(site.clips)} held-out clips of {adaptation.corpus}, to which it is adapted",
         adapted=adaptation,
+        # The usual outputs are those of the head before: what is usual for this one is not known.
+        usual_outputs=(),
+        baseline_default="none",
     )
 
 

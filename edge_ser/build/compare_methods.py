@@ -44,9 +44,7 @@ def compare_methods(
             asked = dataclasses.replace(wish, int8=True, method=method, per_channel=per_channel)
             network = quantizer.network(asked, layers)
             score = quantizer.judge.score(network)
-            fp32_ms, ms = interleaved_ms(
-                [source.body, network], window, _N_ROUNDS, quantizer.baseline
-            )
+            fp32_ms, ms = interleaved_ms([source.body, network], window, _N_ROUNDS)
             n_bytes = quantizer.assemble(asked, network, layers, score).ByteSize()
             size, speed = n_bytes / source.n_bytes, fp32_ms / ms
             rows.append(MethodRow(method, per_channel, score, size, speed))

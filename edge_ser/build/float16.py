@@ -2,7 +2,7 @@
 
 FP32 stay: what comes before the first layer (features reach -600, where FP16 is exact to 0.5 only),
 logarithms, powers, roots, softmax, normalisation, statistics (a variance is the small difference of
-two large means), and the branches of a baseline and an arousal. Inputs and outputs are float32.
+two large means), and the branch of an arousal. Inputs and outputs are float32.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from onnx import TensorProto, numpy_helper
 from onnxruntime.quantization.onnx_model import ONNXModel
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
-from edge_ser.build.layers import WEIGHTED, consumers, float_branches, producers
+from edge_ser.build.layers import WEIGHTED, arousal_branch, consumers, producers
 from edge_ser.errors import CalibrationError
 
 MAX_FLOAT16 = float(np.finfo(np.float16).max)
@@ -50,7 +50,7 @@ def kept_in_fp32(model: onnx.ModelProto, quantized: Collection[str] = ()) -> tup
         quantized: layers in INT8: their Q, DQ and bias are FP32.
     """
     first = {value.name for value in model.graph.input}
-    kept = {*quantized, *float_branches(model)}
+    kept = {*quantized, *arousal_branch(model)}
     for node in model.graph.node:
         if first & set(node.input) and node.op_type not in WEIGHTED:
             kept.add(node.name)

@@ -12,8 +12,7 @@ import onnx
 from numpy.typing import NDArray
 
 from edge_ser.audio import Chunk, load
-from edge_ser.build.ranges import input_name
-from edge_ser.card import AROUSAL_OUTPUT, BASELINE_INPUT, ModelCard
+from edge_ser.card import AROUSAL_OUTPUT, ModelCard
 from edge_ser.corpora import Clip
 from edge_ser.errors import ConfigError
 from edge_ser.metrics import confusion, unweighted_average_recall
@@ -104,20 +103,16 @@ class Judge:
     Args:
         reference: the FP32 network, from features to logits.
         heard: the clips.
-        baseline: that of every window, float32 [1, n_features]; None for a network that takes none.
     """
 
-    def __init__(
-        self, reference: onnx.ModelProto, heard: Heard, baseline: Float32 | None = None
-    ) -> None:
+    def __init__(self, reference: onnx.ModelProto, heard: Heard) -> None:
         self.heard = heard
-        self._baseline = baseline
-        self._logits, self._arousal = _outputs(reference, heard, baseline)
+        self._logits, self._arousal = _outputs(reference, heard)
         self._labels = _labels(self._logits)
 
     def score(self, network: onnx.ModelProto) -> Score:
         """Run a network over all clips and compare."""
-        logits, arousal = _outputs(network, self.heard, self._baseline)
+        logits, arousal = _outputs(network, self.heard)
         labels = _labels(logits)
         heard = [i for i, windows in enumerate(logits) if len(windows)]
         got = np.concatenate([logits[i] for i in heard])
@@ -185,10 +180,7 @@ def heard_clips(
 
 
 def interleaved_ms(
-    networks: Sequence[onnx.ModelProto],
-    window: Float32,
-    n_rounds: int,
-    baseline: Float32 | None = None,
+    networks: Sequence[onnx.ModelProto], window: Float32, n_rounds: int
 ) -> list[float]:
     """Return the median time of one inference of each network, in ms, on one core.
 
@@ -198,10 +190,9 @@ def interleaved_ms(
         networks: from features to logits.
         window: features [1, n_features, n_frames].
         n_rounds: how often each runs, after a tenth as often for warming up.
-        baseline: float32 [1, n_features]; None for networks that take none.
     """
     sessions = [open_session(network.SerializeToString()) for network in networks]
-    feeds = [_feeds(network, window, baseline) for network in networks]
+    feeds = [{network.graph.input[0].name: window} for network in networks]
     times = np.empty((n_rounds, len(sessions)))
     for turn in range(-max(1, n_rounds // 10), n_rounds):
         for place, session in enumerate(sessions):
@@ -211,15 +202,13 @@ def interleaved_ms(
     return [float(value) for value in np.median(times, axis=0)]
 
 
-def _outputs(
-    network: onnx.ModelProto, heard: Heard, baseline: Float32 | None
-) -> tuple[list[Float32], list[Float32]]:
+def _outputs(network: onnx.ModelProto, heard: Heard) -> tuple[list[Float32], list[Float32]]:
     """Return the logits of each clip's windows, and their arousal, empty without such an output."""
     session = open_session(network.SerializeToString())
     names = [output.name for output in network.graph.output]
     widths = [output.type.tensor_type.shape.dim[1].dim_value for output in network.graph.output]
     by_clip = [
-        session.run(None, _feeds(network, x, baseline))
+        session.run(None, {network.graph.input[0].name: x})
         if len(x)
         else [np.empty((0, width), np.float32) for width in widths]
         for x in heard.clips
@@ -229,16 +218,6 @@ def _outputs(
     return [values[logits] for values in by_clip], [
         values[i] for values in by_clip for i in arousal
     ]
-
-
-def _feeds(
-    network: onnx.ModelProto, windows: Float32, baseline: Float32 | None
-) -> dict[str, Float32]:
-    """Return the inputs of a network for windows [n_windows, ...] of one baseline [1, n_features]."""
-    feeds = {input_name(network): windows}
-    if baseline is not None:
-        feeds[BASELINE_INPUT] = np.repeat(baseline, len(windows), axis=0)
-    return feeds
 
 
 def _labels(logits: Sequence[Float32]) -> list[int | None]:

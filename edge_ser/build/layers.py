@@ -8,16 +8,12 @@ from dataclasses import dataclass
 
 import onnx
 
-from edge_ser.card import AROUSAL_OUTPUT, BASELINE_INPUT
+from edge_ser.card import AROUSAL_OUTPUT
 
 WEIGHTED = ("Conv", "Gemm", "MatMul")
 """Operators whose second input is a table of weights."""
 
-TRUNK, GATE, POOLING = "trunk", "gate", "pooling"
-BASELINE, AROUSAL = "baseline", "arousal"
-
-FLOAT_ROLES = (BASELINE, AROUSAL)
-"""Branches that stay in float: they are a row of numbers a window, and cost nothing."""
+TRUNK, GATE, POOLING, AROUSAL = "trunk", "gate", "pooling", "arousal"
 
 LEAST_SHARE = 0.015
 """A layer with a smaller share of the weights costs more time in its Q and DQ than INT8 saves."""
@@ -35,8 +31,8 @@ class Layer:
     share: float
     """Of all weights of the network, in [0, 1]."""
     role: str
-    """`baseline`: computed from the baseline alone; `arousal`: leads to the arousal, not to the
-    logits; `gate`: to sigmoids only; `pooling`: to softmaxes only; `trunk`: all others."""
+    """`arousal`: leads to the arousal, not to the logits; `gate`: to sigmoids only; `pooling`: to
+    softmaxes only; `trunk`: all others."""
 
 
 def weighted_layers(model: onnx.ModelProto) -> tuple[Layer, ...]:
@@ -44,14 +40,14 @@ def weighted_layers(model: onnx.ModelProto) -> tuple[Layer, ...]:
     sizes = {w.name: math.prod(w.dims) for w in model.graph.initializer}
     nodes = [n for n in model.graph.node if n.op_type in WEIGHTED and n.input[1] in sizes]
     total = sum(sizes[node.input[1]] for node in nodes)
-    users, branches = consumers(model), float_branches(model)
+    users, arousal = consumers(model), arousal_branch(model)
     return tuple(
         Layer(
             name=node.name,
             operator=node.op_type,
             n_weights=sizes[node.input[1]],
             share=sizes[node.input[1]] / total,
-            role=branches.get(node.name) or _role(node, users),
+            role=AROUSAL if node.name in arousal else _role(node, users),
         )
         for node in nodes
     )
@@ -65,29 +61,20 @@ def worth_quantizing(layers: tuple[Layer, ...]) -> tuple[str, ...]:
     pooling are 8% of the file, and what they lose cannot be measured. The smallest shortcut, 2% of the
     weights, saves 4% of the file and 5% of the time: what it reads is in INT8 already.
     """
-    outside = (GATE, *FLOAT_ROLES)
+    outside = (GATE, AROUSAL)
     return tuple(x.name for x in layers if x.role not in outside and x.share >= LEAST_SHARE)
 
 
-def float_branches(model: onnx.ModelProto) -> dict[str, str]:
-    """Return the nodes beside the trunk, as {name: role of FLOAT_ROLES}. Nodes must have names.
+def arousal_branch(model: onnx.ModelProto) -> set[str]:
+    """Return the names of the nodes that the arousal needs and the logits do not. Nodes must have names.
 
-    The branch of the baseline is what is computed from it alone, before it meets the features; that of
-    the arousal is what the logits do not need.
+    They stay in float: a row of numbers a window, which cost nothing.
     """
-    stored = {w.name for w in model.graph.initializer}
-    stored.update(o for n in model.graph.node if n.op_type == "Constant" for o in n.output)
-    beside = {BASELINE_INPUT}
-    found = {}
-    for node in model.graph.node:
-        made = [name for name in node.input if name and name not in stored]
-        if made and beside.issuperset(made):
-            beside.update(node.output)
-            found[node.name] = BASELINE
+    found = set()
     needed = {o.name for o in model.graph.output if o.name != AROUSAL_OUTPUT}
     for node in reversed(model.graph.node):
         if needed.isdisjoint(node.output):
-            found[node.name] = AROUSAL
+            found.add(node.name)
         else:
             needed.update(node.input)
     return found

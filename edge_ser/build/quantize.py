@@ -13,7 +13,7 @@ from edge_ser.build.calibration import CalibrationSet
 from edge_ser.build.float16 import kept_in_fp32, to_float16
 from edge_ser.build.judge import Gate, Heard, Judge, Score, heard_windows
 from edge_ser.build.layers import (
-    FLOAT_ROLES,
+    AROUSAL,
     WEIGHTED,
     Layer,
     weighted_layers,
@@ -25,7 +25,6 @@ from edge_ser.build.sensitivity import Sensitivity, ranked
 from edge_ser.build.source import Source
 from edge_ser.errors import CalibrationError, ConfigError
 from edge_ser.precision import Precision
-from edge_ser.runtime.checks import default_baseline
 
 Float32 = NDArray[np.float32]
 
@@ -97,17 +96,15 @@ class Quantizer:
         self.source = source
         self.calibration = calibration
         self.layers = weighted_layers(source.body)
-        self.baseline = default_baseline(source.card) if source.card.baseline else None
-        """The training mean, float32 [1, n_features], with which all is measured; None without one."""
         heard = heard or heard_windows(calibration.windows)
-        self.judge = Judge(source.body, heard, self.baseline)
+        self.judge = Judge(source.body, heard)
         self._float = prepared(source.body, [layer.name for layer in self.layers])
         self._ranges: dict[str, object] = {}
 
     @property
     def tried(self) -> tuple[Layer, ...]:
         """Layers whose sensitivity is measured."""
-        return tuple(layer for layer in self.layers if layer.role not in FLOAT_ROLES)
+        return tuple(layer for layer in self.layers if layer.role != AROUSAL)
 
     def example(self) -> Float32:
         """Return an input of the model's window: features, or noise where audio goes in."""
@@ -149,12 +146,12 @@ class Quantizer:
             network = with_qdq(self._float, layers, ranges, wish.per_channel)
         if wish.fp16:
             plain = self._float if wish.int8 else network
-            sizes = largest(plain, self.calibration.windows, self.baseline)
+            sizes = largest(plain, self.calibration.windows)
             network = to_float16(network, sizes, layers if wish.int8 else ())
         return network
 
     def sensitivity(self, wish: Wish, progress: Callable[[], None] = lambda: None) -> Sensitivity:
-        """Quantise each layer alone, gates and small layers too, but not the branches in float."""
+        """Quantise each layer alone, gates and small layers too, but not the arousal's branch."""
 
         def score(name: str) -> Score:
             ranges = self._ranges_by(wish.method)
@@ -214,9 +211,7 @@ class Quantizer:
     def _ranges_by(self, method: str) -> object:
         if method not in self._ranges:
             windows = self.calibration.windows
-            self._ranges[method] = activation_ranges(
-                self._float, windows, method, WEIGHTED, self.baseline
-            )
+            self._ranges[method] = activation_ranges(self._float, windows, method, WEIGHTED)
         return self._ranges[method]
 
 

@@ -19,8 +19,6 @@ from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationMethod
 from onnxruntime.quantization.calibrate import TensorsData, create_calibrator
 
-from edge_ser.card import BASELINE_INPUT
-
 Float32 = NDArray[np.float32]
 
 METHODS = ("entropy", "percentile", "minmax", "mse")
@@ -49,20 +47,15 @@ _TOOLS: dict[str, tuple[CalibrationMethod, dict[str, float]]] = {
 
 
 def activation_ranges(
-    model: onnx.ModelProto,
-    windows: Float32,
-    method: str,
-    operators: Sequence[str] | None = None,
-    baseline: Float32 | None = None,
+    model: onnx.ModelProto, windows: Float32, method: str, operators: Sequence[str] | None = None
 ) -> TensorsData:
     """Run a model over windows and return the range of its activations, symmetric around zero.
 
     Args:
-        model: one whose input takes `windows`, and that may take a baseline beside it.
+        model: one whose only input takes `windows`.
         windows: features [n_windows, n_features, n_frames].
         method: one of METHODS.
         operators: whose inputs and outputs to look at, None for all.
-        baseline: that of every window, float32 [1, n_features]; None for a model that takes none.
     """
     kind, options = _TOOLS[method]
     # The tools print as they go, and work on files.
@@ -81,22 +74,15 @@ def activation_ranges(
         )
         for start in range(0, len(windows), _AT_ONCE):
             part = windows[start : start + _AT_ONCE]
-            calibrator.collect_data(_Windows(input_name(model), part, baseline))
+            calibrator.collect_data(_Windows(model.graph.input[0].name, part))
         if method == "mse":
             return _least_squares(calibrator.collector.get_histogram_dict())
         return calibrator.compute_data()
 
 
-def input_name(model: onnx.ModelProto) -> str:
-    """Return the name of the input that takes the windows."""
-    return next(str(value.name) for value in model.graph.input if value.name != BASELINE_INPUT)
-
-
-def largest(
-    model: onnx.ModelProto, windows: Float32, baseline: Float32 | None = None
-) -> dict[str, float]:
+def largest(model: onnx.ModelProto, windows: Float32) -> dict[str, float]:
     """Return the largest absolute value of each float tensor that a node makes or reads."""
-    ranges = activation_ranges(model, windows, "minmax", baseline=baseline)
+    ranges = activation_ranges(model, windows, "minmax")
     return {name: float(np.max(data.range_value[1])) for name, data in ranges.items()}
 
 
@@ -116,13 +102,12 @@ def quantization_error(counts: NDArray[Any], centres: NDArray[np.float64], cut: 
 class _Windows:
     """What the calibrators read from: one window at a time, then None."""
 
-    def __init__(self, name: str, windows: Float32, baseline: Float32 | None) -> None:
+    def __init__(self, name: str, windows: Float32) -> None:
         self._name, self._windows = name, iter(windows)
-        self._beside = {} if baseline is None else {BASELINE_INPUT: baseline}
 
     def get_next(self) -> dict[str, Float32] | None:
         window = next(self._windows, None)
-        return None if window is None else {self._name: window[None], **self._beside}
+        return None if window is None else {self._name: window[None]}
 
 
 def _least_squares(histograms: dict[str, Any]) -> TensorsData:

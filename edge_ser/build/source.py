@@ -11,7 +11,7 @@ import onnx
 from numpy.typing import NDArray
 
 import edge_ser
-from edge_ser.card import BASELINE_INPUT, CARD_KEY, ModelCard
+from edge_ser.card import CARD_KEY, ModelCard
 from edge_ser.errors import ConfigError, ModelError
 from edge_ser.files import replacing
 from edge_ser.precision import KEY, Precision
@@ -35,7 +35,7 @@ class Source:
     front: onnx.ModelProto | None
     """From audio to features; None where features go in."""
     body: onnx.ModelProto
-    """From features, and the baseline where there is one, to all outputs; every node named."""
+    """From features to all outputs; every node named."""
 
     @property
     def n_bytes(self) -> int:
@@ -124,10 +124,7 @@ def _split(path: Path, model: onnx.ModelProto) -> tuple[onnx.ModelProto, onnx.Mo
         )
     inferred = onnx.shape_inference.infer_shapes(model)
     extractor = onnx.utils.Extractor(inferred)
-    names = [value.name for value in model.graph.input]
-    beside = [name for name in names if name == BASELINE_INPUT]
-    audio = [name for name in names if name not in beside]
-    front = extractor.extract_model(audio, [FEATURES])
+    front = extractor.extract_model([model.graph.input[0].name], [FEATURES])
     del front.graph.value_info[:]
     outputs = [value.name for value in model.graph.output]
-    return front, extractor.extract_model([FEATURES, *beside], outputs)
+    return front, extractor.extract_model([FEATURES], outputs)

@@ -12,8 +12,8 @@ import click
 from edge_ser.cli.options import threads_option
 
 if TYPE_CHECKING:
-    from edge_ser.card import ModelCard
     from edge_ser.runtime.baseline import Baseline, Enrolment
+    from edge_ser.runtime.recognizer import Recognizer
     from edge_ser.runtime.signals import Signal, Source
     from edge_ser.runtime.streaming import StreamingRecognizer
 
@@ -75,8 +75,8 @@ def command(
       edge-ser enroll --wav recordings/ --out kitchen.json --name kitchen
       edge-ser run --mic --baseline anna.json
 
-    The file holds the mean of each feature over the speech, and no speech. It fits all models of the
-    same front end.
+    The file holds the mean of each output of the model over the speech, and no speech. It fits this
+    model, in all its precisions.
     """
     if mic and (files or wav):
         raise click.UsageError("--mic and files came; choose one of them")
@@ -86,14 +86,14 @@ def command(
         )
 
     from edge_ser.runtime.baseline import ENOUGH_SPEECH_S, Enrolment, require_baseline
-    from edge_ser.runtime.runner import open_runner
+    from edge_ser.runtime.recognizer import Recognizer
 
-    card = open_runner(model, threads).card
-    require_baseline(card)
-    enrolment = Enrolment(card)
+    recognizer = Recognizer(model, threads=threads, baseline="none")
+    require_baseline(recognizer.card)
+    enrolment = Enrolment(recognizer.card)
     stop_s = seconds if mic else None
     for source in _sources(files, mic, device, channel):
-        _listen(source, enrolment, card, detector, stop_s)
+        _listen(source, enrolment, recognizer, detector, stop_s)
     today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
     baseline = enrolment.baseline(name or out.stem, today)
     baseline.save(out)
@@ -121,15 +121,16 @@ def _sources(
 
 
 def _listen(
-    source: Source, enrolment: Enrolment, card: ModelCard, detector: str, stop_s: float | None
+    source: Source,
+    enrolment: Enrolment,
+    recognizer: Recognizer,
+    detector: str,
+    stop_s: float | None,
 ) -> None:
     """Take the speech of a source, until so many seconds of it came or Ctrl-C."""
-    from edge_ser.runtime.listener import Listener
-    from edge_ser.runtime.recognizer import Recognizer
     from edge_ser.runtime.streaming import StreamingRecognizer
     from edge_ser.runtime.vad import open_detector
 
-    recognizer = Recognizer(Listener(card), baseline="none")
     with source:
         stream = StreamingRecognizer(
             recognizer, source.name, detector=open_detector(detector), baseline=enrolment
@@ -171,5 +172,5 @@ def _push(
 def _tell(baseline: Baseline, out: Path) -> None:
     click.echo(
         f"{out}: baseline {baseline.name}, {baseline.speech_s:.1f} s of speech in "
-        f"{baseline.n_utterances} utterances, for {baseline.model} and models of its front end"
+        f"{baseline.n_utterances} utterances, for {baseline.model}"
     )

@@ -77,9 +77,9 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--baseline",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="A baseline of `edge-ser enroll` that all clips are heard with; of their voice or site.",
+    metavar="none|running|FILE",
+    help="Baseline of all clips: a file of `edge-ser enroll`, or running, each speaker's own, of the "
+    "speaker's clips before.  [default: none]",
 )
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write all as JSON.")
 @click.option(
@@ -137,7 +137,7 @@ def command(
     snr_db: tuple[float, ...],
     noise: str | None,
     prior: str | None,
-    baseline: Path | None,
+    baseline: str | None,
     json_file: Path | None,
     html_file: Path | None,
     card_file: Path | None,

@@ -42,9 +42,9 @@ from edge_ser.errors import missing_extra
 @click.option(
     "--decisions",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Record of `edge-ser cross-validate --protocol cross-corpus` of the same recipe: temperature "
-    "and threshold are those that it fitted on the left-out corpora.  [default: fitted on the run's "
-    "validation speakers]",
+    help="Record of `edge-ser cross-validate --protocol cross-corpus` of the same recipe: offsets, "
+    "temperature, threshold and usual outputs are those that it fitted on the left-out corpora.  "
+    "[default: temperature and threshold, fitted on the run's validation speakers]",
 )
 def command(
     run: Path,

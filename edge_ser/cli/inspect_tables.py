@@ -73,8 +73,11 @@ def _card(card: ModelCard) -> Iterator[Row]:
         f"windows of {card.window_s:g} s every {card.hop_s:g} s, {card.min_window_s:g} s at least",
     )
     yield "front end", _frontend(card.frontend) + ("; in the graph" * (card.input == "waveform"))
-    ways = {"none": "the training mean by default", "running": "running by default"}
-    yield "baseline", f"taken; {ways[card.baseline_default]}" if card.baseline else "none taken"
+    ways = {"none": "none by default", "running": "running by default"}
+    yield (
+        "baseline",
+        f"taken; {ways[card.baseline_default]}" if card.takes_baseline else "none taken",
+    )
     yield "arousal", "given, high against low as acted" if card.arousal else "not given"
     for name, use in zip(_once("trained on"), card.corpora, strict=False):
         speakers = _count(len(use.speakers), "speaker")

@@ -84,7 +84,7 @@ _PERCENTILES = ("50", "90", "95", "99", "99.9")
 @click.option(
     "--baseline",
     metavar="none|running|FILE",
-    help="As for `run`: a running one costs the features of each utterance once more.",
+    help="As for `run`.",
 )
 @threads_option
 @click.option(

@@ -10,11 +10,14 @@ from numpy.typing import NDArray
 
 from edge_ser.audio import Chunk
 from edge_ser.measure.answers import LiveFacts
+from edge_ser.runtime.baseline import BaselineState
 from edge_ser.runtime.events import Emotion, Event, SpeechEnd, SpeechStart
+from edge_ser.runtime.outputs import SpeechOutputs
 from edge_ser.runtime.prediction import ClipTally, likeliest
 from edge_ser.runtime.recognizer import Recognizer
 from edge_ser.runtime.streaming import StreamingRecognizer
 from edge_ser.runtime.voice import VoiceDetector
+from edge_ser.runtime.window_stream import WindowStream
 
 Float32 = NDArray[np.float32]
 
@@ -46,6 +49,7 @@ def clip_prediction(
     samples: Float32,
     source: str,
     detector: VoiceDetector | None = None,
+    baseline: BaselineState | None = None,
 ) -> ClipPrediction:
     """Recognise audio at the model's rate.
 
@@ -59,20 +63,29 @@ def clip_prediction(
         samples: float32 [n_samples] in [-1, 1].
         source: name of the clip.
         detector: a voice detector, which is reset first; None for a recording on its own.
+        baseline: what the clip is compared with, and what learns from it afterwards; None for a new
+            one, as the recognizer asks for it.
     """
+    baseline = baseline or recognizer.open_baseline()
     if detector is not None:
-        return _live(recognizer, samples, source, detector)
-    return _recording(recognizer, samples, source)
+        return _live(recognizer, samples, source, detector, baseline)
+    return _recording(recognizer, samples, source, baseline)
 
 
-def _recording(recognizer: Recognizer, samples: Float32, source: str) -> ClipPrediction:
-    card = recognizer.card
-    if len(samples) < card.min_window_s * card.frontend.sample_rate:
+def _recording(
+    recognizer: Recognizer, samples: Float32, source: str, baseline: BaselineState
+) -> ClipPrediction:
+    card, rate = recognizer.card, recognizer.card.frontend.sample_rate
+    if len(samples) < card.min_window_s * rate:
         return ClipPrediction("", no_answer=TOO_SHORT)
-    tally, audible = ClipTally(source), False
-    for window in recognizer.stream([Chunk(samples, card.frontend.sample_rate)], source):
+    tally, audible, outputs = ClipTally(source), False, SpeechOutputs()
+    windows = WindowStream(recognizer, source, excess=baseline.excess())
+    for window in (*windows.push(Chunk(samples, rate)), *windows.finish()):
         tally.add(window)
+        outputs.add(window.outputs)
         audible = audible or window.label is not None
+    if mean := outputs.mean():
+        baseline.learn(mean, len(samples) / rate)
     if not audible:
         return ClipPrediction("", no_answer=SILENT)
     final = tally.final()
@@ -81,12 +94,20 @@ def _recording(recognizer: Recognizer, samples: Float32, source: str) -> ClipPre
 
 
 def _live(
-    recognizer: Recognizer, samples: Float32, source: str, detector: VoiceDetector
+    recognizer: Recognizer,
+    samples: Float32,
+    source: str,
+    detector: VoiceDetector,
+    baseline: BaselineState,
 ) -> ClipPrediction:
     detector.reset()
     card = recognizer.card
     stream = StreamingRecognizer(
-        recognizer, source, detector=detector, settings=recognizer.stream_settings()
+        recognizer,
+        source,
+        detector=detector,
+        settings=recognizer.stream_settings(),
+        baseline=baseline,
     )
     rate = card.frontend.sample_rate
     events = [*stream.push(Chunk(samples, rate)), *stream.finish()]

@@ -30,6 +30,7 @@ from edge_ser.measure.provenance import versions
 from edge_ser.measure.scope import SCOPES, scope_of
 from edge_ser.measure.selection import Selection, missing_labels
 from edge_ser.protocols.fold import speakers
+from edge_ser.runtime.baseline import BaselineState
 from edge_ser.runtime.recognizer import Recognizer
 from edge_ser.runtime.voice import VoiceDetector
 
@@ -53,7 +54,8 @@ def evaluate(
     """Recognise every clip, without noise and at each signal-to-noise ratio, and sum up.
 
     Args:
-        recognizer: the model, with its own window and hop.
+        recognizer: the model, with its own window, hop and baseline. A running baseline is one for
+            each speaker and noise level: the clips of a speaker that came before, in the order given.
         selection: the clips, from `select` or `select_all`.
         model_file: where the model came from, None for a runner of no file.
         detector: a voice detector, for live mode; None: a clip is one recording.
@@ -69,21 +71,22 @@ def evaluate(
     """
     card = recognizer.card
     levels = sorted(set(snr_db), reverse=True) if noise is not None else []
+    answer = _Answers(recognizer, detector)
     clean: list[ClipAnswer] = []
     noisy: dict[float, list[ClipAnswer]] = {level: [] for level in levels}
     for clip in selection.clips:
         samples = load(clip.path, card.frontend.sample_rate, clip.channel)
-        clean.append(_answer(recognizer, clip, samples, detector))
+        clean.append(answer(clip, samples))
         if noise is not None and levels:
             added = noise.draw(len(samples), clip.group)
             for level in levels:
                 mixed = add_noise(samples, added, level, card.frontend.sample_rate)
-                noisy[level].append(_answer(recognizer, clip, mixed, detector))
+                noisy[level].append(answer(clip, mixed, level))
         progress()
     plain: list[ClipAnswer] = []
     for clip in selection.plain:
         samples = load(clip.path, card.frontend.sample_rate, clip.channel)
-        plain.append(_answer(recognizer, clip, samples, detector))
+        plain.append(answer(clip, samples))
         progress()
 
     corpora = _corpora(selection, card)
@@ -120,26 +123,38 @@ def data_digest(clips: Sequence[Clip]) -> str:
 def _with_baseline(recognizer: Recognizer) -> str:
     """Return what to add to the protocol where all clips were recognised with a baseline."""
     state = recognizer.open_baseline()
-    if state.learns or state.speech_s is None:
+    if state.learns:
+        return ", with a running baseline of each speaker's clips before"
+    if state.speech_s is None:
         return ""
     return f", with the baseline {state.name} ({state.speech_s:.0f} s of speech)"
 
 
-def _answer(
-    recognizer: Recognizer, clip: Clip, samples: Float32, detector: VoiceDetector | None
-) -> ClipAnswer:
-    found = clip_prediction(recognizer, samples, clip.group, detector)
-    return ClipAnswer(
-        clip=clip.group,
-        corpus=clip.corpus,
-        speaker=clip.speaker,
-        truth=clip.emotion,
-        predicted=found.label,
-        probs=found.probs,
-        no_answer=found.no_answer,
-        arousal=found.arousal,
-        live=found.live,
-    )
+class _Answers:
+    """Answers to clips, each speaker's with a baseline of that speaker's own."""
+
+    def __init__(self, recognizer: Recognizer, detector: VoiceDetector | None) -> None:
+        self._recognizer = recognizer
+        self._detector = detector
+        self._baselines: dict[tuple[str, float | None], BaselineState] = {}
+
+    def __call__(self, clip: Clip, samples: Float32, snr_db: float | None = None) -> ClipAnswer:
+        """Return the answer to a clip, with noise of a level or without."""
+        baseline = self._recognizer.open_baseline()
+        if speaker_known(clip):
+            baseline = self._baselines.setdefault((clip.speaker, snr_db), baseline)
+        found = clip_prediction(self._recognizer, samples, clip.group, self._detector, baseline)
+        return ClipAnswer(
+            clip=clip.group,
+            corpus=clip.corpus,
+            speaker=clip.speaker,
+            truth=clip.emotion,
+            predicted=found.label,
+            probs=found.probs,
+            no_answer=found.no_answer,
+            arousal=found.arousal,
+            live=found.live,
+        )
 
 
 @dataclass(frozen=True)

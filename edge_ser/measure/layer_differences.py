@@ -16,10 +16,8 @@ import onnx
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from edge_ser.card import BASELINE_INPUT, CARD_KEY, ModelCard
 from edge_ser.measure.comparison import DIVERGES, LayerDifference, LayerDifferences
 from edge_ser.measure.onnx_graph import constants, load_model
-from edge_ser.runtime.checks import default_baseline
 
 Float32 = NDArray[np.float32]
 
@@ -48,7 +46,6 @@ class LayerMeter:
         models = load_model(first), load_model(other)
         self._common = common_tensors(models[0].graph, models[1].graph)
         self._sessions = [_session(model, self._common, threads) for model in models]
-        self._beside = [_default_baseline(model) for model in models]
         self._sums = {name: _Sums() for name in self._common}
         self._n_windows = 0
 
@@ -58,15 +55,10 @@ class LayerMeter:
         return len(self._common)
 
     def add(self, first: Float32, other: Float32) -> None:
-        """Run a window [1, ...], as an input of the first model and as one of the other.
-
-        A model with a baseline gets the training mean.
-        """
+        """Run a window, as an input of the first model and as one of the other."""
         values, others = (
-            _run(session, inputs, beside)
-            for session, inputs, beside in zip(
-                self._sessions, (first, other), self._beside, strict=True
-            )
+            _run(session, inputs)
+            for session, inputs in zip(self._sessions, (first, other), strict=True)
         )
         self._n_windows += 1
         for name in [name for name in self._sums if values[name].shape != others[name].shape]:
@@ -149,21 +141,9 @@ def _session(
     )
 
 
-def _default_baseline(model: onnx.ModelProto) -> dict[str, Float32]:
-    """Return the training mean under the name of the baseline input; nothing without such an input."""
-    text = next((prop.value for prop in model.metadata_props if prop.key == CARD_KEY), None)
-    if text is None or not (card := ModelCard.from_json(text)).baseline:
-        return {}
-    return {BASELINE_INPUT: default_baseline(card)}
-
-
-def _run(
-    session: ort.InferenceSession, inputs: Float32, beside: Mapping[str, Float32]
-) -> dict[str, NDArray[Any]]:
+def _run(session: ort.InferenceSession, inputs: Float32) -> dict[str, NDArray[Any]]:
     names = [output.name for output in session.get_outputs()]
-    taken = (tensor.name for tensor in session.get_inputs())
-    own = next(name for name in taken if name not in beside)
-    values = session.run(names, {own: inputs, **beside})
+    values = session.run(names, {session.get_inputs()[0].name: inputs})
     return dict(zip(names, values, strict=True))
 
 

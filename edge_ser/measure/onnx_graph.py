@@ -16,7 +16,6 @@ from typing import Any
 import onnx
 from onnx import TensorProto, helper
 
-from edge_ser.card import BASELINE_INPUT
 from edge_ser.errors import ModelError
 
 FRONTEND_PREFIX = "frontend/"
@@ -168,7 +167,7 @@ def layers(model: onnx.ModelProto, input_shape: tuple[int, ...] | None) -> tuple
 
     Args:
         model: the model.
-        input_shape: of its features or audio, for one window; None for the shape that the graph states,
+        input_shape: of its first input, for one window; None to take the shape that the graph states,
             a batch of 1 where that is open.
 
     Multiplications (MACs) are those of the matrix products and convolutions themselves:
@@ -227,12 +226,9 @@ def _infer(model: onnx.ModelProto, input_shape: tuple[int, ...] | None) -> dict[
     """Return the types of all tensors whose shapes follow from the input's."""
     fixed = onnx.ModelProto()
     fixed.CopyFrom(model)
-    inputs = free_inputs(fixed.graph)
-    main = next((value.name for value in inputs if value.name != BASELINE_INPUT), None)
-    for value in inputs:
+    for place, value in enumerate(free_inputs(fixed.graph)):
         axes = value.type.tensor_type.shape.dim
-        is_main = value.name == main
-        if is_main and input_shape is not None and len(input_shape) == len(axes):
+        if place == 0 and input_shape is not None and len(input_shape) == len(axes):
             for axis, length in zip(axes, input_shape, strict=True):
                 axis.dim_value = length
         elif axes and not axes[0].HasField("dim_value"):

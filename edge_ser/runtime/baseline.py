@@ -1,7 +1,9 @@
 """Baselines of a voice or a site: none, enrolled in a file, or a running mean of earlier speech.
 
-A baseline is the mean over speech frames of the raw features, [n_features]. It holds no speech and
-nothing that speech could be made of again. docs/baseline.md says when which one is of use.
+A baseline is the mean of a model's outputs over windows of speech, [n_outputs]; see
+`runtime.outputs`. What it has beyond the outputs that are usual for neutral speech is subtracted from
+later outputs. It holds no speech and nothing that speech could be made of again. docs/baseline.md says
+when which one is of use.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import dataclasses
 import hashlib
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -17,14 +20,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_ser.card import FrontendConfig, ModelCard
+from edge_ser.card import ModelCard
 from edge_ser.errors import BaselineError, ConfigError
 from edge_ser.files import write_text
 from edge_ser.records import build, require
-from edge_ser.runtime.checks import default_baseline
-from edge_ser.runtime.speech_mean import SpeechStatistics
 
-Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
 
 KIND = "edge-ser baseline"
 FORMAT = 1
@@ -45,14 +46,17 @@ class Baseline:
     name: str
     """Of the voice or the site; events name it."""
     mean: tuple[float, ...]
-    """Mean of each feature over the frames of speech, as the front end makes them."""
+    """Mean of each output over the windows of speech: a logit of each label, and last the arousal's
+    logit where the model has one."""
+    labels: tuple[str, ...]
+    """Classes in the order of the logits."""
     speech_s: float
     """Seconds of speech in it."""
     n_utterances: int
-    frontend_sha256: str
-    """Digest of the front end; a model with another one cannot use the baseline."""
     model: str
-    """Name of the model that it was enrolled for; other models of the same front end may use it."""
+    """Name of the model that it was enrolled for."""
+    outputs_sha256: str
+    """See `outputs_digest`; a model with another one cannot use the baseline."""
     created: str
     """ISO 8601 date."""
     kind: str = KIND
@@ -63,7 +67,7 @@ class Baseline:
         require(self.format == FORMAT, "format", self.format, f"{FORMAT}, of this version")
         require(bool(self.name.strip()), "name", self.name, "a name")
         finite = bool(self.mean) and all(math.isfinite(value) for value in self.mean)
-        require(finite, "mean", "values", "finite means, one a feature")
+        require(finite, "mean", "values", "finite means, one an output")
         require(0 < self.speech_s < math.inf, "speech_s", self.speech_s, "above 0, in seconds")
         require(self.n_utterances > 0, "n_utterances", self.n_utterances, "1 or more")
 
@@ -97,26 +101,26 @@ class Baseline:
             raise BaselineError(f"{error}; {again}") from None
 
     def require_fit(self, card: ModelCard) -> None:
-        """Refuse a model of another front end.
+        """Refuse another model than the one it was enrolled for; its other precisions fit.
 
         Raises:
             BaselineError: says of which model the baseline is.
         """
-        if self.frontend_sha256 != frontend_digest(card.frontend):
+        if self.outputs_sha256 != outputs_digest(card) or self.labels != card.labels:
             raise BaselineError(
-                f"the baseline {self.name} was enrolled for {self.model}, whose front end is not that "
-                f"of {card.name}: its features mean something else; enroll again with --model"
+                f"expected a baseline for {card.name}, got {self.name}, enrolled for {self.model}, "
+                "whose outputs mean something else; enroll again: edge-ser enroll --model MODEL "
+                "--out FILE"
             )
-        n_features = card.frontend.n_features
-        if len(self.mean) != n_features:
+        if len(self.mean) != card.n_outputs:
             raise BaselineError(
-                f"the baseline {self.name}: expected {n_features} means for {card.name}, got "
-                f"{len(self.mean)}; enroll again"
+                f"the baseline {self.name}: expected {card.n_outputs} means for {card.name}, got "
+                f"{len(self.mean)}; enroll again: edge-ser enroll --model MODEL --out FILE"
             )
 
 
 class BaselineState(Protocol):
-    """The baseline of one stream: what windows are run with, and what is learned from utterances."""
+    """The baseline of one stream: what outputs are compared with, and what utterances teach it."""
 
     @property
     def name(self) -> str:
@@ -124,31 +128,36 @@ class BaselineState(Protocol):
 
     @property
     def learns(self) -> bool:
-        """Whether utterances change it, so that their features have to be averaged."""
+        """Whether utterances change it, so that their outputs have to be averaged."""
 
     @property
     def speech_s(self) -> float | None:
         """Seconds of speech in it; None where there is no baseline."""
 
-    def current(self) -> Float32 | None:
-        """Return the baseline for the next utterance, float32 [1, n_features]; None for none."""
+    def excess(self) -> Float64 | None:
+        """Return what to subtract from outputs in the next utterance [n_outputs]; None for nothing."""
 
-    def learn(self, speech: SpeechStatistics) -> None:
-        """Take the speech of an utterance that has ended."""
+    def learn(self, outputs: Sequence[float], speech_s: float) -> None:
+        """Take an utterance that has ended.
+
+        Args:
+            outputs: mean over its windows, before anything is subtracted [n_outputs].
+            speech_s: seconds of its speech.
+        """
 
 
 class NoBaseline:
-    """The training mean, always: the model computes as one without a baseline."""
+    """Nothing to compare with: outputs stay as the model gives them."""
 
     name = NONE
     learns = False
     speech_s: float | None = None
 
-    def current(self) -> Float32 | None:
+    def excess(self) -> Float64 | None:
         """Return None."""
         return None
 
-    def learn(self, speech: SpeechStatistics) -> None:
+    def learn(self, outputs: Sequence[float], speech_s: float) -> None:
         """Learn nothing."""
 
 
@@ -157,16 +166,16 @@ class EnrolledBaseline:
 
     learns = False
 
-    def __init__(self, baseline: Baseline) -> None:
+    def __init__(self, card: ModelCard, baseline: Baseline) -> None:
         self.name = baseline.name
         self.speech_s: float | None = baseline.speech_s
-        self._mean = np.asarray([baseline.mean], dtype=np.float32)
+        self._excess: Float64 = np.array(baseline.mean) - np.array(card.usual_outputs)
 
-    def current(self) -> Float32 | None:
-        """Return the enrolled mean [1, n_features]."""
-        return self._mean
+    def excess(self) -> Float64 | None:
+        """Return the enrolled mean less the usual outputs [n_outputs]."""
+        return self._excess
 
-    def learn(self, speech: SpeechStatistics) -> None:
+    def learn(self, outputs: Sequence[float], speech_s: float) -> None:
         """Learn nothing."""
 
 
@@ -179,7 +188,7 @@ class RunningConfig:
     """
 
     prior_s: float = 10.0
-    """Seconds of speech that the training mean counts as: the first utterances move little."""
+    """Seconds of speech that the usual outputs count as: the first utterances move little."""
     memory_s: float = 120.0
     """Seconds of speech after which an utterance counts 1/e, and the most that all may count."""
 
@@ -189,7 +198,7 @@ class RunningConfig:
 
 
 class RunningBaseline:
-    """Mean over the speech of earlier utterances, with the training mean as a prior.
+    """Mean over the speech of earlier utterances, with the usual outputs as a prior.
 
     The utterance that is going on is never in it: nobody's anger becomes their own baseline while it
     lasts. Memory is bounded by exponential forgetting, counted in seconds of speech.
@@ -200,8 +209,9 @@ class RunningBaseline:
 
     def __init__(self, card: ModelCard, config: RunningConfig | None = None) -> None:
         self._config = config or RunningConfig()
-        self._prior = default_baseline(card)[0].astype(np.float64)
-        self._sum = np.zeros_like(self._prior)
+        self._usual = np.array(card.usual_outputs)
+        self._sum = np.zeros_like(self._usual)
+        """Of the speech's outputs beyond the usual, times seconds."""
         self._weight_s = 0.0
 
     @property
@@ -209,21 +219,18 @@ class RunningBaseline:
         """Seconds that earlier speech counts as, at most `memory_s`."""
         return self._weight_s
 
-    def current(self) -> Float32 | None:
-        """Return the mean of prior and speech [1, n_features]."""
-        prior_s = self._config.prior_s
-        total_s = prior_s + self._weight_s
-        if total_s == 0:
-            return np.asarray([self._prior], dtype=np.float32)
-        mean = (prior_s * self._prior + self._sum) / total_s
-        return np.asarray([mean], dtype=np.float32)
+    def excess(self) -> Float64 | None:
+        """Return the mean of prior and speech less the usual outputs [n_outputs]; None before speech."""
+        if not self._weight_s:
+            return None
+        return np.asarray(self._sum / (self._config.prior_s + self._weight_s))
 
-    def learn(self, speech: SpeechStatistics) -> None:
-        """Take the speech of an utterance; what was there before counts less by its length."""
+    def learn(self, outputs: Sequence[float], speech_s: float) -> None:
+        """Take an utterance; what was there before counts less by its length."""
         memory_s = self._config.memory_s
-        kept = math.exp(-speech.speech_s / memory_s)
+        kept = math.exp(-speech_s / memory_s)
         new_s = memory_s * (1 - kept)
-        self._sum = kept * self._sum + new_s * speech.mean.astype(np.float64)
+        self._sum = kept * self._sum + new_s * (np.asarray(outputs) - self._usual)
         self._weight_s = kept * self._weight_s + new_s
 
 
@@ -235,7 +242,7 @@ class Enrolment:
 
     def __init__(self, card: ModelCard) -> None:
         self._card = card
-        self._sum = np.zeros(card.frontend.n_features)
+        self._sum = np.zeros(card.n_outputs)
         self.n_utterances = 0
         self.total_s = 0.0
 
@@ -244,14 +251,14 @@ class Enrolment:
         """Seconds of speech so far."""
         return self.total_s
 
-    def current(self) -> Float32 | None:
-        """Return None: while a voice is enrolled nothing is recognised."""
+    def excess(self) -> Float64 | None:
+        """Return None: what is enrolled are the outputs as the model gives them."""
         return None
 
-    def learn(self, speech: SpeechStatistics) -> None:
-        """Take the speech of an utterance."""
-        self._sum += speech.speech_s * speech.mean.astype(np.float64)
-        self.total_s += speech.speech_s
+    def learn(self, outputs: Sequence[float], speech_s: float) -> None:
+        """Take an utterance."""
+        self._sum += speech_s * np.asarray(outputs)
+        self.total_s += speech_s
         self.n_utterances += 1
 
     def baseline(self, name: str, created: str) -> Baseline:
@@ -274,8 +281,9 @@ class Enrolment:
             mean=tuple(round(float(value), 6) for value in self._sum / self.total_s),
             speech_s=round(self.total_s, 2),
             n_utterances=self.n_utterances,
-            frontend_sha256=frontend_digest(self._card.frontend),
+            labels=self._card.labels,
             model=self._card.name,
+            outputs_sha256=outputs_digest(self._card),
             created=created,
         )
 
@@ -286,7 +294,7 @@ def require_baseline(card: ModelCard) -> None:
     Raises:
         BaselineError: it takes none.
     """
-    if not card.baseline:
+    if not card.takes_baseline:
         raise BaselineError(
             f"{card.name} takes no baseline; leave --baseline out, or use a model that does "
             "(`edge-ser inspect MODEL` names it)"
@@ -302,8 +310,8 @@ def open_baseline(card: ModelCard, choice: str | Path | Baseline | None = None) 
             of the card.
 
     Raises:
-        BaselineError: a model that takes none, a file that cannot be used, or one of another front
-            end.
+        BaselineError: a model that takes none, a file that cannot be used, or one of another
+            model.
     """
     choice = card.baseline_default if choice is None else choice
     if choice == NONE:
@@ -313,10 +321,14 @@ def open_baseline(card: ModelCard, choice: str | Path | Baseline | None = None) 
         return RunningBaseline(card)
     enrolled = choice if isinstance(choice, Baseline) else Baseline.load(Path(choice))
     enrolled.require_fit(card)
-    return EnrolledBaseline(enrolled)
+    return EnrolledBaseline(card, enrolled)
 
 
-def frontend_digest(frontend: FrontendConfig) -> str:
-    """Return the SHA-256 of a front end's settings, in hexadecimal."""
-    text = json.dumps(dataclasses.asdict(frontend), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+def outputs_digest(card: ModelCard) -> str:
+    """Return the SHA-256, in hexadecimal, of what the outputs of a model mean.
+
+    Labels, usual outputs and front end: they are alike in all precisions and forms of one model, and
+    differ between models.
+    """
+    parts = [card.labels, card.usual_outputs, dataclasses.asdict(card.frontend)]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

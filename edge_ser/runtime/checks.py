@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_ser.card import ModelCard
 from edge_ser.errors import ModelError
 
 Float32 = NDArray[np.float32]
@@ -52,50 +51,6 @@ def finite_logits(path: Path, logits: Float32) -> Float32:
     if not np.isfinite(logits).all():
         raise ModelError(f"{path} returned logits that are not finite; export it again")
     return logits
-
-
-def check_baseline(
-    path: Path, card: ModelCard, n_batch: int, baseline: Float32 | None
-) -> Float32 | None:
-    """Return the baseline to run with: the given one, or the training mean.
-
-    Args:
-        path: the model, for messages.
-        card: of the model.
-        n_batch: how many windows run at once.
-        baseline: float32 [n_batch, n_features], or None.
-
-    Returns:
-        float32 [n_batch, n_features], C-contiguous; None for a model without the input.
-
-    Raises:
-        ModelError: a model that takes none, or a baseline of another shape or type, or not finite.
-    """
-    if not card.baseline:
-        if baseline is None:
-            return None
-        raise ModelError(
-            f"{path} takes no baseline, one was given; leave it out, or use a model whose card says "
-            "baseline (see `edge-ser inspect`)"
-        )
-    shape = (n_batch, card.frontend.n_features)
-    if baseline is None:
-        return default_baseline(card, n_batch)
-    if baseline.shape != shape or baseline.dtype != np.float32:
-        raise ModelError(
-            f"{path}: expected a baseline float32 {list(shape)}, got {baseline.dtype} "
-            f"{list(baseline.shape)}; give the mean features of each window's speaker or site"
-        )
-    if not np.isfinite(baseline).all():
-        raise ModelError(
-            f"{path}: the baseline is not finite; make it again with `edge-ser enroll`"
-        )
-    return np.ascontiguousarray(baseline)
-
-
-def default_baseline(card: ModelCard, n_batch: int = 1) -> Float32:
-    """Return the training mean as a baseline, float32 [n_batch, n_features]."""
-    return np.tile(np.asarray(card.normalization.mean, dtype=np.float32), (n_batch, 1))
 
 
 def probability(path: Path, name: str, values: Float32) -> Float32:

@@ -6,7 +6,6 @@ import dataclasses
 import json
 import re
 
-from edge_ser.card import BASELINE_INPUT
 from edge_ser.errors import EngineError
 from edge_ser.manifest import EngineManifest
 from edge_ser.runtime.engine_file import LoadedEngine
@@ -40,9 +39,6 @@ def layer_types(loaded: LoadedEngine) -> dict[str, str]:
             "memory left"
         )
     context.set_input_shape(shapes.input, shapes.optimum)
-    card = loaded.manifest.card
-    if card.baseline:
-        context.set_input_shape(BASELINE_INPUT, (shapes.optimum[0], card.frontend.n_features))
     inspector.execution_context = context
     return parse_layers(inspector.get_engine_information(trt.LayerInformationFormat.JSON))
 

@@ -69,9 +69,7 @@ class EngineSession:
         self._loaded: LoadedEngine | None = loaded
         self._path, self._cuda, self._tell = path, cuda, tell
         self._again = loaded.manifest.rebuild(path)
-        card = loaded.manifest.card
-        self._n_features = card.frontend.n_features
-        self._n_values = (len(card.labels), 1)
+        self._n_values = (len(loaded.manifest.card.labels), 1)
         """Columns of the outputs: logits, and arousal where there is one."""
         self._shape: tuple[int, ...] = ()
         self._is_new_shape = True
@@ -79,20 +77,18 @@ class EngineSession:
         self._events: list[Any] = []
         self.uses_graphs = graphs
         largest = loaded.manifest.shapes.maximum
-        inputs, outputs = tensor_names(loaded, path)
+        input_name, output_names = tensor_names(loaded, path)
         with ExitStack() as stack:
             stack.callback(self._drop_engine)
             self._stream = cuda.open_stream()
             stack.callback(cuda.close_stream, self._stream)
             self._stream_handle = cuda.stream_handle(self._stream)
-            self._inputs, self._outputs = (
-                tuple(
-                    self._open_port(stack, name, prod(shape) * _FLOAT_BYTES, mapped=zero_copy)
-                    for name, shape in zip(names, shapes, strict=False)
-                )
-                for names, shapes in (
-                    (inputs, self._input_shapes(largest)),
-                    (outputs, self._output_shapes(largest[0])),
+            self._input, *self._outputs = (
+                self._open_port(stack, name, prod(shape) * _FLOAT_BYTES, mapped=zero_copy)
+                for name, shape in zip(
+                    (input_name, *output_names),
+                    (largest, *self._output_shapes(largest[0])),
+                    strict=False,
                 )
             )
             self._open_context(stack, loaded)
@@ -101,11 +97,8 @@ class EngineSession:
             self._set_shape(largest)
             self._stack = stack.pop_all()
 
-    def run(self, *inputs: Float32) -> tuple[Float32, ...]:
-        """Return the outputs for inputs within the profile.
-
-        Args:
-            inputs: features or audio, and the baseline [batch, n_features] where the engine has one.
+    def run(self, inputs: Float32) -> tuple[Float32, ...]:
+        """Return the outputs for an input within the profile.
 
         Returns:
             Logits [batch, n_classes], and the arousal [batch, 1] where the engine has one.
@@ -116,7 +109,7 @@ class EngineSession:
         self._download()
         return self._take()
 
-    def run_timed(self, *inputs: Float32) -> tuple[tuple[Float32, ...], Timings]:
+    def run_timed(self, inputs: Float32) -> tuple[tuple[Float32, ...], Timings]:
         """Return the same, and what the GPU spent its time on."""
         cuda, stream = self._cuda, self._stream
         while len(self._events) < 4:
@@ -142,23 +135,19 @@ class EngineSession:
         """
         self._stack.close()
 
-    def _input_shapes(self, shape: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
-        """Return the shape of each input that an engine may have, for one of the first."""
-        return shape, (shape[0], self._n_features)
-
     def _output_shapes(self, n_batch: int) -> tuple[tuple[int, ...], ...]:
+        """Return the shape of each output that an engine may have."""
         return tuple((n_batch, n) for n in self._n_values)
 
-    def _put(self, inputs: tuple[Float32, ...]) -> None:
-        if inputs[0].shape != self._shape:
-            self._set_shape(inputs[0].shape)
-        for view, values in zip(self._input_views, inputs, strict=True):
-            np.copyto(view, values)
+    def _put(self, inputs: Float32) -> None:
+        if inputs.shape != self._shape:
+            self._set_shape(inputs.shape)
+        np.copyto(self._input_view, inputs)
 
     def _upload(self) -> None:
-        for port, view in zip(self._inputs, self._input_views, strict=True):
-            if port.device is not None:
-                self._cuda.copy_to_device(port.device, port.host, view.nbytes, self._stream)
+        if self._input.device is not None:
+            n_bytes = self._input_view.nbytes
+            self._cuda.copy_to_device(self._input.device, self._input.host, n_bytes, self._stream)
 
     def _infer(self) -> None:
         graph = None if self._is_new_shape or not self.uses_graphs else self._graph()
@@ -181,21 +170,19 @@ class EngineSession:
         context = self._context
         # Whatever fails below, the next inference has to begin here again.
         self._shape, self._is_new_shape = (), True
-        inputs = tuple(zip(self._inputs, self._input_shapes(shape), strict=False))
         outputs = tuple(zip(self._outputs, self._output_shapes(shape[0]), strict=False))
-        for port, size in inputs:
-            if not context.set_input_shape(port.name, size):
-                raise self._refusal(f"takes no {port.name} of shape {list(size)}")
+        if not context.set_input_shape(self._input.name, shape):
+            raise self._refusal(f"takes no input of shape {list(shape)}")
         for port, size in outputs:
             got = tuple(context.get_tensor_shape(port.name))
             if got != size:
                 raise self._refusal(
                     f"puts out {port.name} {list(got)}, its manifest says {list(size)}"
                 )
-        for port, _ in (*inputs, *outputs):
+        for port in (self._input, *self._outputs):
             if not context.set_tensor_address(port.name, port.address):
                 raise self._refusal(f"refuses the memory of {port.name}")
-        self._input_views = tuple(port.view(size) for port, size in inputs)
+        self._input_view = self._input.view(shape)
         self._output_views = tuple(port.view(size) for port, size in outputs)
         self._shape = shape
 

@@ -1,4 +1,4 @@
-"""An engine's inputs and outputs: their names, and their memory on both sides."""
+"""An engine's input and outputs: their names, and their memory on both sides."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_ser.card import AROUSAL_OUTPUT, BASELINE_INPUT
+from edge_ser.card import AROUSAL_OUTPUT
 from edge_ser.errors import EngineError
 from edge_ser.runtime.cuda.api import DeviceBuffer, HostBuffer
 from edge_ser.runtime.engine_file import LoadedEngine
@@ -36,12 +36,12 @@ class Port:
         return self.host.array.view(np.float32)[: prod(shape)].reshape(shape)
 
 
-def tensor_names(loaded: LoadedEngine, path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the names of an engine's inputs and outputs.
+def tensor_names(loaded: LoadedEngine, path: Path) -> tuple[str, tuple[str, ...]]:
+    """Return the names of an engine's input and outputs.
 
     Returns:
-        The inputs: that of the manifest, and the baseline where the card has one. The outputs: the
-        logits, and the arousal where the card has one.
+        The input, named as the manifest says. The outputs: the logits, and the arousal where the card
+        has one.
 
     Raises:
         EngineError: others than those, or not in float32.
@@ -51,16 +51,13 @@ def tensor_names(loaded: LoadedEngine, path: Path) -> tuple[tuple[str, ...], tup
     inputs = [n for n in names if engine.get_tensor_mode(n) == trt.TensorIOMode.INPUT]
     outputs = [n for n in names if engine.get_tensor_mode(n) == trt.TensorIOMode.OUTPUT]
     others = [n for n in names if engine.get_tensor_dtype(n) != trt.DataType.FLOAT]
-    card = manifest.card
-    beside = [BASELINE_INPUT] if card.baseline else []
-    behind = [AROUSAL_OUTPUT] if card.arousal else []
+    behind = [AROUSAL_OUTPUT] if manifest.card.arousal else []
     logits = [name for name in outputs if name not in behind]
-    expected = [manifest.shapes.input, *beside]
-    fits = sorted(inputs) == sorted(expected) and set(behind) <= set(outputs)
+    fits = inputs == [manifest.shapes.input] and set(behind) <= set(outputs)
     if not fits or len(logits) != 1 or others:
         raise EngineError(
             f"{path} has inputs {', '.join(inputs) or 'none'} and outputs {', '.join(outputs) or 'none'}"
-            f", not float32: {', '.join(others) or 'none'}; wanted: {', '.join(expected)} and "
+            f", not float32: {', '.join(others) or 'none'}; wanted: {manifest.shapes.input} and "
             f"{', '.join(['logits', *behind])}, all float32; build it again: {manifest.rebuild(path)}"
         )
-    return tuple(expected), (logits[0], *behind)
+    return inputs[0], (logits[0], *behind)

@@ -61,7 +61,7 @@ class Started(Event):
     prior: Mapping[str, float] = field(default_factory=dict)
     """Ratios by label by which prior odds differ from training; empty: none."""
     baseline: str = "none"
-    """`none`, `running`, or the name of the enrolled baseline that the model is given."""
+    """`none`, `running`, or the name of the enrolled baseline that outputs are compared with."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,10 +8,10 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from edge_ser.card import AROUSAL_OUTPUT, BASELINE_INPUT, CARD_KEY, ModelCard
+from edge_ser.card import AROUSAL_OUTPUT, CARD_KEY, ModelCard
 from edge_ser.errors import ConfigError, EdgeSerError, EngineError, ModelError
 from edge_ser.frontend import mel_filterbank
-from edge_ser.runtime.checks import check_baseline, check_input, finite_logits, probability
+from edge_ser.runtime.checks import check_input, finite_logits, probability
 from edge_ser.runtime.onnx_session import open_session
 from edge_ser.runtime.runner import ModelOutput, Runner
 
@@ -65,19 +65,15 @@ class OnnxRunner(Runner):
         """All metadata properties of the file."""
         return dict(self._session.get_modelmeta().custom_metadata_map)
 
-    def run(self, inputs: Float32, baseline: Float32 | None = None) -> Float32:
+    def run(self, inputs: Float32) -> Float32:
         """Return logits float32 [batch, n_classes]; see `Runner.infer`."""
-        return self.infer(inputs, baseline).logits
+        return self.infer(inputs).logits
 
-    def infer(self, inputs: Float32, baseline: Float32 | None = None) -> ModelOutput:
+    def infer(self, inputs: Float32) -> ModelOutput:
         """Return the logits, and the arousal where the model has it; see `Runner.infer`."""
         check_input(self.path, self._input.name, self._input.shape, inputs)
-        feeds = {self._input.name: inputs}
-        beside = check_baseline(self.path, self._card, len(inputs), baseline)
-        if beside is not None:
-            feeds[BASELINE_INPUT] = beside
         try:
-            logits, *others = self._session.run(self._outputs, feeds)
+            logits, *others = self._session.run(self._outputs, {self._input.name: inputs})
         except Exception as error:  # noqa: BLE001 (as above)
             raise ModelError(
                 f"{self.path} cannot run on {self._device} with an input of shape "
@@ -115,25 +111,23 @@ class OnnxRunner(Runner):
     def _check_graph(self) -> None:
         """Refuse a card that was put on another network."""
         card = self._card
-        inputs = {tensor.name: tensor for tensor in self._session.get_inputs()}
+        inputs = self._session.get_inputs()
         outputs = {tensor.name: tensor for tensor in self._session.get_outputs()}
-        n_inputs = 1 + card.baseline
-        others = [name for name in inputs if not (card.baseline and name == BASELINE_INPUT)]
-        if len(inputs) != n_inputs or len(others) != 1 or not outputs:
+        if len(inputs) != 1 or not outputs:
             raise ModelError(
-                f"{self.path} has {len(inputs)} inputs ({', '.join(inputs)}) and {len(outputs)} "
-                f"outputs, its ModelCard says {n_inputs}{_beside(BASELINE_INPUT, card.baseline)} and "
-                "one or more; export the model again"
+                f"{self.path}: expected one input and one or more outputs, got {len(inputs)} inputs "
+                f"({', '.join(tensor.name for tensor in inputs)}) and {len(outputs)} outputs; export "
+                "the model again"
             )
         if card.arousal and AROUSAL_OUTPUT not in outputs:
             raise ModelError(
                 f"{self.path} has the outputs {', '.join(outputs)}, its ModelCard says that there is "
                 f"{AROUSAL_OUTPUT}; export the model again"
             )
-        self._input = inputs[others[0]]
+        self._input = inputs[0]
         logits = next(name for name in outputs if not (card.arousal and name == AROUSAL_OUTPUT))
         self._outputs = [logits, AROUSAL_OUTPUT] if card.arousal else [logits]
-        taken = [*inputs.values(), *(outputs[name] for name in self._outputs[1:])]
+        taken = [*inputs, *(outputs[name] for name in self._outputs[1:])]
         for tensor in taken:
             if tensor.type != "tensor(float)":
                 raise ModelError(
@@ -149,8 +143,6 @@ class OnnxRunner(Runner):
             ("input", shapes[card.input], self._input.shape),
             ("output", [None, len(card.labels)], outputs[logits].shape),
         ]
-        if card.baseline:
-            expected.append((BASELINE_INPUT, [None, rows], inputs[BASELINE_INPUT].shape))
         if card.arousal:
             expected.append((AROUSAL_OUTPUT, [None, 1], outputs[AROUSAL_OUTPUT].shape))
         for what, want, got in expected:
@@ -162,7 +154,3 @@ class OnnxRunner(Runner):
                     f"{self.path}: the graph's {what} is {got}, its ModelCard says "
                     f"{['any' if w is None else w for w in want]}; export the model again"
                 )
-
-
-def _beside(name: str, there: bool) -> str:
-    return f" (one of them {name})" if there else ""

@@ -38,6 +38,9 @@ class Prediction:
     arousal: float | None = None
     """Probability of high arousal, in [0, 1], as acted in the training corpora; for a whole clip, the
     mean of its windows. None for silence, and where the model gives none."""
+    outputs: tuple[float, ...] = ()
+    """What the model gave before a baseline was subtracted [n_outputs]: logits, and last the arousal's
+    logit. Empty for silence, for a whole clip, and for a model that takes no baseline."""
 
     @property
     def confidence(self) -> float | None:

@@ -81,8 +81,8 @@ class Recognizer:
             baseline = Baseline.load(Path(baseline))
         self._baseline_choice = baseline
         state = self.open_baseline()
-        self.enrolled = None if state.learns else state.current()
-        """The enrolled baseline, float32 [1, n_features]; None without one."""
+        self.excess = None if state.learns else state.excess()
+        """What the enrolled baseline has beyond the usual outputs [n_outputs]; None without one."""
         frontend = self.card.frontend
         window_s = self.card.window_s if window_s is None else window_s
         hop_s = self.card.hop_s if hop_s is None else hop_s

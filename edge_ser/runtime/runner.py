@@ -71,25 +71,20 @@ class Runner(Protocol):
         """Give back what the runner holds; it cannot run after that. Closing twice is fine."""
         return
 
-    def run(self, inputs: Float32, baseline: Float32 | None = None) -> Float32:
+    def run(self, inputs: Float32) -> Float32:
         """Return logits float32 [batch, n_classes]; arguments and errors are those of `infer`."""
 
-    def infer(self, inputs: Float32, baseline: Float32 | None = None) -> ModelOutput:
+    def infer(self, inputs: Float32) -> ModelOutput:
         """Return all that the model computes. By default, the logits of `run` and no arousal.
 
         Args:
             inputs: float32, C-contiguous; [batch, n_features, n_frames] or, when `card.input` is
                 `waveform`, [batch, n_samples].
-            baseline: float32 [batch, n_features], the mean over frames of the raw features of
-                earlier speech; None for the training mean, `card.normalization.mean`. Only for a
-                model with `card.baseline`.
 
         Raises:
-            ModelError: an input of another shape, a baseline for a model that takes none, or outputs
-                that are not finite.
+            ModelError: an input of another shape, or outputs that are not finite.
         """
-        logits = self.run(inputs) if baseline is None else self.run(inputs, baseline)
-        return ModelOutput(logits)
+        return ModelOutput(self.run(inputs))
 
 
 def bundled_model(name: str = "bundled") -> Path:

@@ -376,8 +376,8 @@ class StreamingRecognizer:
         self._session.n_utterances += 1
         if self._speech is not None:
             self._speech.add_utterance(heard)
-        if heard.speech is not None and heard.evident:
-            self._baseline.learn(heard.speech)
+        if heard.outputs and heard.evident:
+            self._baseline.learn(heard.outputs, heard.end_s - heard.start_s)
             self._session.baseline_s = self._baseline.speech_s
         probs = heard.probs if heard.evident else {}
         return self._session.event(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edge_ser.card import AROUSAL_OUTPUT, ModelCard
 from edge_ser.errors import ConfigError, EngineError, ModelError
 from edge_ser.machine.cuda_device import cuda_device
-from edge_ser.runtime.checks import check_baseline, check_input, finite_logits, probability
+from edge_ser.runtime.checks import check_input, finite_logits, probability
 from edge_ser.runtime.cuda.api import Cuda, DeviceMemory
 from edge_ser.runtime.cuda.choose import open_cuda
 from edge_ser.runtime.engine_file import load_engine
@@ -114,33 +114,30 @@ class TensorRTRunner(Runner):
         hops = -(-smallest // frontend.hop_length)
         return max(card.min_window_s, hops * frontend.hop_length / frontend.sample_rate)
 
-    def run(self, inputs: Float32, baseline: Float32 | None = None) -> Float32:
+    def run(self, inputs: Float32) -> Float32:
         """Return logits float32 [batch, n_classes]; see `infer`."""
-        return self.infer(inputs, baseline).logits
+        return self.infer(inputs).logits
 
-    def infer(self, inputs: Float32, baseline: Float32 | None = None) -> ModelOutput:
+    def infer(self, inputs: Float32) -> ModelOutput:
         """Return the logits, and the arousal where the model has it; see `Runner.infer`.
 
         Raises:
-            ModelError: an input outside the engine's profile, a baseline that does not fit, or outputs
-                that are not finite.
+            ModelError: an input outside the engine's profile, or outputs that are not finite.
             EngineError: another thread's runner, a closed one, or the GPU failed.
         """
-        given = self._checked(inputs, baseline)
+        self._check(inputs)
         with self._cuda:
-            outputs = self._session.run(*given)
+            outputs = self._session.run(inputs)
         return self._output(outputs)
 
-    def infer_timed(
-        self, inputs: Float32, baseline: Float32 | None = None
-    ) -> tuple[ModelOutput, Timings]:
+    def infer_timed(self, inputs: Float32) -> tuple[ModelOutput, Timings]:
         """Return the output and what the GPU spent its time on; see `infer`.
 
         The first two inferences of a shape are slower: one is enqueued, one captures the graph.
         """
-        given = self._checked(inputs, baseline)
+        self._check(inputs)
         with self._cuda:
-            outputs, timings = self._session.run_timed(*given)
+            outputs, timings = self._session.run_timed(inputs)
         return self._output(outputs), timings
 
     def take_over(self) -> None:
@@ -172,8 +169,7 @@ class TensorRTRunner(Runner):
         arousal = probability(self.path, AROUSAL_OUTPUT, others[0]) if others else None
         return ModelOutput(finite_logits(self.path, logits), arousal)
 
-    def _checked(self, inputs: Float32, baseline: Float32 | None) -> tuple[Float32, ...]:
-        """Return the engine's inputs, in its order."""
+    def _check(self, inputs: Float32) -> None:
         self._check_open()
         if threading.get_ident() != self._owner:
             raise EngineError(
@@ -190,8 +186,6 @@ class TensorRTRunner(Runner):
                 f"{list(shapes.maximum)}, {list(inputs.shape)} came; choose a window in that range, "
                 "or build the engine for others (--window, --batch)"
             )
-        beside = check_baseline(self.path, self.card, len(inputs), baseline)
-        return (inputs,) if beside is None else (inputs, beside)
 
     def _check_open(self) -> None:
         if not self._release.alive:

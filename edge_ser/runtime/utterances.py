@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from edge_ser.errors import AudioError
 from edge_ser.records import require
 from edge_ser.runtime.baseline import BaselineState, NoBaseline
+from edge_ser.runtime.outputs import SpeechOutputs
 from edge_ser.runtime.prediction import MeanProbs, Prediction
 from edge_ser.runtime.recognizer import Recognizer
 from edge_ser.runtime.segmenter import Boundary, Segmenter
-from edge_ser.runtime.speech_mean import SpeechMean, SpeechStatistics
 from edge_ser.runtime.timeline import Timeline
 from edge_ser.runtime.window_stream import Probe, WindowStream
 
@@ -75,8 +75,9 @@ class Finished:
     """Whether it evidently was speech; see `Segmenter`."""
     arousal: float | None = None
     """Mean over the same windows, in [0, 1]; None where there is none."""
-    speech: SpeechStatistics | None = None
-    """Its mean features, where the baseline learns from utterances."""
+    outputs: tuple[float, ...] = ()
+    """Mean outputs of the same windows before a baseline is subtracted [n_outputs], where the baseline
+    learns from utterances; else empty."""
 
 
 Step = Prediction | Begun | Finished
@@ -92,7 +93,7 @@ class Utterances:
         settings: what is heard of an utterance.
         at_s: stream time of the first sample.
         probe: gets the stage `vad`, and those of `WindowStream`.
-        baseline: of the stream; each utterance is run with what it is when the utterance begins.
+        baseline: of the stream; each utterance is compared with what it is when the utterance begins.
     """
 
     def __init__(
@@ -201,27 +202,22 @@ class _Utterance:
             at_s=heard_from_s,
             first_s=first_s,
             probe=probe,
-            baseline=baseline.current(),
+            excess=baseline.excess(),
         )
         self._uncounted: deque[Prediction] = deque()
         """Whole windows that may turn out to reach into the pause after the speech."""
         self._wait_s = end_delay_s + settings.tail_s
-        self._speech: SpeechMean | None = None
-        if baseline.learns:
-            lead, wait = (round(s * self._rate) for s in (start_s - heard_from_s, self._wait_s))
-            self._speech = SpeechMean(recognizer.card.frontend, lead, wait)
+        self._outputs = SpeechOutputs() if baseline.learns else None
         self._mean = MeanProbs()
         self._n_windows = 0
 
     def push(self, samples: Float32) -> Iterator[Prediction]:
-        if self._speech is not None:
-            self._speech.push(samples)
         for window in self._windows.take(samples):
             self._n_windows += 1
             if round((window.end_s - window.start_s) * self._rate) == self._window_samples:
                 self._uncounted.append(window)
             while self._uncounted and self._uncounted[0].end_s < window.end_s - self._wait_s:
-                self._mean.add(self._uncounted.popleft())
+                self._count(self._uncounted.popleft())
             yield window
 
     def finish(self, end_s: float) -> Finished:
@@ -242,7 +238,7 @@ class _Utterance:
             except AudioError:
                 whole = []  # too short to be recognised, which is no fault of a stream
         for window in whole:
-            self._mean.add(window)
+            self._count(window)
         return Finished(
             self._start_s,
             end_s,
@@ -250,11 +246,11 @@ class _Utterance:
             self._n_windows,
             n_counted=self._mean.n,
             arousal=self._mean.arousal(),
-            speech=self._learned(end_s),
+            outputs=() if self._outputs is None else self._outputs.mean(),
         )
 
-    def _learned(self, end_s: float) -> SpeechStatistics | None:
-        """Return the mean features of the speech, where somebody asked for them."""
-        if self._speech is None:
-            return None
-        return self._speech.finish(round((end_s - self._heard_from_s) * self._rate))
+    def _count(self, window: Prediction) -> None:
+        """Count a window into the means of the utterance."""
+        self._mean.add(window)
+        if self._outputs is not None:
+            self._outputs.add(window.outputs)

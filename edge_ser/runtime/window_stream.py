@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from edge_ser.audio import FULL_SCALE, Chunk, Resampler, check_finite, dbfs
 from edge_ser.errors import AudioError
 from edge_ser.frontend import StreamingMfcc
+from edge_ser.runtime.outputs import output_vector, relative
 from edge_ser.runtime.prediction import Prediction, likeliest
 from edge_ser.runtime.timeline import Timeline
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from edge_ser.runtime.recognizer import Recognizer
 
 Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
 
 MIN_ACTIVE = 0.1
 """Share of a window that has to be louder than the recogniser's `min_level_dbfs`."""
@@ -37,8 +39,8 @@ class WindowStream:
         first_s: seconds after which the first window is classified, while it still grows to the full
             length, a hop at a time; None to wait for a whole window.
         probe: gets the stages `resample`, `features`, `inference` and `label`.
-        baseline: float32 [1, n_features] that its windows are run with; None for the recognizer's
-            enrolled one, or the training mean.
+        excess: what a baseline has beyond the usual outputs [n_outputs], subtracted from those of each
+            window; None for that of the recognizer's enrolled baseline, or nothing.
     """
 
     def __init__(
@@ -49,10 +51,10 @@ class WindowStream:
         at_s: float = 0.0,
         first_s: float | None = None,
         probe: Probe | None = None,
-        baseline: Float32 | None = None,
+        excess: Float64 | None = None,
     ) -> None:
         self._recognizer = recognizer
-        self._baseline = recognizer.enrolled if baseline is None else baseline
+        self._excess = recognizer.excess if excess is None else excess
         self._source = source
         self._at_s = at_s
         self._probe = probe
@@ -170,6 +172,7 @@ class WindowStream:
         level = dbfs(samples[0])
         probs: dict[str, float] = {}
         arousal: float | None = None
+        outputs: tuple[float, ...] = ()
         if _active_share(samples[0], frontend.hop_length, recognizer.min_level_dbfs) >= MIN_ACTIVE:
             inputs = samples
             if self._features is not None:
@@ -177,8 +180,12 @@ class WindowStream:
                 inputs = self._features.slice(first, first + frontend.n_frames(stop - start))[None]
             inputs = np.ascontiguousarray(inputs)
             begin = self._done("label", begin)
-            output = recognizer.runner.infer(inputs, self._baseline)
+            output = recognizer.runner.infer(inputs)
             begin = self._done("inference", begin)
+            if recognizer.card.takes_baseline:
+                outputs = tuple(output_vector(output).tolist())
+            if self._excess is not None:
+                output = relative(output, self._excess)
             probs = recognizer.class_probs(output.logits[0])
             arousal = None if output.arousal is None else float(output.arousal[0])
         clipped = _clipped_share(samples[0])
@@ -194,6 +201,7 @@ class WindowStream:
             clipped=clipped,
             compute_ms=busy_ns / 1e6,
             arousal=arousal,
+            outputs=outputs,
         )
 
     def _done(self, stage: str, begin_ns: int) -> int:

@@ -80,8 +80,9 @@ def export(
         gate_audio: recordings to compare on; by default clips of the run's own corpora.
         gate_clips: how many clips to compare on.
         decisions: a record of `edge-ser cross-validate --protocol cross-corpus` of the same recipe:
-            temperature, threshold and calibration of the arousal are those that it fitted on the
-            left-out corpora; by default they are those of the run's validation speakers.
+            offsets of the classes, temperature, threshold, usual outputs and calibration of the
+            arousal are those that it fitted on the left-out corpora; by default temperature and
+            threshold are those of the run's validation speakers.
 
     Raises:
         ConfigError: decisions of other labels, or weights for commercial use, and a corpus that
@@ -120,6 +121,7 @@ def export(
         if decisions
         else "validation speakers of the training corpora",
         arousal=record.model.arousal,
+        usual_outputs=fitted.usual,
         accuracy=accuracy,
         seed=record.config.seed,
         created=record.created,
@@ -188,11 +190,17 @@ def _decisions(run: Path, record: RunRecord, path: Path | None) -> Decisions:
 
 
 def _network(run: Path, record: RunRecord, decisions: Decisions) -> ExportedNetwork:
-    """Return the network with the temperature in its last layer, so that nothing is left to apply."""
+    """Return the network with the decisions in its last layer, so that nothing is left to apply.
+
+    Its logits are those of the run, plus the offsets, divided by the temperature.
+    """
     network = CompactAttentionCnn(record.model, record.normalization)
     load_weights(network, run / BEST)
     with torch.no_grad():
-        for parameter in network.head[-1].parameters():
+        last = dict(network.head[-1].named_parameters())
+        if decisions.offsets:
+            last["bias"].add_(torch.tensor(decisions.offsets))
+        for parameter in last.values():
             parameter.div_(decisions.temperature)
     exported = ExportedNetwork(network, decisions)
     exported.eval()

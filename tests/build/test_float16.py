@@ -13,7 +13,6 @@ from support import make_card
 from edge_ser.build.float16 import kept_in_fp32, to_float16
 from edge_ser.build.ranges import largest
 from edge_ser.errors import CalibrationError
-from edge_ser.runtime.checks import default_baseline
 
 CARD = make_card()
 WINDOWS = calibration_of(CARD).windows
@@ -103,19 +102,17 @@ def test_an_overflow_that_only_fp32_nodes_see_is_none():
         to_float16(model, {"second_out": float("nan")})
 
 
-def test_baseline_and_arousal_are_computed_in_fp32():
-    card = both_card()
-    model = network(card)
-    sizes = largest(model, WINDOWS, default_baseline(card))
-    half = to_float16(model, sizes)
+def test_an_arousal_is_computed_in_fp32():
+    model = network(both_card())
+    half = to_float16(model, largest(model, WINDOWS))
     onnx.checker.check_model(half, full_check=True)
 
     weights = {t.name: t.data_type for t in half.graph.initializer}
-    assert weights["voice_w"] == weights["arousal_w"] == TensorProto.FLOAT
+    assert weights["arousal_w"] == TensorProto.FLOAT
     assert weights["first_w"] == TensorProto.FLOAT16
-    for ends in (half.graph.input, half.graph.output):
-        assert [v.type.tensor_type.elem_type for v in ends] == [TensorProto.FLOAT] * 2
-    feeds = {"features": WINDOWS, "baseline": default_baseline(card, len(WINDOWS)) + 20}
+    for ends, n in ((half.graph.input, 1), (half.graph.output, 2)):
+        assert [v.type.tensor_type.elem_type for v in ends] == [TensorProto.FLOAT] * n
+    feeds = {"features": WINDOWS}
     got, expected = (
         onnxruntime.InferenceSession(m.SerializeToString()).run(None, feeds) for m in (half, model)
     )

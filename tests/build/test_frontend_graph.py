@@ -164,14 +164,13 @@ def test_a_model_with_the_front_end_takes_audio():
     assert_equal(logits, np.stack([mfcc(samples, config).mean(1) for samples in audio]))
 
 
-def test_a_baseline_and_an_arousal_stay_beside_the_front_end():
+def test_an_arousal_stays_with_the_front_end():
     card = both_card()
     whole = with_frontend(network(card), card.frontend)
 
     onnx.checker.check_model(whole, full_check=True)
     assert [(v.name, shape_of(v)) for v in whole.graph.input] == [
-        ("waveform", ["batch", "samples"]),
-        ("baseline", ["batch", 13]),
+        ("waveform", ["batch", "samples"])
     ]
     assert [(v.name, shape_of(v)) for v in whole.graph.output] == [
         ("logits", ["batch", 3]),

@@ -22,7 +22,6 @@ from edge_ser.corpora import load_corpora
 from edge_ser.errors import ConfigError
 from edge_ser.measure.evaluate import evaluate
 from edge_ser.measure.selection import select
-from edge_ser.runtime.checks import default_baseline
 from edge_ser.runtime.recognizer import Recognizer
 
 CARD = make_card()
@@ -116,7 +115,7 @@ def test_arousal_is_compared_where_there_is_one():
     model, changed = network(card), network(card)
     bias = next(t for t in changed.graph.initializer if t.name == "arousal_b")
     bias.CopyFrom(numpy_helper.from_array(np.array([0.2], np.float32), "arousal_b"))
-    judge = Judge(model, heard_windows(WINDOWS), default_baseline(card))
+    judge = Judge(model, heard_windows(WINDOWS))
 
     assert judge.score(model).arousal_error == 0.0
     score = judge.score(changed)

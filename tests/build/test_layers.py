@@ -5,7 +5,7 @@ from __future__ import annotations
 from networks import N_CHANNELS, both_card, network
 from support import make_card
 
-from edge_ser.build.layers import float_branches, weighted_layers, worth_quantizing
+from edge_ser.build.layers import arousal_branch, weighted_layers, worth_quantizing
 
 
 def test_layers_are_told_by_what_they_lead_to():
@@ -28,15 +28,12 @@ def test_gates_stay_in_float():
     assert worth_quantizing(layers) == ("first", "second", "score", "head")
 
 
-def test_the_branches_of_baseline_and_arousal_stay_in_float():
+def test_the_branch_of_an_arousal_stays_in_float():
     model = network(both_card())
     layers = weighted_layers(model)
     roles = {layer.name: layer.role for layer in layers}
 
-    assert (roles["voice"], roles["arousal_score"]) == ("baseline", "arousal")
+    assert roles["arousal_score"] == "arousal"
     assert worth_quantizing(layers) == ("first", "second", "score", "head")
-    assert float_branches(model) == {
-        **dict.fromkeys(("centred", "scaled", "voice", "over_time"), "baseline"),
-        **dict.fromkeys(("arousal_score", "excited"), "arousal"),
-    }
-    assert float_branches(network(make_card())) == {}
+    assert arousal_branch(model) == {"arousal_score", "excited"}
+    assert arousal_branch(network(make_card())) == set()

@@ -7,13 +7,14 @@ import json
 import numpy as np
 import pytest
 from adaptable import write_adaptable, write_site
+from support import make_card
 
 from edge_ser.runtime.onnx_runner import OnnxRunner
 
 
 @pytest.fixture
 def site(tmp_path):
-    write_adaptable(tmp_path / "m.onnx")
+    write_adaptable(tmp_path / "m.onnx", card=make_card(usual_outputs=(0.1, 0.2, 0.3)))
     write_site(tmp_path / "site", ("a", "b", "c"))
     return ("adapt", "m.onnx", "--corpus", "folder:site=site")
 
@@ -29,6 +30,7 @@ def test_a_model_is_adapted_evaluated_and_undone(cli, tmp_path, site):
     card = OnnxRunner(tmp_path / "a.onnx").card
     assert record["refusal"] == ""
     assert card.adapted is not None
+    assert not card.takes_baseline
     assert card.adapted.labels == {"low": 24, "high": 24}
     assert card.adapted.speakers == ("site/a", "site/b", "site/c")
     assert card.adapted.after.uar == record["adapted"]["after"]["uar"] > 0.9

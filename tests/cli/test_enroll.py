@@ -14,8 +14,8 @@ from edge_ser.runtime.baseline import Baseline
 
 @pytest.fixture
 def model(tmp_path):
-    """The bundled model with a baseline that moves its logits, and an arousal."""
-    return write_bundled_with_both(tmp_path / "both.onnx", weight=0.05)
+    """The bundled model with usual outputs and an arousal."""
+    return write_bundled_with_both(tmp_path / "both.onnx")
 
 
 @pytest.fixture
@@ -35,7 +35,8 @@ def test_speech_becomes_a_file_of_statistics(enrolled):
     assert baseline.name == "lab"
     assert 5 < baseline.speech_s < 15
     assert baseline.n_utterances == 5
-    assert len(baseline.mean) == 40
+    assert len(baseline.mean) == 7
+    assert len(baseline.labels) == 6
     assert enrolled.stat().st_size < 4_000
 
 
@@ -87,6 +88,17 @@ def test_a_running_baseline_on_a_pipe(cli, model, example_clips):
     assert 5 < held[-1] < 15
 
 
+def test_a_file_fits_forms_of_its_model_and_no_other(cli, enrolled, example_clips, tmp_path):
+    form = write_bundled_with_both(tmp_path / "form.onnx", name="another form")
+    options = ("--baseline", enrolled, "--format", "jsonl")
+    done = cli("run", "--wav", example_clips[0], "--model", form, *options)
+    assert done.returncode == 0, done.stderr.decode()
+    other = write_bundled_with_both(tmp_path / "other.onnx", usual_outputs=(0.0,) * 7)
+    done = cli("run", "--wav", example_clips[0], "--model", other, *options)
+    assert done.returncode == 1
+    assert b"enroll again" in done.stderr
+
+
 @pytest.mark.parametrize("command", ["run", "enroll"])
 def test_the_bundled_model_without_a_baseline_refuses_one(cli, command, example_clips, enrolled):
     more = ["--baseline", enrolled] if command == "run" else ["--out", "new.json"]
@@ -102,6 +114,10 @@ def test_evaluate_names_the_baseline(cli, model, enrolled, example_clips, tmp_pa
     done = cli("evaluate", model, "--corpus", "folder:site=site", "--baseline", enrolled)
     assert done.returncode == 0, done.stderr.decode()
     assert b"with the baseline lab" in done.stdout
+    options = ("--baseline", "running")
+    done = cli("evaluate", model, "--corpus", "folder:site=site", *options)
+    assert done.returncode == 0, done.stderr.decode()
+    assert b"with a running baseline" in done.stdout
 
 
 @pytest.mark.parametrize(

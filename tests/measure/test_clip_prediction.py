@@ -8,6 +8,7 @@ from streams import CARDS, RATE, LevelDetector, SensitiveRunner, noise, scene
 
 from edge_ser.audio import Chunk
 from edge_ser.measure.clip_prediction import clip_prediction
+from edge_ser.runtime.baseline import RunningBaseline
 from edge_ser.runtime.events import Emotion, SpeechEnd
 from edge_ser.runtime.recognizer import Recognizer
 from edge_ser.runtime.streaming import StreamingRecognizer
@@ -118,3 +119,22 @@ def test_changes_to_and_from_abstention_are_counted():
     assert facts.n_changes == 3  # to sad, to happy, to abstention; the first of each is no change
     assert facts.n_abstention_changes == 2
     assert facts.n_labels == 4
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_a_running_baseline_is_that_of_the_clips_before(live):
+    import dataclasses
+
+    card = dataclasses.replace(CARDS["features"], usual_outputs=(0.2, -0.1, 0.0))
+    recognizer = Recognizer(SensitiveRunner(card), baseline="running")
+    samples = scene(0.5, 3.0, 1.0) if live else noise(3 * RATE)
+    state = RunningBaseline(card)
+    found = [
+        clip_prediction(recognizer, samples, "x", LevelDetector() if live else None, state)
+        for _ in range(2)
+    ]
+
+    alone = clip_prediction(recognizer, samples, "x", LevelDetector() if live else None)
+    assert found[0].probs == alone.probs
+    assert found[1].probs != alone.probs
+    assert state.speech_s == pytest.approx(6, abs=0.3)

@@ -106,6 +106,37 @@ def test_a_ratio_is_measured_the_same_whatever_others_are(evaluation, model, sit
     assert again.blocks[0].figures == evaluation.blocks[0].figures
 
 
+def test_a_running_baseline_is_each_speakers_own(tmp_path):
+    rng = np.random.default_rng(0)
+    for speaker in ("a", "b", "?"):
+        for label, gain in (("high", 0.2), ("low", 0.02)):
+            (tmp_path / label / speaker).mkdir(parents=True)
+            for take in range(2):
+                samples = gain * rng.normal(size=32_000)
+                soundfile.write(tmp_path / label / speaker / f"{take}.wav", samples, 16_000)
+    clips = load_corpora([f"folder:x={tmp_path}"])
+    card = make_card(usual_outputs=(0.5, -0.5, 0.1))
+    by_way = {}
+    for way in ("none", "running"):
+        recognizer = Recognizer(FakeRunner(card), baseline=way)
+        by_way[way] = evaluate(
+            recognizer,
+            select(clips, card),
+            noise=open_noise("white", 16_000, seed=0),
+            snr_db=(10,),
+            n_draws=10,
+        )
+
+    assert "running baseline" in by_way["running"].protocol
+    assert "baseline" not in by_way["none"].protocol
+    seen: set[str] = set()
+    for plain, other in zip(by_way["none"].clips, by_way["running"].clips, strict=True):
+        first = plain.speaker not in seen or plain.speaker == "x/?"
+        assert (plain.probs == other.probs) is first
+        seen.add(plain.speaker)
+    assert len(seen) == 3
+
+
 @pytest.fixture(scope="module")
 def two_corpora(model, card, site_dir, tmp_path_factory):
     """The site, which training knows, and two other corpora, one of unknown speakers."""

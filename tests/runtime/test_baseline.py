@@ -21,29 +21,26 @@ from edge_ser.runtime.baseline import (
     NoBaseline,
     RunningBaseline,
     RunningConfig,
-    frontend_digest,
     open_baseline,
+    outputs_digest,
 )
+from edge_ser.runtime.prediction import softmax
 from edge_ser.runtime.recognizer import Recognizer
-from edge_ser.runtime.speech_mean import SpeechStatistics
 
 CARD = both_card()
-PRIOR = np.asarray(CARD.normalization.mean)
-
-
-def speech(value: float, seconds: float) -> SpeechStatistics:
-    """Return speech all of whose features have a value."""
-    return SpeechStatistics(np.full(13, value, np.float32), seconds)
+USUAL = np.array(CARD.usual_outputs)
+"""Three logits and the arousal's."""
 
 
 def enrolled(**changes: object) -> Baseline:
     baseline = Baseline(
         name="the lab",
-        mean=tuple(float(i) for i in range(13)),
+        mean=(1.0, 2.0, 3.0, 4.0),
+        labels=CARD.labels,
         speech_s=20.5,
         n_utterances=7,
-        frontend_sha256=frontend_digest(CARD.frontend),
         model="tiny",
+        outputs_sha256=outputs_digest(CARD),
         created="2026-01-01",
     )
     return dataclasses.replace(baseline, **changes)
@@ -52,36 +49,34 @@ def enrolled(**changes: object) -> Baseline:
 # --- running -----------------------------------------------------------------------------------
 
 
-def test_a_running_baseline_begins_with_the_training_mean():
+def test_a_running_baseline_begins_with_nothing_to_subtract():
     state = RunningBaseline(CARD)
     assert (state.name, state.learns, state.speech_s) == ("running", True, 0.0)
-    current = state.current()
-    assert (current.dtype, current.shape) == (np.float32, (1, 13))
-    np.testing.assert_array_equal(current[0], PRIOR.astype(np.float32))
+    assert state.excess() is None
 
 
-def test_the_training_mean_counts_as_seconds_of_speech():
+def test_the_usual_outputs_count_as_seconds_of_speech():
     state = RunningBaseline(CARD, RunningConfig(prior_s=10, memory_s=86_400))
-    state.learn(speech(50.0, 10.0))
-    np.testing.assert_allclose(state.current()[0], (PRIOR + 50) / 2, atol=0.01)
+    state.learn(USUAL + 5, 10.0)
+    np.testing.assert_allclose(state.excess(), np.full(4, 2.5), atol=0.001)
 
 
 def test_what_it_holds_is_bounded_and_forgets():
     state = RunningBaseline(CARD, RunningConfig(prior_s=10, memory_s=120))
     for _ in range(1000):
-        state.learn(speech(50.0, 3.0))
+        state.learn(USUAL + 5, 3.0)
     assert 119.9 < state.speech_s <= 120
-    np.testing.assert_allclose(state.current()[0], (10 * PRIOR + 120 * 50) / 130, rtol=1e-3)
+    np.testing.assert_allclose(state.excess(), np.full(4, 120 * 5 / 130), rtol=1e-3)
     for _ in range(40):
-        state.learn(speech(-50.0, 3.0))
+        state.learn(USUAL - 5, 3.0)
     kept = math.exp(-1)
-    expected = (10 * PRIOR + 120 * (kept * 50 - (1 - kept) * 50)) / 130
-    np.testing.assert_allclose(state.current()[0], expected, rtol=1e-3, atol=1e-3)
+    expected = 120 * (kept * 5 - (1 - kept) * 5) / 130
+    np.testing.assert_allclose(state.excess(), np.full(4, expected), rtol=1e-3, atol=1e-3)
 
 
 def test_one_endless_utterance_counts_no_more_than_the_memory():
     state = RunningBaseline(CARD, RunningConfig(prior_s=10, memory_s=120))
-    state.learn(speech(50.0, 1e6))
+    state.learn(USUAL, 1e6)
     assert state.speech_s == pytest.approx(120)
 
 
@@ -133,13 +128,31 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path):
         Baseline.load(tmp_path)
 
 
-def test_another_front_end_is_refused_and_another_model_is_not():
-    enrolled().require_fit(dataclasses.replace(CARD, name="another", labels=("a", "b")))
-    other = FrontendConfig(n_mels=26, n_mfcc=13, hop_length=200)
-    with pytest.raises(BaselineError, match="the lab was enrolled for tiny"):
-        enrolled().require_fit(dataclasses.replace(CARD, frontend=other))
-    with pytest.raises(BaselineError, match="expected 13 means"):
-        enrolled(mean=(0.0,) * 12).require_fit(CARD)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"labels": ("x", "y", "z")},
+        {"usual_outputs": (0.0,) * 4},
+        {"usual_outputs": (0.0,) * 3, "arousal": False},
+        {"frontend": FrontendConfig(n_mels=26, n_mfcc=13, hop_length=200)},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_another_model_is_refused(changes):
+    other = dataclasses.replace(CARD, name="another", **changes)
+    with pytest.raises(BaselineError, match="for another, got the lab, enrolled for tiny"):
+        enrolled().require_fit(other)
+    with pytest.raises(BaselineError, match="enroll again"):
+        open_baseline(other, enrolled())
+
+
+def test_other_forms_of_the_same_model_are_not_refused():
+    enrolled().require_fit(dataclasses.replace(CARD, name="an INT8 file", input="waveform"))
+
+
+def test_means_of_another_number_are_refused():
+    with pytest.raises(BaselineError, match="expected 4 means"):
+        enrolled(mean=(0.0,) * 3).require_fit(CARD)
 
 
 # --- what a model is given ---------------------------------------------------------------------
@@ -157,7 +170,7 @@ def test_each_choice_opens_its_state(tmp_path):
         state = open_baseline(CARD, choice)
         assert isinstance(state, EnrolledBaseline)
         assert (state.name, state.speech_s, state.learns) == ("the lab", 20.5, False)
-        np.testing.assert_array_equal(state.current(), np.arange(13, dtype=np.float32)[None])
+        np.testing.assert_array_equal(state.excess(), np.arange(1, 5) - USUAL)
 
 
 @pytest.mark.parametrize("choice", ["running", enrolled()])
@@ -169,19 +182,33 @@ def test_a_model_that_takes_no_baseline_is_given_none(choice):
         Recognizer(FakeRunner(), baseline=choice)
 
 
-def test_an_enrolled_baseline_reaches_the_network(tmp_path, example_clips):
-    model = write_network(tmp_path / "both.onnx", card=both_card())
+@pytest.mark.parametrize("waveform", [False, True])
+def test_what_an_enrolled_baseline_has_beyond_the_usual_is_subtracted(
+    tmp_path, example_clips, waveform
+):
+    model = write_network(tmp_path / "both.onnx", card=both_card(), waveform=waveform)
     path = example_clips[0]
     plain = Recognizer(model).recognize(path)
-    far = enrolled(mean=tuple(float(value) + 200 for value in PRIOR))
-    moved = Recognizer(model, baseline=far).recognize(path)
-    same = enrolled(mean=tuple(float(value) for value in PRIOR))
-    as_plain = Recognizer(model, baseline=same).recognize(path)
+    excess = np.array([1.0, -2.0, 0.5, 0.75])
+    moved = Recognizer(model, baseline=enrolled(mean=tuple(USUAL + excess))).recognize(path)
+    as_usual = Recognizer(model, baseline=enrolled(mean=CARD.usual_outputs)).recognize(path)
 
-    assert as_plain.final.probs == pytest.approx(plain.final.probs, abs=1e-6)
-    assert moved.final.probs != pytest.approx(plain.final.probs, abs=1e-3)
-    arousal = [window.arousal for window in plain.windows]
-    assert plain.final.arousal == pytest.approx(np.mean(arousal))
+    assert as_usual.final.probs == pytest.approx(plain.final.probs, abs=1e-6)
+    assert as_usual.final.arousal == pytest.approx(plain.final.arousal, abs=1e-4)
+    for one, other in zip(plain.windows, moved.windows, strict=True):
+        assert one.outputs == other.outputs
+        logits = np.array(one.outputs) - excess
+        assert list(other.probs.values()) == pytest.approx(softmax(logits[:-1]).tolist(), abs=1e-5)
+        assert other.arousal == pytest.approx(1 / (1 + math.exp(-logits[-1])), abs=1e-5)
+    arousal = [window.arousal for window in moved.windows]
+    assert moved.final.arousal == pytest.approx(np.mean(arousal))
+
+
+def test_a_model_that_takes_none_keeps_no_outputs(tmp_path, example_clips):
+    model = write_network(tmp_path / "m.onnx")
+    assert {window.outputs for window in Recognizer(model).recognize(example_clips[0]).windows} == {
+        ()
+    }
 
 
 # --- enrolment ---------------------------------------------------------------------------------
@@ -189,16 +216,18 @@ def test_an_enrolled_baseline_reaches_the_network(tmp_path, example_clips):
 
 def test_an_enrolment_is_the_mean_of_all_seconds():
     enrolment = Enrolment(CARD)
-    enrolment.learn(speech(0.0, 5.0))
-    enrolment.learn(speech(40.0, 15.0))
+    enrolment.learn((0.0,) * 4, 5.0)
+    enrolment.learn((4.0,) * 4, 15.0)
+    assert enrolment.excess() is None
     baseline = enrolment.baseline("anna", "2026-01-01")
-    assert baseline.mean == (30.0,) * 13
+    assert baseline.mean == (3.0,) * 4
     assert (baseline.speech_s, baseline.n_utterances, baseline.model) == (20.0, 2, "tiny")
+    assert baseline.labels == CARD.labels
     baseline.require_fit(CARD)
 
 
 def test_too_little_speech_is_refused():
     enrolment = Enrolment(CARD)
-    enrolment.learn(speech(0.0, LEAST_SPEECH_S - 0.1))
+    enrolment.learn((0.0,) * 4, LEAST_SPEECH_S - 0.1)
     with pytest.raises(BaselineError, match=r"4\.9 s in 1 utterances"):
         enrolment.baseline("anna", "2026-01-01")

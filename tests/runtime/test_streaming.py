@@ -19,9 +19,8 @@ from support import FakeRunner
 
 from edge_ser.audio import Chunk, load
 from edge_ser.errors import AudioError, ConfigError
-from edge_ser.frontend import mfcc
-from edge_ser.runtime.checks import default_baseline
 from edge_ser.runtime.events import Event, from_json, to_json
+from edge_ser.runtime.outputs import logit, output_vector
 from edge_ser.runtime.recognizer import Recognizer
 from edge_ser.runtime.runner import ModelOutput
 from edge_ser.runtime.segmenter import SegmenterSettings
@@ -167,17 +166,17 @@ BOTH = both_card()
 
 
 class BothRunner(SensitiveRunner):
-    """Logits that the baseline moves, and an arousal; keeps every baseline it got."""
+    """Logits and an arousal; keeps all outputs."""
 
     def __init__(self) -> None:
         super().__init__(BOTH)
-        self.baselines: list[np.ndarray | None] = []
+        self.outputs: list[np.ndarray] = []
 
-    def infer(self, inputs: np.ndarray, baseline: np.ndarray | None = None) -> ModelOutput:
-        self.baselines.append(baseline)
-        shift = 0.0 if baseline is None else baseline[:, :3] / 100
+    def infer(self, inputs: np.ndarray) -> ModelOutput:
         arousal = 1 / (1 + np.exp(-inputs.reshape(len(inputs), -1).mean(axis=1) / 10))
-        return ModelOutput(self.run(inputs) + shift, arousal.astype(np.float32))
+        output = ModelOutput(self.run(inputs), arousal.astype(np.float32))
+        self.outputs.append(output_vector(output))
+        return output
 
 
 @settings(max_examples=25)
@@ -197,23 +196,32 @@ def test_a_running_baseline_does_not_depend_on_pieces(lengths_s, sizes):
 
 def test_a_running_baseline_is_that_of_earlier_utterances():
     runner = BothRunner()
-    recognizer = Recognizer(runner, baseline="running")
     samples = scene(0.5, 2.0, 1.0, 2.0, 1.0)
+    plain = listen([Chunk(samples, RATE)], vad=True, recognizer=Recognizer(runner, baseline="none"))
+    runner.outputs.clear()
+    recognizer = Recognizer(runner, baseline="running")
     events = listen([Chunk(samples, RATE)], vad=True, recognizer=recognizer)
 
     start, (first, second) = events[0], of("speech_end", events)
     assert start.baseline == "running"
     assert first.baseline_s == pytest.approx(2.0, abs=0.1)
     assert second.baseline_s == pytest.approx(4.0, abs=0.15)
-    mean = default_baseline(BOTH)
-    used = runner.baselines
-    assert len(used) == first.n_windows + second.n_windows
-    for baseline in used[: first.n_windows]:
-        np.testing.assert_array_equal(baseline, mean)
-    features = mfcc(samples[round(0.5 * RATE) : round(2.5 * RATE)], BOTH.frontend).mean(axis=1)
-    expected = (10 * mean[0] + first.baseline_s * features) / (10 + first.baseline_s)
-    for baseline in used[first.n_windows :]:
-        np.testing.assert_allclose(baseline[0], expected, atol=0.5)
+    assert len(runner.outputs) == first.n_windows + second.n_windows
+    for one, other in zip(of("window", events), of("window", plain), strict=True):
+        if one.start_s < first.at_s:
+            assert (one.probs, one.arousal) == (other.probs, other.arousal)
+            continue
+        assert one.arousal != other.arousal
+    pairs = list(zip(of("window", events), runner.outputs, strict=True))
+    counted = [o for w, o in pairs[: first.n_windows] if w.end_s <= first.at_s + 0.25]
+    mean = np.mean(counted, axis=0) - np.array(BOTH.usual_outputs)
+    excess = mean * first.baseline_s / (10 + first.baseline_s)
+    for window, outputs in pairs[first.n_windows :]:
+        logits = np.log(list(window.probs.values()))
+        got = np.append(logits - logits.mean(), logit(window.arousal))
+        expected = outputs - excess
+        expected[:-1] -= expected[:-1].mean()
+        np.testing.assert_allclose(got, expected, atol=0.005)
     again = listen([Chunk(samples, RATE)], vad=True, recognizer=recognizer)
     same(of("speech_end", again)[0], first)
 

@@ -8,7 +8,7 @@ import threading
 import numpy as np
 import pytest
 from fake_machine import ORIN, PACKAGES, SHAPES, Machine, inputs
-from fake_tensorrt import BOTH_TENSORS, VERSIONS, arousal_of, network
+from fake_tensorrt import AROUSAL_TENSORS, VERSIONS, arousal_of, network
 from networks import both_card
 from support import make_card
 
@@ -335,49 +335,39 @@ def test_no_graphs_where_they_are_not_wanted_or_cannot_be(machine):
     assert runner.backend == "tensorrt 10.3.0, Orin (SM 8.7)"
 
 
-# --- a baseline and an arousal -------------------------------------------------------------
+# --- an arousal ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("version", "package"), EACH)
-def test_a_second_input_and_a_second_output(version, package, machine):
-    here = machine(version, package, card=both_card(), tensors=BOTH_TENSORS)
+def test_a_second_output(version, package, machine):
+    here = machine(version, package, card=both_card(), tensors=AROUSAL_TENSORS)
     runner = here.open()
-    assert runner.card.baseline
-    rng = np.random.default_rng(0)
+    assert runner.card.arousal
     for batch, n_frames in [(1, 97), (1, 97), (1, 97), (2, 22), (2, 22), (2, 22), (1, 97)]:
         x = inputs(batch, n_frames, seed=batch * n_frames)
-        baseline = rng.normal(size=(batch, 13)).astype(np.float32)
-        output = runner.infer(x, baseline)
-        np.testing.assert_array_equal(output.logits, network(x, baseline))
+        output = runner.infer(x)
+        np.testing.assert_array_equal(output.logits, network(x))
         np.testing.assert_array_equal(output.arousal, arousal_of(x)[:, 0])
-    mean = np.tile(np.asarray(runner.card.normalization.mean, np.float32), (1, 1))
-    np.testing.assert_array_equal(runner.run(inputs()), network(inputs(), mean))
     runner.close()
     assert here.free()
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_both_inputs_are_copied_in_and_both_outputs_out(package, machine):
-    here = machine(package=package, card=both_card(), tensors=BOTH_TENSORS)
+def test_both_outputs_are_copied_out(package, machine):
+    here = machine(package=package, card=both_card(), tensors=AROUSAL_TENSORS)
     runner = here.open()
     opened = len(here.events)
     runner.infer(inputs(2, 50))
-    called = here.since(opened)
-    sizes = [e for e in called if "set_input_shape" in e]
-    assert sizes == [
-        "IExecutionContext.set_input_shape('features', (2, 13, 50))",
-        "IExecutionContext.set_input_shape('baseline', (2, 13))",
-    ]
-    copies = [e.partition("(")[0] for e in called if "Memcpy" in e]
-    assert copies == ["cuMemcpyHtoDAsync"] * 2 + ["cuMemcpyDtoHAsync"] * 2
+    copies = [e.partition("(")[0] for e in here.since(opened) if "Memcpy" in e]
+    assert copies == ["cuMemcpyHtoDAsync"] + ["cuMemcpyDtoHAsync"] * 2
 
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_they_need_no_copies_on_an_integrated_gpu(package, machine):
-    here = machine(package=package, card=both_card(), tensors=BOTH_TENSORS, integrated=True)
+    here = machine(package=package, card=both_card(), tensors=AROUSAL_TENSORS, integrated=True)
     runner = here.open(zero_copy=True)
-    output, _ = runner.infer_timed(inputs(), np.ones((1, 13), np.float32))
-    np.testing.assert_array_equal(output.logits, network(inputs(), np.ones((1, 13), np.float32)))
+    output, _ = runner.infer_timed(inputs())
+    np.testing.assert_array_equal(output.logits, network(inputs()))
     np.testing.assert_array_equal(output.arousal, arousal_of(inputs())[:, 0])
     assert not [event for event in here.events if "Memcpy" in event]
     runner.close()
@@ -387,12 +377,11 @@ def test_they_need_no_copies_on_an_integrated_gpu(package, machine):
 @pytest.mark.parametrize(
     ("card", "tensors"),
     [
-        (make_card(), BOTH_TENSORS),
-        (both_card(), BOTH_TENSORS[1:]),
-        (both_card(), (BOTH_TENSORS[0], *BOTH_TENSORS[2:])),
-        (make_card(arousal=True), BOTH_TENSORS),
+        (make_card(), AROUSAL_TENSORS),
+        (both_card(), AROUSAL_TENSORS[1:]),
+        (both_card(), (*AROUSAL_TENSORS, ("baseline", "INPUT", "FLOAT"))),
     ],
-    ids=["neither in the card", "no arousal", "no baseline", "a baseline too many"],
+    ids=["not in the card", "no arousal", "a second input"],
 )
 def test_an_engine_of_other_tensors_than_its_card_says(card, tensors, machine):
     here = machine(card=card, tensors=tensors)
@@ -400,14 +389,6 @@ def test_an_engine_of_other_tensors_than_its_card_says(card, tensors, machine):
         here.open()
     gc.collect()
     assert here.free()
-
-
-def test_a_baseline_is_refused_before_the_gpu_sees_it(machine):
-    runner = machine(card=both_card(), tensors=BOTH_TENSORS).open()
-    with pytest.raises(ModelError, match="baseline"):
-        runner.infer(inputs(), np.ones((2, 13), np.float32))
-    with pytest.raises(ModelError, match="takes no baseline"):
-        machine().open().infer(inputs(), np.ones((1, 13), np.float32))
 
 
 # --- what a run refuses --------------------------------------------------------------------

@@ -19,6 +19,7 @@ from edge_ser.card import CARD_KEY, ModelCard
 from edge_ser.corpora import Terms
 from edge_ser.errors import AudioError, ConfigError, TrainingError
 from edge_ser.frontend import mfcc
+from edge_ser.measure.left_out import Decisions
 from edge_ser.runtime.onnx_runner import OnnxRunner
 from edge_ser.training import export as module
 from edge_ser.training.checkpoint import load_checkpoint, save_checkpoint
@@ -166,6 +167,29 @@ def test_licences_of_several_corpora_are_each_named_once(trainer):
     text = module._licence(dataclasses.replace(trainer.record, used=used))
 
     assert text == "CC BY-NC-SA 4.0; ODbL 1.0; not stated for mine"
+
+
+def test_decisions_are_in_the_last_layer_and_in_the_card(trained, trainer, tmp_path, monkeypatch):
+    decisions = Decisions(2.0, 0.3, 64, offsets=(1.0, -1.0, 0.5, 0.0), usual=(0.5, 0.1, -0.2, 0.0))
+    monkeypatch.setattr(module, "_decisions", lambda *_: decisions)
+
+    card, parity = export(trained, tmp_path / "x.onnx", gate_clips=2)
+
+    features = np.random.default_rng(0).normal(size=(2, card.frontend.n_features, 60))
+    features = features.astype(np.float32)
+    with torch.inference_mode():
+        logits = trainer.averaged(torch.from_numpy(features)).numpy()
+    expected = (logits + np.array(decisions.offsets, np.float32)) / 2
+    got = OnnxRunner(tmp_path / "x.onnx").run(features)
+    np.testing.assert_allclose(got, expected, rtol=0, atol=TOLERANCE["features"])
+    assert parity.max_difference <= parity.tolerance
+    assert (card.temperature, card.abstain_below) == (2.0, 0.3)
+    assert card.usual_outputs == decisions.usual
+    assert card.takes_baseline
+
+
+def test_without_left_out_decisions_a_model_takes_no_baseline(exported):
+    assert not exported["features"][1].takes_baseline
 
 
 # --- the gate ----------------------------------------------------------------------------

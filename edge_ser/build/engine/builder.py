@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from edge_ser.build.engine import on_device, rtx, strongly_typed, weakly_typed
-from edge_ser.build.engine.profile import baseline_shapes, profile_shapes
+from edge_ser.build.engine.profile import profile_shapes
 from edge_ser.build.engine.source import Source
 from edge_ser.build.engine.strongly_typed import Progress
-from edge_ser.card import BASELINE_INPUT, ModelCard
 from edge_ser.errors import EngineError
 from edge_ser.manifest import EngineOptions, ProfileShapes
 from edge_ser.runtime.tensorrt_module import TensorRT
@@ -63,16 +62,14 @@ def serialise(
     builder = trt.Builder(log)
     network = builder.create_network((weakly_typed if weak else strongly_typed).network_flags(trt))
     _parse(trt, network, log, job.source)
-    card = job.source.card
-    shapes = profile_shapes(card, _input_name(network, card), options)
+    shapes = profile_shapes(job.source.card, network.get_input(0).name, options)
     config = builder.create_builder_config()
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace_mib * MIB)
     # Else TensorRT rounds FP32 to 10 bits of mantissa on every GPU since Ampere.
     config.clear_flag(trt.BuilderFlag.TF32)
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
     profile = builder.create_optimization_profile()
-    for range_ in (shapes, *([baseline_shapes(card, shapes)] if card.baseline else [])):
-        profile.set_shape(range_.input, range_.minimum, range_.optimum, range_.maximum)
+    profile.set_shape(shapes.input, shapes.minimum, shapes.optimum, shapes.maximum)
     config.add_optimization_profile(profile)
     if weak:
         weakly_typed.allow_types(trt, config, network, job.source.precision)
@@ -95,12 +92,6 @@ def serialise(
     if job.timing_cache is not None:
         on_device.write_timing_cache(config, job.timing_cache, log.tell)
     return bytes(plan), shapes
-
-
-def _input_name(network: Any, card: ModelCard) -> str:
-    """Return the name of the input that takes features or audio."""
-    names = [str(network.get_input(place).name) for place in range(network.num_inputs)]
-    return next(name for name in names if not (card.baseline and name == BASELINE_INPUT))
 
 
 def _parse(trt: Any, network: Any, log: Any, source: Source) -> None:

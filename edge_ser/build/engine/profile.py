@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edge_ser.card import BASELINE_INPUT, ModelCard
+from edge_ser.card import ModelCard
 from edge_ser.errors import ConfigError
 from edge_ser.manifest import EngineOptions, ProfileShapes
 
@@ -45,11 +45,3 @@ def profile_shapes(card: ModelCard, name: str, options: EngineOptions) -> Profil
         return (options.batch[place], card.frontend.n_features, n_frames)
 
     return ProfileShapes(name, shape(0), shape(1), shape(2))
-
-
-def baseline_shapes(card: ModelCard, shapes: ProfileShapes) -> ProfileShapes:
-    """Return the shapes of a model's baseline, [batch, n_features], beside those of its input."""
-    rows = card.frontend.n_features
-    sides = (shapes.minimum, shapes.optimum, shapes.maximum)
-    low, best, high = ((side[0], rows) for side in sides)
-    return ProfileShapes(BASELINE_INPUT, low, best, high)

@@ -87,9 +87,7 @@ class TimedRunner(Protocol):
     def min_window_s(self) -> float:
         """Shortest audio that it takes, in seconds."""
 
-    def infer_timed(
-        self, inputs: Float32, baseline: Float32 | None = None
-    ) -> tuple[ModelOutput, Timings]:
+    def infer_timed(self, inputs: Float32) -> tuple[ModelOutput, Timings]:
         """Return the output and the GPU's times."""
 
 
@@ -115,13 +113,13 @@ class ObservedRunner(Runner):
         """Shortest audio that it takes, in seconds."""
         return self._engine.min_window_s
 
-    def run(self, inputs: Float32, baseline: Float32 | None = None) -> Float32:
+    def run(self, inputs: Float32) -> Float32:
         """Return logits; see `Runner.infer`."""
-        return self.infer(inputs, baseline).logits
+        return self.infer(inputs).logits
 
-    def infer(self, inputs: Float32, baseline: Float32 | None = None) -> ModelOutput:
+    def infer(self, inputs: Float32) -> ModelOutput:
         """Return the output; see `Runner.infer`."""
-        output, timings = self._engine.infer_timed(inputs, baseline)
+        output, timings = self._engine.infer_timed(inputs)
         self._clock.divide_inference(timings.to_device_ms, timings.inference_ms, timings.to_host_ms)
         return output
 

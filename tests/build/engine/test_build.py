@@ -9,7 +9,6 @@ import types
 import onnx
 import pytest
 from fake_tensorrt import VERSIONS
-from networks import both_card, write_network
 from support import make_card, write_tiny_model
 
 from edge_ser.build.engine.job import build_engine
@@ -536,30 +535,3 @@ def test_an_int8_file_of_another_calibration_set_is_refused(
     assert (
         build(model("int8"), out, "int8", calibration=folder).precision.calibration_digest == "ca11"
     )
-
-
-@pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("waveform", [False, True])
-def test_the_baseline_has_its_own_range_of_shapes(
-    version, waveform, install, on_orin, tmp_path, monkeypatch
-):
-    inputs = ("baseline", "waveform") if waveform else ("features", "baseline")
-    trt = install(version, inputs=inputs)
-    targets = ()
-    if trt.__name__ == "tensorrt_rtx":
-        targets = ("8.6",)
-        monkeypatch.setattr("edge_ser.build.engine.job.cuda_device", lambda: None)
-    onnx_file = write_network(tmp_path / "both.onnx", card=both_card(), waveform=waveform)
-    manifest = build(onnx_file, tmp_path / "m.engine", batch=(1, 2, 4), targets=targets)
-
-    assert manifest.shapes.input == inputs[waveform]
-    shapes = starts(trt.events, "IOptimizationProfile.set_shape")
-    assert shapes == [
-        "IOptimizationProfile.set_shape('waveform', (1, 4000), (2, 16000), (4, 16000))"
-        if waveform
-        else "IOptimizationProfile.set_shape('features', (1, 13, 22), (2, 13, 97), (4, 13, 97))",
-        "IOptimizationProfile.set_shape('baseline', (1, 13), (2, 13), (4, 13))",
-    ]
-    if not targets:
-        named = starts(trt.events, "IExecutionContext.set_input_shape")
-        assert named[1] == "IExecutionContext.set_input_shape('baseline', (2, 13))"
