@@ -139,7 +139,8 @@ class Silero:
         if level_db > self.SILENT_DBFS:
             self._faintest_db = min(level_db, self._faintest_db + step_db)
         gain_db = min(self.LOUD_DBFS - self._loudest_db, self.ROOM_DBFS - self._faintest_db)
-        return 10.0 ** (max(0.0, gain_db) / 20)
+        factor: float = 10.0 ** (max(0.0, gain_db) / 20)
+        return factor
 
     def _forget(self) -> None:
         self._states[:] = 0
