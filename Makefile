@@ -86,8 +86,8 @@ bundled-model: .venv/ready ## Train and export the model in edge_ser/assets, qua
 # The recordings' licences allow commercial use; so does the teacher's.
 commercial-model: .venv/ready ## Train and export the commercial model in edge_ser/assets, quantize it
 	.venv/bin/edge-ser train --corpus EMO-DB=$(CORPORA)/EMO-DB $(CROWDS) --noise $(CORPORA)/Mycroft-noise \
-	  --weights-licence commercial --corpus-licence 'PicovoiceS2I\#train=Apache-2.0' \
-	  --corpus-licence 'Mycroft\#train=public domain' --test-speakers 11,13 --validation-speakers 03,08 \
+	  --weights-licence commercial --corpus-licence 'PicovoiceS2I=Apache-2.0' \
+	  --corpus-licence 'Mycroft=public domain' --test-speakers 11,13 --validation-speakers 03,08 \
 	  --labels $(SIX) --config edge_ser/assets/commercial_training.json --threads 1 --out runs/commercial
 	.venv/bin/edge-ser export runs/commercial --out edge_ser/assets/edge_ser_commercial.onnx --name edge-ser-commercial-1
 	.venv/bin/edge-ser calibrate select --corpus EMO-DB=$(CORPORA)/EMO-DB --model edge_ser/assets/edge_ser_commercial.onnx \
