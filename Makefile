@@ -66,7 +66,7 @@ ACTED = --corpus RAVDESS=$(CORPORA)/RAVDESS --corpus EMO-DB=$(CORPORA)/EMO-DB --
   --corpus nEMO=$(CORPORA)/nEMO
 SIX = neutral,happy,sad,angry,fearful,disgust
 TEST_SPEAKERS = EMO-DB/11,EMO-DB/13,RAVDESS/3,RAVDESS/6,RAVDESS/11,RAVDESS/18,RAVDESS/24
-LEFT_OUT = results/cross-corpus-strangers.json
+LEFT_OUT = results/cross-corpus-emo-db+mycroft-train+picovoices2i-train+ravdess+tess+nemo-compact.json
 
 cross-corpus: .venv/ready ## The bundled recipe with each corpus left out in turn, resumable: results/
 	.venv/bin/edge-ser cross-validate --protocol cross-corpus --validation-speakers none --labels $(SIX) \
@@ -77,7 +77,7 @@ bundled-model: .venv/ready ## Train and export the model in edge_ser/assets, qua
 	.venv/bin/edge-ser train $(ACTED) $(CROWDS) $(SOUNDS) --labels $(SIX) --test-speakers $(TEST_SPEAKERS) \
 	  --validation-speakers none --config edge_ser/assets/bundled_training.json --threads 1 --out runs/bundled
 	.venv/bin/edge-ser export runs/bundled --out edge_ser/assets/edge_ser.onnx --name edge-ser-7 \
-	  --decisions $(LEFT_OUT) --weights-licence "CC BY-NC-SA 4.0 (non-commercial)"
+	  --decisions $(LEFT_OUT) --prior neutral=2 --weights-licence "CC BY-NC-SA 4.0 (non-commercial)"
 	.venv/bin/edge-ser quantize edge_ser/assets/edge_ser.onnx --calibration calibration/default \
 	  --out edge_ser/assets/edge_ser.int8.onnx
 	.venv/bin/python benchmarks/write_self_test.py

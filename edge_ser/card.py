@@ -311,6 +311,9 @@ class ModelCard:
     abstain_below: float = 0.0
     """Probability of the label, in [0, 1), below which the model's makers advise to take no label;
     0: never. Advice only: the runtime still reports the label with its probability."""
+    prior: Mapping[str, float] = field(default_factory=dict)
+    """Ratios by label that the prior odds of the classes were multiplied by, against equally frequent
+    ones. The logits have them already: nothing is left to apply. `run --prior` comes on top."""
     calibrated_on: str = ""
     """What temperature and threshold were fitted on; empty where a card does not say."""
     taught_by: tuple[str, ...] = ()

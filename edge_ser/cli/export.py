@@ -46,6 +46,12 @@ from edge_ser.errors import missing_extra
     "temperature, threshold and usual outputs are those that it fitted on the left-out corpora.  "
     "[default: temperature and threshold, fitted on the run's validation speakers]",
 )
+@click.option(
+    "--prior",
+    default="",
+    metavar="LABEL=RATIO,...",
+    help="How many times as frequent as the others a label is where the model is used: neutral=2.",
+)
 def command(
     run: Path,
     out: Path,
@@ -55,6 +61,7 @@ def command(
     gate_audio: tuple[Path, ...],
     gate_clips: int,
     decisions: Path | None,
+    prior: str,
 ) -> None:
     """Turn the training run RUN into an ONNX model that carries labels, front end and provenance.
 
@@ -86,6 +93,7 @@ def command(
         gate_audio=gate_audio,
         gate_clips=gate_clips,
         decisions=decisions,
+        prior=prior,
     )
     console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
     console.print(

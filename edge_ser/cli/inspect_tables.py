@@ -86,6 +86,11 @@ def _card(card: ModelCard) -> Iterator[Row]:
     if card.augmented_with:
         yield "mixed with", ", ".join(card.augmented_with)
     yield "temperature", f"{card.temperature:g}, already in the logits"
+    if card.prior:
+        ratios = ", ".join(f"{label} x {ratio:g}" for label, ratio in card.prior.items())
+        yield "prior odds", f"{ratios}, already in the logits"
+    if card.calibrated_on:
+        yield "calibrated on", card.calibrated_on
     yield "abstain", f"below {card.abstain_below:g}" if card.abstain_below else "no advice"
     yield "licence", f"of the weights: {card.weights_licence}"
     if card.adapted is not None:

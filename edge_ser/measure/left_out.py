@@ -42,6 +42,21 @@ class Decisions:
     """Mean logits for neutral speech, after offsets and temperature, and last the arousal's logit where
     there is one: what a baseline of a voice or site is compared with."""
 
+    def with_prior(self, log_ratios: Float64) -> Decisions:
+        """Return decisions whose prior odds of the classes are multiplied by ratios.
+
+        Args:
+            log_ratios: natural logarithms of the ratios [n_classes].
+        """
+        offsets = np.zeros(len(log_ratios)) + (self.offsets or 0.0)
+        usual = np.array(self.usual)
+        usual[: len(log_ratios)] += log_ratios[: len(usual)]
+        return dataclasses.replace(
+            self,
+            offsets=tuple((offsets + self.temperature * log_ratios).tolist()),
+            usual=tuple(usual.tolist()),
+        )
+
     def apply(self, scores: Scores) -> Scores:
         """Return scores with the offsets and the temperature in their logits, the arousal calibrated.
 

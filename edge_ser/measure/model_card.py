@@ -155,6 +155,12 @@ def _model(card: ModelCard) -> list[str]:
         ("taught by", "; ".join(card.taught_by) or "labels alone"),
         *([("mixed with", ", ".join(card.augmented_with))] if card.augmented_with else []),
         ("temperature", f"{card.temperature:g}, already in the logits"),
+        *(
+            [("prior odds", ", ".join(f"{k} × {v:g}" for k, v in card.prior.items()))]
+            if card.prior
+            else []
+        ),
+        *([("calibrated on", card.calibrated_on)] if card.calibrated_on else []),
         ("abstain below", f"{card.abstain_below:g}" if card.abstain_below else "no advice"),
         ("adapted", "" if card.adapted is None else _adapted(card.adapted)),
     ]

@@ -31,6 +31,7 @@ from edge_ser.measure.left_out import Decisions
 from edge_ser.measure.results import RunResult
 from edge_ser.records import build
 from edge_ser.runtime.onnx_runner import OnnxRunner
+from edge_ser.runtime.prior import log_ratios, parse_prior
 from edge_ser.training.calibration import Calibration
 from edge_ser.training.checkpoint import BEST, load_weights
 from edge_ser.training.job import METRICS_FILE, replan
@@ -67,6 +68,7 @@ def export(
     gate_audio: Sequence[Path] = (),
     gate_clips: int = 32,
     decisions: Path | None = None,
+    prior: str = "",
 ) -> tuple[ModelCard, Parity]:
     """Write the best epoch of a run as ONNX, if it passes its gate.
 
@@ -83,6 +85,7 @@ def export(
             offsets of the classes, temperature, threshold, usual outputs and calibration of the
             arousal are those that it fitted on the left-out corpora; by default temperature and
             threshold are those of the run's validation speakers.
+        prior: ratios that the prior odds of classes are multiplied by, as `neutral=2`; empty for none.
 
     Raises:
         ConfigError: decisions of other labels, or weights for commercial use, and a corpus that
@@ -95,7 +98,10 @@ def export(
     licence = _licence(record, weights_licence)
     accuracy = _accuracy(run)
     recordings = _recordings(run, record, gate_audio, gate_clips)
+    ratios = parse_prior(prior, record.labels) if prior else {}
     fitted = _decisions(run, record, decisions)
+    if ratios:
+        fitted = fitted.with_prior(log_ratios(ratios, record.labels))
     network = _network(run, record, fitted)
     model = _features_model(network, record)
     if waveform:
@@ -116,6 +122,7 @@ def export(
         taught_by=(TEACHER,) if record.config.teacher_weight else (),
         augmented_with=record.sounds.names,
         temperature=fitted.temperature,
+        prior=ratios,
         abstain_below=fitted.abstain_below,
         calibrated_on=f"{fitted.n_clips} clips of corpora that were left out of training in turn"
         if decisions

@@ -139,3 +139,16 @@ def test_the_usual_is_the_mean_of_neutral_speech():
     neutral = [one.mean(0) for one, t in zip(applied.logits, own.truth, strict=True) if t == 0]
     np.testing.assert_allclose(decisions.usual[:3], np.mean(neutral, axis=0), atol=1e-3)
     assert decisions.usual[3] == pytest.approx(applied.arousal[own.truth == 0].mean(), abs=1e-3)
+
+
+def test_a_prior_multiplies_odds():
+    own = corpus(200, 15)
+    decisions = fit_decisions([corpus(2000, 16)], LABELS)
+    doubled = decisions.with_prior(np.log([2.0, 1, 1]))
+
+    plain, leaning = decisions.apply(own).logits[0][0], doubled.apply(own).logits[0][0]
+
+    np.testing.assert_allclose(leaning - plain, [np.log(2), 0, 0], atol=1e-6)
+    np.testing.assert_allclose(
+        np.subtract(doubled.usual, decisions.usual), [np.log(2), 0, 0, 0], atol=1e-6
+    )
