@@ -60,6 +60,7 @@ start-up: .venv-demo/ready ## Time `edge-ser --help` and one clip, whole process
 
 # Speech, noise and microphones of the bundled models; the other half of the crowds is for gates.
 CROWDS = --corpus neutral:PicovoiceS2I=$(CORPORA)/PicovoiceS2I\#train --corpus neutral:Mycroft=$(CORPORA)/Mycroft-Precise\#train
+CROWD_LICENCES = --corpus-licence PicovoiceS2I=Apache-2.0 --corpus-licence 'Mycroft=public domain'
 HELD = neutral:PicovoiceS2I=$(CORPORA)/PicovoiceS2I\#held neutral:Mycroft=$(CORPORA)/Mycroft-Precise\#held
 SOUNDS = --noise $(CORPORA)/SpeechCommands-noise --noise $(CORPORA)/Mycroft-noise --microphones $(CORPORA)/MicIRP
 ACTED = --corpus RAVDESS=$(CORPORA)/RAVDESS --corpus EMO-DB=$(CORPORA)/EMO-DB --corpus TESS=$(CORPORA)/TESS \
@@ -75,6 +76,7 @@ cross-corpus: .venv/ready ## The bundled recipe with each corpus left out in tur
 
 bundled-model: .venv/ready ## Train and export the model in edge_ser/assets, quantize it, measure it
 	.venv/bin/edge-ser train $(ACTED) $(CROWDS) $(SOUNDS) --labels $(SIX) --test-speakers $(TEST_SPEAKERS) \
+	  $(CROWD_LICENCES) \
 	  --validation-speakers none --config edge_ser/assets/bundled_training.json --threads 1 --out runs/bundled
 	.venv/bin/edge-ser export runs/bundled --out edge_ser/assets/edge_ser.onnx --name edge-ser-7 \
 	  --decisions $(LEFT_OUT) --prior neutral=2 --weights-licence "CC BY-NC-SA 4.0 (non-commercial)"
@@ -86,8 +88,7 @@ bundled-model: .venv/ready ## Train and export the model in edge_ser/assets, qua
 # The recordings' licences allow commercial use; so does the teacher's.
 commercial-model: .venv/ready ## Train and export the commercial model in edge_ser/assets, quantize it
 	.venv/bin/edge-ser train --corpus EMO-DB=$(CORPORA)/EMO-DB $(CROWDS) --noise $(CORPORA)/Mycroft-noise \
-	  --weights-licence commercial --corpus-licence 'PicovoiceS2I=Apache-2.0' \
-	  --corpus-licence 'Mycroft=public domain' --test-speakers 11,13 --validation-speakers 03,08 \
+	  --weights-licence commercial $(CROWD_LICENCES) --test-speakers 11,13 --validation-speakers 03,08 \
 	  --labels $(SIX) --config edge_ser/assets/commercial_training.json --threads 1 --out runs/commercial
 	.venv/bin/edge-ser export runs/commercial --out edge_ser/assets/edge_ser_commercial.onnx --name edge-ser-commercial-1
 	.venv/bin/edge-ser calibrate select --corpus EMO-DB=$(CORPORA)/EMO-DB --model edge_ser/assets/edge_ser_commercial.onnx \
