@@ -26,6 +26,8 @@ labels         low, middle, high
 hears          windows of 1 s every 0.25 s, 0.25 s at least
 front end      13 MFCCs of 26 mel bands, 20–7600 Hz, of audio at 16000 Hz; hann
                window 400, FFT 512, hop 160
+baseline       none taken
+arousal        not given
 trained on     site: 6 clips of 1 speaker; own [c]
 taught by      labels alone
 temperature    1.25, already in the logits

@@ -220,10 +220,10 @@ def test_parity_holds_on_the_examples(exported, trainer, example_clips, kind):
 def perturbed(network, record):
     """Return the model of a network that is not quite the one that was trained."""
     with torch.no_grad():
-        network.head[2].bias += 0.01
+        network.network.head[2].bias += 0.01
     model = _honest(network, record)
     with torch.no_grad():
-        network.head[2].bias -= 0.01
+        network.network.head[2].bias -= 0.01
     return model
 
 
