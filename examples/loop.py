@@ -9,5 +9,5 @@ for event in Recognizer().listen(sys.argv[1] if len(sys.argv) > 1 else None):
     match event:
         case Emotion(label=str(label), confidence=confidence):
             print(f"{event.at_s:7.2f} s  {label} ({confidence:.0%})")
-        case SpeechEnd(label=str(label)) | Clip(label=str(label)):
-            print(f"{event.at_s:7.2f} s  in sum: {label}")
+        case SpeechEnd(label=label) | Clip(label=label):
+            print(f"{event.at_s:7.2f} s  in sum: {label or 'not sure'}")

@@ -84,10 +84,12 @@ def _draws(run: Path, team: Team) -> dict[str, object]:
     trainer, clips, numbers = plain_trainer(run, team), [], []
     placed = trainer.augmenter.placed
 
-    def remember(bank: FeatureBank, own: torch.Tensor, rng: torch.Generator) -> Windows:
+    def remember(
+        bank: FeatureBank, own: torch.Tensor, rng: torch.Generator, n_frames: int | None = None
+    ) -> Windows:
         clips.append(own.tolist())
         numbers.append((float(torch.rand(1, generator=rng)), float(torch.rand(1))))
-        return placed(bank, own, rng)
+        return placed(bank, own, rng, n_frames)
 
     trainer.augmenter.placed = remember  # type: ignore[method-assign]
     losses = [epoch.train_loss for epoch in trainer.epochs()]

@@ -39,7 +39,7 @@ def test_a_table_and_a_record(cli, corpus, tmp_path):
     data = json.loads(record.read_text())
     assert record.name == "speaker-independent-leave-one-speaker-out-own-majority.json"
     assert data["command"] == (
-        "edge-ser cross-validate --corpus own=DIR --protocol speaker-independent "
+        "edge-ser cross-validate --corpus folder:own=DIR --protocol speaker-independent "
         "--folds leave-one-speaker-out --validation-speakers none --system majority"
     )
     assert str(tmp_path) not in record.read_text()

@@ -85,7 +85,7 @@ def test_live_without_speech_and_with_too_little(recognizer):
             return float(50 < self.n <= 65)
 
     found = clip_prediction(recognizer, np.zeros(3 * RATE, dtype=np.float32), "x", Blip())
-    assert (found.label, found.no_answer) == ("", "too short")
+    assert (found.label, found.no_answer) == ("", "no speech")
     assert found.live.n_utterances == 1
 
 

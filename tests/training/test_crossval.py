@@ -198,5 +198,5 @@ def test_only_labels_that_all_corpora_have_are_compared(corpus_dir, tmp_path):
     assert comparison.labels == ("happy", "sad")
     assert {clip.emotion for clip in comparison.clips} == {"happy", "sad"}
     (other / "happy").rename(other / "joyous")
-    with pytest.raises(ConfigError, match="1 emotion"):
+    with pytest.raises(ConfigError, match="1 label"):
         compare(specs, SplitOptions("cross-corpus"))

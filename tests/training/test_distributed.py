@@ -248,14 +248,14 @@ def test_a_run_of_one_process_is_not_resumed_by_two(job, run_copy):
 
 
 def test_more_processes_than_gpus_are_refused(monkeypatch):
-    from edge_ser.cli.train import _device
+    from edge_ser.cli.training_session import choose_device
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
 
-    assert _device("auto", 1, Team(1, 2, 1, 2)) == torch.device("cuda", 1)
+    assert choose_device("auto", 1, Team(1, 2, 1, 2)) == torch.device("cuda", 1)
     with pytest.raises(ConfigError, match="started 3 processes here, torch sees 2 CUDA"):
-        _device("cuda", 1, Team(0, 3, 0, 3))
+        choose_device("cuda", 1, Team(0, 3, 0, 3))
 
 
 def test_a_lost_process_is_an_error_of_the_training(monkeypatch):

@@ -285,21 +285,26 @@ def test_a_neutral_crowd_denies_all_other_labels_and_does_not_narrow_them(tmp_pa
     specs = [f"folder:{name}={tmp_path / name}" for name in ("one", "two")]
     specs += [f"neutral:crowd={tmp_path / 'crowd'}#train", f"unlabelled:talk={tmp_path / 'talk'}"]
 
-    job = plan(specs, TrainConfig())
+    config = TrainConfig(
+        teacher_weight=1.0, imitation_epochs=1, augment=AugmentConfig(mixup_alpha=0.0)
+    )
+
+    job = plan(specs, config)
 
     assert job.labels == ("neutral", "sad")
+    assert len(job.unlabelled) == 40
     assert job.left_out["unlabelled"] == 40
     assert {c.corpus for c in job.fold.train} == {"one", "two", "crowd#train"}
     assert {c.corpus for c in (*job.fold.validation, *job.fold.test)} == {"one", "two"}
 
-    job = plan(specs, TrainConfig(), labels="all")
+    job = plan(specs, config, labels="all")
 
     assert job.labels == ("neutral", "calm", "sad")
     could = dict(zip((clip.corpus for clip in job.clips), job.possible(job.clips), strict=True))
     assert could["crowd#train"] == could["two"] == (True, True, True)
     assert could["one"] == (True, False, True)
     assert job.corpora[2] == specs[2]
-    assert plan(job.corpora, TrainConfig(), labels="all").digest == job.digest
+    assert plan(job.corpora, config, labels="all").digest == job.digest
 
 
 def test_licences_are_checked_and_written_down(tmp_path):

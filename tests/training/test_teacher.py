@@ -131,9 +131,9 @@ def test_progress_names_what_is_done(loudness_teacher, corpus, taught_config, tm
 
     start(job, tmp_path / "run", CPU, lambda *step: seen.append(step))
 
-    n, taught = len(job.clips), len(job.fold.train)
-    features = [("features", done / n) for done in range(1, n + 1)]
-    assert seen == features + [("teacher", done / taught) for done in range(1, taught + 1)]
+    learned, scored = len(job.fold.train), len(job.clips) - len(job.fold.train)
+    stages = {"features": learned, "teacher": learned, "clips to score": scored}
+    assert seen == [(name, done / n) for name, n in stages.items() for done in range(1, n + 1)]
 
 
 def test_without_a_teacher_there_is_no_run(corpus, taught_config, tmp_path, monkeypatch):

@@ -59,19 +59,6 @@ def test_the_average_follows_the_weights(make_trainer, tmp_path):
         assert (value - weights[name]).norm() < (before[name] - weights[name]).norm(), name
 
 
-def test_the_learning_rate_rises_and_falls(make_trainer, tmp_path):
-    trainer = make_trainer(tmp_path / "run", epochs=10, learning_rate=0.01)
-    steps = 10 * trainer._steps_per_epoch
-    rates = [trainer._learning_rate(step) for step in range(steps)]
-
-    peak = rates.index(max(rates))
-    assert max(rates) == pytest.approx(0.01)
-    assert peak == pytest.approx(steps / 10, abs=1)
-    assert rates[:peak] == sorted(rates[:peak])
-    assert rates[peak:] == sorted(rates[peak:], reverse=True)
-    assert rates[-1] < 0.0005
-
-
 def test_steps_are_reported(make_trainer, tmp_path):
     trainer, seen = make_trainer(tmp_path / "run"), []
     next(trainer.epochs(lambda *step: seen.append(step)))
