@@ -97,7 +97,8 @@ commercial-model: .venv/ready ## Train and export the commercial model in edge_s
 	  --out edge_ser/assets/edge_ser_commercial.int8.onnx
 
 bundled-model-card: .venv/ready ## Measure the model in edge_ser/assets on its test speakers, write its card
-	.venv/bin/edge-ser evaluate $(ACTED:nEMO=%=) $(HELD:%=--corpus %) --speakers $(TEST_SPEAKERS) \
+	.venv/bin/edge-ser evaluate --corpus RAVDESS=$(CORPORA)/RAVDESS --corpus EMO-DB=$(CORPORA)/EMO-DB $(HELD:%=--corpus %) \
+	  --speakers $(TEST_SPEAKERS) \
 	  --recipe-results $(LEFT_OUT) --snr 20 --snr 10 --snr 5 --snr 0 --card edge_ser/assets/MODEL_CARD.md
 
 calibration-set: .venv/ready ## Choose the windows in calibration/default again

@@ -1,4 +1,4 @@
-"""The bundled model with an arousal and usual outputs put on by hand: for tests of what is around."""
+"""The bundled model with usual outputs, and an arousal if it has none, put on by hand."""
 
 from __future__ import annotations
 
@@ -28,7 +28,17 @@ def write_bundled_with_both(path: Path, **changes: object) -> Path:
     """
     model = onnx.load(str(bundled_model()))
     card = ModelCard.from_json(next(p.value for p in model.metadata_props if p.key == CARD_KEY))
-    graph = model.graph
+    if not card.arousal:
+        _add_arousal(model.graph, card)
+    values = {"usual_outputs": USUAL, **changes}
+    both = dataclasses.replace(card, arousal=True, **values)  # type: ignore[arg-type]
+    helper.set_model_props(model, {CARD_KEY: both.to_json()})
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, str(path))
+    return path
+
+
+def _add_arousal(graph: onnx.GraphProto, card: ModelCard) -> None:
     excited = np.array([card.labels.index(x) for x in EXCITED], np.int64)
     node = helper.make_node
     logits = graph.output[0].name
@@ -43,9 +53,3 @@ def write_bundled_with_both(path: Path, **changes: object) -> Path:
     graph.initializer.append(numpy_helper.from_array(np.array([1], np.int64), "both_classes"))
     graph.output.append(helper.make_tensor_value_info("arousal", TensorProto.FLOAT, ["batch", 1]))
     del graph.value_info[:]
-    values = {"usual_outputs": USUAL, **changes}
-    both = dataclasses.replace(card, arousal=True, **values)  # type: ignore[arg-type]
-    helper.set_model_props(model, {CARD_KEY: both.to_json()})
-    onnx.checker.check_model(model, full_check=True)
-    onnx.save(model, str(path))
-    return path

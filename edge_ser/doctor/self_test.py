@@ -25,7 +25,7 @@ Float32 = NDArray[np.float32]
 SAMPLE_RATE = 48_000
 """Hz. What most microphones offer, so that resampling takes part."""
 
-TOLERANCE = 0.02
+TOLERANCE = 0.01
 """Of each probability. Processors round differently; another network or front end is far beyond it."""
 
 _SECONDS_AFTER_FIRST = 2.0

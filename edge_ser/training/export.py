@@ -34,9 +34,10 @@ from edge_ser.runtime.onnx_runner import OnnxRunner
 from edge_ser.runtime.prior import log_ratios, parse_prior
 from edge_ser.training.calibration import Calibration
 from edge_ser.training.checkpoint import BEST, load_weights
-from edge_ser.training.job import METRICS_FILE, replan
+from edge_ser.training.job import METRICS_FILE, accuracies_of, replan
 from edge_ser.training.model import CompactAttentionCnn, count_parameters
 from edge_ser.training.run_record import PAPER, recipe_of
+from edge_ser.training.scoring import score
 from edge_ser.training.settings import RunRecord
 from edge_ser.training.teacher import TEACHER
 
@@ -102,6 +103,8 @@ def export(
     fitted = _decisions(run, record, decisions)
     if ratios:
         fitted = fitted.with_prior(log_ratios(ratios, record.labels))
+    if decisions or ratios:
+        accuracy = _accuracy_with(run, record, fitted)
     network = _network(run, record, fitted)
     model = _features_model(network, record)
     if waveform:
@@ -261,6 +264,25 @@ def _accuracy(run: Path) -> tuple[Accuracy, ...]:
         return tuple(build(Accuracy, item, str(path)) for item in items)
     except (json.JSONDecodeError, UnicodeDecodeError, ConfigError) as error:
         raise TrainingError(f"{path} is damaged ({error}); train again") from None
+
+
+def _accuracy_with(run: Path, record: RunRecord, decisions: Decisions) -> tuple[Accuracy, ...]:
+    """Return the accuracy on the run's own scored clips, with other decisions than the run's.
+
+    Raises:
+        TrainingError: the corpora have changed since.
+    """
+    job = replan(run)
+    network = CompactAttentionCnn(record.model, record.normalization)
+    load_weights(network, run / BEST)
+    return tuple(
+        accuracy
+        for split, clips in job.scored.items()
+        if clips
+        for accuracy in accuracies_of(
+            job, split, clips, decisions.apply(score(network, job.hear(clips)))
+        )
+    )
 
 
 def _recordings(

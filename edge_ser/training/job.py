@@ -463,7 +463,7 @@ def write_figures(
     """Write a confusion matrix for each part that was scored, and metrics.json; return its figures."""
     accuracies: list[Accuracy] = []
     for name, scored in scores.items():
-        accuracies += _accuracies(division, name, division.scored[name], scored)
+        accuracies += accuracies_of(division, name, division.scored[name], scored)
         title = f"{name}, {division.fold.protocol}"
         draw_confusion(run / f"confusion-{name}.png", scored.confusion, division.labels, title)
     text = json.dumps([dataclasses.asdict(a) for a in accuracies], indent=1)
@@ -471,9 +471,17 @@ def write_figures(
     return tuple(accuracies)
 
 
-def _accuracies(
+def accuracies_of(
     division: Division, split: str, clips: tuple[Clip, ...], scores: Scores
 ) -> list[Accuracy]:
+    """Return the accuracy on each corpus of a part, and on all of them together.
+
+    Args:
+        division: labels and protocol.
+        split: name of the part.
+        clips: its clips.
+        scores: of the clips, in their order.
+    """
     corpora = sorted({clip.corpus for clip in clips})
     groups = {corpus: [c.corpus == corpus for c in clips] for corpus in corpora}
     if len(corpora) > 1:

@@ -100,9 +100,12 @@ def test_a_file_fits_forms_of_its_model_and_no_other(cli, enrolled, example_clip
 
 
 @pytest.mark.parametrize("command", ["run", "enroll"])
-def test_the_bundled_model_without_a_baseline_refuses_one(cli, command, example_clips, enrolled):
+def test_a_model_without_usual_outputs_refuses_a_baseline(
+    cli, command, example_clips, enrolled, tmp_path
+):
+    model = write_bundled_with_both(tmp_path / "none.onnx", usual_outputs=())
     more = ["--baseline", enrolled] if command == "run" else ["--out", "new.json"]
-    done = cli(command, *example_clips, *more)
+    done = cli(command, *example_clips, "--model", model, *more)
     assert done.returncode == 1
     assert b"takes no baseline" in done.stderr
 
