@@ -80,6 +80,7 @@ bundled-model: .venv/ready ## Train and export the model in edge_ser/assets, qua
 	  --validation-speakers none --config edge_ser/assets/bundled_training.json --threads 1 --out runs/bundled
 	.venv/bin/edge-ser export runs/bundled --out edge_ser/assets/edge_ser.onnx --name edge-ser-7 \
 	  --decisions $(LEFT_OUT) --prior neutral=2 --weights-licence "CC BY-NC-SA 4.0 (non-commercial)"
+	$(MAKE) --no-print-directory calibration-set
 	.venv/bin/edge-ser quantize edge_ser/assets/edge_ser.onnx --calibration calibration/default \
 	  --out edge_ser/assets/edge_ser.int8.onnx
 	.venv/bin/python benchmarks/write_self_test.py

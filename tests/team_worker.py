@@ -45,7 +45,9 @@ def plain_trainer(run: Path, team: Team = ALONE) -> Trainer:
     trainer.model.train = lambda: trainer.model  # type: ignore[method-assign]
     trainer.optimizer = torch.optim.SGD(trainer.model.parameters(), lr=0.1)
 
-    def placed(bank: FeatureBank, clips: torch.Tensor, _rng: torch.Generator) -> Windows:
+    def placed(
+        bank: FeatureBank, clips: torch.Tensor, _rng: torch.Generator, _n: int | None = None
+    ) -> Windows:
         positions = torch.arange(N_FRAMES).float().expand(len(clips), -1)
         frames = bank.frames.view(N_CLIPS, N_FRAMES, -1)[clips]
         heard = positions < 1 + 7 * clips[:, None] % N_FRAMES
