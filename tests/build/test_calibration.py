@@ -280,9 +280,10 @@ def test_the_default_set_fits_the_bundled_model(default):
     judges = {speaker for a in card.accuracy for speaker in a.speakers}
     speakers = {clip.speaker for clip in default.clips}
     assert speakers <= trained - judges
-    assert {(c.speaker, c.emotion) for c in default.clips} == {
-        (speaker, label) for speaker in speakers for label in card.labels
-    }
+    labels = [clip.emotion for clip in default.clips]
+    assert {labels.count(label) for label in card.labels} == {len(labels) // len(card.labels)}
+    counts = [[c.speaker for c in default.clips].count(speaker) for speaker in speakers]
+    assert max(counts) - min(counts) <= 1
     levels = [clip.level for clip in default.clips]
     assert max(map(levels.count, set(levels))) - min(map(levels.count, set(levels))) <= 2
 
@@ -309,7 +310,7 @@ def test_the_default_set_may_be_shipped(default):
 
 def test_its_page_is_true(default):
     page = (ROOT / "calibration" / "README.md").read_text(encoding="utf-8")
-    assert re.findall(r"Digest: `(\w+)`", page) == [default.digest]
+    assert re.findall(r"Digest: `(\w+)`", page)[0] == default.digest
     assert f"{len(default.clips)} windows of {default.window_s:g} s from RAVDESS" in page
     assert f"the {len({clip.speaker for clip in default.clips})} actors" in page
     counts = [sum(c.level == level for c in default.clips) for level in ("soft", "middle", "loud")]
