@@ -127,9 +127,7 @@ def export(
         temperature=fitted.temperature,
         prior=ratios,
         abstain_below=fitted.abstain_below,
-        calibrated_on=f"{fitted.n_clips} clips of corpora that were left out of training in turn"
-        if decisions
-        else "validation speakers of the training corpora",
+        calibrated_on=_calibrated_on(fitted, left_out=decisions is not None),
         arousal=record.model.arousal,
         usual_outputs=fitted.usual,
         accuracy=accuracy,
@@ -178,6 +176,15 @@ class ExportedNetwork(torch.nn.Module):
             return self.network.classify(embedded)
         logits, arousal = self.network.classify_with_arousal(embedded)
         return logits, torch.sigmoid(self.slope * arousal + self.offset)
+
+
+def _calibrated_on(decisions: Decisions, *, left_out: bool) -> str:
+    if not decisions.n_clips:
+        return ""
+    clips = f"{decisions.n_clips} clips of"
+    if left_out:
+        return f"{clips} corpora that were left out of training in turn"
+    return f"{clips} validation speakers of the training corpora"
 
 
 def _decisions(run: Path, record: RunRecord, path: Path | None) -> Decisions:

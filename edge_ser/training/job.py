@@ -389,7 +389,7 @@ def start(
             speech,
             config.balance,
             config.crowd_share,
-            drawn=config.epoch_clips > 0 or config.baseline_share > 0,
+            drawn=config.draws_clips,
         ),
         voices=Voices.of(learned) if config.baseline_share else None,
     )

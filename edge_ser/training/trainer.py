@@ -48,6 +48,9 @@ from edge_ser.training.settings import RunRecord
 from edge_ser.training.teacher import TeacherBank
 from edge_ser.training.voices import Voices
 
+_USUAL = "voices.usual"
+"""Name of `Voices.usual` among the tensors of a checkpoint."""
+
 
 @dataclass(frozen=True)
 class Epoch:
@@ -208,6 +211,9 @@ class Trainer:
             )
         self.model.load_state_dict({**own, **shared})
         self.averaged.load_state_dict(self.model.state_dict())
+        # A training that is killed in its first epoch goes on from here too.
+        if self.team.leads:
+            self._save(best=False)
 
     def resume(self) -> None:
         """Continue from the last complete epoch; from the start when there was none.
@@ -223,6 +229,8 @@ class Trainer:
             self.model.load_state_dict(strip_prefix("model", tensors))
             self.averaged.load_state_dict(strip_prefix("averaged", tensors))
             self._load_optimizer(strip_prefix("optimizer", tensors))
+            if self._voices:
+                self._voices.usual = tensors.get(_USUAL)
             self.history = [Epoch(**epoch) for epoch in header["history"]]
         except (RuntimeError, KeyError, TypeError) as error:
             raise foreign_checkpoint(path, error) from None
@@ -379,6 +387,8 @@ class Trainer:
             **with_prefix("averaged", self.averaged.state_dict()),
             **with_prefix("optimizer", self._optimizer_tensors()),
         }
+        if self._voices and self._voices.usual is not None:
+            tensors[_USUAL] = self._voices.usual
         save_checkpoint(self.run / LAST, tensors, header)
 
     def _optimizer_tensors(self) -> dict[str, Tensor]:

@@ -94,6 +94,22 @@ def test_a_stop_in_any_phase_changes_nothing(loudness_teacher, corpus, two_phase
         assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())
 
 
+def test_a_stop_changes_nothing_for_voices(corpus, config, tmp_path):
+    """The usual outputs for neutral speech go on too."""
+    changed = dataclasses.replace(config, epochs=3, baseline_share=0.8, arousal_weight=0.5)
+    job = plan([corpus], changed, split=SPLIT)
+    whole = start(job, tmp_path / "whole", CPU)
+    list(whole.epochs())
+
+    list(islice(start(job, tmp_path / "parts", CPU).epochs(), 1))
+    parts = start(job, tmp_path / "parts", CPU, resume=True)
+    list(parts.epochs())
+
+    assert parts.history == whole.history
+    one, other = (load_file(tmp_path / run / LAST) for run in ("parts", "whole"))
+    assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())
+
+
 def test_patience_counts_epochs_with_labels_only(
     loudness_teacher, corpus, two_phases, tmp_path, monkeypatch
 ):
@@ -157,6 +173,22 @@ def test_a_training_starts_from_an_encoder(encoder, corpus, two_phases, tmp_path
     list(trainer.epochs())
     accuracies, _ = finish(plan([corpus], two_phases, split=split), trainer)
     assert {a.split for a in accuracies} == {"validation", "test"}
+
+
+def test_a_training_that_was_killed_in_its_first_epoch_starts_from_the_encoder_too(
+    encoder, corpus, two_phases, tmp_path
+):
+    job = plan(
+        [corpus], two_phases, split=SplitOptions(test_speakers="s6", validation_speakers="s5")
+    )
+    whole = start(job, tmp_path / "whole", CPU, encoder=encoder)
+    list(whole.epochs())
+
+    start(job, tmp_path / "parts", CPU, encoder=encoder)
+    parts = start(job, tmp_path / "parts", CPU, resume=True)
+    list(parts.epochs())
+
+    assert parts.history == whole.history
 
 
 def test_an_encoder_that_knows_the_test_clips_is_refused(encoder, corpus, two_phases, tmp_path):
