@@ -62,3 +62,17 @@ microphones_option = click.option(
     metavar="DIR",
     help="Impulse responses of microphones, likewise.",
 )
+
+train_device_option = click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where to train; auto takes CUDA when it is there.",
+)
+
+train_threads_option = click.option(
+    "--threads",
+    type=click.IntRange(1, 256),
+    help="CPU threads of each process.  [default: half the processors]",
+)

@@ -7,7 +7,12 @@ from pathlib import Path
 import click
 
 from edge_ser.cli.cache import default_cache
-from edge_ser.cli.options import microphones_option, noise_option
+from edge_ser.cli.options import (
+    microphones_option,
+    noise_option,
+    train_device_option,
+    train_threads_option,
+)
 from edge_ser.cli.training_session import (
     choose_device,
     need_training_packages,
@@ -40,18 +45,8 @@ from edge_ser.errors import TrainingError
     help="JSON with settings, as for `edge-ser train`; over those of the recipe taught.",
 )
 @click.option("--seed", type=int, help="Decides all that is drawn.  [default: 0]")
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="Where to train; auto takes CUDA when it is there.",
-)
-@click.option(
-    "--threads",
-    type=click.IntRange(1, 256),
-    help="CPU threads of each process.  [default: half the processors]",
-)
+@train_device_option
+@train_threads_option
 @click.option(
     "--cache",
     type=click.Path(path_type=Path, file_okay=False),

@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING
 import click
 
 from edge_ser.cli.cache import default_cache
-from edge_ser.cli.options import microphones_option, noise_option
+from edge_ser.cli.options import (
+    microphones_option,
+    noise_option,
+    train_device_option,
+    train_threads_option,
+)
 from edge_ser.cli.training_session import (
     choose_device,
     need_training_packages,
@@ -133,18 +138,8 @@ _PROTOCOL_HELP = "\b\nProtocols, and what stands on both sides:\n" + "\n".join(
     type=click.Path(path_type=Path),
     help="JSON with settings, as under `config` in a run.json; options override it.",
 )
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="Where to train; auto takes CUDA when it is there.",
-)
-@click.option(
-    "--threads",
-    type=click.IntRange(1, 256),
-    help="CPU threads of each process.  [default: half the processors]",
-)
+@train_device_option
+@train_threads_option
 @click.option(
     "--cache",
     type=click.Path(path_type=Path, file_okay=False),
@@ -228,7 +223,7 @@ def command(
     if not resume and not corpora:
         raise click.UsageError("no --corpus was given; try: --corpus RAVDESS=DIR")
     if recipe == PAPER:
-        _refuse_for_paper("patience" in given, bool(noise or microphones))
+        _refuse_for_paper("patience" in given, noise or microphones, unlabelled or encoder)
     need_training_packages()
 
     from rich.console import Console
@@ -293,7 +288,7 @@ def _train_compact(
         console.print(f"next: edge-ser export {out} --out model.onnx", markup=False)
 
 
-def _refuse_for_paper(patience: bool, sounds: bool) -> None:
+def _refuse_for_paper(patience: bool, sounds: object, imitation: object) -> None:
     if patience:
         raise click.UsageError(
             "--patience came: the paper's recipe trains for a fixed number of epochs and never stops "
@@ -303,4 +298,9 @@ def _refuse_for_paper(patience: bool, sounds: bool) -> None:
         raise click.UsageError(
             "--noise and --microphones are for scenes, which the paper's recipe does not have; leave "
             "them out, or train with --recipe compact"
+        )
+    if imitation:
+        raise click.UsageError(
+            "--unlabelled and --encoder are for a teacher, which the paper's recipe does not have; "
+            "leave them out, or train with --recipe taught"
         )

@@ -129,7 +129,7 @@ class Division:
         return {
             "labels": self.labels,
             "corpora": self.corpora,
-            "used": uses_of(self.fold.train + self.unlabelled, self.terms),
+            "used": uses_of(self.fold.train, self.terms),
             "terms": self.terms,
             "split": self.split,
             "fold": self.fold.name,
@@ -150,6 +150,21 @@ class Job(Division):
     config: TrainConfig
     sounds: Sounds = field(default_factory=Sounds)
     """Recordings that the scenes of the augmentation are made from."""
+
+    @property
+    def learned(self) -> tuple[Clip, ...]:
+        """Clips whose labels are learned: those of training, then those with an arousal alone."""
+        return self.fold.train + (self.extra if self.config.arousal_weight else ())
+
+    @property
+    def speech(self) -> tuple[Clip, ...]:
+        """All that is learned on: labelled clips, then speech without labels."""
+        return self.learned + (self.unlabelled if self.config.imitation_epochs else ())
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """As those of the division, with all that is learned on."""
+        return {**super().facts, "used": uses_of(self.speech, self.terms)}
 
     def hear(
         self, clips: Sequence[Clip], progress: Callable[[], None] = lambda: None
@@ -353,9 +368,8 @@ def start(
     if pretrained:
         pretrained.refuse_known(itertools.chain.from_iterable(job.scored.values()))
         job.terms.refuse_forbidden(use.name for use in pretrained.used)
-    learned = train + (job.extra if config.arousal_weight else ())
-    speech = learned + (job.unlabelled if config.imitation_epochs else ())
-    bank, lessons = compute_speech(speech, config, job.sounds, progress, cache)
+    learned = job.learned
+    bank, lessons = compute_speech(job.speech, config, job.sounds, progress, cache)
     # The test clips are read now too: one that is damaged should not end a training of hours.
     n_scored = sum(map(len, job.scored.values()))
     on_clip = counted(progress, "clips to score", n_scored)
@@ -386,7 +400,7 @@ def start(
         lessons,
         team,
         sampling=sampling_weights(
-            speech,
+            job.speech,
             config.balance,
             config.crowd_share,
             drawn=config.draws_clips,

@@ -53,6 +53,8 @@ def test_clips_of_other_emotions_teach_the_arousal(run):
     assert {clip.emotion for clip in job.extra} == {"angry"}
     assert {clip.speaker for clip in job.extra} == {clip.speaker for clip in job.fold.train}
     assert (trainer._classes.targets == -1).sum() == len(job.extra)
+    (use,) = trainer.record.used
+    assert use.n_clips == len(job.fold.train) + len(job.extra)
 
 
 def test_the_arousal_is_learned(run):

@@ -183,6 +183,10 @@ def test_a_run_that_is_there(refused, trained, corpus):
             ("--corpus", "RAVDESS=x", "--recipe", "paper", "--noise", "n"),
             "--noise and --microphones",
         ),
+        (
+            ("--corpus", "RAVDESS=x", "--recipe", "paper", "--encoder", "e"),
+            "--unlabelled and --encoder",
+        ),
         (("--corpus", "RAVDESS=x", "--protocol", "fair"), "--protocol"),
         (("--corpus", "RAVDESS=x", "--epochs", "0"), "--epochs"),
         (("--corpus", "RAVDESS=x", "--batch-size", "1"), "--batch-size"),

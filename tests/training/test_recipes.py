@@ -26,6 +26,13 @@ def test_the_bundled_models_settings_can_be_read():
     assert build(TrainConfig, json.loads(path.read_text()), str(path)).teacher_weight > 0
 
 
+def test_the_bundled_model_has_the_settings_that_were_judged_across_corpora():
+    judged = json.loads((ROOT / "results/recipes/strangers.json").read_text())["compact"]
+    bundled = json.loads((ROOT / "edge_ser/assets/bundled_training.json").read_text())
+
+    assert bundled == judged
+
+
 def test_changes_lie_over_settings_also_within_nested_ones():
     settings = {"a": 1, "augment": {"b": 2, "c": 3}}
 
