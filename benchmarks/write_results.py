@@ -8,6 +8,7 @@ the exit code says whether what is there is what would be written.
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -180,7 +181,7 @@ def _strangers(evidence: Evidence) -> Iterable[str]:
                     f"{own.arousal_auc:.2f}",
                 ]
             )
-        mean = [sum(float(row[k]) for row in rows) / len(rows) for k in range(1, 7)]
+        mean = [math.fsum(float(row[k]) for row in rows) / len(rows) for k in range(1, 7)]
         rows.append(["mean", *(f"{value:.1f}" for value in mean[:5]), f"{mean[5]:.2f}"])
         heads = [
             "corpus left out of training, % (chance: 17 to 20)",
@@ -278,7 +279,7 @@ def _left_out_rows(run: RunResult) -> Iterable[Sequence[str]]:
         values = [uar[name], own.uar, *by_way, own.answered, own.right, own.ece, own.arousal_auc]
         sums.append(values)
         yield [run.system, name.rpartition(" to ")[2], *_left_out_cells(values)]
-    mean = [sum(column) / len(sums) for column in zip(*sums, strict=True)]
+    mean = [math.fsum(column) / len(sums) for column in zip(*sums, strict=True)]
     yield [run.system, "mean", *_left_out_cells(mean)]
 
 
