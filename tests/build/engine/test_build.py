@@ -183,7 +183,7 @@ def test_types_other_than_the_record_says_are_refused(
     install(version, layers=layers)
     targets = ("8.6",) if "rtx" in version else ()
 
-    with pytest.raises(EngineError, match=f"says that it is {kind}, the types in its graph are"):
+    with pytest.raises(EngineError, match=rf"\b{kind}, .*\bgraph\b"):
         build(model(kind), tmp_path / "m.engine", kind, targets=targets)
     assert not list(tmp_path.glob("*.engine*"))
 
@@ -214,20 +214,20 @@ def test_the_builders_own_errors_are_in_the_message_and_told(install, on_orin, m
 
     def failing(config):
         build_log["log"].log(trt.ILogger.WARNING, "hot")
-        build_log["log"].log(trt.ILogger.ERROR, "out of memory")
+        build_log["log"].log(trt.ILogger.ERROR, "OOM-17")
         build_log["log"].log(trt.ILogger.INFO, "by the way")
 
     trt._build = failing
     trt.Builder = lambda log: build_log.update(log=log) or trt.thing("Builder")
 
-    with pytest.raises(EngineError, match=r"cannot build .*: out of memory$"):
+    with pytest.raises(EngineError, match=r"m\.fp32\.onnx: OOM-17$"):
         build_engine(
             model(),
             tmp_path / "m.engine",
             EngineOptions("fp32"),
             tell=lambda *told: heard.append(told),
         )
-    assert heard == [("warning", "hot"), ("error", "out of memory")]
+    assert heard == [("warning", "hot"), ("error", "OOM-17")]
 
 
 def test_a_failing_build_leaves_the_engine_that_was_there(install, on_orin, model, tmp_path):
@@ -318,7 +318,7 @@ def test_timings_that_cannot_be_kept_do_not_cost_the_build(install, on_orin, mod
     )
 
     assert [level for level, _ in heard] == ["warning"]
-    assert "timings of this build are not kept" in heard[0][1]
+    assert str(tmp_path / "timings") in heard[0][1]
     assert (tmp_path / "m.engine").is_file()
 
 
@@ -344,7 +344,7 @@ def test_timings_that_tensorrt_refuses_are_made_anew(
     )
 
     assert heard[0][0] == "warning"
-    assert "everything is timed anew" in heard[0][1]
+    assert "orin-nano-sm8.7-10.3.0.timing" in heard[0][1]
     assert len(starts(trt.events, "IBuilderConfig.set_timing_cache")) == 2
     assert next(folder.iterdir()).read_bytes() == b"timings"
 
@@ -374,11 +374,11 @@ def test_a_dla_gets_one_shape_and_flags_where_types_come_by_flags(
 def test_what_a_dla_cannot_is_refused(install, on_orin, model, tmp_path):
     out = tmp_path / "m.engine"
     install("tensorrt 10.3", dla_cores=1, layers=HALF)
-    with pytest.raises(EngineError, match="DLA 1 was asked for, this device has 1"):
+    with pytest.raises(EngineError, match=r"\bDLA 1\b.*--dla\b"):
         build(model("fp16"), out, "fp16", dla_core=1)
-    with pytest.raises(ConfigError, match="a DLA takes one shape only"):
+    with pytest.raises(ConfigError, match=r"\b1 1 2\b.*\bDLA\b"):
         build(model("fp16"), out, "fp16", dla_core=0, batch=(1, 1, 2))
-    with pytest.raises(EngineError, match="takes no quantised graphs; use --fp16"):
+    with pytest.raises(EngineError, match=r"^int8\b.*\b10\.3\.0\b.*--fp16\b"):
         build(model("int8"), out, "int8", dla_core=0)
     with pytest.raises(ConfigError, match="a DLA has no FP32"):
         EngineOptions("fp32", dla_core=0)
@@ -404,15 +404,13 @@ def test_rtx_refuses_what_it_would_ignore(install, model, tmp_path, monkeypatch)
     install("tensorrt_rtx 1.7", dla_cores=2)
     out = tmp_path / "m.engine"
 
-    with pytest.raises(EngineError, match="no DLA and no version-compatible"):
+    with pytest.raises(EngineError, match=r"rtx 1\.7.*\bDLA\b.*--dla\b"):
         build(model("fp16"), out, "fp16", dla_core=0, targets=["8.6"])
-    with pytest.raises(EngineError, match="no DLA and no version-compatible"):
+    with pytest.raises(EngineError, match=r"rtx 1\.7.*--version-compatible\b"):
         build(model(), out, version_compatible=True, targets=["8.6"])
-    with pytest.raises(
-        EngineError, match=r"8\.7 was asked for.*builds for 7\.5, 8\.0, 8\.6, 8\.9, 12\.0"
-    ):
+    with pytest.raises(EngineError, match=r"\b8\.7\b.*\b7\.5, 8\.0, 8\.6, 8\.9, 12\.0\b"):
         build(model(), out, targets=["8.7"])
-    with pytest.raises(EngineError, match="no GPU here to build for; name its compute capability"):
+    with pytest.raises(EngineError, match=r"\bno GPU\b.*--compute-capability\b"):
         build(model(), out)
     build(model(), out, targets=["8.6"], timing_folder=tmp_path / "timings")
     assert not (tmp_path / "timings").exists()
@@ -422,10 +420,10 @@ def test_tensorrt_builds_only_for_the_gpu_it_has(install, model, tmp_path, monke
     install("tensorrt 10.3")
     out = tmp_path / "m.engine"
     monkeypatch.setattr("edge_ser.build.engine.job.cuda_device", lambda: None)
-    with pytest.raises(EngineError, match="none was found here; build on the device"):
+    with pytest.raises(EngineError, match=r"^tensorrt 10\.3\.0\b.*--tensorrt tensorrt_rtx\b"):
         build(model(), out)
     request.getfixturevalue("on_orin")
-    with pytest.raises(EngineError, match=r"8\.6 was asked for.*Orin Nano of 8\.7"):
+    with pytest.raises(EngineError, match=r"\b8\.6\b.*\bOrin Nano\b.*\b8\.7\b"):
         build(model(), out, targets=["8.6"])
     assert build(model(), out, targets=["8.7"]).built_by.compute_capabilities == ("8.7",)
 
@@ -470,13 +468,13 @@ def test_the_profile_is_as_asked_or_refused(install, on_orin, model, tmp_path):
     for wrong in ({"batch": (2, 1, 2)}, {"window_s": (1, 2, 1.5)}, {"window_s": (0, 1, 1)}):
         with pytest.raises(ConfigError, match="wanted: ascending, above 0"):
             build(model(), out, **wrong)
-    with pytest.raises(ConfigError, match=r"takes 0\.25 s and more"):
+    with pytest.raises(ConfigError, match=r"\b0\.1 s\b.*\b0\.25 s\b"):
         build(model(), out, window_s=(0.1, 1, 1))
 
 
 def test_the_model_file_has_to_be_there_and_ours(install, on_orin, tmp_path):
     install("tensorrt 10.3")
-    with pytest.raises(ModelError, match="there is no model"):
+    with pytest.raises(ModelError, match=r"none\.onnx"):
         build(tmp_path / "none.onnx", tmp_path / "m.engine")
     with pytest.raises(ModelError, match="no ModelCard"):
         build(write_tiny_model(tmp_path / "t.onnx", key=""), tmp_path / "m.engine")
@@ -509,7 +507,7 @@ def test_a_tensorrt_that_does_not_load_says_why(tmp_path, monkeypatch):
         monkeypatch.delitem(sys.modules, name, raising=False)
     (tmp_path / "tensorrt.py").write_text("raise ImportError('libnvinfer.so.10: cannot open')")
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(MissingDependency, match=r"tensorrt does not load: libnvinfer\.so"):
+    with pytest.raises(MissingDependency, match=r"libnvinfer\.so\.10"):
         find_tensorrt("tensorrt")
 
 
@@ -529,7 +527,7 @@ def test_an_int8_file_of_another_calibration_set_is_refused(
     install("tensorrt 10.3", layers=QUANTISED)
     out, folder = tmp_path / "m.engine", tmp_path / "set"
 
-    with pytest.raises(EngineError, match=r"set of digest ca11….*set has d1ff….*edge-ser quantize"):
+    with pytest.raises(EngineError, match=r"\bca11….*\bd1ff….*edge-ser quantize"):
         build(model("int8"), out, "int8", calibration=folder)
     CalibrationSet.digest = "ca11"
     assert (

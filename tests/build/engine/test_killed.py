@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from support import ROOT, write_tiny_model
 
-from edge_ser.errors import EdgeSerError, EngineError
+from edge_ser.errors import ConfigError, EngineError
 from edge_ser.manifest import EngineOptions, manifest_path
 from edge_ser.runtime.engine_file import read_engine
 
@@ -85,11 +85,11 @@ def test_death_between_the_two_moves_leaves_nothing_believed(had, install, tmp_p
         return replace(self, target)
 
     monkeypatch.setattr(Path, "replace", only_the_manifest)
-    with pytest.raises(EdgeSerError, match="cannot be written"):
+    with pytest.raises(ConfigError, match=r"m\.engine .*Input/output error"):
         build()
 
     assert out.exists() == had
-    with pytest.raises(EngineError, match="its manifest says 6" if had else "there is no engine"):
+    with pytest.raises(EngineError, match=r"\b11 bytes\b.*\b6\b" if had else r"m\.engine\b"):
         read_engine(out)
 
 
@@ -103,8 +103,6 @@ def test_a_full_disk_is_told(install, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(
-        EngineError, match=r"m\.engine cannot be written \(No space left on device\)"
-    ):
+    with pytest.raises(EngineError, match=r"m\.engine .*\bNo space left\b"):
         build_engine(model, out, EngineOptions("fp32"), tell=print, targets=["8.6"])
     assert [p.name for p in tmp_path.iterdir()] == ["m.onnx"]
