@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -48,7 +49,7 @@ def test_a_board_that_tells_no_mode_is_unknown(make_here):
 def test_clocks_that_change_and_clocks_that_do_not(make_here):
     free = board.clocks(make_here("orin-nano-jetpack7"))
     assert free.state == WARNING
-    assert free.found == "change with the load: CPU 730 to 1344 MHz; GPU 306 to 918 MHz"
+    assert re.findall(r"\d+", free.found) == ["730", "1344", "306", "918"]
     assert "sudo jetson_clocks" in free.remedy
 
     locked = board.clocks(make_here("agx-orin-jetpack7"))
@@ -147,16 +148,18 @@ def test_heat(make_here):
     assert board.heat(make_here(thermal=Thermal((), (), None))) is None
     assert board.heat(make_here(thermal=Thermal(warm, (), 0))).state == OK
     hot = board.heat(make_here(thermal=Thermal(warm, ("cpu-throttle-alert",), 0)))
-    assert (hot.state, hot.found) == (
-        WARNING,
-        "96 °C (tj-thermal), slowed down by cpu-throttle-alert",
-    )
+    assert hot.state == WARNING
+    assert "96 °C" in hot.found
+    assert "tj-thermal" in hot.found
+    assert "cpu-throttle-alert" in hot.found
     supply = board.heat(make_here(thermal=Thermal((), (), 37)))
-    assert (supply.state, supply.found) == (WARNING, "slowed down 37 times by its supply")
+    assert (supply.state, re.findall(r"\d+", supply.found)) == (WARNING, ["37"])
+    assert "supply" in supply.found
 
 
 def test_a_slow_card_of_its_own(make_here):
     state = GpuState("RTX 4060", 41.0, 22.1, 115.0, 900.0, 3105.0, ("power limit",))
     gpu = Gpu("RTX 4060", "8.9", "12.8", "570.86.15", state)
     check = board.heat(make_here(gpu=gpu))
-    assert (check.state, check.found) == (WARNING, "slowed down by GPU: power limit")
+    assert check.state == WARNING
+    assert "GPU: power limit" in check.found

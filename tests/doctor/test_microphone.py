@@ -93,7 +93,9 @@ def test_a_jetson_that_would_listen_to_its_unwired_pins(make_here, devices):
     assert check.remedy.startswith("edge-ser run --mic --device 24 ")
 
     devices(BOARD)
-    assert "plug in a USB microphone" in microphone.inputs(make_here()).remedy
+    remedy = microphone.inputs(make_here()).remedy
+    assert "USB" in remedy
+    assert "--device" not in remedy
 
 
 def test_many_inputs_are_counted(make_here, devices):
@@ -124,7 +126,7 @@ def test_without_portaudio(make_here, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(microphone.importlib, "import_module", fails)
         check = microphone.portaudio(make_here())
-    assert (check.state, check.remedy) == (MISSING, "sudo apt install libportaudio2")
+    assert (check.state, check.remedy.split()[-1]) == (MISSING, "libportaudio2")
 
     def lists():
         raise MissingDependency(

@@ -186,7 +186,7 @@ for turn in range(300):
     kernel = CompiledKernel(config, lanes=lanes)
     at_the_end, at_the_start = kernel.cepstra(room[-n_samples:]), kernel.cepstra(room[:n_samples])
     assert at_the_end.shape == at_the_start.shape == (1, config.n_frames(n_samples))
-print("no byte too far")
+print("intact")
 """
 
 
@@ -195,7 +195,7 @@ def test_nothing_is_read_beside_the_samples():
     done = subprocess.run(
         [sys.executable, "-c", BESIDE_A_WALL], capture_output=True, text=True, check=False
     )
-    assert (done.returncode, done.stdout) == (0, "no byte too far\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, "intact\n"), done.stderr
 
 
 @needs_a_compiler
@@ -268,7 +268,9 @@ def elsewhere(tmp_path, monkeypatch):
 
 def test_without_one_numpy_computes(elsewhere):
     assert isinstance(kernel_for(FrontendConfig()), NumpyKernel)
-    with pytest.raises(NotCompiled, match="was not compiled; install a C compiler and run: sh "):
+    with pytest.raises(
+        NotCompiled, match=rf"^{compiled.library_path().name}\b.*sh {elsewhere}/compile\.sh$"
+    ):
         CompiledKernel(FrontendConfig())
 
 
@@ -287,7 +289,7 @@ def test_the_script_compiles_one(elsewhere):
 def test_one_of_another_source_is_not_used(elsewhere):
     shutil.copy(REAL, elsewhere)
     (elsewhere / "lanes.h").write_text("/* changed */")
-    with pytest.raises(NotCompiled, match="was made from another source"):
+    with pytest.raises(NotCompiled, match=rf"^{compiled.library_path().name} .*\bsource\b"):
         CompiledKernel(FrontendConfig())
     assert isinstance(kernel_for(FrontendConfig()), NumpyKernel)
 
@@ -295,7 +297,7 @@ def test_one_of_another_source_is_not_used(elsewhere):
 @pytest.mark.parametrize("content", [b"", b"\x7fELF and no more"])
 def test_a_damaged_one_is_not_used(elsewhere, content):
     compiled.library_path().write_bytes(content)
-    with pytest.raises(NotCompiled, match="cannot be loaded"):
+    with pytest.raises(NotCompiled, match=rf"^{compiled.library_path().name} .*too short"):
         CompiledKernel(FrontendConfig())
     assert isinstance(kernel_for(FrontendConfig()), NumpyKernel)
 
@@ -303,7 +305,7 @@ def test_a_damaged_one_is_not_used(elsewhere, content):
 def test_other_lengths_than_powers_of_two_are_numpys():
     config = CONFIGS["odd"]
     assert isinstance(kernel_for(config), NumpyKernel)
-    with pytest.raises(NotCompiled, match="n_fft is 511; the kernel takes powers of two"):
+    with pytest.raises(NotCompiled, match=r"\bn_fft\b.*\b511\b"):
         CompiledKernel(config)
 
 

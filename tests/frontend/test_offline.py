@@ -95,8 +95,8 @@ def test_too_short_audio_names_both_lengths():
     with pytest.raises(AudioError) as raised:
         mfcc(np.zeros(511, np.float32), FrontendConfig())
 
-    assert "holds 511 samples" in str(raised.value)
-    assert "one frame needs 512" in str(raised.value)
+    assert "511 samples" in str(raised.value)
+    assert " 512 " in str(raised.value)
     assert "16000 Hz" in str(raised.value)
 
 

@@ -87,5 +87,6 @@ def test_delta_kernels_of_no_derivative_are_empty():
 def test_too_many_mel_bands_name_the_numbers_and_the_remedy():
     with pytest.raises(ConfigError) as raised:
         mel_filterbank(FrontendConfig(n_mels=200))
-    assert "of 200 mel bands hold no FFT bin at n_fft 512 and 16000 Hz" in str(raised.value)
-    assert "take fewer n_mels or a larger n_fft" in str(raised.value)
+    assert "4 of 200 mel" in str(raised.value)
+    assert "n_fft 512" in str(raised.value)
+    assert "n_mels" in str(raised.value)

@@ -23,6 +23,6 @@ def test_without_a_gpu_the_gpu_tests_do_not_pass(strict, tmp_path):
         env={**os.environ, **hidden},
     )
 
-    assert "no NVIDIA GPU was found: nothing that needs one was tested" in done.stdout
+    assert "no NVIDIA GPU" in done.stdout
     assert " passed" not in done.stdout
     assert done.returncode == int(strict)

@@ -91,7 +91,8 @@ def test_power_mode_of_each_board(tmp_path, board, mode):
 
 def test_a_mode_without_its_number_is_still_a_mode():
     assert parse_nvpmodel("NV Power Mode: MAXN") == PowerMode("MAXN", None)
-    assert parse_nvpmodel("NVPM ERROR: failed to read PARAM") is None
+    refused = "NVPM ERROR: failed to read PARAM"
+    assert parse_nvpmodel(refused) is None
 
 
 def test_the_power_mode_by_files_where_nvpmodel_cannot_be_asked(tmp_path):
@@ -140,9 +141,8 @@ def test_jetson_clocks_of_a_thor_names_the_parts_of_its_gpu():
 
 def test_no_clock_is_neither_locked_nor_free():
     assert all_locked(()) is None
-    assert (
-        parse_jetson_clocks("Error: Run this script(/usr/bin/jetson_clocks) as a root user") == ()
-    )
+    refused = "Error: Run this script(/usr/bin/jetson_clocks) as a root user"
+    assert parse_jetson_clocks(refused) == ()
 
 
 @pytest.mark.parametrize("board", BOARDS)

@@ -46,7 +46,7 @@ def test_memory_is_read_in_bytes(tmp_path):
 
 def test_a_kernel_thread_has_no_memory(tmp_path):
     (tmp_path / "status").write_text("Name:\tkthreadd\nThreads:\t1\n")
-    with pytest.raises(OSError, match="status holds no VmRSS"):
+    with pytest.raises(OSError, match=r"status .*\bVmRSS\b"):
         memory(tmp_path)
 
 
@@ -99,7 +99,7 @@ def test_age_of_a_program_with_a_nasty_name(tmp_path):
 
 def test_a_file_that_is_cut_short(tmp_path):
     (tmp_path / "stat").write_text("4711 (x) R 1")
-    with pytest.raises(OSError, match="holds no time of start"):
+    with pytest.raises(OSError, match=r"/stat\b"):
         age_s(tmp_path)
 
 

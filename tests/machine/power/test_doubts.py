@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 
 import pytest
@@ -50,27 +51,33 @@ def test_a_good_run_has_no_doubts():
     assert doubts(good, {}, idle=report(draw(watts=4.0))) == ()
 
 
+def seconds(doubt):
+    """Return the numbers of seconds that a doubt names, as they are written."""
+    return re.findall(r"\b([\d.]+) s\b", doubt)
+
+
 def test_a_run_that_is_short_for_the_sampling():
     short = report(draw(span_s=0.4, joules=2.0), duration_s=0.4, n_samples=6, meter_cpu_s=0.001)
 
-    assert doubts(short, {}, None) == (
-        "VDD_IN: a run of 0.4 s is short for values every 0.1 s; run 1 s or longer",
-    )
+    (doubt,) = doubts(short, {}, None)
+    assert doubt.startswith("VDD_IN: ")
+    assert seconds(doubt) == ["0.4", "0.1", "1"]
 
 
 def test_a_run_that_is_short_for_the_slowest_sensor_names_it():
     gpus = [draw(name, 1.0, what="gpu", update_s=1.0) for name in ("GPU 0", "GPU 1")]
     short = report(draw(), draw(), *gpus, duration_s=9.5)
 
-    assert doubts(short, {}, None) == (
-        "GPU 0, GPU 1: a run of 9.5 s is short for values every 1 s; run 10 s or longer",
-    )
+    (doubt,) = doubts(short, {}, None)
+    assert doubt.startswith("GPU 0, GPU 1: ")
+    assert seconds(doubt) == ["9.5", "1", "10"]
 
 
 def test_a_sensor_that_does_not_say_how_often_it_has_new_values():
     (doubt,) = doubts(report(draw(update_s=None)), {}, None)
 
-    assert doubt == "VDD_IN: how often new values come is not known; run for seconds, not less"
+    assert doubt.startswith("VDD_IN: ")
+    assert seconds(doubt) == []
 
 
 def test_a_sensor_that_came_late():
@@ -86,13 +93,14 @@ def test_a_sum_of_parts_is_not_what_the_socket_gives():
         whole_board=False,
     )
 
-    assert doubts(parts, {}, None) == (
-        "the sum holds processor only, not the board: the mains supply more",
-    )
+    (doubt,) = doubts(parts, {}, None)
+    assert "processor only" in doubt
+    assert "mains" in doubt
 
 
 def test_no_sensor_at_all():
-    assert doubts(report(None, covers="", whole_board=False), {}, None) == ("nothing was measured",)
+    (doubt,) = doubts(report(None, covers="", whole_board=False), {}, None)
+    assert "nothing" in doubt
 
 
 def test_a_recorded_board_whose_names_are_wrong():
@@ -105,9 +113,9 @@ def test_a_recorded_board_whose_names_are_wrong():
     rails[rails.index(module)] = module = dataclasses.replace(module, what="board")
 
     wrong = [d for d in doubts(report(module, *rails), {}, None) if "wrongly" in d]
-    assert [doubt.split(", drew")[0] for doubt in wrong] == [
-        "POM_5V_IN, which should hold POM_5V_GPU"
-    ]
+    assert len(wrong) == 1
+    names = ("POM_5V_IN", "POM_5V_GPU")
+    assert tuple(re.findall(r"POM_5V_\w+", wrong[0]))[:2] == names
 
 
 @pytest.mark.parametrize(
@@ -118,23 +126,25 @@ def test_what_lies_above_idle_has_to_rise_above_its_spread(watts, spread_w, doub
     idle = report(draw(watts=4.0, spread_w=spread_w))
     said = doubts(report(draw(watts=watts)), {}, idle)
 
-    assert any("not told from noise" in doubt for doubt in said) == doubted
+    assert any("noise" in doubt for doubt in said) == doubted
 
 
 def test_a_short_idle_phase():
     idle = report(draw(watts=1.0, span_s=0.2, joules=0.2), duration_s=0.2)
     (doubt,) = doubts(report(draw()), {}, idle)
 
-    assert doubt.startswith("idle: VDD_IN: a run of 0.2 s is short")
+    assert doubt.startswith("idle: VDD_IN: ")
+    assert seconds(doubt)[0] == "0.2"
 
 
 def test_a_meter_that_takes_much_itself():
     (doubt,) = doubts(report(draw(), meter_cpu_s=0.5), {}, None)
 
-    assert doubt.startswith("sampling itself took 5.0% of one processor core")
+    assert doubt.startswith("sampling ")
+    assert "5.0%" in doubt
 
 
 def test_a_meter_that_could_not_keep_its_rate():
     (doubt,) = doubts(report(draw(), n_samples=40), {}, None)
 
-    assert doubt.startswith("40 samples were taken where 100 were wanted")
+    assert re.findall(r"\d+", doubt)[:2] == ["40", "100"]

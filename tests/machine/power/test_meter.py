@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import math
+import os
+import re
 import threading
 import time
 
@@ -100,7 +103,7 @@ def test_a_sensor_that_never_answers_has_no_draw():
     recorder = recorded(sensor, clock=clock, seconds=1.0, rate_hz=10)
 
     assert recorder.draws(100.0) == ()
-    assert recorder.lost() == {"VDD_IN": "No such file or directory"}
+    assert recorder.lost() == {"VDD_IN": os.strerror(errno.ENOENT)}
 
 
 def ramp(time_s: float) -> float:
@@ -159,11 +162,11 @@ def test_an_error_in_the_thread_that_is_no_sensors_comes_out():
         if threading.current_thread() is threading.main_thread():
             return 1.0
         reached.set()
-        raise RuntimeError("a bug in a sensor")
+        raise RuntimeError("sensor bug")
 
     sensor = SimulatedSensor(broken, time.monotonic)
     meter = EnergyMeter(sensors_of(sensor), rate_hz=500)
-    with pytest.raises(RuntimeError, match="a bug in a sensor"), meter:
+    with pytest.raises(RuntimeError, match="sensor bug"), meter:
         assert reached.wait(60)
 
 
@@ -185,7 +188,7 @@ def test_a_sensor_that_vanishes_in_a_run_spoils_the_sum_and_says_so():
     assert b.joules == pytest.approx(3 * b.span_s)
     assert b.span_s < a.span_s
     assert any(doubt.startswith("B stopped answering") for doubt in report.doubts)
-    assert any("no sum, because not all of its sensors" in doubt for doubt in report.doubts)
+    assert any("no sum" in doubt for doubt in report.doubts)
 
 
 def test_a_sensor_that_vanishes_just_before_the_end_spoils_the_sum_too():
@@ -254,7 +257,7 @@ def test_rails_that_nobody_may_add_are_measured_one_by_one():
     assert meter.report.total is None
     assert [draw.name for draw in meter.report.rails] == ["X"]
     assert meter.report.reasons == ("why",)
-    assert any("not known which of X hold one another" in doubt for doubt in meter.report.doubts)
+    assert any(re.search(r"\bX\b", doubt) for doubt in meter.report.doubts)
 
 
 @pytest.mark.parametrize("rate_hz", [0.0, -1.0, math.nan])
@@ -264,7 +267,7 @@ def test_a_rate_that_is_none_is_refused(rate_hz):
 
 
 def test_a_report_before_any_run_is_refused():
-    with pytest.raises(ConfigError, match="measured nothing yet"):
+    with pytest.raises(ConfigError, match="with meter:"):
         _ = EnergyMeter(sensors_of()).report
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import re
 import stat
 import sys
 import types
@@ -101,13 +104,22 @@ def thor(root: Path, compatible: str) -> Path:
     return device
 
 
+def covered(total):
+    """Return the parts that a sum over several sensors names as counted."""
+    parts = {"processor", "memory", "platform", "GPU"}
+    assert total.covers.endswith("the board")
+    return parts & set(re.findall(r"\w+", total.covers))
+
+
 def test_thor_has_a_monitor_of_the_whole_kit(tmp_path):
     thor(tmp_path, "nvidia,p4071-0000+p3834-0008\0nvidia,p3834-0008\0nvidia,tegra264\0")
     found = opened(tmp_path)
 
     assert values(found)["VIN"] == 23.412
     assert found.total is not None
-    assert (found.total.names, found.total.covers) == (("VIN",), "the module and its carrier board")
+    assert found.total.names == ("VIN",)
+    assert "carrier board" in found.total.covers
+    assert "without" not in found.total.covers
 
 
 def test_such_a_monitor_on_another_board_is_nobodys_input(tmp_path):
@@ -146,8 +158,8 @@ def test_a_channel_that_is_switched_off_is_told_apart(tmp_path):
 
     assert values(found) == {"VDD_IN": 5.0}
     (reason,) = found.reasons
-    assert reason.startswith("VDD_SOC does not answer")
-    assert "a number was wanted" in reason
+    assert reason.startswith("VDD_SOC ")
+    assert "number" in reason
 
 
 def forbid(monkeypatch, part: str) -> None:
@@ -170,8 +182,8 @@ def test_rails_that_may_not_be_read_say_what_to_do(tmp_path, monkeypatch):
     assert values(found) == {"VDD_SYS_CPU": 0.152}
     assert found.total is None
     (reason,) = found.reasons
-    assert "VDD_IN may not be read by this user" in reason
-    assert f"sudo chmod a+r {tmp_path}/sys/bus/i2c" in reason
+    assert "VDD_IN " in reason
+    assert f"chmod a+r {tmp_path}/sys/bus/i2c" in reason
 
 
 def laptop(root: Path) -> None:
@@ -195,7 +207,7 @@ def test_a_processor_counts_its_package_its_memory_and_the_platform_once(tmp_pat
     assert found.total is not None
     assert found.total.names == ("package-0", "dram-0")
     assert not found.total.whole_board
-    assert found.total.covers == "processor and memory only, not the board"
+    assert covered(found.total) == {"processor", "memory"}
 
 
 def test_a_counter_goes_on_where_the_file_starts_again(tmp_path):
@@ -216,8 +228,8 @@ def test_rapl_that_only_root_reads_says_so_once(tmp_path, monkeypatch):
 
     assert found.sensors == ()
     (reason,) = found.reasons
-    assert "read by root only" in reason
-    assert "sudo chmod a+r /sys/class/powercap/intel-rapl:*/energy_uj" in reason
+    assert "root" in reason
+    assert "a+r /sys/class/powercap/intel-rapl:*/energy_uj" in reason
 
 
 def test_a_zone_without_a_range_is_named(tmp_path):
@@ -226,18 +238,19 @@ def test_a_zone_without_a_range_is_named(tmp_path):
     found = find_rapl(tmp_path)
 
     assert [sensor.name for sensor in found.sensors] == ["package-0", "dram-0"]
-    assert found.reasons == ("RAPL's intel-rapl:1 does not answer (No such file or directory)",)
+    (reason,) = found.reasons
+    assert "intel-rapl:1" in reason
+    assert os.strerror(errno.ENOENT) in reason
 
 
 def test_a_machine_that_measures_nothing_says_what_was_looked_for(tmp_path):
     found = opened(tmp_path)
 
     assert (found.sensors, found.total) == ((), None)
-    assert found.reasons == (
-        "no Jetson power monitor (INA3221) under /sys/bus/i2c/drivers",
-        "no RAPL under /sys/class/powercap (ARM has none, virtual machines seldom do)",
-        "no GPU here",
-    )
+    monitor, rapl, gpu = found.reasons
+    assert "/sys/bus/i2c/drivers" in monitor
+    assert "/sys/class/powercap" in rapl
+    assert gpu == "no GPU here"
 
 
 def test_a_jetsons_gpu_is_not_counted_beside_its_rails(tmp_path):
@@ -252,7 +265,7 @@ def test_a_jetsons_gpu_is_not_counted_beside_its_rails(tmp_path):
 
 def test_a_file_of_sysfs_that_holds_no_number_is_an_os_error(tmp_path):
     write(tmp_path / "x", "<unsupported>")
-    with pytest.raises(OSError, match=r"x holds '<unsupported>', a number was wanted"):
+    with pytest.raises(OSError, match=r"/x .*'<unsupported>'"):
         read_number(tmp_path / "x")
 
 
@@ -301,10 +314,10 @@ def test_cards_by_nvml_new_old_and_without_a_sensor(tmp_path, monkeypatch):
 
     assert seen == [("GPU 0", "gpu", "J", 0.1, 12.345), ("GPU 1", "gpu", "W", 1.0, 31.5)]
     assert nvml.entered == 0
-    assert "GPU 2 measures no power (NVML: Not Supported)" in found.reasons
+    assert any(re.search(r"\bGPU 2\b.*NVML: Not Supported", r) for r in found.reasons)
     assert found.total is not None
     assert found.total.names == ("package-0", "GPU 0", "GPU 1")
-    assert found.total.covers == "processor and GPU only, not the board"
+    assert covered(found.total) == {"processor", "GPU"}
 
 
 def test_a_card_that_falls_off_the_bus_is_an_os_error(monkeypatch):
@@ -322,7 +335,10 @@ def test_nvml_without_a_driver_is_a_reason(monkeypatch):
     nvml = fake_nvml([], [], failure="Driver Not Loaded")
     monkeypatch.setitem(sys.modules, "pynvml", nvml)
 
-    assert find_gpus() == Found((), ("no GPU to be measured (NVML: Driver Not Loaded)",))
+    found = find_gpus()
+    (reason,) = found.reasons
+    assert found == Found((), (reason,))
+    assert "NVML: Driver Not Loaded" in reason
 
 
 def fake_smi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str) -> None:
@@ -355,29 +371,31 @@ def test_without_the_package_nvidia_smi_is_read(tmp_path, monkeypatch):
         assert (gpu.name, gpu.unit, gpu.read(), gpu.update_s) == ("GPU 0", "W", 61.25, 1.0)
     finally:
         gpu.close()
-    assert found.reasons == (
-        "GPU 1 measures no power (nvidia-smi gives '[N/A]' as the power of GPU 1)",
-        "read through nvidia-smi; for energy counters: pip install 'edge-ser[power]'",
-    )
+    unmeasured, advice = found.reasons
+    assert re.match(r"GPU 1 .*nvidia-smi.*'\[N/A\]'", unmeasured)
+    assert "edge-ser[power]" in advice
     with pytest.raises(OSError, match="ended"):
         gpu.read()
 
 
 def test_nvidia_smi_that_fails_is_quoted(tmp_path, monkeypatch):
-    fake_smi(tmp_path, monkeypatch, "print('No devices were found'); sys.exit(6)")
+    fake_smi(tmp_path, monkeypatch, "print('no devices 17'); sys.exit(6)")
 
-    assert find_gpus().reasons == ("nvidia-smi finds no GPU (No devices were found)",)
+    (reason,) = find_gpus().reasons
+    assert re.match(r"nvidia-smi .*\(no devices 17\)", reason)
 
 
 def test_nvidia_smi_that_hangs_is_given_up(tmp_path, monkeypatch):
     fake_smi(tmp_path, monkeypatch, "time.sleep(60)")
     monkeypatch.setattr(nvidia_smi, "_LIST_S", 0.2)
 
-    assert find_smi().reasons == ("nvidia-smi does not answer within 0 s",)
+    (reason,) = find_smi().reasons
+    assert re.match(r"nvidia-smi .*\b0 s\b", reason)
 
 
 def test_a_machine_without_nvidia_smi(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pynvml", None)
     monkeypatch.setenv("PATH", str(tmp_path))
 
-    assert find_gpus().reasons == ("no NVIDIA GPU: there is no program nvidia-smi",)
+    (reason,) = find_gpus().reasons
+    assert re.match(r"no NVIDIA GPU\b.*\bnvidia-smi\b", reason)

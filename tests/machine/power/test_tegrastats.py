@@ -157,7 +157,7 @@ def test_the_whole_of_each_board_is_known_by_its_rails(name, rails):
 
     assert whole is not None
     assert whole.names == rails
-    assert whole.covers == "the module, without its carrier board"
+    assert whole.covers.startswith("the module, without")
 
 
 @pytest.mark.parametrize("name", ["thor_r38_4", "thor_r39_2"])
@@ -169,7 +169,9 @@ def test_thors_input_is_the_whole_kit():
     whole = whole_of([*parsed("thor_r39_2").rails, "VIN"])
 
     assert whole is not None
-    assert (whole.names, whole.covers) == (("VIN",), "the module and its carrier board")
+    assert whole.names == ("VIN",)
+    assert "carrier board" in whole.covers
+    assert "without" not in whole.covers
 
 
 def test_a_zone_without_power_shows_no_temperature():
