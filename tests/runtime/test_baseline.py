@@ -122,7 +122,7 @@ def test_what_is_no_baseline_is_refused(tmp_path, text):
 
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path):
-    with pytest.raises(BaselineError, match="there is no baseline"):
+    with pytest.raises(BaselineError, match=r"/lab\.json\b"):
         Baseline.load(tmp_path / "lab.json")
     with pytest.raises(BaselineError, match="edge-ser enroll"):
         Baseline.load(tmp_path)
@@ -140,7 +140,7 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path):
 )
 def test_another_model_is_refused(changes):
     other = dataclasses.replace(CARD, name="another", **changes)
-    with pytest.raises(BaselineError, match="for another, got the lab, enrolled for tiny"):
+    with pytest.raises(BaselineError, match=r"\banother\b.*\bthe lab\b.*\btiny\b"):
         enrolled().require_fit(other)
     with pytest.raises(BaselineError, match="enroll again"):
         open_baseline(other, enrolled())
@@ -176,9 +176,9 @@ def test_each_choice_opens_its_state(tmp_path):
 @pytest.mark.parametrize("choice", ["running", enrolled()])
 def test_a_model_that_takes_no_baseline_is_given_none(choice):
     assert isinstance(open_baseline(make_card(), "none"), NoBaseline)
-    with pytest.raises(BaselineError, match="tiny takes no baseline"):
+    with pytest.raises(BaselineError, match=r"^tiny .*--baseline\b"):
         open_baseline(make_card(), choice)
-    with pytest.raises(BaselineError, match="tiny takes no baseline"):
+    with pytest.raises(BaselineError, match=r"^tiny .*--baseline\b"):
         Recognizer(FakeRunner(), baseline=choice)
 
 

@@ -65,7 +65,7 @@ def test_a_model_that_is_not_there(assets, name):
 def test_a_model_that_is_not_there_beside_others(assets):
     write_tiny_model(assets / "edge_ser.onnx")
 
-    with pytest.raises(ModelError, match="this package has bundled;"):
+    with pytest.raises(ModelError, match=r"\bbundled-commercial\b.*\bbundled;"):
         bundled_model("bundled-commercial")
 
 

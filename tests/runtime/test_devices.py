@@ -73,20 +73,20 @@ def test_the_onnxruntime_that_is_installed_has_no_gpu_in_the_tests(tiny_model):
 def test_a_session_that_fell_back_is_refused(tiny_model, runtime, device, made):
     """So ONNX Runtime does where a library of CUDA's does not load."""
     runtime([TENSORRT, CUDA, CPU], made)
-    with pytest.raises(EngineError, match=rf"{GPU[device]} was asked for, .* made a session of"):
+    with pytest.raises(EngineError, match=rf"^{GPU[device]} .*\bonnxruntime-gpu\b"):
         open_runner(tiny_model, device=device)
 
 
 def test_tensorrt_that_fell_back_to_cuda_is_refused(tiny_model, runtime):
     runtime([TENSORRT, CUDA, CPU], [CUDA, CPU])
-    with pytest.raises(EngineError, match=f"made a session of {CUDA}, {CPU}"):
+    with pytest.raises(EngineError, match=rf"^{TENSORRT} .*\b{CUDA}, {CPU}\b"):
         open_runner(tiny_model, device="tensorrt")
 
 
 @pytest.mark.parametrize("device", GPU)
 def test_a_gpu_that_fails_is_not_the_models_fault(tiny_model, runtime, device):
-    runtime([TENSORRT, CUDA, CPU], RuntimeError("CUDA failure 35: driver too old\nat …"))
-    with pytest.raises(EngineError, match=rf"on {device} \(CUDA failure 35: driver too old\)"):
+    runtime([TENSORRT, CUDA, CPU], RuntimeError("CUDA failure 35: driver\nat …"))
+    with pytest.raises(EngineError, match=rf"on {device} \(CUDA failure 35: driver\)"):
         open_runner(tiny_model, device=device)
 
 
@@ -102,9 +102,7 @@ def test_a_session_on_the_gpu(tiny_model, runtime, device, providers):
 
 
 def test_devices_are_checked(tiny_model):
-    with pytest.raises(
-        ConfigError, match="device is 'gpu', wanted: one of auto, cpu, cuda, tensorrt"
-    ):
+    with pytest.raises(ConfigError, match=r"\bdevice\b.*'gpu'.*\bauto, cpu, cuda, tensorrt\b"):
         open_runner(tiny_model, device="gpu")
     assert tuple(PROVIDERS) == DEVICES
 
@@ -112,7 +110,7 @@ def test_devices_are_checked(tiny_model):
 @pytest.mark.parametrize("device", DEVICES)
 def test_a_file_of_another_kind(tmp_path, device):
     (tmp_path / "m.pt").write_bytes(b"x")
-    with pytest.raises(ModelError, match=r"ends neither in \.onnx nor in \.engine or \.plan"):
+    with pytest.raises(ModelError, match=r"/m\.pt .*\.onnx\b.*\.engine\b.*\.plan\b"):
         open_runner(tmp_path / "m.pt", device=device)
 
 

@@ -143,7 +143,7 @@ def test_an_edited_manifest(engine, here):
 def test_a_truncated_engine(keep, tmp_path_factory):
     path = write_engine(tmp_path_factory.mktemp("cut"))
     path.write_bytes(PLAN[:keep])
-    with pytest.raises(EngineError, match=f"has {keep} bytes, its manifest says 19: .*{REBUILD}"):
+    with pytest.raises(EngineError, match=rf"\b{keep} bytes\b.*\b19\b.*{REBUILD}"):
         read_engine(path)
 
 
@@ -153,7 +153,7 @@ def test_a_flipped_bit(place, bit, tmp_path_factory):
     plan = bytearray(PLAN)
     plan[place] ^= 1 << bit
     path.write_bytes(plan)
-    with pytest.raises(EngineError, match=f"SHA-256 .* the manifest says .*{REBUILD}"):
+    with pytest.raises(EngineError, match=f"m.engine has SHA-256 .*{REBUILD}"):
         read_engine(path)
 
 
@@ -173,9 +173,7 @@ def test_a_manifest_that_is_none(engine, here, content):
 
 def test_what_tensorrt_itself_refuses(engine, here):
     here(loads=False)
-    with pytest.raises(
-        EngineError, match=rf"tensorrt 10\.3\.0 does not load .*no reason.*{REBUILD}"
-    ):
+    with pytest.raises(EngineError, match=rf"^tensorrt 10\.3\.0 .*m\.engine \(.*\).*{REBUILD}"):
         load_engine(engine, silent)
 
 

@@ -49,7 +49,7 @@ class Fails(Scripted):
 
     def __iter__(self) -> Iterator[Signal]:
         yield from super().__iter__()
-        raise AudioError("the cable broke")
+        raise AudioError("cable")
 
 
 SECONDS = [Chunk(noise(RATE), RATE)] * 3
@@ -104,7 +104,7 @@ def test_leaving_the_loop_closes_the_source(recognizer):
 
 def test_what_breaks_comes_out(recognizer):
     source = Fails(SECONDS)
-    with pytest.raises(AudioError, match="the cable broke"):
+    with pytest.raises(AudioError, match="cable"):
         list(recognizer.listen(source))
     assert source.closed == 1
 
@@ -165,18 +165,18 @@ def test_the_thread_owns_the_runner():
 
 def test_an_error_in_the_thread_is_raised_where_it_is_waited_for(recognizer):
     listening = recognizer.listen_in_background(lambda _: None, Fails(SECONDS))
-    with pytest.raises(AudioError, match="the cable broke"):
+    with pytest.raises(AudioError, match="cable"):
         listening.wait(30)
     assert listening.wait(1)
 
 
 def test_an_error_of_the_callback_ends_the_listening(recognizer):
     def fail(_):
-        raise RuntimeError("the robot fell over")
+        raise RuntimeError("robot")
 
     source = Scripted(SECONDS, endless=True)
     listening = recognizer.listen_in_background(fail, source)
-    with pytest.raises(RuntimeError, match="the robot fell over"):
+    with pytest.raises(RuntimeError, match="robot"):
         listening.wait(30)
     assert source.closed == 1
 
@@ -204,7 +204,7 @@ def test_an_error_reaches_the_coroutine(recognizer):
         async for _ in recognizer.listen_async(Fails(SECONDS)):
             pass
 
-    with pytest.raises(AudioError, match="the cable broke"):
+    with pytest.raises(AudioError, match="cable"):
         asyncio.run(hear())
 
 

@@ -63,12 +63,12 @@ def random_inputs(card: ModelCard, batch: int, n_frames: int) -> np.ndarray:
 
 
 def test_a_missing_file(tmp_path):
-    assert "there is no model" in refusal(tmp_path / "missing.onnx")
+    assert "--model" in refusal(tmp_path / "missing.onnx")
 
 
 def test_a_directory(tmp_path):
     (tmp_path / "model.onnx").mkdir()
-    assert "there is no model" in refusal(tmp_path / "model.onnx")
+    assert "--model" in refusal(tmp_path / "model.onnx")
 
 
 @pytest.mark.parametrize("name", ["tiny.pt", "tiny.trt", "tiny"])
@@ -86,8 +86,8 @@ def test_the_ending_may_be_in_capitals(tiny_model):
 def test_not_onnx(tmp_path, content):
     (tmp_path / "a.onnx").write_bytes(content)
     message = refusal(tmp_path / "a.onnx")
-    assert "cannot be loaded as an ONNX model" in message
-    assert "export it again" in message
+    assert "ONNXRuntimeError" in message
+    assert "export" in message
 
 
 def test_a_truncated_model(tiny_model):
@@ -165,7 +165,7 @@ def test_a_features_card_on_a_waveform_network(tmp_path):
 def test_a_front_end_that_cannot_be_computed(tiny_model):
     """So many mel bands hold no FFT bin: to be refused when the model is opened, not in mid-stream."""
     frontend = dataclasses.replace(make_card().frontend, n_mels=200)
-    assert "mel bands hold no FFT bin" in refusal(with_card(tiny_model, frontend=frontend))
+    assert "of 200 mel" in refusal(with_card(tiny_model, frontend=frontend))
 
 
 # --- graphs ------------------------------------------------------------------------------
@@ -231,7 +231,7 @@ def test_an_input_of_another_type(tiny_model, dtype):
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_logits_that_are_not_finite(tiny_model, bad):
     inputs = np.full((1, 13, 50), bad, np.float32)
-    with pytest.raises(ModelError, match="logits that are not finite"):
+    with pytest.raises(ModelError, match=r"tiny\.onnx .*\blogits\b.*\bfinite\b"):
         open_runner(tiny_model).run(inputs)
 
 
@@ -297,7 +297,7 @@ def test_a_card_and_a_graph_that_differ_in_it(tmp_path, says, has):
     model = onnx.load(str(path))
     onnx.helper.set_model_props(model, {CARD_KEY: make_card(**says).to_json()})
     onnx.save(model, str(path))
-    assert "export the model again" in refusal(path)
+    assert "export" in refusal(path)
 
 
 def test_a_baseline_input_is_refused(both):

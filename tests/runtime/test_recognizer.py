@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from itertools import pairwise
 
 import numpy as np
@@ -169,12 +170,12 @@ def test_the_shortest_clip_that_is_recognised(rate):
 
     with pytest.raises(AudioError) as raised:
         list(Recognizer(FakeRunner()).stream([Chunk(noise(enough - rate // 100), rate)], "a.wav"))
-    assert "a.wav holds 0.24 s of audio, at least 0.25 s are needed" in str(raised.value)
+    assert re.match(r"a\.wav .*\b0\.24 s\b.*\b0\.25 s\b", str(raised.value))
 
 
 @pytest.mark.parametrize("chunks", [[], [Chunk(np.zeros(0, np.float32), RATE)]])
 def test_a_stream_without_audio(chunks):
-    with pytest.raises(AudioError, match="stream holds 0 s of audio"):
+    with pytest.raises(AudioError, match=r"^stream .*\b0 s\b.*\b0\.25 s\b"):
         list(Recognizer(FakeRunner()).stream(chunks))
 
 
@@ -206,15 +207,17 @@ def test_windows_are_rounded_to_whole_samples(window_s, n_samples):
 def test_windows_that_cannot_be_recognised(window_s):
     with pytest.raises(ConfigError) as raised:
         Recognizer(FakeRunner(), window_s=window_s)
-    assert f"a window of {window_s:g} s was asked for, 0.25 to 60 s" in str(raised.value)
-    assert "trained with 1 s" in str(raised.value)
+    assert f"window of {window_s:g} s" in str(raised.value)
+    assert "0.25 to 60 s" in str(raised.value)
+    assert " 1 s" in str(raised.value)
 
 
 @pytest.mark.parametrize("hop_s", [0.0099, 60.1, 0, -1, float("nan"), float("inf")])
 def test_hops_that_cannot_be_made(hop_s):
     with pytest.raises(ConfigError) as raised:
         Recognizer(FakeRunner(), hop_s=hop_s)
-    assert f"a hop of {hop_s:g} s was asked for, 0.01 to 60 s" in str(raised.value)
+    assert f"hop of {hop_s:g} s" in str(raised.value)
+    assert "0.01 to 60 s" in str(raised.value)
 
 
 # --- silence and levels -------------------------------------------------------------------
@@ -286,7 +289,7 @@ def test_clipping_of_a_clip_is_that_of_its_worst_window():
 
 def test_the_rate_may_not_change_within_a_stream():
     chunks = [Chunk(noise(8_000), RATE), Chunk(noise(8_000), 48_000)]
-    with pytest.raises(AudioError, match="rate changed from 16000 to 48000 Hz within the stream"):
+    with pytest.raises(AudioError, match=r"^stream\b.*\b16000\b.*\b48000 Hz\b"):
         list(Recognizer(FakeRunner()).stream(chunks))
 
 
@@ -302,7 +305,7 @@ def test_windows_before_a_broken_sample_are_still_given(rate):
 
 
 def test_an_impossible_rate():
-    with pytest.raises(AudioError, match="a sample rate of 1000 Hz came"):
+    with pytest.raises(AudioError, match=r"\b1000 Hz\b.*\b4000\b"):
         list(Recognizer(FakeRunner()).stream([Chunk(noise(1_000), 1_000)]))
 
 
@@ -346,7 +349,7 @@ def test_a_clip_is_the_mean_of_its_windows(tmp_path, tiny_model):
 
 def test_a_silent_clip_is_an_error(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.zeros(2 * RATE), RATE)
-    with pytest.raises(AudioError, match=r"a\.wav is silent \(loudest window -120 dB"):
+    with pytest.raises(AudioError, match=r"a\.wav is silent .*-120 dB"):
         Recognizer(FakeRunner()).recognize(tmp_path / "a.wav", vad=False)
 
 
@@ -398,7 +401,7 @@ def test_one_recognizer_serves_many_clips(example_clips, tiny_model):
 
 
 def test_a_model_that_is_not_there(tmp_path):
-    with pytest.raises(ModelError, match="there is no model"):
+    with pytest.raises(ModelError, match=r"/missing\.onnx\b"):
         Recognizer(tmp_path / "missing.onnx")
 
 

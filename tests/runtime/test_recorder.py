@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
@@ -26,6 +27,8 @@ from edge_ser.runtime import segments
 from edge_ser.runtime.events import DeviceLost, Heartbeat, Overrun, from_json
 from edge_ser.runtime.recorder import Recorder
 from edge_ser.runtime.segments import SegmentStore
+
+NO_SPACE = os.strerror(errno.ENOSPC)
 
 RATE = 16_000
 
@@ -260,9 +263,9 @@ def test_two_do_not_record_to_the_same_place(tmp_path):
 
 def test_an_unwritable_directory_is_an_error_at_once(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(ConfigError, match=r"cannot be written to .*/file/kept \(Not a directory\)"):
+    with pytest.raises(ConfigError, match=r"/file/kept \(Not a directory\)"):
         Recorder(tmp_path / "file" / "kept")
-    with pytest.raises(ConfigError, match="cannot be written"):
+    with pytest.raises(ConfigError, match=r"/proc/self/kept\b"):
         Recorder("/proc/self/kept")
 
 
@@ -332,7 +335,8 @@ def test_the_next_start_finishes_it_and_goes_on(killed):
     recorder.audio(noise(1, 4), RATE)
     recorder.close()
 
-    assert news == ("1 unfinished recordings were finished",)
+    (told,) = news
+    assert told.startswith("1 unfinished ")
     assert [w.name.split("-")[1] for w in wavs(killed)] == [f"{n:08}" for n in range(1, 6)]
     for path in wavs(killed):
         header = path.read_bytes()[:44]
@@ -406,9 +410,12 @@ def test_a_disk_that_refuses_pauses_and_goes_on(tmp_path, monkeypatch):
 
     assert len(told) == 1
     assert "paused" in told[0]
-    assert "No space left on device" in told[0]
-    assert trouble == "recordings are paused (No space left on device)"
-    assert recorder.news() == ("recordings go on; so far 1.5 s were not kept",)
+    assert NO_SPACE in told[0]
+    assert "paused" in trouble
+    assert NO_SPACE in trouble
+    (goes_on,) = recorder.news()
+    assert "go on" in goes_on
+    assert "1.5 s" in goes_on
     first, last = wavs(tmp_path)
     np.testing.assert_array_equal(load(first, RATE), noise(1, 0))
     np.testing.assert_array_equal(load(last, RATE), noise(1, 3))
@@ -442,8 +449,8 @@ def test_a_disk_that_is_really_full(small_disk):
     recorder.close()
 
     news = recorder.news()
-    assert "No space left on device" in news[0]
-    assert news[1].startswith("recordings go on")
+    assert NO_SPACE in news[0]
+    assert "go on" in news[1]
     assert len(news) == 2
     assert all(len(load(path, RATE)) for path in wavs(small_disk / "kept"))
     assert len(wavs(small_disk / "kept")) == 2
@@ -452,7 +459,7 @@ def test_a_disk_that_is_really_full(small_disk):
 def test_a_full_disk_at_the_start_is_an_error(small_disk):
     with pytest.raises(OSError, match="No space"):
         (small_disk / "others").write_bytes(bytes(2_000_000))
-    with pytest.raises(ConfigError, match="No space left on device"):
+    with pytest.raises(ConfigError, match=NO_SPACE):
         Recorder(small_disk)
 
 
@@ -480,7 +487,8 @@ print(recorder.trouble, *recorder.news(), sep="\\n")
         check=True,
     )
 
-    assert done.stdout.splitlines()[0] == "recordings are paused (File too large)"
+    assert "paused" in done.stdout.splitlines()[0]
+    assert os.strerror(errno.EFBIG) in done.stdout.splitlines()[0]
     assert len(done.stdout.splitlines()) == 2
     (path,) = wavs(tmp_path / "kept")
     kept = load(path, RATE)
@@ -500,8 +508,8 @@ def test_a_directory_that_is_taken_away_comes_back(tmp_path):
     recorder.close()
 
     paused, goes_on = recorder.news()
-    assert "No such file or directory" in paused
-    assert goes_on.startswith("recordings go on")
+    assert os.strerror(errno.ENOENT) in paused
+    assert "go on" in goes_on
 
 
 def test_a_slow_disk_delays_nobody(tmp_path, monkeypatch):
@@ -528,7 +536,8 @@ def test_a_slow_disk_delays_nobody(tmp_path, monkeypatch):
     recorder.close()
 
     assert waits <= 320_000
-    assert trouble == told[0] == "the disk is too slow for recordings, so audio is not kept"
+    assert trouble == told[0]
+    assert "too slow" in trouble
     assert len(told) == 1
     n_kept = sum(len(load(w, RATE)) for w in wavs(tmp_path))
     assert n_kept / RATE + recorder.lost_s == pytest.approx(31)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -71,12 +72,12 @@ class Clock:
 def test_a_life_as_a_service(manager):
     notifier = Notifier.from_environment({"NOTIFY_SOCKET": manager.address})
 
-    notifier.ready("listening to mic:USB")
-    notifier.alive("listening to mic:USB, 3 windows")
+    notifier.ready("hears mic:USB")
+    notifier.alive("hears mic:USB, 3 windows")
     notifier.stopping()
 
-    assert manager.hear() == ["READY=1", "STATUS=listening to mic:USB"]
-    assert manager.hear() == ["WATCHDOG=1", "STATUS=listening to mic:USB, 3 windows"]
+    assert manager.hear() == ["READY=1", "STATUS=hears mic:USB"]
+    assert manager.hear() == ["WATCHDOG=1", "STATUS=hears mic:USB, 3 windows"]
     assert manager.hear() == ["STOPPING=1"]
     assert manager.heard_nothing()
 
@@ -94,7 +95,7 @@ def test_without_a_manager_nothing_happens(environ):
 
 @pytest.mark.parametrize("address", ["notify", "/", "@", "vsock:2:1234", "/a\0b"])
 def test_an_address_that_is_none_is_refused(address):
-    with pytest.raises(ConfigError, match="neither a path nor @name"):
+    with pytest.raises(ConfigError, match=r"^NOTIFY_SOCKET is '.*@name\b"):
         Notifier.from_environment({"NOTIFY_SOCKET": address})
 
 
@@ -102,7 +103,7 @@ def test_an_address_that_is_none_is_refused(address):
 def test_a_manager_that_cannot_be_told_of_the_start_is_an_error(address):
     notifier = Notifier(address)
 
-    with pytest.raises(ConfigError, match="cannot be told"):
+    with pytest.raises(ConfigError, match=re.escape(f"NOTIFY_SOCKET={address} (")):
         notifier.ready("up")
 
 

@@ -115,7 +115,7 @@ def test_a_damaged_or_missing_network(tmp_path):
     damaged.write_bytes(network_file().read_bytes()[:1000])
     for path in (damaged, tmp_path / "none.onnx"):
         with pytest.raises(
-            ModelError, match=f"{path.name}, the voice detector, .*install edge-ser"
+            ModelError, match=rf"/{path.name}\b.*\bvoice detector\b.*\binstall edge-ser"
         ):
             Silero(path)
 

@@ -319,9 +319,9 @@ def test_a_runner_of_one_length_gets_whole_windows_only():
     long, short = of("speech_end", events)
     assert long.label is not None
     assert (short.label, short.probs) == (None, {})
-    with pytest.raises(AudioError, match="at least 1 s are needed"):
+    with pytest.raises(AudioError, match=r"\b0\.5 s\b.*\b1 s\b"):
         listen([Chunk(noise(RATE // 2), RATE)], clip=True, recognizer=recognizer)
-    with pytest.raises(ConfigError, match="1 to 60 s can be recognised"):
+    with pytest.raises(ConfigError, match=r"\b0\.5 s\b.*\b1 to 60 s\b"):
         Recognizer(OneLength(CARDS["features"]), window_s=0.5)
 
 
@@ -653,12 +653,12 @@ def test_a_source_that_ends_in_the_middle_of_an_utterance():
 
 
 def test_a_clip_that_is_too_short_for_the_model():
-    with pytest.raises(AudioError, match=r"holds 0\.1 s of audio, at least 0\.25 s"):
+    with pytest.raises(AudioError, match=r"\b0\.1 s\b.*\b0\.25 s\b"):
         listen([Chunk(noise(1_600), RATE)], clip=True, vad=True)
 
 
 def test_a_clip_that_is_too_short_or_silent():
-    with pytest.raises(AudioError, match=r"holds 0\.1 s of audio, at least 0\.25 s"):
+    with pytest.raises(AudioError, match=r"\b0\.1 s\b.*\b0\.25 s\b"):
         listen([Chunk(noise(1_600), RATE)], clip=True)
     with pytest.raises(AudioError, match="is silent"):
         listen([Chunk(np.zeros(RATE, np.float32), RATE)], clip=True)
@@ -676,7 +676,7 @@ def test_who_is_asked_to_end_needs_no_verdict():
 
 
 def test_an_impossible_rate():
-    with pytest.raises(AudioError, match="a sample rate of 100 Hz came"):
+    with pytest.raises(AudioError, match=r"\b100 Hz\b.*\b4000\b"):
         listen([Chunk(noise(100), 100)])
 
 

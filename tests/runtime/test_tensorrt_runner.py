@@ -145,9 +145,7 @@ def test_open_runner_and_the_recogniser_take_an_engine(machine, monkeypatch):
     plan.write_bytes(here.path.read_bytes())
     plan.with_name("m.plan.json").write_text(here.path.with_name("m.engine.json").read_text())
     assert isinstance(Recognizer(plan, device="cuda").runner, TensorRTRunner)
-    with pytest.raises(
-        ConfigError, match=r"m\.engine is a TensorRT engine and cpu was asked .*ONNX"
-    ):
+    with pytest.raises(ConfigError, match=r"m\.engine .*\bcpu\b.*\bONNX\b"):
         open_runner(here.path, device="cpu")
 
 
@@ -200,7 +198,7 @@ def test_a_failure_at_any_point_of_opening_frees_everything(version, package, ma
         here.gpu.n_calls = 0
         here.gpu.heal()
         here.gpu.fail_call(number, "CUDA_ERROR_OUT_OF_MEMORY")
-        with pytest.raises(EngineError, match=r"out of memory|OUT_OF_MEMORY"):
+        with pytest.raises(EngineError, match=r"\bmemory|OUT_OF_MEMORY"):
             here.open()
         here.gpu.heal()
         gc.collect()
@@ -217,7 +215,7 @@ def test_a_failure_at_any_point_of_opening_frees_everything(version, package, ma
 @pytest.mark.parametrize("version", VERSIONS)
 def test_what_an_execution_context_refuses(version, refuses, machine):
     here = machine(version, refuses=refuses)
-    with pytest.raises(EngineError, match=r"m\.engine .*build it again: edge-ser build-engine"):
+    with pytest.raises(EngineError, match=r"m\.engine .*: edge-ser build-engine"):
         here.open().run(inputs())
     gc.collect()
     assert here.free()
@@ -297,7 +295,7 @@ def test_a_capture_that_fails_is_told_once_and_inferences_go_on(how, machine):
         here.trt.refuses.add("is_stream_capturable")
     elif how == "enqueue":
         here.trt.refuses.add("execute_async_v3")
-        with pytest.raises(EngineError, match="does not run"):
+        with pytest.raises(EngineError, match=r"m\.engine .*\[1, 13, 97\]"):
             runner.run(inputs())
         here.trt.refuses.clear()
     else:
@@ -306,7 +304,7 @@ def test_a_capture_that_fails_is_told_once_and_inferences_go_on(how, machine):
         np.testing.assert_array_equal(runner.run(inputs(seed=seed)), network(inputs(seed=seed)))
 
     assert [level for level, _ in here.heard] == ["warning"]
-    assert "each inference is enqueued" in here.heard[0][1]
+    assert "enqueued" in here.heard[0][1]
     assert "CUDA graph" not in runner.backend
     assert here.gpu.live["graph"] == 0
     here.gpu.heal()
@@ -328,9 +326,8 @@ def test_no_graphs_where_they_are_not_wanted_or_cannot_be(machine):
     runner.run(inputs())
     ((level, text),) = here.heard
     assert level == "warning"
-    assert text.startswith(
-        "pycuda 2026.1 has no CUDA graphs, each inference is enqueued; for graphs"
-    )
+    assert text.startswith("pycuda 2026.1 ")
+    assert "CUDA graphs" in text
     assert text.endswith("pip install 'edge-ser[tensorrt]'")
     assert runner.backend == "tensorrt 10.3.0, Orin (SM 8.7)"
 
@@ -385,7 +382,7 @@ def test_they_need_no_copies_on_an_integrated_gpu(package, machine):
 )
 def test_an_engine_of_other_tensors_than_its_card_says(card, tensors, machine):
     here = machine(card=card, tensors=tensors)
-    with pytest.raises(EngineError, match="build it again"):
+    with pytest.raises(EngineError, match=r"m\.engine .*\bfloat32\b.*: edge-ser build-engine"):
         here.open()
     gc.collect()
     assert here.free()
@@ -433,7 +430,7 @@ def test_logits_that_are_not_finite(bad, machine):
     runner = here.open()
     with (
         np.errstate(invalid="ignore"),
-        pytest.raises(ModelError, match="logits that are not finite"),
+        pytest.raises(ModelError, match=r"m\.engine .*\blogits\b.*\bfinite\b"),
     ):
         runner.run(np.full((1, 13, 97), bad, np.float32))
     np.testing.assert_array_equal(runner.run(inputs()), network(inputs()))
@@ -479,7 +476,7 @@ def test_each_call_of_a_run_may_fail(function, doing, error, package, machine):
         "CUDA_ERROR_OUT_OF_MEMORY": "out of memory",
     }
     assert (error if package == "cuda-python" else words[error]) in message
-    assert ("close other programs" if "MEMORY" in error else "start the program again") in message
+    assert ("--batch" if "MEMORY" in error else "dmesg") in message
     runner.close()
     runner.close()
     assert not runner._release.alive
@@ -491,7 +488,7 @@ def test_closing_a_lost_gpu_says_so_and_raises_nothing(machine):
     here.gpu.fail("cuMemFree", "CUDA_ERROR_LAUNCH_FAILED")
     runner.close()
 
-    assert [told for told in here.heard if "not everything was freed: CUDA failed" in told[1]]
+    assert [told for told in here.heard if "freed: CUDA failed" in told[1]]
     assert here.gpu.live["stream"] == here.gpu.live["host"] == 0, "the rest went"
 
 
@@ -504,7 +501,7 @@ def test_a_runner_belongs_to_one_thread(package, machine):
     runner = here.open()
     refused = in_thread(lambda: runner.run(inputs()))
     assert isinstance(refused, EngineError)
-    assert "thread other, another thread opened it; call take_over()" in str(refused)
+    assert "take_over()" in str(refused)
 
     def taken_over():
         runner.take_over()
@@ -527,7 +524,7 @@ def test_nothing_works_after_closing(use, machine):
     runner = machine().open()
     runner.close()
     arguments = [inputs()] if use in {"run", "infer_timed"} else []
-    with pytest.raises(EngineError, match=r"m\.engine was closed; open it again"):
+    with pytest.raises(EngineError, match=r"m\.engine was closed\b"):
         getattr(runner, use)(*arguments)
     assert runner.backend.startswith("tensorrt 10.3.0, Orin")
 
@@ -570,7 +567,7 @@ def test_copies_are_spared_only_where_asked_and_where_it_helps(package, machine)
     assert here.gpu.opened["mapped"] == 0
     runner.close()
     here = machine(package=package)
-    with pytest.raises(ConfigError, match=rf"{ORIN.name} \(SM 8\.7\) has memory of its own"):
+    with pytest.raises(ConfigError, match=rf"^zero_copy\b.*{ORIN.name} \(SM 8\.7\)"):
         here.open(zero_copy=True)
     gc.collect()
     assert here.free()

@@ -32,7 +32,7 @@ def test_columns_that_are_dropped_or_have_not_come(start, stop):
     timeline = Timeline(2)
     timeline.append(numbered(0, 8))
     timeline.drop_before(4)
-    with pytest.raises(IndexError, match=f"columns {start}:{stop} of a buffer of 4:8"):
+    with pytest.raises(IndexError, match=rf"\b{start}:{stop}\b.*\b4:8\b"):
         timeline.slice(start, stop)
 
 

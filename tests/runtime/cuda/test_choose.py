@@ -56,7 +56,7 @@ def test_no_package(choice, machine):
 
 
 def test_no_such_choice():
-    with pytest.raises(ConfigError, match="'cupy' was asked for, wanted: one of auto, cuda-python"):
+    with pytest.raises(ConfigError, match=r"'cupy'.*\bauto, cuda-python, pycuda\b"):
         open_cuda("cupy")
 
 
@@ -64,5 +64,5 @@ def test_no_such_choice():
 def test_no_gpu(package, machine):
     here = machine(package)
     here.gpu.fail("cuInit", "CUDA_ERROR_NO_DEVICE")
-    with pytest.raises(EngineError, match=r"while starting CUDA .*see that the NVIDIA driver runs"):
+    with pytest.raises(EngineError, match=r"(NO_DEVICE|no device) .*\bNVIDIA driver\b"):
         open_cuda()

@@ -90,7 +90,7 @@ def test_the_real_package_without_a_driver(real):
         pytest.skip("there is a driver; see tests/gpu")
     with pytest.raises(EngineError, match=r"no driver|NO_DEVICE|STUB") as raised:
         CudaPython(real)
-    assert "see that the NVIDIA driver runs" in str(raised.value)
+    assert "NVIDIA driver" in str(raised.value)
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def test_an_error_of_a_newer_driver(gpu, cuda):
     driver = FakeDriver(gpu)
     driver.cuMemGetInfo = lambda: (4711, None, None)
     cuda = CudaPython(driver)
-    with cuda, pytest.raises(EngineError, match="CUDA failed with error 4711 while asking"):
+    with cuda, pytest.raises(EngineError, match=r"\b4711\b"):
         cuda.memory()
 
 
@@ -147,9 +147,7 @@ def test_a_missing_library():
         raise Missing("libcuda.so.1 was not found\nsee there")
 
     driver.cuInit = start
-    with pytest.raises(
-        EngineError, match=r"no driver \(libcuda.so.1 was not found\) while starting"
-    ):
+    with pytest.raises(EngineError, match=r"\(libcuda\.so\.1 was not found\)"):
         CudaPython(driver)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import os
+import re
 import shutil
 import socket
 import stat
@@ -176,7 +177,7 @@ def test_names_that_ffmpeg_could_take_for_something_else(
 
 @pytest.mark.parametrize("url", ["-version", "-i", "-", ""])
 def test_a_url_is_never_an_option(url):
-    with pytest.raises(ConfigError, match="a URL, a path or a device was wanted"):
+    with pytest.raises(ConfigError, match=rf"^'{url}' .*\bURL\b"):
         FfmpegSource(url)
 
 
@@ -227,7 +228,7 @@ def test_what_cannot_be_heard_is_an_error_at_once(tmp_path, make_it, error):
 
 def test_a_channel_that_is_not_there(example_clips):
     with (
-        pytest.raises(AudioError, match=r"has 1 channel\(s\), channel 3 was asked for"),
+        pytest.raises(AudioError, match=r"\.wav has 1 channel.*\bchannel 3\b"),
         FfmpegSource(str(example_clips[0]), channel=3),
     ):
         pass
@@ -258,7 +259,7 @@ def test_secrets_are_left_out(text, left):
 
 def test_without_ffmpeg_its_package_is_named(monkeypatch, tmp_path, example_clips):
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(MissingDependency, match="run: sudo apt install ffmpeg"):
+    with pytest.raises(MissingDependency, match=r"\bprogram ffmpeg\b.* install ffmpeg$"):
         FfmpegSource(str(example_clips[0])).__enter__()
 
 
@@ -314,7 +315,7 @@ def test_a_live_stream_without_reopening(radio):
         signals = iter(source)
         assert isinstance(next(signals), Chunk)
         radio.die()
-        with pytest.raises(AudioError, match="stopped delivering audio"):
+        with pytest.raises(AudioError, match=r"^http://127.*\bended\b"):
             list(signals)
     assert ffmpegs() == set()
 
@@ -326,7 +327,9 @@ def test_a_live_stream_that_stalls(radio):
         assert isinstance(next(signals), Chunk)
         radio.holds.set()
         gone = next(s for s in signals if not isinstance(s, (Chunk, Tick)))
-    assert gone == Gone(source.name, "no audio for 1.5 s")
+    assert isinstance(gone, Gone)
+    assert gone.device == source.name
+    assert "1.5 s" in gone.reason
 
 
 def test_a_service_may_wait_for_a_stream(radio):
@@ -410,7 +413,7 @@ def test_an_ffmpeg_that_fails_midway_is_an_error_with_its_words(fake_ffmpeg, exa
     with FfmpegSource(str(example_clips[0])) as source:
         signals = iter(source)
         assert isinstance(next(signals), Chunk)
-        with pytest.raises(AudioError, match=r"ffmpeg ended with 69 \(Header missing\)"):
+        with pytest.raises(AudioError, match=r"\b69 \(Header missing\)"):
             list(signals)
 
 
@@ -418,7 +421,7 @@ def test_an_ffmpeg_that_fails_midway_is_an_error_with_its_words(fake_ffmpeg, exa
 def test_what_is_no_header_is_an_error(fake_ffmpeg, example_clips, head):
     fake_ffmpeg(HEADER.format(head))
     with (
-        pytest.raises(AudioError, match="ffmpeg sent no AU header"),
+        pytest.raises(AudioError, match=r"\bAU header\b.*\.snd"),
         FfmpegSource(str(example_clips[0])),
     ):
         pass
@@ -427,7 +430,7 @@ def test_what_is_no_header_is_an_error(fake_ffmpeg, example_clips, head):
 def test_an_input_that_never_answers_is_an_error(fake_ffmpeg):
     fake_ffmpeg("time.sleep(600)")
     with (
-        pytest.raises(AudioError, match=r"nothing came for 0.5 s; check the address"),
+        pytest.raises(AudioError, match=r"^rtsp://camera/1: .*\b0\.5 s\b"),
         FfmpegSource("rtsp://camera/1", stall_s=0.5),
     ):
         pass
@@ -457,7 +460,8 @@ def test_a_recording_that_is_shorter_than_it_says(fake_ffmpeg, example_clips):
     with FfmpegSource("http://server/a.flac") as source:
         assert not source.live
         assert len(samples_of(source)) == 16_000
-    assert source.remark.startswith("http://server/a.flac says it lasts 60.5 s, 1.0 s came")
+    assert source.remark.startswith("http://server/a.flac ")
+    assert re.findall(r"\b([\d.]+) s\b", source.remark)[:2] == ["60.5", "1.0"]
 
 
 @pytest.mark.parametrize(
@@ -485,5 +489,5 @@ def test_what_ffmpeg_says_was_lost_is_told(fake_ffmpeg, line):
 
 def test_a_source_that_is_not_open(example_clips):
     for live in (True, False):
-        with pytest.raises(AudioError, match="is not open"):
+        with pytest.raises(AudioError, match=rf"{example_clips[0].name} .*\bcontext manager\b"):
             next(iter(FfmpegSource(str(example_clips[0]), live=live)))

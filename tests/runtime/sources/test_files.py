@@ -23,11 +23,11 @@ def test_it_yields_what_the_file_holds(example_clips):
 
 
 def test_what_is_not_there_is_an_error_before_it_is_read(tmp_path):
-    with pytest.raises(AudioError, match="there is no file"), FileSource(tmp_path / "no.wav"):
+    with pytest.raises(AudioError, match=r"/no\.wav\b"), FileSource(tmp_path / "no.wav"):
         pass
 
 
 def test_a_directory_is_no_file(tmp_path, example_clips):
     (tmp_path / "a.wav").symlink_to(example_clips[0])
-    with pytest.raises(AudioError, match="is a directory, a file was wanted"), FileSource(tmp_path):
+    with pytest.raises(AudioError, match=rf"{tmp_path} .*\bdirectory\b"), FileSource(tmp_path):
         pass

@@ -137,7 +137,7 @@ def test_an_audio_server_that_hangs_stops_neither_the_ticks_nor_the_end(studio, 
         assert listener.process.wait(30) == 0
     finally:
         studio.server.send_signal(signal.SIGCONT)
-    assert gone["reason"] == "no audio for 3 s"
+    assert "3 s" in gone["reason"]
 
 
 def test_a_hanging_server_that_goes_on_is_heard_again(studio, listen):

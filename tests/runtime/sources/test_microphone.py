@@ -134,7 +134,9 @@ def test_a_stalled_device_is_gone_and_comes_back(sd):
         second.deliver(ramp(320))
         back, chunk = next_but_ticks(signals), next(signals)
 
-    assert gone == Gone(USB, "no audio for 0.3 s")
+    assert isinstance(gone, Gone)
+    assert gone.device == USB
+    assert "0.3 s" in gone.reason
     assert first.closed, "it must be let go before it can be opened again"
     assert back == Back(USB, pytest.approx(chunk.captured_s - 0.02 - heard.captured_s))
     assert back.away_s >= 0.28
@@ -152,7 +154,9 @@ def test_a_device_that_ends_is_told_once_however_often_opening_fails(sd):
         sd.next_stream().deliver(ramp(320))
         back = next_but_ticks(signals)
 
-    assert gone == Gone(USB, "the stream ended")
+    assert isinstance(gone, Gone)
+    assert gone.device == USB
+    assert "ended" in gone.reason
     assert waited == [Tick(), Tick()], "the listener can say that it is alive"
     assert isinstance(back, Back)
 
@@ -198,7 +202,7 @@ def test_without_reopening_it_ends_in_an_error_after_what_was_heard(sd):
         stream.end()
         signals = iter(source)
         assert isinstance(next(signals), Chunk)
-        with pytest.raises(AudioError, match=r"USB Audio.* stopped delivering .*the stream ended"):
+        with pytest.raises(AudioError, match=r"^USB Audio.*\bended\b"):
             next(signals)
     assert len(sd.streams) == 1
 

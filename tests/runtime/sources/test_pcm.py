@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import time
 
 import numpy as np
@@ -84,7 +85,7 @@ def test_channels(n_channels):
 
 
 def test_a_channel_that_is_not_there():
-    with pytest.raises(AudioError, match=r"stdin has 2 channel\(s\), channel 2 was asked for"):
+    with pytest.raises(AudioError, match=r"^stdin has 2 channel.*\bchannel 2\b"):
         decode(io.BytesIO(bytes(400)), 2, channel=2)
 
 
@@ -114,7 +115,7 @@ def test_a_stream_without_read1(tmp_path):
 
 @pytest.mark.parametrize("content", [b"", b"\0"])
 def test_nothing_came(content):
-    with pytest.raises(AudioError, match="no audio came on stdin; pipe raw PCM into it"):
+    with pytest.raises(AudioError, match=r"\bstdin\b.*--rate 16000\b"):
         chunks_of(io.BytesIO(content), 16_000)
 
 
@@ -136,9 +137,8 @@ def test_infinities_that_cancel_between_channels():
 def test_an_unknown_encoding(encoding):
     with pytest.raises(ConfigError) as raised:
         decode(io.BytesIO(bytes(100)), 1, encoding)
-    assert str(raised.value) == (
-        f"encoding {encoding!r} came, one of s16le, s32le, f32le was wanted"
-    )
+    assert f"encoding {encoding!r}" in str(raised.value)
+    assert "s16le, s32le, f32le" in str(raised.value)
 
 
 @pytest.mark.parametrize("n_channels", [0, -1, 65])
@@ -148,7 +148,7 @@ def test_impossible_channel_counts(n_channels):
 
 
 def test_an_impossible_rate():
-    with pytest.raises(AudioError, match="a sample rate of 100 Hz came"):
+    with pytest.raises(AudioError, match=r"\b100 Hz\b.*\b4000\b"):
         chunks_of(io.BytesIO(bytes(100)), 100)
 
 
@@ -157,10 +157,9 @@ def test_a_source_that_ends_within_a_sample_says_so():
     source = PcmSource(io.BytesIO(encode(ramp(2_000), "s16le") + bytes(3)), 16_000, 2)
     assert source.remark is None
     assert sum(len(chunk.samples) for chunk in source) == 1_000
-    assert source.remark == (
-        "stdin ended within a sample: 3 byte(s) of 4 were left over and not heard; "
-        "check --encoding and --channels"
-    )
+    assert source.remark.startswith("stdin ")
+    assert re.findall(r"\b\d+\b", source.remark)[:2] == ["3", "4"]
+    assert all(option in source.remark for option in ("--encoding", "--channels"))
 
 
 def test_a_pipe_on_which_nothing_comes_ticks_without_work():
