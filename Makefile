@@ -15,7 +15,7 @@ DEVICE_PYTHONS = 3.10 3.12
 IN_PARALLEL = -n 2 --dist loadfile
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint test-main accuracy results bench start-up cross-corpus bundled-model commercial-model bundled-model-card calibration-set event-schema pictures soak fuzz voice voice-network aarch64 gpu-test clean help
+.PHONY: demo test lint test-main accuracy results bench start-up cross-corpus bundled-model commercial-model bundled-model-card calibration-set event-schema pictures soak fuzz voice voice-network aarch64 gpu-test codebase clean help
 .DELETE_ON_ERROR:
 
 help: ## List the targets
@@ -153,6 +153,9 @@ gpu-test: .venv/ready ## What only a CUDA device shows
 	.venv-$*/bin/python $(PIP_INSTALL) --editable '.[test]'
 	.venv-$*/bin/python $(PIP_INSTALL) --no-deps $(TENSORRT_RTX)
 	touch $@
+
+codebase: .venv/ready ## Count what a newcomer meets in the code, follow a chunk through it
+	.venv/bin/python benchmarks/codebase.py
 
 clean: ## Remove the virtual environments
 	rm -rf .venv .venv-demo .venv-bench $(DEVICE_PYTHONS:%=.venv-%)
