@@ -12,14 +12,15 @@ from pathlib import Path
 import numpy as np
 import onnx
 
+from edge_ser._util.files import replacing
+from edge_ser._util.hashing import content_digest
 from edge_ser.adapt.adaptation import AdaptConfig, Fitted, fit_site, require_enough
 from edge_ser.adapt.embed import SiteClips, embed_clips
 from edge_ser.adapt.head import AdaptableModel, stored_head, undone, with_head
 from edge_ser.card import Accuracy, Adaptation, CorpusUse, ModelCard
 from edge_ser.corpora import Clip, speaker_known
 from edge_ser.errors import ConfigError, EdgeSerError, ModelError
-from edge_ser.files import replacing
-from edge_ser.protocols.content import content_digest, data_digest
+from edge_ser.protocols.content import data_digest
 from edge_ser.protocols.fold import speakers
 from edge_ser.runtime.onnx_runner import OnnxRunner
 

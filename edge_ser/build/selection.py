@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
+from edge_ser._util.hashing import content_digest
 from edge_ser.audio import find_audio
 from edge_ser.build.calibration import CalibrationClip, CalibrationSet
 from edge_ser.build.windows import Candidate, Pool, cut
 from edge_ser.card import ModelCard
 from edge_ser.corpora import CORPORA, UNKNOWN_SPEAKER, Clip, speaker_known
 from edge_ser.corpora.clip import speaker_id
-from edge_ser.corpora.content import content_digest
 from edge_ser.errors import CalibrationError
 
 LEVELS = ("soft", "middle", "loud")

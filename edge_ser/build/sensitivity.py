@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_ser._util.files import write_text
 from edge_ser.build.judge import Score
 from edge_ser.build.layers import Layer
-from edge_ser.files import write_text
 
 
 @dataclass(frozen=True)

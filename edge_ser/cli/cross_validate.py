@@ -196,7 +196,8 @@ class _Bars:
 
 
 def _gates(specs: tuple[str, ...], comparison: Comparison) -> dict[str, tuple[Clip, ...]]:
-    from edge_ser.corpora import content_digest, is_background, load_corpus
+    from edge_ser._util.hashing import content_digest
+    from edge_ser.corpora import is_background, load_corpus
 
     known = {content_digest(clip.path) for clip in comparison.clips}
     gates = {}
@@ -236,7 +237,7 @@ def _systems(
     sounds: Sounds,
     gates: Mapping[str, tuple[Clip, ...]],
 ) -> dict[str, System]:
-    from edge_ser.measure.results import read_json
+    from edge_ser._util.files import read_json
     from edge_ser.training.registry import make_system
 
     settings: Mapping[str, Mapping[str, object]] = {}

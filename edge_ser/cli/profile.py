@@ -233,7 +233,7 @@ def _measure(
 
 
 def _write(profile: Profile, json_file: str | None, html_file: Path | None) -> list[Path]:
-    from edge_ser.files import write_text
+    from edge_ser._util.files import write_text
 
     written = []
     if json_file and json_file != "-":

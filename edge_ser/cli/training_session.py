@@ -39,8 +39,8 @@ def read_config(
     base: Mapping[str, object] = MappingProxyType({}),
 ) -> Config:
     """Return settings: `base`, what the file says over it, and what the options say over both."""
-    from edge_ser.measure.results import read_json
-    from edge_ser.records import build
+    from edge_ser._util.files import read_json
+    from edge_ser._util.records import build
     from edge_ser.training.recipes import overlaid
 
     data = {} if path is None else read_json(path)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import enum
 from pathlib import Path
 
+from edge_ser._util.hashing import content_digest
 from edge_ser.corpora.clip import UNKNOWN_SPEAKER, Clip, Role, speaker_id
-from edge_ser.corpora.content import content_digest
 from edge_ser.corpora.files import OWN_SUFFIXES, AudioFile, find_audio
 from edge_ser.corpora.labels import UNLABELLED, clean_text
 from edge_ser.errors import CorpusError

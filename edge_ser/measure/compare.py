@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_ser._util.hashing import file_digest
 from edge_ser.audio import file_chunks, find_audio
 from edge_ser.card import ModelCard
 from edge_ser.corpora import Clip
@@ -28,13 +29,13 @@ from edge_ser.measure.comparison import (
     LogitDifference,
     Score,
 )
-from edge_ser.measure.evaluate import data_digest, file_digest
 from edge_ser.measure.evaluation import ALL
 from edge_ser.measure.hearing import Ear, Windows, hearing, timing
 from edge_ser.measure.inspect import inspect_onnx
 from edge_ser.measure.provenance import versions
 from edge_ser.measure.selection import Selection
 from edge_ser.metrics import confusion, unweighted_average_recall, weighted_accuracy
+from edge_ser.protocols.content import data_digest
 from edge_ser.protocols.fold import speakers
 from edge_ser.runtime.prediction import softmax
 from edge_ser.runtime.runner import Runner, open_runner

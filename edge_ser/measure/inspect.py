@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge_ser._util.hashing import file_digest
 from edge_ser.card import CARD_KEY, ModelCard
 from edge_ser.errors import ModelError, missing_extra
 from edge_ser.measure.engine_file import ENGINE_SUFFIX, EngineInspection, inspect_engine
-from edge_ser.measure.evaluate import file_digest
 from edge_ser.precision import KEY as PRECISION_KEY
 from edge_ser.precision import Precision
 

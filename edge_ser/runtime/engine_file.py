@@ -6,11 +6,11 @@ names what is there, what was wanted, and the command that builds the engine aga
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edge_ser._util.hashing import bytes_digest
 from edge_ser.errors import EngineError
 from edge_ser.machine.cuda_device import CudaDevice, cuda_device
 from edge_ser.manifest import EngineManifest, manifest_path
@@ -144,7 +144,7 @@ def deserialise(
 
 
 def _same_digest(what: str, data: bytes, wanted: str, again: str) -> None:
-    found = hashlib.sha256(data).hexdigest()
+    found = bytes_digest(data)
     if found != wanted:
         raise EngineError(
             f"{what} has SHA-256 {found[:12]}…, the manifest says {wanted[:12]}…: it was changed "

@@ -9,8 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from edge_ser._util.files import replacing
 from edge_ser.errors import ConfigError
-from edge_ser.files import replacing
 from edge_ser.runtime.tensorrt_module import Tell
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from edge_ser.records import require
+from edge_ser._util.records import require
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_ser import __version__
+from edge_ser._util.records import require
 from edge_ser.audio import Chunk, Resampler, is_usable
-from edge_ser.records import require
 from edge_ser.runtime.baseline import BaselineState
 from edge_ser.runtime.clip_speech import SpeechTally
 from edge_ser.runtime.events import (

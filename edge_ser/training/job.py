@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from edge_ser._util.files import write_text
+from edge_ser._util.hashing import content_digest
 from edge_ser.card import Accuracy, CorpusUse
 from edge_ser.corpora import (
     CORPORA,
@@ -26,9 +28,7 @@ from edge_ser.corpora import (
     possible_emotions,
     sort_emotions,
 )
-from edge_ser.corpora.content import content_digest
 from edge_ser.errors import ConfigError, CorpusError, LeakError, TrainingError
-from edge_ser.files import write_text
 from edge_ser.metrics import confusion, recalls, unweighted_average_recall, weighted_accuracy
 from edge_ser.protocols import (
     Fold,

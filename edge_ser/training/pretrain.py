@@ -9,9 +9,9 @@ from pathlib import Path
 
 import torch
 
+from edge_ser._util.hashing import content_digest
 from edge_ser.corpora import Clip, load_corpora
 from edge_ser.errors import ConfigError, TrainingError
-from edge_ser.protocols.content import content_digest
 from edge_ser.training.classes import Classes
 from edge_ser.training.distributed import ALONE, Team
 from edge_ser.training.encoder_record import EncoderRecord

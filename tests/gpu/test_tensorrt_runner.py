@@ -20,9 +20,9 @@ from engine_graphs import make_graph
 from support import ROOT, skip_or_fail
 
 import edge_ser
+from edge_ser._util.files import write_text
 from edge_ser.build.engine.job import build_engine
 from edge_ser.errors import MissingDependency
-from edge_ser.files import write_text
 from edge_ser.machine.cuda_device import CudaDevice
 from edge_ser.manifest import EngineManifest, EngineOptions
 from edge_ser.runtime.cuda.choose import open_cuda

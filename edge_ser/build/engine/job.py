@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import datetime
-import hashlib
 import os
 import platform
 from collections.abc import Sequence
 from pathlib import Path
 
+from edge_ser._util.files import replacing
+from edge_ser._util.hashing import bytes_digest
 from edge_ser.build.engine.builder import Job, is_weakly_typed, serialise
 from edge_ser.build.engine.on_device import timing_cache_path
 from edge_ser.build.engine.source import read_source, require_precision
 from edge_ser.build.engine.strongly_typed import Progress
 from edge_ser.errors import EngineError
-from edge_ser.files import replacing
 from edge_ser.machine.cuda_device import CudaDevice, cuda_device
 from edge_ser.manifest import BuiltBy, EngineManifest, EngineOptions, manifest_path
 from edge_ser.runtime.engine_file import deserialise
@@ -65,7 +65,7 @@ def build_engine(
     job = Job(source, options, targets, timings)
     plan, shapes = serialise(tensorrt, job, log, progress)
     manifest = EngineManifest(
-        engine_sha256=hashlib.sha256(plan).hexdigest(),
+        engine_sha256=bytes_digest(plan),
         engine_bytes=len(plan),
         onnx=os.path.relpath(onnx, out.parent),
         onnx_sha256=source.sha256,

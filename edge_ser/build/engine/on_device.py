@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from edge_ser._util.files import replacing
 from edge_ser.errors import ConfigError, EngineError
-from edge_ser.files import replacing
 from edge_ser.machine.cuda_device import CudaDevice
 from edge_ser.manifest import EngineOptions
 from edge_ser.runtime.tensorrt_module import Tell, TensorRT

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_ser._util.hashing import bytes_digest
 from edge_ser.card import ModelCard
 from edge_ser.errors import EngineError, ModelError
 from edge_ser.precision import KEY, Precision
@@ -40,7 +40,7 @@ def read_source(path: Path) -> Source:
     record = runner.metadata.get(KEY)
     precision = Precision.from_json(record) if record else _FP32
     data = path.read_bytes()
-    return Source(path, data, hashlib.sha256(data).hexdigest(), runner.card, precision)
+    return Source(path, data, bytes_digest(data), runner.card, precision)
 
 
 def require_precision(source: Source, asked: str, calibration: Path | None) -> None:

@@ -8,12 +8,12 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from edge_ser._util.records import require
 from edge_ser.machine.process import memory
 from edge_ser.measure.profile.arrival import Feed
 from edge_ser.measure.profile.clock import Clock
 from edge_ser.measure.profile.lane import Block, Lane
 from edge_ser.measure.profile.overhead import mark_us
-from edge_ser.records import require
 from edge_ser.runtime.runner import Runner
 from edge_ser.runtime.voice import VoiceDetector
 

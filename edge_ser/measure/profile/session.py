@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_ser._util.records import require
 from edge_ser.machine.facts import read_facts
 from edge_ser.machine.power.meter import EnergyMeter
 from edge_ser.machine.power.sensors import Sensors, open_sensors
@@ -19,7 +20,6 @@ from edge_ser.measure.profile.report import Profile, Setting, SoundFacts
 from edge_ser.measure.profile.run import BLOCK_S, Plan, measure
 from edge_ser.measure.profile.sound import Sound, level_dbfs, speech_share
 from edge_ser.measure.profile.stages import AlwaysSpeech
-from edge_ser.records import require
 from edge_ser.runtime.signals import Source
 from edge_ser.runtime.vad import open_detector
 from edge_ser.runtime.voice import VoiceDetector

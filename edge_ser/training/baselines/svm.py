@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_ser._util.records import require
 from edge_ser.corpora import Clip
 from edge_ser.errors import TrainingError, missing_extra
 from edge_ser.metrics import confusion, unweighted_average_recall
 from edge_ser.protocols.fold import Fold, speakers
-from edge_ser.records import require
 from edge_ser.training.baselines.common import decided, learnable
 from edge_ser.training.baselines.functionals import SAMPLE_RATE, FeatureSet, Functionals
 from edge_ser.training.systems import Outcome

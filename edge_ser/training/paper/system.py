@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -14,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from edge_ser._util.hashing import json_digest
 from edge_ser.protocols.content import fold_digest
 from edge_ser.protocols.fold import Fold
 from edge_ser.training.model import count_parameters
@@ -100,6 +99,6 @@ def _train(
 
 def _file_name(fold: Fold, identity: Mapping[str, object]) -> str:
     # With other settings or clips a training begins anew, beside what another one left.
-    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
+    digest = json_digest(identity)[:12]
     name = re.sub(r"[^\w.+-]+", "_", f"{fold.protocol}-{fold.name}")
     return f"{name}-{digest}.safetensors"
