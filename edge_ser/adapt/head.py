@@ -18,12 +18,12 @@ from onnx import helper, numpy_helper
 
 from edge_ser._util.hashing import bytes_digest, file_digest
 from edge_ser._util.records import build, require
+from edge_ser._util.suffixes import is_engine
 from edge_ser.card import CARD_KEY, ModelCard
 from edge_ser.errors import ConfigError, ModelError
 from edge_ser.measure.onnx_graph import load_model
 from edge_ser.precision import KEY as PRECISION_KEY
 from edge_ser.precision import Precision
-from edge_ser.runtime.runner import ENGINE_ENDINGS
 
 Float64 = NDArray[np.float64]
 
@@ -196,7 +196,7 @@ def _head(model: onnx.ModelProto, place: HeadPlace) -> Head:
 
 
 def _read(path: Path) -> onnx.ModelProto:
-    if path.suffix.lower() in ENGINE_ENDINGS:
+    if is_engine(path):
         raise ModelError(f"{path} is a TensorRT engine, expected an FP32 ONNX file; {_REMEDY}")
     if not path.is_file():
         raise ModelError(f"there is no model {path}; give a file that `edge-ser export` wrote")

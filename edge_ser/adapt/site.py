@@ -14,6 +14,7 @@ import onnx
 
 from edge_ser._util.files import replacing
 from edge_ser._util.hashing import content_digest
+from edge_ser._util.suffixes import is_onnx
 from edge_ser.adapt.adaptation import AdaptConfig, Fitted, fit_site, require_enough
 from edge_ser.adapt.embed import SiteClips, embed_clips
 from edge_ser.adapt.head import AdaptableModel, stored_head, undone, with_head
@@ -149,7 +150,7 @@ def require_out(path: Path, out: Path) -> None:
     Raises:
         ConfigError: says which.
     """
-    if out.suffix.lower() != ".onnx":
+    if not is_onnx(out):
         raise ConfigError(f"--out: expected a name that ends in .onnx, got {out}")
     if out.exists() and path.exists() and out.samefile(path):
         raise ConfigError(f"--out: expected another file than the model itself, got {out}")

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 import edge_ser
 from edge_ser._util.files import replacing
 from edge_ser._util.hashing import file_digest
+from edge_ser._util.suffixes import is_onnx
 from edge_ser.card import CARD_KEY, ModelCard
 from edge_ser.errors import ConfigError, ModelError
 from edge_ser.precision import KEY, Precision
@@ -91,7 +92,7 @@ def save_checked(model: onnx.ModelProto, path: Path, inputs: Float32) -> None:
         ConfigError: a name that does not end in .onnx, or a place that cannot be written.
         ModelError: outputs that are not finite.
     """
-    if path.suffix.lower() != ".onnx":
+    if not is_onnx(path):
         raise ConfigError(f"{path} does not end in .onnx; give --out a name that does")
     with replacing(path) as temporary:
         onnx.save(model, str(temporary))

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edge_ser._util.suffixes import ENGINE_SUFFIXES
 from edge_ser.cli.cache import default_cache
-from edge_ser.cli.options import CalibrationFolder, ModelFile
+from edge_ser.cli.options import CalibrationFolder, ModelFile, require_suffix
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -122,8 +123,7 @@ def command(
     MODEL has to be of the precision that is asked for: `edge-ser quantize` makes it so. Nothing is
     written unless the build succeeds; OUT.json beside the engine says what it is and where it runs.
     """
-    if out.suffix.lower() != ".engine":
-        raise click.UsageError(f"--out {out} came, a name ending in .engine was wanted")
+    require_suffix(out, *ENGINE_SUFFIXES)
     from rich.console import Console
 
     from edge_ser.build.engine.job import build_engine

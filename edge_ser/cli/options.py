@@ -38,6 +38,18 @@ class CalibrationFolder(click.Path):
         return bundled_calibration(str(path)) if str(path) in SETS and not path.exists() else path
 
 
+def require_suffix(out: Path, *suffixes: str) -> None:
+    """Refuse an output file of another suffix.
+
+    Raises:
+        click.UsageError: names the suffixes that are possible.
+    """
+    if out.suffix.lower() not in suffixes:
+        raise click.UsageError(
+            f"--out {out} came, a name ending in {' or '.join(suffixes)} was wanted"
+        )
+
+
 threads_option = click.option(
     "--threads",
     type=click.IntRange(1, 64),

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge_ser.cli.options import CalibrationFolder, ModelFile
+from edge_ser._util.suffixes import ONNX_SUFFIX
+from edge_ser.cli.options import CalibrationFolder, ModelFile, require_suffix
 from edge_ser.errors import CalibrationError, missing_extra
 
 if TYPE_CHECKING:
@@ -168,8 +169,8 @@ def _check_usage(
         raise click.UsageError("--speakers came without --corpus; say whose speakers they are")
     if out is None and not (compare_methods or sensitivity or json_file):
         raise click.UsageError("--out did not come; say where to write the model")
-    if out and out.suffix.lower() != ".onnx":
-        raise click.UsageError(f"--out {out} came, a name ending in .onnx was wanted")
+    if out:
+        require_suffix(out, ONNX_SUFFIX)
 
 
 def _calibration(folder: Path) -> CalibrationSet:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_ser._util.hashing import file_digest
+from edge_ser._util.suffixes import is_onnx
 from edge_ser.audio import file_chunks, find_audio
 from edge_ser.card import ModelCard
 from edge_ser.corpora import Clip
@@ -49,7 +50,6 @@ LAYER_WINDOWS = 32
 """Windows on which layers are compared, each of another clip."""
 
 _PACKAGES = ("numpy", "onnx", "onnxruntime", "soundfile", "soxr")
-_ONNX = ".onnx"
 
 
 @dataclass(frozen=True)
@@ -207,7 +207,7 @@ def _layer_meter(
     if n_windows == 0:
         return "not asked for"
     for path in (first.path, other.path):
-        if path.suffix.lower() != _ONNX:
+        if not is_onnx(path):
             return f"{path.name} is no ONNX file"
     if first.card.frontend != other.card.frontend:
         return "the front ends differ, so the networks hear different features"
@@ -371,7 +371,7 @@ def _compared(contender: Contender) -> ComparedModel:
 
 def _precision(path: Path) -> str:
     """Return the precision that an ONNX file says it has or, where it says none, that of its layers."""
-    if path.suffix.lower() != _ONNX:
+    if not is_onnx(path):
         return ""
     try:
         found = inspect_onnx(path)

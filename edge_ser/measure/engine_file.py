@@ -13,8 +13,6 @@ from edge_ser.manifest import EngineManifest, manifest_path
 from edge_ser.runtime.engine_file import load_engine, read_engine
 from edge_ser.runtime.engine_layers import with_layers
 
-ENGINE_SUFFIX = ".engine"
-
 Fill = Callable[[Path], EngineManifest]
 """Opens an engine on its GPU and returns its manifest with the types of the built layers."""
 

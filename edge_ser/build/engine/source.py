@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_ser._util.hashing import bytes_digest
+from edge_ser._util.suffixes import ONNX_SUFFIX
 from edge_ser.card import ModelCard
 from edge_ser.errors import EngineError, ModelError
 from edge_ser.precision import KEY, Precision
@@ -56,7 +57,7 @@ def require_precision(source: Source, asked: str, calibration: Path | None) -> N
             that makes the file that is wanted.
     """
     kind = source.precision.kind
-    stem = source.path.name.removesuffix(".onnx")
+    stem = source.path.name.removesuffix(ONNX_SUFFIX)
     quantise = (
         f"edge-ser quantize {source.path} --calibration {calibration or 'FOLDER'} {_flags(asked)} "
         f"--out {source.path.with_name(f'{stem}.{asked}.onnx')}"
