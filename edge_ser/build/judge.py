@@ -18,7 +18,7 @@ from edge_ser.errors import ConfigError
 from edge_ser.metrics import confusion, unweighted_average_recall
 from edge_ser.runtime.listener import Listener
 from edge_ser.runtime.onnx_session import open_session
-from edge_ser.runtime.prediction import softmax
+from edge_ser.runtime.prediction import mean_class
 
 Float32 = NDArray[np.float32]
 
@@ -222,8 +222,4 @@ def _outputs(network: onnx.ModelProto, heard: Heard) -> tuple[list[Float32], lis
 
 def _labels(logits: Sequence[Float32]) -> list[int | None]:
     """Return the label of each clip, by the mean of its windows' probabilities."""
-    means = [
-        np.mean([softmax(x) for x in windows], axis=0) if len(windows) else None
-        for windows in logits
-    ]
-    return [None if mean is None else int(np.argmax(mean)) for mean in means]
+    return [mean_class(windows) for windows in logits]

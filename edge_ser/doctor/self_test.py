@@ -17,6 +17,7 @@ from edge_ser._util.hashing import file_digest
 from edge_ser._util.records import build
 from edge_ser.audio import Chunk
 from edge_ser.errors import ConfigError, ModelError
+from edge_ser.runtime.prediction import likeliest
 from edge_ser.runtime.recognizer import Recognizer
 from edge_ser.runtime.runner import bundled_model
 
@@ -98,7 +99,7 @@ def run_self_test(model: Path | None = None) -> SelfTest:
         model=recognizer.card.name,
         labels=labels,
         sha256=file_digest(path),
-        label=max(probs, key=probs.__getitem__),
+        label=likeliest(probs) or "",
         probs=probs,
         n_windows=len(windows),
         audio_s=seconds,

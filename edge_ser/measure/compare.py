@@ -38,7 +38,7 @@ from edge_ser.measure.selection import Selection
 from edge_ser.metrics import confusion, unweighted_average_recall, weighted_accuracy
 from edge_ser.protocols.content import data_digest
 from edge_ser.protocols.fold import speakers
-from edge_ser.runtime.prediction import softmax
+from edge_ser.runtime.prediction import mean_class
 from edge_ser.runtime.runner import Runner, open_runner
 
 if TYPE_CHECKING:
@@ -174,8 +174,8 @@ def compare(
             _add_layers(meters, own)
         progress()
     answers = [
-        [_answer(windows, _places(c, labels)) for windows in kept]
-        for c, kept in zip(contenders, heard, strict=True)
+        [mean_class(x[places] for x in windows if x is not None) for windows in kept]
+        for places, kept in zip((_places(c, labels) for c in contenders), heard, strict=True)
     ]
     if not any(answer is not None for answer in answers[0]):
         raise AudioError(
@@ -334,12 +334,6 @@ def _scores(
                 )
             )
     return tuple(scores)
-
-
-def _answer(windows: Windows, places: list[int]) -> int | None:
-    """Return the label of a clip: the most probable by the mean over its audible windows."""
-    probs = [softmax(logits[places]) for logits in windows if logits is not None]
-    return int(np.mean(probs, axis=0).argmax()) if probs else None
 
 
 def _places(contender: Contender, labels: tuple[str, ...]) -> list[int]:

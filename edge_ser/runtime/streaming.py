@@ -33,7 +33,7 @@ from edge_ser.runtime.events import (
 )
 from edge_ser.runtime.low_pass import LowPass
 from edge_ser.runtime.plain_windows import PlainWindows
-from edge_ser.runtime.prediction import ClipTally, Prediction, likeliest
+from edge_ser.runtime.prediction import ClipTally, Prediction, decide
 from edge_ser.runtime.recognizer import Recognizer
 from edge_ser.runtime.segmenter import Segmenter, SegmenterSettings
 from edge_ser.runtime.session import Session
@@ -409,15 +409,8 @@ class StreamingRecognizer:
 
     def _verdict(self, probs: Mapping[str, float]) -> dict[str, object]:
         """Return what is decided on an utterance or a clip, as fields of its event."""
-        best = likeliest(probs)
-        confidence = None if best is None else probs[best]
-        sure = confidence is not None and confidence >= self.settings.smoothing.abstain_below
-        return {
-            "label": best if sure else None,
-            "confidence": confidence,
-            "abstained": best is not None and not sure,
-            "likeliest": best,
-        }
+        verdict = decide(probs, self.settings.smoothing.abstain_below)
+        return {**vars(verdict), "abstained": verdict.abstained}
 
     def _beat(self, events: list[Event]) -> None:
         now = self._session.clock()

