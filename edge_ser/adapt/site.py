@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
+from edge_ser._util.callbacks import OnItem
 from edge_ser._util.files import replacing
 from edge_ser._util.hashing import content_digest
 from edge_ser._util.suffixes import is_onnx
@@ -102,8 +103,8 @@ def adapt_site(
     config: AdaptConfig | None = None,
     *,
     threads: int = 1,
-    on_clip: Callable[[], None] = lambda: None,
-    on_fit: Callable[[], None] = lambda: None,
+    on_clip: OnItem = lambda: None,
+    on_fit: OnItem = lambda: None,
 ) -> SiteModel:
     """Fit the model's head to labelled clips and judge it on clips held out.
 

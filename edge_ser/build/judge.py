@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from edge_ser._util.callbacks import OnItem
 from edge_ser.audio import Chunk, load
 from edge_ser.card import AROUSAL_OUTPUT, ModelCard
 from edge_ser.corpora import Clip
@@ -149,9 +150,7 @@ def heard_windows(windows: Float32) -> Heard:
     return Heard(tuple(windows[:, None]), (), f"{len(windows)} calibration windows, no labels")
 
 
-def heard_clips(
-    clips: Sequence[Clip], card: ModelCard, progress: Callable[[], None] = lambda: None
-) -> Heard:
+def heard_clips(clips: Sequence[Clip], card: ModelCard, progress: OnItem = lambda: None) -> Heard:
     """Cut clips into windows just as the runtime does, and compute their features.
 
     Args:

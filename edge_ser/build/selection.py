@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from edge_ser._util.callbacks import OnItem
 from edge_ser._util.hashing import content_digest
 from edge_ser.audio import find_audio
 from edge_ser.build.calibration import CalibrationClip, CalibrationSet
@@ -136,7 +137,7 @@ def choose(
     n_clips: int,
     seed: int,
     licence: str | None = None,
-    progress: Callable[[], None] = lambda: None,
+    progress: OnItem = lambda: None,
 ) -> CalibrationSet:
     """Make a calibration set of windows that are balanced over class, speaker and level.
 

@@ -145,7 +145,7 @@ def command(
             model,
             out,
             options,
-            tell=lambda level, text: console.print(f"tensorrt {level}: {text}"),
+            on_message=lambda level, text: console.print(f"tensorrt {level}: {text}"),
             choice=tensorrt,
             level=log_level,
             targets=targets,

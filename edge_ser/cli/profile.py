@@ -225,11 +225,11 @@ def _measure(
     ) as progress:
         task = progress.add_task("measuring", total=1.0)
 
-        def tell(what: str, share: float) -> None:
+        def on_progress(what: str, share: float) -> None:
             progress.update(task, description=what, completed=share)
             progress.refresh()
 
-        return profile(contestants, source, request, tell)
+        return profile(contestants, source, request, on_progress)
 
 
 def _write(profile: Profile, json_file: str | None, html_file: Path | None) -> list[Path]:

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edge_ser._util.callbacks import OnItem
 from edge_ser._util.suffixes import ONNX_SUFFIX
 from edge_ser.cli.options import CalibrationFolder, ModelFile, require_suffix
 from edge_ser.errors import CalibrationError, missing_extra
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from rich.console import Console
 
     from edge_ser.build.calibration import CalibrationSet
@@ -274,7 +273,7 @@ class _Progress:
         self._progress = Progress(console=console, transient=True, disable=not console.is_terminal)
         self._task = self._progress.add_task(what, total=total)
 
-    def __enter__(self) -> Callable[[], None]:
+    def __enter__(self) -> OnItem:
         self._progress.start()
         return lambda: self._progress.advance(self._task)
 

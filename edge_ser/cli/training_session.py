@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
+from edge_ser._util.callbacks import OnProgress
 from edge_ser.errors import ConfigError, missing_extra
 
 if TYPE_CHECKING:
@@ -74,9 +75,7 @@ def choose_device(name: str, threads: int | None, team: Team) -> torch.device:
     return torch.device(name)
 
 
-def show_start(
-    console: Console, start: Callable[[Callable[[str, float], None]], Trainer]
-) -> Trainer:
+def show_start(console: Console, start: Callable[[OnProgress], Trainer]) -> Trainer:
     """Return what `start` makes, with a progress bar for each thing that it computes first.
 
     Args:

@@ -7,7 +7,7 @@ feed to a network is computed once for all models that hear alike: the same fron
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_ser._util.callbacks import OnItem
 from edge_ser._util.hashing import file_digest
 from edge_ser._util.suffixes import is_onnx
 from edge_ser.audio import file_chunks, find_audio
@@ -142,7 +143,7 @@ def compare(
     layer_windows: int = LAYER_WINDOWS,
     layer_error: float = DIVERGES,
     threads: int = 1,
-    progress: Callable[[], None] = lambda: None,
+    progress: OnItem = lambda: None,
 ) -> Comparison:
     """Run every clip through every model and sum up.
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_ser._util.callbacks import OnItem
 from edge_ser._util.hashing import file_digest
 from edge_ser.audio import load
 from edge_ser.card import ModelCard
@@ -50,7 +51,7 @@ def evaluate(
     snr_db: Sequence[float] = (),
     n_draws: int = 2000,
     seed: int = 0,
-    progress: Callable[[], None] = lambda: None,
+    progress: OnItem = lambda: None,
 ) -> Evaluation:
     """Recognise every clip, without noise and at each signal-to-noise ratio, and sum up.
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
 
+from edge_ser._util.callbacks import OnProgress
 from edge_ser._util.hashing import json_digest
 from edge_ser.corpora import Clip
 from edge_ser.protocols import Fold, SplitOptions, data_digest, refuse_leaks
@@ -68,9 +69,7 @@ class CompactSystem:
             settings["sounds"] = {"names": self._sounds.names, "digest": self._sounds.digest}
         return settings
 
-    def fit_predict(
-        self, fold: Fold, labels: tuple[str, ...], progress: Callable[[str, float], None]
-    ) -> Outcome:
+    def fit_predict(self, fold: Fold, labels: tuple[str, ...], progress: OnProgress) -> Outcome:
         """Train on the fold and predict its test clips; see `System`."""
         began = time.perf_counter()
         job = Job(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from edge_ser._util.callbacks import OnItem
 from edge_ser._util.files import replacing
 from edge_ser._util.hashing import content_digest, text_digest
 from edge_ser.card import FrontendConfig, Normalization
@@ -53,7 +54,7 @@ def build_bank(
     clips: Sequence[Clip],
     config: FrontendConfig,
     variants: tuple[Variant, ...] = (Variant(),),
-    progress: Callable[[], None] = lambda: None,
+    progress: OnItem = lambda: None,
     scenes: Scenes | None = None,
     cache: Path | None = None,
 ) -> FeatureBank:

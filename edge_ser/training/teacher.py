@@ -9,7 +9,7 @@ itself is needed in training only.
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from edge_ser._util.callbacks import OnItem
 from edge_ser._util.files import replacing
 from edge_ser._util.hashing import bytes_digest, content_digest, text_digest
 from edge_ser.corpora import Clip
@@ -138,7 +139,7 @@ def build_teacher_bank(
     clips: Sequence[Clip],
     variants: tuple[Variant, ...],
     cache: Path | None = None,
-    progress: Callable[[], None] = lambda: None,
+    progress: OnItem = lambda: None,
 ) -> TeacherBank:
     """Let the teacher hear every clip at each playing speed, and in no room.
 

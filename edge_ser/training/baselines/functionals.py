@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_ser._util.callbacks import OnShare
 from edge_ser._util.files import replacing
 from edge_ser._util.hashing import bytes_digest
 from edge_ser.corpora import Clip
@@ -68,7 +69,7 @@ class Functionals:
         return len(self._smile.feature_names)
 
     def matrix(
-        self, clips: Sequence[Clip], progress: Callable[[float], None] = lambda _: None
+        self, clips: Sequence[Clip], progress: OnShare = lambda _: None
     ) -> NDArray[np.float64]:
         """Return functionals [n_clips, n_features].
 

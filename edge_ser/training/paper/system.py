@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from edge_ser._util.callbacks import OnProgress
 from edge_ser._util.hashing import json_digest
 from edge_ser.protocols.content import fold_digest
 from edge_ser.protocols.fold import Fold
@@ -51,9 +52,7 @@ class PaperSystem:
         """The settings, by name."""
         return asdict(self.config)
 
-    def fit_predict(
-        self, fold: Fold, labels: tuple[str, ...], progress: Callable[[str, float], None]
-    ) -> Outcome:
+    def fit_predict(self, fold: Fold, labels: tuple[str, ...], progress: OnProgress) -> Outcome:
         """Train on the fold and predict its test clips; see `System`."""
         started = time.perf_counter()
         rows = prepare(
@@ -81,9 +80,7 @@ class PaperSystem:
         )
 
 
-def _train(
-    trainer: PaperTrainer, test: Float32, progress: Callable[[str, float], None]
-) -> NDArray[np.float64]:
+def _train(trainer: PaperTrainer, test: Float32, progress: OnProgress) -> NDArray[np.float64]:
     """Train, or go on with a killed training; return probabilities of the test rows."""
     trainer.resume()
     n_epochs = trainer.config.epochs
