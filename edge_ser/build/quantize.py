@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from edge_ser._util.callbacks import OnItem
 from edge_ser.build.calibration import CalibrationSet
 from edge_ser.build.float16 import kept_in_fp32, to_float16
-from edge_ser.build.judge import Gate, Heard, Judge, Score, heard_windows
+from edge_ser.build.gate import Gate
+from edge_ser.build.judge import Heard, Judge, Score, heard_windows
 from edge_ser.build.layers import (
     AROUSAL,
     WEIGHTED,

@@ -11,7 +11,7 @@ import click
 
 from edge_ser._util.suffixes import ENGINE_SUFFIXES
 from edge_ser.cli.cache import default_cache
-from edge_ser.cli.options import CalibrationFolder, ModelFile, require_suffix
+from edge_ser.cli.options import CalibrationFolder, DefaultOf, ModelFile, require_suffix
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     "--batch",
     nargs=3,
     type=click.IntRange(1),
-    default=(1, 1, 1),
+    default=DefaultOf("edge_ser.manifest:EngineOptions.batch"),
     show_default=True,
     metavar="MIN OPT MAX",
     help="Windows at once.",
@@ -69,7 +69,7 @@ if TYPE_CHECKING:
     "--workspace",
     "workspace_mib",
     type=click.IntRange(1),
-    default=256,
+    default=DefaultOf("edge_ser.manifest:EngineOptions.workspace_mib"),
     show_default=True,
     metavar="MIB",
     help="Most scratch memory of a layer.",

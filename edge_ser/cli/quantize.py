@@ -9,14 +9,15 @@ import click
 
 from edge_ser._util.callbacks import OnItem
 from edge_ser._util.suffixes import ONNX_SUFFIX
-from edge_ser.cli.options import CalibrationFolder, ModelFile, require_suffix
+from edge_ser.cli.options import CalibrationFolder, DefaultOf, ModelFile, percent, require_suffix
 from edge_ser.errors import CalibrationError, missing_extra
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from edge_ser.build.calibration import CalibrationSet
-    from edge_ser.build.judge import Gate, Heard
+    from edge_ser.build.gate import Gate
+    from edge_ser.build.judge import Heard
     from edge_ser.build.quantize import Quantized, Quantizer, Wish
     from edge_ser.build.sensitivity import Sensitivity
     from edge_ser.build.source import Source
@@ -58,14 +59,14 @@ if TYPE_CHECKING:
 @click.option(
     "--max-uar-loss",
     type=click.FloatRange(0, 100),
-    default=1.0,
+    default=DefaultOf("edge_ser.build.gate:Gate.max_uar_loss", percent),
     show_default=True,
     help="Gate: points of UAR that may be lost on the corpus.",
 )
 @click.option(
     "--min-agreement",
     type=click.FloatRange(0, 100),
-    default=97.0,
+    default=DefaultOf("edge_ser.build.gate:Gate.min_agreement", percent),
     show_default=True,
     help="Gate: percent of clips (windows, without a corpus) that keep their label.",
 )
@@ -124,7 +125,7 @@ def command(
 
     from rich.console import Console
 
-    from edge_ser.build.judge import Gate
+    from edge_ser.build.gate import Gate
     from edge_ser.build.quantize import METHOD, Quantizer, Wish
     from edge_ser.build.source import open_source, save_checked
     from edge_ser.runtime.runner import bundled_model

@@ -13,7 +13,7 @@ from support import skip_or_fail
 
 from edge_ser.build.engine import strongly_typed, weakly_typed
 from edge_ser.build.engine.job import build_engine
-from edge_ser.build.judge import Gate
+from edge_ser.build.gate import Gate
 from edge_ser.build.quantize import Quantizer, Wish
 from edge_ser.build.source import open_source
 from edge_ser.errors import EngineError, MissingDependency
