@@ -25,10 +25,10 @@ from typing import Any
 import numpy as np
 
 from edge_ser import Recognizer, __version__
+from edge_ser._util.files import write_text
 from edge_ser.audio import Chunk, load
 from edge_ser.card import FrontendConfig
 from edge_ser.errors import EdgeSerError
-from edge_ser.files import write_text
 from edge_ser.frontend import kernel_for, mfcc
 from edge_ser.runtime.prediction import Prediction, softmax
 

@@ -13,9 +13,9 @@ import math
 import sys
 from pathlib import Path
 
+from edge_ser._util.files import write_text
 from edge_ser.corpora import load_corpus
 from edge_ser.errors import CorpusError, EdgeSerError
-from edge_ser.files import write_text
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -23,8 +23,8 @@ import librosa
 import numpy as np
 from rich.progress import track
 
+from edge_ser._util.files import write_text
 from edge_ser.corpora import Clip, load_corpus
-from edge_ser.files import write_text
 from edge_ser.training.copies import load_copy
 
 SAMPLE_RATE, OFFSET_S, DURATION_S = 22_050, 0.6, 2.5

@@ -20,9 +20,9 @@ import soxr
 from numpy.typing import NDArray
 from rich.progress import Progress
 
+from edge_ser._util.files import write_text
 from edge_ser.audio import Chunk, load
 from edge_ser.corpora import load_corpus
-from edge_ser.files import write_text
 from edge_ser.machine.process import memory
 from edge_ser.runtime.events import (
     Ended,

@@ -23,8 +23,8 @@ import numpy as np
 from voice_scenes import RATE, Scene, babble, choose, pink, scene, soft_clips
 from voice_scores import score
 
+from edge_ser._util.files import with_section, write_text
 from edge_ser.errors import EdgeSerError
-from edge_ser.files import with_section, write_text
 from edge_ser.runtime.segmenter import SegmenterSettings
 from edge_ser.runtime.vad import Silero, WebRtc
 from edge_ser.runtime.voice import VoiceDetector

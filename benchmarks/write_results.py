@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edge_ser._util.files import read_json, with_section, write_text
 from edge_ser.corpora import CORPORA
 from edge_ser.errors import ConfigError, EdgeSerError
-from edge_ser.files import with_section, write_text
-from edge_ser.measure.results import RunResult, load_runs, read_json
+from edge_ser.measure.results import RunResult, load_runs
 from edge_ser.protocols.cross_corpus import CROSS_CORPUS
 from edge_ser.protocols.emobox import EMOBOX, TEST_SPEAKERS
 from edge_ser.protocols.registry import LEAVE_ONE_SPEAKER_OUT, PROTOCOLS

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 
+from edge_ser._util.files import write_text
 from edge_ser.doctor.self_test import run_self_test
-from edge_ser.files import write_text
 from edge_ser.runtime.runner import bundled_model
 
 

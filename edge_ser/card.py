@@ -12,8 +12,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from edge_ser._util.records import build, require
 from edge_ser.errors import ConfigError, ModelError
-from edge_ser.records import build, require
 
 CARD_KEY = "edge_ser.card"
 CARD_FORMAT = 1

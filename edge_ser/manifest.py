@@ -7,17 +7,17 @@ is checked against its manifest before TensorRT sees one byte of it.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from edge_ser._util.hashing import json_digest
+from edge_ser._util.records import build, require
 from edge_ser.card import ModelCard
 from edge_ser.errors import ConfigError, EngineError
 from edge_ser.precision import KINDS, Precision
-from edge_ser.records import build, require
 
 MANIFEST_FORMAT = 1
 _DIGEST = "manifest_sha256"
@@ -178,4 +178,4 @@ def manifest_path(engine: Path) -> Path:
 
 
 def _digest(data: Mapping[str, object]) -> str:
-    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+    return json_digest(data)

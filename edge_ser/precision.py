@@ -7,8 +7,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from edge_ser._util.records import build, require
 from edge_ser.errors import ConfigError, ModelError
-from edge_ser.records import build, require
 
 KEY = "edge_ser.precision"
 FORMAT = 1

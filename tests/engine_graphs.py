@@ -10,7 +10,7 @@ import onnx
 
 from edge_ser.build.calibration import CalibrationSet, default_calibration
 from edge_ser.build.frontend_graph import with_frontend
-from edge_ser.build.judge import Gate
+from edge_ser.build.gate import Gate
 from edge_ser.build.quantize import Quantizer, Wish
 from edge_ser.build.source import open_source
 from edge_ser.card import CARD_KEY, ModelCard

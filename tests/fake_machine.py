@@ -69,7 +69,9 @@ class Machine:
 
     def open(self, **options: Any) -> TensorRTRunner:
         """Open the engine."""
-        return TensorRTRunner(self.path, tell=lambda *told: self.heard.append(told), **options)
+        return TensorRTRunner(
+            self.path, on_message=lambda *told: self.heard.append(told), **options
+        )
 
     def free(self) -> bool:
         """Return whether nothing is open and nothing was done that must not be."""

@@ -16,8 +16,7 @@ PACKAGE = ROOT / "edge_ser"
 
 LAYERS = {
     "errors": 0,
-    "records": 1,
-    "files": 1,
+    "_util": 1,
     "wav": 1,
     "card": 2,
     "precision": 2,
@@ -41,8 +40,7 @@ LAYERS = {
 
 THIRD_PARTY = {
     "errors": set(),
-    "records": set(),
-    "files": set(),
+    "_util": set(),
     "wav": set(),
     "card": set(),
     "precision": set(),

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from report import Part, Table
 
+from edge_ser._util.files import with_section
 from edge_ser.errors import ConfigError
-from edge_ser.files import with_section
 
 LIBROSA = "librosa, window of 3 s again"
 PAPERS_NETWORK = "paper's network, ONNX Runtime FP32"

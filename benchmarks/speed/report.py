@@ -13,7 +13,7 @@ from typing import Any
 
 from harness import Timing, machine
 
-from edge_ser.files import write_text
+from edge_ser._util.files import write_text
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from pathlib import Path
 from readme import with_speed
 from report import Part
 
+from edge_ser._util.files import write_text
 from edge_ser.errors import ConfigError, EdgeSerError
-from edge_ser.files import write_text
 
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "RESULTS.md"

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_ser._util.callbacks import OnItem
 from edge_ser.adapt.embed import SiteClips
 from edge_ser.adapt.fit import Windows, fit_head
 from edge_ser.adapt.folds import MOST_FOLDS, Grouping, group_clips
@@ -152,7 +152,7 @@ def fit_site(
     labels: tuple[str, ...],
     abstain_below: float,
     config: AdaptConfig | None = None,
-    progress: Callable[[], None] = lambda: None,
+    progress: OnItem = lambda: None,
 ) -> Fitted:
     """Fit a head to a site's clips.
 
@@ -210,7 +210,7 @@ class _Search:
         site: SiteClips,
         grouping: Grouping,
         config: AdaptConfig,
-        progress: Callable[[], None],
+        progress: OnItem,
     ) -> None:
         self._head = head
         self._site = site

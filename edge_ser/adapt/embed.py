@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
+from edge_ser._util.callbacks import OnItem
 from edge_ser.adapt.head import AdaptableModel
 from edge_ser.audio import Chunk, load
 from edge_ser.corpora import Clip
@@ -77,7 +78,7 @@ def embed_clips(
     clips: Sequence[Clip],
     *,
     threads: int = 1,
-    progress: Callable[[], None] = lambda: None,
+    progress: OnItem = lambda: None,
 ) -> SiteClips:
     """Return the embeddings of clips; silent, short and foreign ones are left out and counted.
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_ser._util.hashing import content_digest
 from edge_ser.corpora import Clip, speaker_known
 from edge_ser.errors import ConfigError
-from edge_ser.protocols.content import content_digest
 
 MOST_FOLDS = 5
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import dataclasses
-import hashlib
 import json
 import zlib
 from collections.abc import Mapping
@@ -17,13 +16,14 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from edge_ser._util.hashing import bytes_digest, file_digest
+from edge_ser._util.records import build, require
+from edge_ser._util.suffixes import is_engine
 from edge_ser.card import CARD_KEY, ModelCard
 from edge_ser.errors import ConfigError, ModelError
 from edge_ser.measure.onnx_graph import load_model
 from edge_ser.precision import KEY as PRECISION_KEY
 from edge_ser.precision import Precision
-from edge_ser.records import build, require
-from edge_ser.runtime.runner import ENGINE_ENDINGS
 
 Float64 = NDArray[np.float64]
 
@@ -118,7 +118,7 @@ def open_adaptable(path: Path) -> AdaptableModel:
     metadata = _metadata(model)
     _refuse_precision(path, model, metadata)
     was_adapted = BASE_KEY in metadata
-    base_sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    base_sha256 = file_digest(path)
     if was_adapted:
         base_sha256 = _restore(path, model, metadata)
     card = _card(path, _metadata(model))
@@ -196,7 +196,7 @@ def _head(model: onnx.ModelProto, place: HeadPlace) -> Head:
 
 
 def _read(path: Path) -> onnx.ModelProto:
-    if path.suffix.lower() in ENGINE_ENDINGS:
+    if is_engine(path):
         raise ModelError(f"{path} is a TensorRT engine, expected an FP32 ONNX file; {_REMEDY}")
     if not path.is_file():
         raise ModelError(f"there is no model {path}; give a file that `edge-ser export` wrote")
@@ -327,7 +327,7 @@ def _tensor(model: onnx.ModelProto, name: str) -> NDArray[np.float32]:
 
 
 def _digest(weight: bytes, bias: bytes, card: str) -> str:
-    return hashlib.sha256(b"\0".join((weight, bias, card.encode()))).hexdigest()
+    return bytes_digest(b"\0".join((weight, bias, card.encode())))
 
 
 def _pack(data: bytes) -> str:

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import soundfile
 
+from edge_ser._util.files import replacing
 from edge_ser.corpora import UNKNOWN_SPEAKER
 from edge_ser.errors import ConfigError, EventError, OutputError
-from edge_ser.files import replacing
 from edge_ser.runtime.events import Recorded, from_json
 
 _COLUMNS = ("path", "emotion", "speaker")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -12,14 +12,17 @@ from pathlib import Path
 import numpy as np
 import onnx
 
+from edge_ser._util.callbacks import OnItem
+from edge_ser._util.files import replacing
+from edge_ser._util.hashing import content_digest
+from edge_ser._util.suffixes import is_onnx
 from edge_ser.adapt.adaptation import AdaptConfig, Fitted, fit_site, require_enough
 from edge_ser.adapt.embed import SiteClips, embed_clips
 from edge_ser.adapt.head import AdaptableModel, stored_head, undone, with_head
 from edge_ser.card import Accuracy, Adaptation, CorpusUse, ModelCard
 from edge_ser.corpora import Clip, speaker_known
 from edge_ser.errors import ConfigError, EdgeSerError, ModelError
-from edge_ser.files import replacing
-from edge_ser.protocols.content import content_digest, data_digest
+from edge_ser.protocols.content import data_digest
 from edge_ser.protocols.fold import speakers
 from edge_ser.runtime.onnx_runner import OnnxRunner
 
@@ -100,8 +103,8 @@ def adapt_site(
     config: AdaptConfig | None = None,
     *,
     threads: int = 1,
-    on_clip: Callable[[], None] = lambda: None,
-    on_fit: Callable[[], None] = lambda: None,
+    on_clip: OnItem = lambda: None,
+    on_fit: OnItem = lambda: None,
 ) -> SiteModel:
     """Fit the model's head to labelled clips and judge it on clips held out.
 
@@ -148,7 +151,7 @@ def require_out(path: Path, out: Path) -> None:
     Raises:
         ConfigError: says which.
     """
-    if out.suffix.lower() != ".onnx":
+    if not is_onnx(out):
         raise ConfigError(f"--out: expected a name that ends in .onnx, got {out}")
     if out.exists() and path.exists() and out.samefile(path):
         raise ConfigError(f"--out: expected another file than the model itself, got {out}")

@@ -22,10 +22,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_ser._util.files import read_json, replacing, write_text
+from edge_ser._util.records import build, require
 from edge_ser.card import FrontendConfig, ModelCard
 from edge_ser.errors import CalibrationError, ConfigError
-from edge_ser.files import replacing, write_text
-from edge_ser.records import build, require
 
 Float32 = NDArray[np.float32]
 
@@ -241,14 +241,14 @@ def _shape(frontend: FrontendConfig, window_s: float) -> tuple[int, int]:
 
 
 def _read_manifest(path: Path) -> _Manifest:
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         raise CalibrationError(
             f"{path.parent} is not a calibration set: it has no {path.name}; give a folder that "
             "`edge-ser calibrate select` wrote"
-        ) from None
-    except (OSError, ValueError, RecursionError) as error:
+        )
+    try:
+        data = read_json(path)
+    except ConfigError as error:
         raise CalibrationError(f"{path} cannot be read ({error}); {_REMEDY}") from None
     if not isinstance(data, Mapping) or data.get("kind") != KIND:
         raise CalibrationError(

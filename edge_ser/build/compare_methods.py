@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from dataclasses import dataclass
 
+from edge_ser._util.callbacks import OnItem
 from edge_ser.build.judge import Score, interleaved_ms
 from edge_ser.build.quantize import Quantizer, Wish
 from edge_ser.build.ranges import METHODS
@@ -27,7 +27,7 @@ class MethodRow:
 
 
 def compare_methods(
-    quantizer: Quantizer, wish: Wish, progress: Callable[[], None] = lambda: None
+    quantizer: Quantizer, wish: Wish, progress: OnItem = lambda: None
 ) -> tuple[MethodRow, ...]:
     """Quantise by every method and measure each.
 

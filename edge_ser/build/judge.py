@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from edge_ser._util.callbacks import OnItem
 from edge_ser.audio import Chunk, load
 from edge_ser.card import AROUSAL_OUTPUT, ModelCard
 from edge_ser.corpora import Clip
-from edge_ser.errors import ConfigError
 from edge_ser.metrics import confusion, unweighted_average_recall
 from edge_ser.runtime.listener import Listener
 from edge_ser.runtime.onnx_session import open_session
-from edge_ser.runtime.prediction import softmax
+from edge_ser.runtime.prediction import mean_class
 
 Float32 = NDArray[np.float32]
 
@@ -63,38 +63,6 @@ class Score:
     def figures(self) -> Mapping[str, float]:
         """Return the figures that there are, by name."""
         return {k: v for k, v in dataclasses.asdict(self).items() if v is not None}
-
-
-@dataclass(frozen=True)
-class Gate:
-    """What a changed network has to keep.
-
-    Raises:
-        ConfigError: a limit out of range.
-    """
-
-    max_uar_loss: float = 0.01
-    """Recall that may be lost on labelled clips, in [0, 1]."""
-    min_agreement: float = 0.97
-    """Share of the clips that get the same label, in [0, 1]; of the windows, without labels."""
-
-    def __post_init__(self) -> None:
-        for name in ("max_uar_loss", "min_agreement"):
-            value = getattr(self, name)
-            if not 0 <= value <= 1:
-                raise ConfigError(f"{name} is {value:g}, wanted: a share in [0, 1]")
-
-    def holds(self, score: Score) -> bool:
-        """Return whether the score is good enough."""
-        kept = score.agreement >= self.min_agreement
-        return kept and (score.uar_loss is None or score.uar_loss <= self.max_uar_loss + 1e-12)
-
-    def in_words(self, labelled: bool) -> str:
-        """Return what is asked for."""
-        agreement = f"the same label for at least {self.min_agreement:.0%}"
-        if not labelled:
-            return agreement
-        return f"UAR at most {100 * self.max_uar_loss:g} points below FP32, {agreement}"
 
 
 class Judge:
@@ -149,9 +117,7 @@ def heard_windows(windows: Float32) -> Heard:
     return Heard(tuple(windows[:, None]), (), f"{len(windows)} calibration windows, no labels")
 
 
-def heard_clips(
-    clips: Sequence[Clip], card: ModelCard, progress: Callable[[], None] = lambda: None
-) -> Heard:
+def heard_clips(clips: Sequence[Clip], card: ModelCard, progress: OnItem = lambda: None) -> Heard:
     """Cut clips into windows just as the runtime does, and compute their features.
 
     Args:
@@ -222,8 +188,4 @@ def _outputs(network: onnx.ModelProto, heard: Heard) -> tuple[list[Float32], lis
 
 def _labels(logits: Sequence[Float32]) -> list[int | None]:
     """Return the label of each clip, by the mean of its windows' probabilities."""
-    means = [
-        np.mean([softmax(x) for x in windows], axis=0) if len(windows) else None
-        for windows in logits
-    ]
-    return [None if mean is None else int(np.argmax(mean)) for mean in means]
+    return [mean_class(windows) for windows in logits]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from edge_ser._util.callbacks import OnItem
 from edge_ser.build.calibration import CalibrationSet
 from edge_ser.build.float16 import kept_in_fp32, to_float16
-from edge_ser.build.judge import Gate, Heard, Judge, Score, heard_windows
+from edge_ser.build.gate import Gate
+from edge_ser.build.judge import Heard, Judge, Score, heard_windows
 from edge_ser.build.layers import (
     AROUSAL,
     WEIGHTED,
@@ -150,7 +152,7 @@ class Quantizer:
             network = to_float16(network, sizes, layers if wish.int8 else ())
         return network
 
-    def sensitivity(self, wish: Wish, progress: Callable[[], None] = lambda: None) -> Sensitivity:
+    def sensitivity(self, wish: Wish, progress: OnItem = lambda: None) -> Sensitivity:
         """Quantise each layer alone, gates and small layers too, but not the arousal's branch."""
 
         def score(name: str) -> Score:

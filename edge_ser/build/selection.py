@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from edge_ser._util.callbacks import OnItem
+from edge_ser._util.hashing import content_digest
 from edge_ser.audio import find_audio
 from edge_ser.build.calibration import CalibrationClip, CalibrationSet
 from edge_ser.build.windows import Candidate, Pool, cut
 from edge_ser.card import ModelCard
 from edge_ser.corpora import CORPORA, UNKNOWN_SPEAKER, Clip, speaker_known
 from edge_ser.corpora.clip import speaker_id
-from edge_ser.corpora.content import content_digest
 from edge_ser.errors import CalibrationError
 
 LEVELS = ("soft", "middle", "loud")
@@ -136,7 +137,7 @@ def choose(
     n_clips: int,
     seed: int,
     licence: str | None = None,
-    progress: Callable[[], None] = lambda: None,
+    progress: OnItem = lambda: None,
 ) -> CalibrationSet:
     """Make a calibration set of windows that are balanced over class, speaker and level.
 

@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_ser._util.callbacks import OnItem
+from edge_ser._util.files import write_text
 from edge_ser.build.judge import Score
 from edge_ser.build.layers import Layer
-from edge_ser.files import write_text
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Sensitivity:
 
 
 def ranked(
-    layers: Sequence[Layer], score: Callable[[str], Score], progress: Callable[[], None]
+    layers: Sequence[Layer], score: Callable[[str], Score], progress: OnItem
 ) -> tuple[LayerCost, ...]:
     """Quantise each layer alone and rank them by mean logit error, the largest first.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +10,11 @@ import onnx
 from numpy.typing import NDArray
 
 import edge_ser
+from edge_ser._util.files import replacing
+from edge_ser._util.hashing import file_digest
+from edge_ser._util.suffixes import is_onnx
 from edge_ser.card import CARD_KEY, ModelCard
 from edge_ser.errors import ConfigError, ModelError
-from edge_ser.files import replacing
 from edge_ser.precision import KEY, Precision
 from edge_ser.runtime.onnx_runner import OnnxRunner
 from edge_ser.runtime.runner import open_runner
@@ -76,7 +77,7 @@ def open_source(path: Path) -> Source:
     for place, node in enumerate(body.graph.node):
         node.name = node.name or f"{node.op_type}_{place}"
     del body.metadata_props[:]
-    return Source(path, card, hashlib.sha256(path.read_bytes()).hexdigest(), front, body)
+    return Source(path, card, file_digest(path), front, body)
 
 
 def save_checked(model: onnx.ModelProto, path: Path, inputs: Float32) -> None:
@@ -91,7 +92,7 @@ def save_checked(model: onnx.ModelProto, path: Path, inputs: Float32) -> None:
         ConfigError: a name that does not end in .onnx, or a place that cannot be written.
         ModelError: outputs that are not finite.
     """
-    if path.suffix.lower() != ".onnx":
+    if not is_onnx(path):
         raise ConfigError(f"{path} does not end in .onnx; give --out a name that does")
     with replacing(path) as temporary:
         onnx.save(model, str(temporary))

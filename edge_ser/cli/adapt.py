@@ -156,9 +156,9 @@ def _adapt(
 def _print(adapted: SiteModel, json_file: str | None) -> None:
     from rich.console import Console
 
+    from edge_ser._util.files import write_text
     from edge_ser.adapt.site import record_json
     from edge_ser.cli.adapt_tables import print_adaptation
-    from edge_ser.files import write_text
 
     # JSON alone belongs on stdout where it is asked for.
     to_stdout = json_file == "-"

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edge_ser._util.suffixes import ENGINE_SUFFIXES
 from edge_ser.cli.cache import default_cache
-from edge_ser.cli.options import CalibrationFolder, ModelFile
+from edge_ser.cli.options import CalibrationFolder, DefaultOf, ModelFile, require_suffix
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
     "--batch",
     nargs=3,
     type=click.IntRange(1),
-    default=(1, 1, 1),
+    default=DefaultOf("edge_ser.manifest:EngineOptions.batch"),
     show_default=True,
     metavar="MIN OPT MAX",
     help="Windows at once.",
@@ -68,7 +69,7 @@ if TYPE_CHECKING:
     "--workspace",
     "workspace_mib",
     type=click.IntRange(1),
-    default=256,
+    default=DefaultOf("edge_ser.manifest:EngineOptions.workspace_mib"),
     show_default=True,
     metavar="MIB",
     help="Most scratch memory of a layer.",
@@ -122,8 +123,7 @@ def command(
     MODEL has to be of the precision that is asked for: `edge-ser quantize` makes it so. Nothing is
     written unless the build succeeds; OUT.json beside the engine says what it is and where it runs.
     """
-    if out.suffix.lower() != ".engine":
-        raise click.UsageError(f"--out {out} came, a name ending in .engine was wanted")
+    require_suffix(out, *ENGINE_SUFFIXES)
     from rich.console import Console
 
     from edge_ser.build.engine.job import build_engine
@@ -145,7 +145,7 @@ def command(
             model,
             out,
             options,
-            tell=lambda level, text: console.print(f"tensorrt {level}: {text}"),
+            on_message=lambda level, text: console.print(f"tensorrt {level}: {text}"),
             choice=tensorrt,
             level=log_level,
             targets=targets,

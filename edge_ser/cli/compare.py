@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge_ser.cli.options import ModelFile, threads_option
+from edge_ser.cli.options import DefaultOf, ModelFile, threads_option
 from edge_ser.errors import EdgeSerError
 
 if TYPE_CHECKING:
@@ -57,14 +57,14 @@ if TYPE_CHECKING:
 @click.option(
     "--layer-windows",
     type=click.IntRange(0),
-    default=32,
+    default=DefaultOf("edge_ser.measure.compare:LAYER_WINDOWS"),
     show_default=True,
     help="On how many windows layers are compared; 0 for none.",
 )
 @click.option(
     "--layer-error",
     type=click.FloatRange(0),
-    default=0.01,
+    default=DefaultOf("edge_ser.measure.comparison:DIVERGES"),
     show_default=True,
     help="Relative error (root mean square) above which a layer diverges.",
 )

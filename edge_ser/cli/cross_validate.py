@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edge_ser.cli.cache import default_cache
-from edge_ser.cli.options import microphones_option, noise_option
+from edge_ser.cli.options import DefaultOf, microphones_option, noise_option
 from edge_ser.errors import ConfigError, TrainingError
 from edge_ser.protocols.cross_corpus import CROSS_CORPUS
 
@@ -46,14 +46,14 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--protocol",
-    default="speaker-independent",
+    default=DefaultOf("edge_ser.protocols:SplitOptions.protocol"),
     show_default=True,
     metavar="NAME",
     help="speaker-independent, emobox, clip-grouped, paper or cross-corpus.",
 )
 @click.option(
     "--folds",
-    default="",
+    default=DefaultOf("edge_ser.protocols:SplitOptions.folds"),
     metavar="HOW",
     help="leave-one-speaker-out, or a number of folds.  [default: the protocol's own]",
 )
@@ -66,7 +66,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--validation-speakers",
-    default="",
+    default=DefaultOf("edge_ser.protocols:SplitOptions.validation_speakers"),
     metavar="A,B,...",
     help="Speakers by which epochs are chosen, drawn, or none.  [default: the protocol's own]",
 )
@@ -196,7 +196,8 @@ class _Bars:
 
 
 def _gates(specs: tuple[str, ...], comparison: Comparison) -> dict[str, tuple[Clip, ...]]:
-    from edge_ser.corpora import content_digest, is_background, load_corpus
+    from edge_ser._util.hashing import content_digest
+    from edge_ser.corpora import is_background, load_corpus
 
     known = {content_digest(clip.path) for clip in comparison.clips}
     gates = {}
@@ -236,7 +237,7 @@ def _systems(
     sounds: Sounds,
     gates: Mapping[str, tuple[Clip, ...]],
 ) -> dict[str, System]:
-    from edge_ser.measure.results import read_json
+    from edge_ser._util.files import read_json
     from edge_ser.training.registry import make_system
 
     settings: Mapping[str, Mapping[str, object]] = {}

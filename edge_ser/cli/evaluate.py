@@ -294,7 +294,7 @@ def _write(
     card_file: Path | None,
     recipes: list[RunResult],
 ) -> list[Path]:
-    from edge_ser.files import write_text
+    from edge_ser._util.files import write_text
     from edge_ser.measure.model_card import model_card_markdown
     from edge_ser.measure.page import page
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from edge_ser._util.suffixes import ONNX_SUFFIX
+from edge_ser.cli.options import require_suffix
 from edge_ser.errors import missing_extra
 
 
@@ -72,8 +74,7 @@ def command(
     Nothing is written unless ONNX Runtime gives PyTorch's logits on real clips: within 1e-4 from
     features, within 1e-3 from audio.
     """
-    if out.suffix.lower() != ".onnx":
-        raise click.UsageError(f"--out {out} came, a name ending in .onnx was wanted")
+    require_suffix(out, ONNX_SUFFIX)
     for package in ("torch", "onnx", "safetensors"):
         try:
             __import__(package)

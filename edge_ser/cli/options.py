@@ -2,9 +2,42 @@
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 import click
+
+
+@dataclass(frozen=True)
+class DefaultOf:
+    """Default of an option, read from a config dataclass or a constant when it is needed.
+
+    The module is imported only to show the help or to run the command.
+    """
+
+    name: str
+    """`module:Class.field`, or `module:CONSTANT`."""
+    convert: Callable[[Any], Any] = lambda value: value
+    """From the field's unit and type to the option's."""
+
+    def __call__(self) -> Any:
+        """Return the default."""
+        module, _, path = self.name.partition(":")
+        return self.convert(attrgetter(path)(importlib.import_module(module)))
+
+    def __str__(self) -> str:
+        """Return the default as the help shows it."""
+        value = self()
+        return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def percent(share: float) -> float:
+    """Return a share in [0, 1] in percent."""
+    return 100 * share
 
 
 class ModelFile(click.Path):
@@ -36,6 +69,18 @@ class CalibrationFolder(click.Path):
 
         path = Path(str(super().convert(str(value), param, ctx)))
         return bundled_calibration(str(path)) if str(path) in SETS and not path.exists() else path
+
+
+def require_suffix(out: Path, *suffixes: str) -> None:
+    """Refuse an output file of another suffix.
+
+    Raises:
+        click.UsageError: names the suffixes that are possible.
+    """
+    if out.suffix.lower() not in suffixes:
+        raise click.UsageError(
+            f"--out {out} came, a name ending in {' or '.join(suffixes)} was wanted"
+        )
 
 
 threads_option = click.option(

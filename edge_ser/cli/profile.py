@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge_ser.cli.options import ModelFile, threads_option
+from edge_ser.cli.options import DefaultOf, ModelFile, threads_option
 from edge_ser.errors import EdgeSerError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ _PERCENTILES = ("50", "90", "95", "99", "99.9")
 @click.option(
     "--arrival",
     type=click.Choice(["closed", "paced", "bursty"]),
-    default="closed",
+    default=DefaultOf("edge_ser.measure.profile.session:Request.arrival"),
     show_default=True,
     help="closed: the next piece as soon as the last is done. paced: in real time. bursty: a second "
     "of audio at once, then silence.",
@@ -52,7 +52,7 @@ _PERCENTILES = ("50", "90", "95", "99", "99.9")
     "--duration",
     "duration_s",
     type=click.FloatRange(0.5, 604_800),
-    default=15.0,
+    default=DefaultOf("edge_ser.measure.profile.session:Request.duration_s"),
     show_default=True,
     help="Seconds of measuring, for each model.",
 )
@@ -60,7 +60,7 @@ _PERCENTILES = ("50", "90", "95", "99", "99.9")
     "--chunk",
     "chunk_ms",
     type=click.FloatRange(1, 1000),
-    default=20.0,
+    default=DefaultOf("edge_ser.measure.profile.session:Request.chunk_s", lambda s: 1000 * s),
     show_default=True,
     help="Milliseconds of audio that arrive at once.",
 )
@@ -74,7 +74,7 @@ _PERCENTILES = ("50", "90", "95", "99", "99.9")
 @click.option(
     "--detector",
     type=click.Choice(["auto", "silero", "webrtc", "none"]),
-    default="auto",
+    default=DefaultOf("edge_ser.measure.profile.session:Request.detector"),
     show_default=True,
     help="Voice detector. It is run, but all windows are classified.",
 )
@@ -90,7 +90,7 @@ _PERCENTILES = ("50", "90", "95", "99", "99.9")
 @click.option(
     "--cold-starts",
     type=click.IntRange(0, 100),
-    default=5,
+    default=DefaultOf("edge_ser.measure.profile.session:Request.n_cold_starts"),
     show_default=True,
     help="Fresh processes that are timed for each model; 0 for none.",
 )
@@ -98,7 +98,7 @@ _PERCENTILES = ("50", "90", "95", "99", "99.9")
     "--idle",
     "idle_s",
     type=click.FloatRange(1, 600),
-    default=5.0,
+    default=DefaultOf("edge_ser.measure.profile.session:Request.idle_s"),
     show_default=True,
     help="Seconds at rest that power is compared with, where it is measured.",
 )
@@ -111,7 +111,7 @@ _PERCENTILES = ("50", "90", "95", "99", "99.9")
     "--p",
     "percentile",
     type=click.Choice(_PERCENTILES),
-    default="99",
+    default=DefaultOf("edge_ser.measure.profile.session:Request.percentile", "{:g}".format),
     show_default=True,
     help="Percentile of --budget-ms and of the recommendation.",
 )
@@ -225,15 +225,15 @@ def _measure(
     ) as progress:
         task = progress.add_task("measuring", total=1.0)
 
-        def tell(what: str, share: float) -> None:
+        def on_progress(what: str, share: float) -> None:
             progress.update(task, description=what, completed=share)
             progress.refresh()
 
-        return profile(contestants, source, request, tell)
+        return profile(contestants, source, request, on_progress)
 
 
 def _write(profile: Profile, json_file: str | None, html_file: Path | None) -> list[Path]:
-    from edge_ser.files import write_text
+    from edge_ser._util.files import write_text
 
     written = []
     if json_file and json_file != "-":

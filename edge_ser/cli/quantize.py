@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge_ser.cli.options import CalibrationFolder, ModelFile
+from edge_ser._util.callbacks import OnItem
+from edge_ser._util.suffixes import ONNX_SUFFIX
+from edge_ser.cli.options import CalibrationFolder, DefaultOf, ModelFile, percent, require_suffix
 from edge_ser.errors import CalibrationError, missing_extra
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from rich.console import Console
 
     from edge_ser.build.calibration import CalibrationSet
-    from edge_ser.build.judge import Gate, Heard
+    from edge_ser.build.gate import Gate
+    from edge_ser.build.judge import Heard
     from edge_ser.build.quantize import Quantized, Quantizer, Wish
     from edge_ser.build.sensitivity import Sensitivity
     from edge_ser.build.source import Source
@@ -58,14 +59,14 @@ if TYPE_CHECKING:
 @click.option(
     "--max-uar-loss",
     type=click.FloatRange(0, 100),
-    default=1.0,
+    default=DefaultOf("edge_ser.build.gate:Gate.max_uar_loss", percent),
     show_default=True,
     help="Gate: points of UAR that may be lost on the corpus.",
 )
 @click.option(
     "--min-agreement",
     type=click.FloatRange(0, 100),
-    default=97.0,
+    default=DefaultOf("edge_ser.build.gate:Gate.min_agreement", percent),
     show_default=True,
     help="Gate: percent of clips (windows, without a corpus) that keep their label.",
 )
@@ -124,7 +125,7 @@ def command(
 
     from rich.console import Console
 
-    from edge_ser.build.judge import Gate
+    from edge_ser.build.gate import Gate
     from edge_ser.build.quantize import METHOD, Quantizer, Wish
     from edge_ser.build.source import open_source, save_checked
     from edge_ser.runtime.runner import bundled_model
@@ -168,8 +169,8 @@ def _check_usage(
         raise click.UsageError("--speakers came without --corpus; say whose speakers they are")
     if out is None and not (compare_methods or sensitivity or json_file):
         raise click.UsageError("--out did not come; say where to write the model")
-    if out and out.suffix.lower() != ".onnx":
-        raise click.UsageError(f"--out {out} came, a name ending in .onnx was wanted")
+    if out:
+        require_suffix(out, ONNX_SUFFIX)
 
 
 def _calibration(folder: Path) -> CalibrationSet:
@@ -273,7 +274,7 @@ class _Progress:
         self._progress = Progress(console=console, transient=True, disable=not console.is_terminal)
         self._task = self._progress.add_task(what, total=total)
 
-    def __enter__(self) -> Callable[[], None]:
+    def __enter__(self) -> OnItem:
         self._progress.start()
         return lambda: self._progress.advance(self._task)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge_ser.cli.options import ModelFile, threads_option
+from edge_ser.cli.options import DefaultOf, ModelFile, threads_option
 from edge_ser.errors import AudioError, ConfigError
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ if TYPE_CHECKING:
     "--smoothing",
     "smoothing_s",
     type=click.FloatRange(0, 60),
-    default=0.5,
+    default=DefaultOf("edge_ser.runtime.smoothing:Smoothing.time_constant_s"),
     show_default=True,
     help="Time constant in seconds by which probabilities are smoothed; 0 for none.",
 )
@@ -94,7 +94,7 @@ if TYPE_CHECKING:
     "--min-level",
     "min_level_dbfs",
     type=click.FloatRange(-120, 0),
-    default=-70.0,
+    default=DefaultOf("edge_ser.runtime.recognizer:MIN_LEVEL_DBFS"),
     show_default=True,
     help="Level in dB of full scale below which a window is silence.",
 )
@@ -129,7 +129,7 @@ if TYPE_CHECKING:
     "--heartbeat",
     "heartbeat_s",
     type=click.FloatRange(0.1, 86_400),
-    default=10.0,
+    default=DefaultOf("edge_ser.runtime.streaming:StreamSettings.heartbeat_s"),
     show_default=True,
     help="Seconds between signs of life in JSON lines.",
 )

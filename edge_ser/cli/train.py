@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edge_ser._util.callbacks import OnProgress
 from edge_ser.cli.cache import default_cache
 from edge_ser.cli.options import (
     microphones_option,
@@ -266,7 +267,7 @@ def command(
 
 
 def _train_compact(
-    console: Console, job: Job, out: Path, begin: Callable[[Callable[[str, float], None]], Trainer]
+    console: Console, job: Job, out: Path, begin: Callable[[OnProgress], Trainer]
 ) -> None:
     """Train the compact network to the end, measure it and show the figures."""
     from edge_ser.cli.train_tables import show_calibration, show_job, show_result

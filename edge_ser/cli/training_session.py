@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
+from edge_ser._util.callbacks import OnProgress
 from edge_ser.errors import ConfigError, missing_extra
 
 if TYPE_CHECKING:
@@ -39,8 +40,8 @@ def read_config(
     base: Mapping[str, object] = MappingProxyType({}),
 ) -> Config:
     """Return settings: `base`, what the file says over it, and what the options say over both."""
-    from edge_ser.measure.results import read_json
-    from edge_ser.records import build
+    from edge_ser._util.files import read_json
+    from edge_ser._util.records import build
     from edge_ser.training.recipes import overlaid
 
     data = {} if path is None else read_json(path)
@@ -74,9 +75,7 @@ def choose_device(name: str, threads: int | None, team: Team) -> torch.device:
     return torch.device(name)
 
 
-def show_start(
-    console: Console, start: Callable[[Callable[[str, float], None]], Trainer]
-) -> Trainer:
+def show_start(console: Console, start: Callable[[OnProgress], Trainer]) -> Trainer:
     """Return what `start` makes, with a progress bar for each thing that it computes first.
 
     Args:

@@ -15,7 +15,6 @@ from edge_ser.corpora.clip import (
     is_labelled,
     speaker_known,
 )
-from edge_ser.corpora.content import content_digest
 from edge_ser.corpora.crowd import Half
 from edge_ser.corpora.emotions import common_emotions, occurring_emotions, possible_emotions
 from edge_ser.corpora.info import CORPORA, CorpusInfo, corpus_info
@@ -41,7 +40,6 @@ __all__ = [
     "Role",
     "Terms",
     "common_emotions",
-    "content_digest",
     "corpus_info",
     "describe",
     "is_background",

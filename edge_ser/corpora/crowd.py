@@ -5,9 +5,10 @@ from __future__ import annotations
 import enum
 from pathlib import Path
 
+from edge_ser._util.hashing import content_digest
+from edge_ser._util.suffixes import AUDIO_SUFFIXES
 from edge_ser.corpora.clip import UNKNOWN_SPEAKER, Clip, Role, speaker_id
-from edge_ser.corpora.content import content_digest
-from edge_ser.corpora.files import OWN_SUFFIXES, AudioFile, find_audio
+from edge_ser.corpora.files import AudioFile, find_audio
 from edge_ser.corpora.labels import UNLABELLED, clean_text
 from edge_ser.errors import CorpusError
 
@@ -39,7 +40,7 @@ def load_crowd(name: str, root: Path, role: Role, half: Half | None = None) -> t
     Raises:
         CorpusError: root is not a folder with audio, a file cannot be read, or the half is empty.
     """
-    files = find_audio(root, OWN_SUFFIXES, name)
+    files = find_audio(root, AUDIO_SUFFIXES, name)
     kept = [file for file in files if half is None or half_of(file.path) is half]
     if half is not None and not kept:
         raise CorpusError(

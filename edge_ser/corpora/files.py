@@ -11,9 +11,7 @@ from edge_ser.corpora.labels import clean_text
 from edge_ser.errors import CorpusError
 
 OFFICIAL_SUFFIXES = (".wav", ".flac")
-"""What the public corpora come as, or are kept as to save room."""
-OWN_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".au", ".opus")
-"""What own recordings may come as."""
+"""Suffixes that the public corpora come with, or are kept with to save room; others are not theirs."""
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from edge_ser._util.suffixes import AUDIO_SUFFIXES
 from edge_ser.corpora.clip import UNKNOWN_SPEAKER, Clip, speaker_id
-from edge_ser.corpora.files import OWN_SUFFIXES, AudioFile, find_audio
+from edge_ser.corpora.files import AudioFile, find_audio
 from edge_ser.corpora.labels import clean_text, shared_emotion
 from edge_ser.errors import CorpusError
 
@@ -18,7 +19,7 @@ def load_folder(name: str, root: Path) -> tuple[Clip, ...]:
 
     Raises CorpusError when root is not a folder with audio, or audio lies elsewhere below it.
     """
-    return tuple(_clip(name, root, file) for file in find_audio(root, OWN_SUFFIXES, name))
+    return tuple(_clip(name, root, file) for file in find_audio(root, AUDIO_SUFFIXES, name))
 
 
 def _clip(name: str, root: Path, file: AudioFile) -> Clip:

@@ -7,8 +7,9 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from edge_ser._util.suffixes import AUDIO_SUFFIXES
 from edge_ser.corpora.clip import UNKNOWN_SPEAKER, Clip, speaker_id
-from edge_ser.corpora.files import OWN_SUFFIXES, is_audio
+from edge_ser.corpora.files import is_audio
 from edge_ser.corpora.labels import clean_text, shared_emotion
 from edge_ser.errors import CorpusError
 
@@ -96,8 +97,10 @@ def _clip(name: str, base: Path, row: Mapping[str, str], where: str) -> Clip:
     path = base / row["path"]
     if not path.is_file():
         raise CorpusError(f"{where}: the file {path} does not exist")
-    if not is_audio(path.name, OWN_SUFFIXES):
-        raise CorpusError(f"{where}: {path.name} is not audio: expected {', '.join(OWN_SUFFIXES)}")
+    if not is_audio(path.name, AUDIO_SUFFIXES):
+        raise CorpusError(
+            f"{where}: {path.name} is not audio: expected {', '.join(AUDIO_SUFFIXES)}"
+        )
     return Clip(
         path=path,
         corpus=name,

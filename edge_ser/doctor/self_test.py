@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import statistics
 import time
 from collections.abc import Iterator, Mapping
@@ -14,9 +12,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_ser._util.files import read_json
+from edge_ser._util.hashing import file_digest
+from edge_ser._util.records import build
 from edge_ser.audio import Chunk
 from edge_ser.errors import ConfigError, ModelError
-from edge_ser.records import build
+from edge_ser.runtime.prediction import likeliest
 from edge_ser.runtime.recognizer import Recognizer
 from edge_ser.runtime.runner import bundled_model
 
@@ -97,8 +98,8 @@ def run_self_test(model: Path | None = None) -> SelfTest:
     return SelfTest(
         model=recognizer.card.name,
         labels=labels,
-        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-        label=max(probs, key=probs.__getitem__),
+        sha256=file_digest(path),
+        label=likeliest(probs) or "",
         probs=probs,
         n_windows=len(windows),
         audio_s=seconds,
@@ -115,8 +116,8 @@ def expected() -> Expected:
     """
     path = Path(str(resources.files("edge_ser") / "assets" / "self_test.json"))
     try:
-        return build(Expected, json.loads(path.read_text(encoding="utf-8")), str(path))
-    except (OSError, ValueError, ConfigError) as error:
+        return build(Expected, read_json(path), str(path))
+    except ConfigError as error:
         raise ModelError(f"{path} cannot be read ({error}); install edge-ser again") from None
 
 

@@ -8,7 +8,6 @@ installation finds a C compiler.
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import platform
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_ser._util.hashing import bytes_digest
 from edge_ser.card import FrontendConfig
 from edge_ser.errors import EdgeSerError
 from edge_ser.frontend.tables import Float32, Float64, dct_basis, mel_filterbank, window
@@ -88,7 +88,7 @@ def library() -> ctypes.CDLL:
 
 def source_digest() -> str:
     """Return the SHA-256 of the kernel's source, as compile.sh computes it."""
-    return hashlib.sha256(b"".join((HERE / name).read_bytes() for name in SOURCES)).hexdigest()
+    return bytes_digest(b"".join((HERE / name).read_bytes() for name in SOURCES))
 
 
 class CompiledKernel:

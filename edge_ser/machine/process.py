@@ -1,18 +1,14 @@
-"""What this process itself takes: memory, processor time, context switches, age. Linux only."""
+"""What this process itself takes: memory, processor time and context switches. Linux only."""
 
 from __future__ import annotations
 
-import os
 import resource
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 _SELF = Path("/proc/self")
-_START_TICKS = 21
-"""Place of `starttime` in /proc/PID/stat, from 0."""
 
 
 @dataclass(frozen=True)
@@ -87,29 +83,3 @@ def cpu_time(scope: Literal["process", "thread"] = "process") -> CpuTime:
     return CpuTime(
         time.monotonic(), usage.ru_utime, usage.ru_stime, usage.ru_nvcsw, usage.ru_nivcsw
     )
-
-
-def _since_boot_s() -> float:
-    # With the time that the machine slept, as the kernel counts the start of processes.
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
-def age_s(process: Path = _SELF, since_boot_s: Callable[[], float] = _since_boot_s) -> float:
-    """Return the seconds since a process was started, to 10 ms: for one's own, the cold start so far.
-
-    Args:
-        process: its folder in /proc.
-        since_boot_s: the clock, for tests.
-
-    Raises:
-        OSError: there is no such process, or no /proc.
-    """
-    now_s = since_boot_s()
-    stat = (process / "stat").read_text(encoding="utf-8", errors="replace")
-    # The program's name stands in brackets and may hold spaces and brackets itself.
-    rest = stat.rpartition(")")[2].split()
-    try:
-        ticks = int(rest[_START_TICKS - 2])
-    except (IndexError, ValueError):
-        raise OSError(f"{process}/stat holds no time of start") from None
-    return now_s - ticks / os.sysconf("SC_CLK_TCK")

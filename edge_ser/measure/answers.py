@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edge_ser.corpora.clip import UNKNOWN_SPEAKER, speaker_id
+from edge_ser.runtime.prediction import is_sure
 
 CLIP = "clip"
 """Mode: a clip is one recording, scored on the mean of its windows, speech or not."""
@@ -64,4 +65,4 @@ class ClipAnswer:
 
     def answered(self, threshold: float) -> bool:
         """Return whether a label with at least this probability was given."""
-        return bool(self.predicted) and self.confidence >= threshold
+        return bool(self.predicted) and is_sure(self.confidence, threshold)

@@ -7,7 +7,7 @@ feed to a network is computed once for all models that hear alike: the same fron
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_ser._util.callbacks import OnItem
+from edge_ser._util.hashing import file_digest
+from edge_ser._util.suffixes import is_onnx
 from edge_ser.audio import file_chunks, find_audio
 from edge_ser.card import ModelCard
 from edge_ser.corpora import Clip
@@ -28,15 +31,15 @@ from edge_ser.measure.comparison import (
     LogitDifference,
     Score,
 )
-from edge_ser.measure.evaluate import data_digest, file_digest
 from edge_ser.measure.evaluation import ALL
 from edge_ser.measure.hearing import Ear, Windows, hearing, timing
 from edge_ser.measure.inspect import inspect_onnx
 from edge_ser.measure.provenance import versions
 from edge_ser.measure.selection import Selection
 from edge_ser.metrics import confusion, unweighted_average_recall, weighted_accuracy
+from edge_ser.protocols.content import data_digest
 from edge_ser.protocols.fold import speakers
-from edge_ser.runtime.prediction import softmax
+from edge_ser.runtime.prediction import mean_class
 from edge_ser.runtime.runner import Runner, open_runner
 
 if TYPE_CHECKING:
@@ -48,7 +51,6 @@ LAYER_WINDOWS = 32
 """Windows on which layers are compared, each of another clip."""
 
 _PACKAGES = ("numpy", "onnx", "onnxruntime", "soundfile", "soxr")
-_ONNX = ".onnx"
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,7 @@ def compare(
     layer_windows: int = LAYER_WINDOWS,
     layer_error: float = DIVERGES,
     threads: int = 1,
-    progress: Callable[[], None] = lambda: None,
+    progress: OnItem = lambda: None,
 ) -> Comparison:
     """Run every clip through every model and sum up.
 
@@ -173,8 +175,8 @@ def compare(
             _add_layers(meters, own)
         progress()
     answers = [
-        [_answer(windows, _places(c, labels)) for windows in kept]
-        for c, kept in zip(contenders, heard, strict=True)
+        [mean_class(x[places] for x in windows if x is not None) for windows in kept]
+        for places, kept in zip((_places(c, labels) for c in contenders), heard, strict=True)
     ]
     if not any(answer is not None for answer in answers[0]):
         raise AudioError(
@@ -206,7 +208,7 @@ def _layer_meter(
     if n_windows == 0:
         return "not asked for"
     for path in (first.path, other.path):
-        if path.suffix.lower() != _ONNX:
+        if not is_onnx(path):
             return f"{path.name} is no ONNX file"
     if first.card.frontend != other.card.frontend:
         return "the front ends differ, so the networks hear different features"
@@ -335,12 +337,6 @@ def _scores(
     return tuple(scores)
 
 
-def _answer(windows: Windows, places: list[int]) -> int | None:
-    """Return the label of a clip: the most probable by the mean over its audible windows."""
-    probs = [softmax(logits[places]) for logits in windows if logits is not None]
-    return int(np.mean(probs, axis=0).argmax()) if probs else None
-
-
 def _places(contender: Contender, labels: tuple[str, ...]) -> list[int]:
     """Return where the common labels stand among a model's logits."""
     return [contender.card.labels.index(label) for label in labels]
@@ -370,7 +366,7 @@ def _compared(contender: Contender) -> ComparedModel:
 
 def _precision(path: Path) -> str:
     """Return the precision that an ONNX file says it has or, where it says none, that of its layers."""
-    if path.suffix.lower() != _ONNX:
+    if not is_onnx(path):
         return ""
     try:
         found = inspect_onnx(path)

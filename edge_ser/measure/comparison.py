@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_ser.files import write_text
+from edge_ser._util.files import write_text
 from edge_ser.measure.selection import LeftOut
 
 KIND = "edge-ser comparison"
-SCHEMA = 1
+SCHEMA = 2
+"""1 had another digest of the data."""
 
 DIVERGES = 0.01
 """Relative error above which a layer diverges, by default: above the rounding of half precision

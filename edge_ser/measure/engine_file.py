@@ -6,14 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_ser._util.files import write_text
 from edge_ser.card import ModelCard
 from edge_ser.errors import EngineError, MissingDependency
-from edge_ser.files import write_text
 from edge_ser.manifest import EngineManifest, manifest_path
 from edge_ser.runtime.engine_file import load_engine, read_engine
 from edge_ser.runtime.engine_layers import with_layers
-
-ENGINE_SUFFIX = ".engine"
 
 Fill = Callable[[Path], EngineManifest]
 """Opens an engine on its GPU and returns its manifest with the types of the built layers."""

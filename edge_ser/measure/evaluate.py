@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_ser._util.callbacks import OnItem
+from edge_ser._util.hashing import file_digest
 from edge_ser.audio import load
 from edge_ser.card import ModelCard
 from edge_ser.corpora import Clip, speaker_known
@@ -29,6 +30,7 @@ from edge_ser.measure.noise import NoiseSource, add_noise
 from edge_ser.measure.provenance import versions
 from edge_ser.measure.scope import SCOPES, scope_of
 from edge_ser.measure.selection import Selection, missing_labels
+from edge_ser.protocols.content import data_digest
 from edge_ser.protocols.fold import speakers
 from edge_ser.runtime.baseline import BaselineState
 from edge_ser.runtime.recognizer import Recognizer
@@ -49,7 +51,7 @@ def evaluate(
     snr_db: Sequence[float] = (),
     n_draws: int = 2000,
     seed: int = 0,
-    progress: Callable[[], None] = lambda: None,
+    progress: OnItem = lambda: None,
 ) -> Evaluation:
     """Recognise every clip, without noise and at each signal-to-noise ratio, and sum up.
 
@@ -109,15 +111,6 @@ def evaluate(
         clips=(*clean, *plain),
         versions=versions(_PACKAGES),
     )
-
-
-def data_digest(clips: Sequence[Clip]) -> str:
-    """Return a SHA-256 of the clips' names, speakers, emotions and files, in any order."""
-    lines = sorted(
-        "\t".join((clip.group, clip.speaker, clip.emotion, file_digest(clip.path)))
-        for clip in clips
-    )
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def _with_baseline(recognizer: Recognizer) -> str:
@@ -257,8 +250,3 @@ def _corpora(selection: Selection, card: ModelCard) -> tuple[MeasuredCorpus, ...
         for name in sorted({clip.corpus for clip in clips})
         for own in [[clip for clip in clips if clip.corpus == name]]
     )
-
-
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -8,19 +8,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from edge_ser._util.files import read_json, write_text
+from edge_ser._util.records import build, require
 from edge_ser.errors import ConfigError
-from edge_ser.files import write_text
 from edge_ser.measure.answers import MODES, ClipAnswer
 from edge_ser.measure.distribution import Distribution
 from edge_ser.measure.figures import Figures
-from edge_ser.measure.results import read_json
 from edge_ser.measure.scope import MEANINGS, SCOPES, TITLES, TRAINED
 from edge_ser.measure.selection import LeftOut
-from edge_ser.records import build, require
 
 KIND = "edge-ser evaluation"
-SCHEMA = 2
-"""1 had one set of figures over all corpora, no precision, no distributions and no live mode."""
+SCHEMA = 3
+"""1 had one set of figures over all corpora, no precision, no distributions and no live mode; 2 had
+another digest of the data."""
 
 ALL = "all"
 """What the figures over several corpora are of."""

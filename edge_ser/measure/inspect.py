@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge_ser._util.hashing import file_digest
+from edge_ser._util.suffixes import ENGINE_SUFFIXES, ONNX_SUFFIX, is_engine, is_onnx
 from edge_ser.card import CARD_KEY, ModelCard
 from edge_ser.errors import ModelError, missing_extra
-from edge_ser.measure.engine_file import ENGINE_SUFFIX, EngineInspection, inspect_engine
-from edge_ser.measure.evaluate import file_digest
+from edge_ser.measure.engine_file import EngineInspection, inspect_engine
 from edge_ser.precision import KEY as PRECISION_KEY
 from edge_ser.precision import Precision
 
@@ -76,12 +77,12 @@ def inspect(path: Path) -> OnnxInspection | EngineInspection:
     """
     if not path.is_file():
         raise ModelError(f"there is no model {path}; give an ONNX file or an engine")
-    suffix = path.suffix.lower()
-    if suffix == ENGINE_SUFFIX:
+    if is_engine(path):
         return inspect_engine(path)
-    if suffix != ".onnx":
+    if not is_onnx(path):
+        expected = ", ".join((ONNX_SUFFIX, *ENGINE_SUFFIXES))
         raise ModelError(
-            f"{path} ends in {suffix or 'nothing'}, .onnx or {ENGINE_SUFFIX} was wanted; name a model"
+            f"{path}: expected a model file ({expected}), got the suffix {path.suffix!r}; name a model"
         )
     return inspect_onnx(path)
 

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from edge_ser.measure.comparison import DIVERGES, LayerDifference, LayerDifferences
 from edge_ser.measure.onnx_graph import constants, load_model
+from edge_ser.runtime.onnx_session import open_session
 
 Float32 = NDArray[np.float32]
 
-_ERRORS_ONLY = 3
 _LEAST_ENERGY = 1e-24
 """Tensors that are all zero are divided by this."""
 
@@ -131,14 +131,7 @@ def _session(
     exposed.graph.output.extend(
         onnx.ValueInfoProto(name=name) for name in names if name not in known
     )
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = _ERRORS_ONLY
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    return ort.InferenceSession(
-        exposed.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    return open_session(exposed.SerializeToString(), threads, optimized=False)
 
 
 def _run(session: ort.InferenceSession, inputs: Float32) -> dict[str, NDArray[Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from edge_ser._util.records import require
 from edge_ser.card import Adaptation, CorpusUse, ModelCard
 from edge_ser.corpora import CORPORA
 from edge_ser.measure import text
@@ -19,7 +20,6 @@ from edge_ser.measure.model_card_blocks import (
 from edge_ser.measure.recipe_results import left_out, recipe_section
 from edge_ser.measure.results import RunResult
 from edge_ser.measure.scope import SCOPES, UNSEEN
-from edge_ser.records import require
 
 _NOT_MEASURED = (
     "**Corpora that are not in the training data**: not measured here, so this card cannot tell what a "

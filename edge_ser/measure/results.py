@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_ser.errors import ConfigError
-from edge_ser.files import write_text
+from edge_ser._util.files import read_json, write_text
+from edge_ser._util.records import build, require
 from edge_ser.measure.left_out import Decisions, LeftOutFigures
 from edge_ser.metrics import (
     bootstrap_weights,
@@ -26,7 +26,6 @@ from edge_ser.metrics import (
     weighted_accuracy,
 )
 from edge_ser.protocols.leaks import Overlap
-from edge_ser.records import build, require
 
 KIND = "edge-ser cross-validation"
 SCHEMA = 1
@@ -240,20 +239,6 @@ def load_runs(folder: Path) -> tuple[RunResult, ...]:
         if isinstance(data, dict) and data.get("kind") == KIND:
             runs.append(build(RunResult, data, str(path)))
     return tuple(runs)
-
-
-def read_json(path: Path) -> object:
-    """Return what a JSON file holds.
-
-    Raises:
-        ConfigError: it cannot be read, or is not JSON.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not JSON ({error})") from None
 
 
 def pooled(folds: Sequence[FoldResult]) -> NDArray[np.int64]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from edge_ser.corpora import Clip, content_digest
+from edge_ser._util.hashing import content_digest, text_digest
+from edge_ser.corpora import Clip
 from edge_ser.protocols.fold import Fold
-
-__all__ = ["content_digest", "data_digest", "fold_digest"]
 
 
 def data_digest(clips: Sequence[Clip]) -> str:
@@ -18,7 +17,7 @@ def data_digest(clips: Sequence[Clip]) -> str:
     and protocols on the same data.
     """
     lines = {(clip.path, clip.channel): _line(clip) for clip in clips}
-    return hashlib.sha256("".join(sorted(lines.values())).encode()).hexdigest()
+    return text_digest("".join(sorted(lines.values())))
 
 
 def fold_digest(fold: Fold) -> str:

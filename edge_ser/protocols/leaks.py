@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_ser._util.hashing import content_digest
 from edge_ser.corpora import Clip, Copy
-from edge_ser.corpora.content import content_digest
 from edge_ser.errors import LeakError
 from edge_ser.protocols.fold import Fold, Shared
 from edge_ser.protocols.registry import protocol_of

@@ -9,7 +9,6 @@ when which one is of use.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import math
 from collections.abc import Sequence
@@ -20,10 +19,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_ser._util.files import read_json, write_text
+from edge_ser._util.hashing import json_digest
+from edge_ser._util.records import build, require
 from edge_ser.card import ModelCard
 from edge_ser.errors import BaselineError, ConfigError
-from edge_ser.files import write_text
-from edge_ser.records import build, require
 
 Float64 = NDArray[np.float64]
 
@@ -87,11 +87,11 @@ class Baseline:
             BaselineError: missing, unreadable, or not a baseline.
         """
         again = "make one with `edge-ser enroll --out FILE`"
+        if not path.exists():
+            raise BaselineError(f"there is no baseline {path}; {again}")
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise BaselineError(f"there is no baseline {path}; {again}") from None
-        except (OSError, ValueError, RecursionError) as error:
+            data = read_json(path)
+        except ConfigError as error:
             raise BaselineError(f"{path} cannot be read as a baseline ({error}); {again}") from None
         if not isinstance(data, dict) or data.get("kind") != KIND:
             raise BaselineError(f"{path} is not a baseline: expected kind {KIND!r}; {again}")
@@ -331,4 +331,4 @@ def outputs_digest(card: ModelCard) -> str:
     differ between models.
     """
     parts = [card.labels, card.usual_outputs, dataclasses.asdict(card.frontend)]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    return json_digest(parts)

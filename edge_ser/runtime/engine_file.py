@@ -6,15 +6,16 @@ names what is there, what was wanted, and the command that builds the engine aga
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edge_ser._util.callbacks import OnMessage
+from edge_ser._util.hashing import bytes_digest
 from edge_ser.errors import EngineError
 from edge_ser.machine.cuda_device import CudaDevice, cuda_device
 from edge_ser.manifest import EngineManifest, manifest_path
-from edge_ser.runtime.tensorrt_module import Tell, TensorRT, find_tensorrt, open_log
+from edge_ser.runtime.tensorrt_module import TensorRT, find_tensorrt, open_log
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,13 +100,13 @@ def check_fits(
 
 
 def load_engine(
-    path: Path, tell: Tell, choice: str = "auto", level: str = "warning"
+    path: Path, on_message: OnMessage, choice: str = "auto", level: str = "warning"
 ) -> LoadedEngine:
     """Check an engine and hand it to TensorRT.
 
     Args:
         path: the engine; its manifest stands beside it.
-        tell: gets TensorRT's messages up to `level`.
+        on_message: called with TensorRT's messages up to `level`.
         choice: which TensorRT, one of `tensorrt_module.CHOICES`; auto takes the engine's own.
         level: one of `tensorrt_module.LEVELS`.
 
@@ -116,7 +117,7 @@ def load_engine(
     manifest, plan = read_engine(path)
     tensorrt = find_tensorrt(manifest.built_by.module if choice == "auto" else choice)
     check_fits(manifest, path, tensorrt, cuda_device())
-    return deserialise(manifest, plan, path, tensorrt, open_log(tensorrt.module, tell, level))
+    return deserialise(manifest, plan, path, tensorrt, open_log(tensorrt.module, on_message, level))
 
 
 def deserialise(
@@ -144,7 +145,7 @@ def deserialise(
 
 
 def _same_digest(what: str, data: bytes, wanted: str, again: str) -> None:
-    found = hashlib.sha256(data).hexdigest()
+    found = bytes_digest(data)
     if found != wanted:
         raise EngineError(
             f"{what} has SHA-256 {found[:12]}…, the manifest says {wanted[:12]}…: it was changed "

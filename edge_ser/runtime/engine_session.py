@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_ser._util.callbacks import OnMessage
 from edge_ser.errors import EngineError
 from edge_ser.runtime.cuda.api import Cuda
 from edge_ser.runtime.engine_file import LoadedEngine
 from edge_ser.runtime.engine_tensors import Port, tensor_names
 from edge_ser.runtime.rtx_context import RtxContext
-from edge_ser.runtime.tensorrt_module import Tell
 
 Float32 = NDArray[np.float32]
 
@@ -47,7 +47,7 @@ class EngineSession:
         loaded: the engine.
         path: of the engine, for messages.
         cuda: the open GPU.
-        tell: hears what is done otherwise than asked.
+        on_message: called with what is done otherwise than asked.
         graphs: whether to use CUDA graphs.
         zero_copy: whether the GPU works in the host's memory, which only an integrated one does well.
 
@@ -61,13 +61,13 @@ class EngineSession:
         loaded: LoadedEngine,
         path: Path,
         cuda: Cuda,
-        tell: Tell,
+        on_message: OnMessage,
         *,
         graphs: bool,
         zero_copy: bool,
     ) -> None:
         self._loaded: LoadedEngine | None = loaded
-        self._path, self._cuda, self._tell = path, cuda, tell
+        self._path, self._cuda, self._on_message = path, cuda, on_message
         self._again = loaded.manifest.rebuild(path)
         self._n_values = (len(loaded.manifest.card.labels), 1)
         """Columns of the outputs: logits, and arousal where there is one."""
@@ -202,7 +202,7 @@ class EngineSession:
             graph = self._cuda.capture(self._stream, self._enqueue)
         except EngineError as error:
             self.uses_graphs = False
-            self._tell(
+            self._on_message(
                 "warning", f"no CUDA graph of {self._path}, each inference is enqueued: {error}"
             )
             return None
@@ -226,7 +226,9 @@ class EngineSession:
         self._rtx: RtxContext | None = None
         stack.callback(self._drop_context)
         if loaded.tensorrt.is_rtx:
-            self._rtx = RtxContext(trt, engine, self._path, self._tell, graphs=self.uses_graphs)
+            self._rtx = RtxContext(
+                trt, engine, self._path, self._on_message, graphs=self.uses_graphs
+            )
             self._context = self._rtx.context
         else:
             self._context = engine.create_execution_context()

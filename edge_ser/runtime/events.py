@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any, ClassVar
 
+from edge_ser._util.records import build
 from edge_ser.errors import ConfigError, EventError
-from edge_ser.records import build
 
 EVENTS_VERSION = 1
 

@@ -19,11 +19,12 @@ for the little that even the others leave to it."""
 _ERRORS_ONLY = 3
 
 
-def session_options(threads: int = 1) -> ort.SessionOptions:
+def session_options(threads: int = 1, *, optimized: bool = True) -> ort.SessionOptions:
     """Return the options of every session.
 
     Args:
         threads: CPU threads for one inference.
+        optimized: False to run the graph as it is written, without fusions.
     """
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
@@ -34,11 +35,13 @@ def session_options(threads: int = 1) -> ort.SessionOptions:
     # Without VNNI, x86 adds two products of 8 bits in 16, which saturates: twice the error in INT8.
     # Unsigned weights do not. It has no effect elsewhere.
     options.add_session_config_entry("session.x64quantprecision", "1")
+    if not optimized:
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     return options
 
 
 def open_session(
-    model: str | bytes, threads: int = 1, device: str = "auto"
+    model: str | bytes, threads: int = 1, device: str = "auto", *, optimized: bool = True
 ) -> ort.InferenceSession:
     """Open a model.
 
@@ -46,6 +49,7 @@ def open_session(
         model: the path of an ONNX file, or its bytes.
         threads: CPU threads for one inference.
         device: a key of `PROVIDERS`; auto is the CPU.
+        optimized: False to run the graph as it is written, without fusions.
 
     Raises:
         MissingDependency: an ONNX Runtime without the provider of this device.
@@ -53,9 +57,8 @@ def open_session(
     """
     wanted = PROVIDERS[device]
     require_provider(wanted[0], device)
-    session = ort.InferenceSession(
-        model, session_options(threads), providers=list(wanted), enable_fallback=0
-    )
+    options = session_options(threads, optimized=optimized)
+    session = ort.InferenceSession(model, options, providers=list(wanted), enable_fallback=0)
     got = session.get_providers()
     if got[:1] != [wanted[0]]:
         raise EngineError(

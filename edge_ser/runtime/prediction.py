@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -119,9 +119,57 @@ class ClipTally:
         )
 
 
+@dataclass(frozen=True)
+class Verdict:
+    """Label of an utterance or a clip by its mean probabilities."""
+
+    likeliest: str | None
+    """The most probable label, sure or not; None without probabilities."""
+    confidence: float | None
+    """Its probability."""
+    label: str | None
+    """The most probable label if it is sure; None if the model abstains, or without probabilities."""
+
+    @property
+    def abstained(self) -> bool:
+        """Whether there are probabilities, and none is sure."""
+        return self.likeliest is not None and self.label is None
+
+
+def decide(probs: Mapping[str, float], abstain_below: float = 0.0) -> Verdict:
+    """Return the label of mean probabilities, by the abstain rule.
+
+    Args:
+        probs: probability of each class, by label; empty for silence.
+        abstain_below: probability below which no label is given, in [0, 1].
+    """
+    best = likeliest(probs)
+    if best is None:
+        return Verdict(None, None, None)
+    return Verdict(best, probs[best], best if is_sure(probs[best], abstain_below) else None)
+
+
+def is_sure(confidence: float, abstain_below: float) -> bool:
+    """Return whether a label of this probability is given: the abstain rule, everywhere the same."""
+    return confidence >= abstain_below
+
+
 def likeliest(probs: Mapping[str, float]) -> str | None:
     """Return the class with the largest probability, None where there are none."""
     return max(probs, key=probs.__getitem__) if probs else None
+
+
+def mean_class(logits: Iterable[Float32]) -> int | None:
+    """Return the class of a clip: the most probable by the mean over its windows.
+
+    Args:
+        logits: of each audible window, [n_classes].
+
+    Returns:
+        The class, or None without windows.
+    """
+    probs = [softmax(one) for one in logits]
+    return int(np.mean(probs, axis=0).argmax()) if probs else None
 
 
 def softmax(logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:

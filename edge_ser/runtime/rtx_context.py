@@ -9,9 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from edge_ser._util.callbacks import OnMessage
+from edge_ser._util.files import replacing
 from edge_ser.errors import ConfigError
-from edge_ser.files import replacing
-from edge_ser.runtime.tensorrt_module import Tell
 
 
 def rtx_cache_path(path: Path) -> Path:
@@ -26,13 +26,15 @@ class RtxContext:
         trt: the module.
         engine: ICudaEngine.
         path: of the engine.
-        tell: hears of a cache that is of no use.
+        on_message: called if the cache is of no use.
         graphs: whether inferences are going to be captured: a captured kernel stays as it is, so each
             shape then gets its own at once instead of later, in the background.
     """
 
-    def __init__(self, trt: Any, engine: Any, path: Path, tell: Tell, *, graphs: bool) -> None:
-        self._path, self._tell = rtx_cache_path(path), tell
+    def __init__(
+        self, trt: Any, engine: Any, path: Path, on_message: OnMessage, *, graphs: bool
+    ) -> None:
+        self._path, self._on_message = rtx_cache_path(path), on_message
         runtime_config = engine.create_runtime_config()
         runtime_cache = runtime_config.create_runtime_cache()
         self._stored = self._read(runtime_cache)
@@ -59,7 +61,7 @@ class RtxContext:
                     temporary.write_bytes(data)
                 self._stored = data
         except (ConfigError, OSError, RuntimeError, TypeError) as error:
-            self._tell("warning", f"the kernels of this run are not kept: {error}")
+            self._on_message("warning", f"the kernels of this run are not kept: {error}")
 
     def _read(self, runtime_cache: Any) -> bytes:
         """Load what is stored; return it if TensorRT takes it."""
@@ -70,5 +72,7 @@ class RtxContext:
             reason = "TensorRT does not take it: it is damaged, or of another GPU or version"
         except (OSError, RuntimeError, TypeError, ValueError) as error:
             reason = str(error)
-        self._tell("warning", f"{self._path} is passed over ({reason}): kernels are made anew")
+        self._on_message(
+            "warning", f"{self._path} is passed over ({reason}): kernels are made anew"
+        )
         return b""

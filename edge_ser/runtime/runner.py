@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_ser._util.suffixes import ENGINE_SUFFIXES, ONNX_SUFFIX, is_engine, is_onnx
 from edge_ser.card import ModelCard
 from edge_ser.errors import ConfigError, ModelError
 
@@ -28,8 +29,6 @@ BUNDLED = {
 
 ASSETS = Path(str(resources.files("edge_ser") / "assets"))
 """Where those files lie."""
-
-ENGINE_ENDINGS = (".engine", ".plan")
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,8 +148,7 @@ def open_runner(model: str | Path | None = None, threads: int = 1, device: str =
             f"there is no model {path}; give --model a file that `edge-ser export` or "
             "`edge-ser build-engine` wrote"
         )
-    ending = path.suffix.lower()
-    if ending in ENGINE_ENDINGS:
+    if is_engine(path):
         if device == "cpu":
             raise ConfigError(
                 f"{path} is a TensorRT engine and cpu was asked for, an engine runs on the GPU that it "
@@ -159,10 +157,10 @@ def open_runner(model: str | Path | None = None, threads: int = 1, device: str =
         from edge_ser.runtime.tensorrt_runner import TensorRTRunner
 
         return TensorRTRunner(path)
-    if ending != ".onnx":
+    if not is_onnx(path):
         raise ModelError(
-            f"{path} ends neither in .onnx nor in {' or '.join(ENGINE_ENDINGS)}; give --model an ONNX "
-            "file or an engine"
+            f"{path} ends neither in {ONNX_SUFFIX} nor in {' or '.join(ENGINE_SUFFIXES)}; give --model "
+            "an ONNX file or an engine"
         )
     from edge_ser.runtime.onnx_runner import OnnxRunner
 

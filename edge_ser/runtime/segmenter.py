@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_ser._util.records import require
 from edge_ser.audio import Resampler
-from edge_ser.records import require
 from edge_ser.runtime.speech_level import SpeechLevel
 from edge_ser.runtime.voice import VoiceDetector
 

@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from edge_ser.records import require
+from edge_ser._util.records import require
+from edge_ser.runtime.prediction import is_sure
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ class Smoother:
     def _next(self, best: str, at_s: float) -> str | None:
         """Return the label after this window."""
         settings, p = self.settings, self._probs[best]
-        sure = p >= settings.abstain_below
+        sure = is_sure(p, settings.abstain_below)
         if self._label is None:
             return best if sure else None
         present = self._probs[self._label]

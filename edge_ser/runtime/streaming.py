@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_ser import __version__
+from edge_ser._util.records import require
 from edge_ser.audio import Chunk, Resampler, is_usable
-from edge_ser.records import require
 from edge_ser.runtime.baseline import BaselineState
 from edge_ser.runtime.clip_speech import SpeechTally
 from edge_ser.runtime.events import (
@@ -33,7 +33,7 @@ from edge_ser.runtime.events import (
 )
 from edge_ser.runtime.low_pass import LowPass
 from edge_ser.runtime.plain_windows import PlainWindows
-from edge_ser.runtime.prediction import ClipTally, Prediction, likeliest
+from edge_ser.runtime.prediction import ClipTally, Prediction, Verdict, decide
 from edge_ser.runtime.recognizer import Recognizer
 from edge_ser.runtime.segmenter import Segmenter, SegmenterSettings
 from edge_ser.runtime.session import Session
@@ -161,8 +161,8 @@ class StreamingRecognizer:
             self._finish_audio(events)
             self._device_lost = True
             events.append(
-                self._session.event(
-                    DeviceLost, self.at_s, device=signal.device, reason=signal.reason
+                DeviceLost(
+                    **self._session.stamp(self.at_s), device=signal.device, reason=signal.reason
                 )
             )
         elif isinstance(signal, Back):
@@ -170,8 +170,8 @@ class StreamingRecognizer:
             self._finish_audio(events)
             self._listen_from(self.at_s + signal.away_s)
             events.append(
-                self._session.event(
-                    DeviceBack, self.at_s, device=signal.device, away_s=signal.away_s
+                DeviceBack(
+                    **self._session.stamp(self.at_s), device=signal.device, away_s=signal.away_s
                 )
             )
         self._beat(events)
@@ -206,9 +206,8 @@ class StreamingRecognizer:
         self._started = True
         recognizer = self.recognizer
         return [
-            self._session.event(
-                Started,
-                0.0,
+            Started(
+                **self._session.stamp(0.0),
                 edge_ser=__version__,
                 model=recognizer.card.name,
                 runner=recognizer.runner.backend,
@@ -290,7 +289,7 @@ class StreamingRecognizer:
         session = self._session
         session.n_overruns += 1
         session.lost_s += seconds or 0.0
-        events.append(session.event(Overrun, self.at_s, lost_s=seconds, reason=reason))
+        events.append(Overrun(**session.stamp(self.at_s), lost_s=seconds, reason=reason))
         if seconds is None or seconds == 0:
             return
         if seconds > SHORT_GAP_S or self._n_in == 0:
@@ -319,7 +318,7 @@ class StreamingRecognizer:
             elif isinstance(step, Begun):
                 self._forget()
                 latency_ms = self._session.latency_ms(step.at_s)
-                events.append(self._session.event(SpeechStart, step.at_s, latency_ms=latency_ms))
+                events.append(SpeechStart(**self._session.stamp(step.at_s), latency_ms=latency_ms))
             else:
                 events.append(self._speech_end(step))
 
@@ -333,9 +332,8 @@ class StreamingRecognizer:
         heard = window.label is not None
         latency_ms = session.latency_ms(window.end_s, of_window=heard)
         events.append(
-            session.event(
-                Window,
-                window.end_s,
+            Window(
+                **session.stamp(window.end_s),
                 start_s=window.start_s,
                 end_s=window.end_s,
                 label=window.label,
@@ -357,9 +355,8 @@ class StreamingRecognizer:
         decision = self._smoother.update(window.probs, window.end_s)
         if decision.changed:
             events.append(
-                session.event(
-                    Emotion,
-                    window.end_s,
+                Emotion(
+                    **session.stamp(window.end_s),
                     label=decision.label,
                     previous=decision.previous,
                     confidence=decision.confidence,
@@ -380,9 +377,9 @@ class StreamingRecognizer:
             self._baseline.learn(heard.outputs, heard.end_s - heard.start_s)
             self._session.baseline_s = self._baseline.speech_s
         probs = heard.probs if heard.evident else {}
-        return self._session.event(
-            SpeechEnd,
-            heard.end_s,
+        verdict = self._verdict(probs)
+        return SpeechEnd(
+            **self._session.stamp(heard.end_s),
             start_s=heard.start_s,
             probs=probs,
             n_windows=heard.n_windows,
@@ -390,13 +387,16 @@ class StreamingRecognizer:
             arousal=heard.arousal if heard.evident else None,
             baseline_s=self._session.baseline_s,
             no_speech=not heard.evident,
-            **self._verdict(probs),
+            label=verdict.label,
+            confidence=verdict.confidence,
+            abstained=verdict.abstained,
+            likeliest=verdict.likeliest,
         )
 
     def _clip(self, clip: Prediction) -> Clip:
-        return self._session.event(
-            Clip,
-            clip.end_s,
+        verdict = self._verdict(clip.probs)
+        return Clip(
+            **self._session.stamp(clip.end_s),
             probs=clip.probs,
             level_dbfs=clip.level_dbfs,
             clipped=clip.clipped,
@@ -404,20 +404,15 @@ class StreamingRecognizer:
             duration_s=clip.end_s,
             arousal=clip.arousal,
             no_speech=self._speech is not None and not self._speech.evident,
-            **self._verdict(clip.probs),
+            label=verdict.label,
+            confidence=verdict.confidence,
+            abstained=verdict.abstained,
+            likeliest=verdict.likeliest,
         )
 
-    def _verdict(self, probs: Mapping[str, float]) -> dict[str, object]:
-        """Return what is decided on an utterance or a clip, as fields of its event."""
-        best = likeliest(probs)
-        confidence = None if best is None else probs[best]
-        sure = confidence is not None and confidence >= self.settings.smoothing.abstain_below
-        return {
-            "label": best if sure else None,
-            "confidence": confidence,
-            "abstained": best is not None and not sure,
-            "likeliest": best,
-        }
+    def _verdict(self, probs: Mapping[str, float]) -> Verdict:
+        """Return the label of an utterance or a clip."""
+        return decide(probs, self.settings.smoothing.abstain_below)
 
     def _beat(self, events: list[Event]) -> None:
         now = self._session.clock()

@@ -5,17 +5,15 @@ from __future__ import annotations
 import functools
 import importlib
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from edge_ser._util.callbacks import OnMessage
 from edge_ser.errors import EngineError, MissingDependency
 
 CHOICES = ("auto", "tensorrt", "tensorrt_rtx")
 LEVELS = ("error", "warning", "info", "verbose")
 
-Tell = Callable[[str, str], None]
-"""Takes a level of LEVELS and a message of TensorRT's."""
 
 _PACKAGES = {
     "tensorrt": ("tensorrt",),
@@ -84,16 +82,16 @@ def _supported(found: TensorRT) -> TensorRT:
     return found
 
 
-def open_log(trt: Any, tell: Tell, level: str = "warning") -> Any:
+def open_log(trt: Any, on_message: OnMessage, level: str = "warning") -> Any:
     """Return the logger for TensorRT's objects, whose `errors` keeps what goes wrong from now on.
 
     Args:
         trt: a TensorRT module.
-        tell: gets every message up to `level`, until the next call.
+        on_message: called with every message up to `level`, until the next call.
         level: one of LEVELS.
     """
     log = _log(trt)
-    log.tell, log.level, log.errors = tell, level, []
+    log.on_message, log.level, log.errors = on_message, level, []
     return log
 
 
@@ -109,7 +107,7 @@ def _log(trt: Any) -> Any:
     }
 
     class Log(trt.ILogger):  # type: ignore[misc]
-        tell: Tell
+        on_message: OnMessage
         level: str
         errors: list[str]
 
@@ -121,6 +119,6 @@ def _log(trt: Any) -> Any:
             if own == "error":
                 self.errors.append(msg)
             if LEVELS.index(own) <= LEVELS.index(self.level):
-                self.tell(own, msg)
+                self.on_message(own, msg)
 
     return Log()

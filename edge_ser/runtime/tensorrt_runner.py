@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_ser._util.callbacks import OnMessage
 from edge_ser.card import AROUSAL_OUTPUT, ModelCard
 from edge_ser.errors import ConfigError, EngineError, ModelError
 from edge_ser.machine.cuda_device import cuda_device
@@ -19,7 +20,6 @@ from edge_ser.runtime.cuda.choose import open_cuda
 from edge_ser.runtime.engine_file import load_engine
 from edge_ser.runtime.engine_session import EngineSession, Timings
 from edge_ser.runtime.runner import ModelOutput, Runner
-from edge_ser.runtime.tensorrt_module import Tell
 
 Float32 = NDArray[np.float32]
 
@@ -37,8 +37,8 @@ class TensorRTRunner(Runner):
         path: the engine, with its manifest beside it.
         cuda: one of `cuda.choose.CHOICES`.
         cuda_graph: whether to launch inferences as CUDA graphs, which spares the CPU most of the work;
-            where that cannot be, `tell` hears it once and they are enqueued one by one.
-        tell: hears TensorRT's messages and what is done otherwise than asked.
+            where that cannot be, `on_message` is called once and they are enqueued one by one.
+        on_message: called with TensorRT's messages, and with what is done otherwise than asked.
         zero_copy: let an integrated GPU work in the CPU's memory instead of copying. Which is faster
             depends on the board: measure before you use it.
 
@@ -53,12 +53,12 @@ class TensorRTRunner(Runner):
         path: str | Path,
         cuda: str = "auto",
         cuda_graph: bool = True,
-        tell: Tell = log,
+        on_message: OnMessage = log,
         *,
         zero_copy: bool = False,
     ) -> None:
         self.path = Path(path)
-        loaded = load_engine(self.path, tell)
+        loaded = load_engine(self.path, on_message)
         self._manifest, self._tensorrt = loaded.manifest, loaded.tensorrt
         device = cuda_device()
         self._gpu = f"{device.name} (SM {device.compute_capability})" if device else "GPU"
@@ -72,7 +72,7 @@ class TensorRTRunner(Runner):
                     "faster; leave it out"
                 )
             if cuda_graph and not self._cuda.has_graphs:
-                tell(
+                on_message(
                     "warning",
                     f"{self._cuda.name} has no CUDA graphs, each inference is enqueued; for graphs "
                     "run: pip install 'edge-ser[tensorrt]'",
@@ -82,16 +82,16 @@ class TensorRTRunner(Runner):
                     loaded,
                     self.path,
                     self._cuda,
-                    tell,
+                    on_message,
                     graphs=cuda_graph and self._cuda.has_graphs,
                     zero_copy=zero_copy,
                 )
         except BaseException:
-            _release(session, self._cuda, tell)
+            _release(session, self._cuda, on_message)
             raise
         self._session = session
         # Whoever forgets to close, and a process that ends, frees in the right order too.
-        self._release = weakref.finalize(self, _release, self._session, self._cuda, tell)
+        self._release = weakref.finalize(self, _release, self._session, self._cuda, on_message)
 
     @property
     def card(self) -> ModelCard:
@@ -192,15 +192,15 @@ class TensorRTRunner(Runner):
             raise EngineError(f"{self.path} was closed; open it again")
 
 
-def _release(session: EngineSession | None, cuda: Cuda, tell: Tell) -> None:
+def _release(session: EngineSession | None, cuda: Cuda, on_message: OnMessage) -> None:
     """Free a session and its context; what fails is told, for there is nothing else to be done."""
     try:
         if session is not None:
             with cuda:
                 session.close()
     except EngineError as error:
-        tell("warning", f"not everything was freed: {error}")
+        on_message("warning", f"not everything was freed: {error}")
     try:
         cuda.close()
     except EngineError as error:
-        tell("warning", f"the GPU was not closed: {error}")
+        on_message("warning", f"the GPU was not closed: {error}")

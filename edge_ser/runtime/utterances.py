@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_ser._util.records import require
 from edge_ser.errors import AudioError
-from edge_ser.records import require
 from edge_ser.runtime.baseline import BaselineState, NoBaseline
 from edge_ser.runtime.outputs import SpeechOutputs
 from edge_ser.runtime.prediction import MeanProbs, Prediction

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from edge_ser._util.records import require
 from edge_ser.card import FrontendConfig
 from edge_ser.frontend import hz_to_mel, mel_edges
-from edge_ser.records import require
 from edge_ser.training.features import FeatureBank
 from edge_ser.training.scenes import SceneConfig
 from edge_ser.training.variants import Variant

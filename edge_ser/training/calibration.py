@@ -10,10 +10,9 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_ser._util.files import read_json, write_text
+from edge_ser._util.records import build, require
 from edge_ser.errors import ConfigError, TrainingError
-from edge_ser.files import write_text
-from edge_ser.measure.results import read_json
-from edge_ser.records import build, require
 from edge_ser.scores import TEMPERATURES, Scores, fit_temperature, fit_threshold
 
 CALIBRATION_FILE = "calibration.json"

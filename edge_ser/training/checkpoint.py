@@ -10,8 +10,8 @@ from typing import Any
 from torch import Tensor
 from torch.nn import Module
 
+from edge_ser._util.files import replacing
 from edge_ser.errors import TrainingError
-from edge_ser.files import replacing
 
 LAST = "last.safetensors"
 """Everything that a training goes on from."""

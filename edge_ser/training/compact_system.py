@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
 
+from edge_ser._util.callbacks import OnProgress
+from edge_ser._util.hashing import json_digest
 from edge_ser.corpora import Clip
 from edge_ser.protocols import Fold, SplitOptions, data_digest, refuse_leaks
 from edge_ser.protocols.content import fold_digest
@@ -69,9 +69,7 @@ class CompactSystem:
             settings["sounds"] = {"names": self._sounds.names, "digest": self._sounds.digest}
         return settings
 
-    def fit_predict(
-        self, fold: Fold, labels: tuple[str, ...], progress: Callable[[str, float], None]
-    ) -> Outcome:
+    def fit_predict(self, fold: Fold, labels: tuple[str, ...], progress: OnProgress) -> Outcome:
         """Train on the fold and predict its test clips; see `System`."""
         began = time.perf_counter()
         job = Job(
@@ -113,6 +111,5 @@ class CompactSystem:
 
     def _run_name(self, fold: Fold, labels: tuple[str, ...]) -> str:
         # With other settings or clips a training begins anew, beside what another one left.
-        identity = json.dumps([self.settings, labels, fold_digest(fold)], sort_keys=True)
-        digest = hashlib.sha256(identity.encode()).hexdigest()[:12]
+        digest = json_digest([self.settings, labels, fold_digest(fold)])[:12]
         return re.sub(r"[^\w.+-]+", "_", f"compact-{fold.protocol}-{fold.name}") + f"-{digest}"

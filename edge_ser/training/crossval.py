@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -14,21 +13,22 @@ from typing import Any
 import numpy as np
 
 from edge_ser import __version__
+from edge_ser._util.files import read_json, write_text
+from edge_ser._util.hashing import json_digest
+from edge_ser._util.records import build
 from edge_ser.corpora import (
     Clip,
     load_corpora,
 )
 from edge_ser.errors import ConfigError, TrainingError
-from edge_ser.files import write_text
 from edge_ser.measure.left_out import fit_decisions, left_out_figures
 from edge_ser.measure.provenance import revision, versions
-from edge_ser.measure.results import FoldResult, RunResult, read_json
+from edge_ser.measure.results import FoldResult, RunResult
 from edge_ser.protocols.content import data_digest, fold_digest
 from edge_ser.protocols.cross_corpus import CROSS_CORPUS
 from edge_ser.protocols.fold import Fold
 from edge_ser.protocols.leaks import LeakReport, refuse_leaks
 from edge_ser.protocols.registry import SplitOptions, choose_fold, make_folds
-from edge_ser.records import build
 from edge_ser.scores import Scores
 from edge_ser.training.kept_scores import load_scores, save_scores
 from edge_ser.training.labels import choose_labels
@@ -219,7 +219,7 @@ def _check(system: System, outcome: Outcome, shape: tuple[int, int]) -> None:
 
 def _key(system: System, fold: Fold, labels: tuple[str, ...]) -> str:
     facts = (__version__, system.name, _plain(system.settings), labels, fold_digest(fold))
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    return json_digest(facts)
 
 
 def _plain(settings: Mapping[str, object]) -> dict[str, object]:

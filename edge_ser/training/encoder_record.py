@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from edge_ser._util.files import write_text
+from edge_ser._util.hashing import content_digest, file_digest
+from edge_ser._util.records import build
 from edge_ser.card import CorpusUse, Normalization
 from edge_ser.corpora import Clip
 from edge_ser.errors import ConfigError, LeakError, TrainingError
-from edge_ser.files import write_text
-from edge_ser.protocols.content import content_digest
-from edge_ser.records import build
 from edge_ser.training.checkpoint import BEST
 from edge_ser.training.model import ModelConfig
 from edge_ser.training.run_record import ENCODER, RUN_FILE, read_run, recipe_of
@@ -93,7 +92,7 @@ def encoder_use(run: Path) -> EncoderUse:
     """
     record = EncoderRecord.load(run)
     try:
-        digest = hashlib.sha256((run / BEST).read_bytes()).hexdigest()
+        digest = file_digest(run / BEST)
     except OSError:
         raise TrainingError(
             f"{run} has no {BEST}; finish it: edge-ser pretrain --resume --out {run}"

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import importlib.metadata
 import io
-import json
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,15 +20,15 @@ import torch
 from numpy.typing import NDArray
 
 import edge_ser
+from edge_ser._util.files import read_json, replacing
+from edge_ser._util.records import build
 from edge_ser.audio import find_audio, load
 from edge_ser.build.frontend_graph import IR_VERSION, OPSET, with_frontend
 from edge_ser.card import CARD_KEY, Accuracy, ModelCard
 from edge_ser.errors import ConfigError, EdgeSerError, TrainingError
-from edge_ser.files import replacing
 from edge_ser.frontend import mfcc
 from edge_ser.measure.left_out import Decisions
 from edge_ser.measure.results import RunResult
-from edge_ser.records import build
 from edge_ser.runtime.onnx_runner import OnnxRunner
 from edge_ser.runtime.prior import log_ratios, parse_prior
 from edge_ser.training.calibration import Calibration
@@ -265,11 +264,11 @@ def _accuracy(run: Path) -> tuple[Accuracy, ...]:
             f"edge-ser train --resume --out {run}"
         )
     try:
-        items = json.loads(path.read_text(encoding="utf-8"))
+        items = read_json(path)
         if not isinstance(items, list):
             raise ConfigError(f"{type(items).__name__}, a list was wanted")
         return tuple(build(Accuracy, item, str(path)) for item in items)
-    except (json.JSONDecodeError, UnicodeDecodeError, ConfigError) as error:
+    except ConfigError as error:
         raise TrainingError(f"{path} is damaged ({error}); train again") from None
 
 

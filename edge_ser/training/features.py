@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,12 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from edge_ser._util.callbacks import OnItem
+from edge_ser._util.files import replacing
+from edge_ser._util.hashing import content_digest, text_digest
 from edge_ser.card import FrontendConfig, Normalization
 from edge_ser.corpora import Clip, Copy
 from edge_ser.errors import AudioError
-from edge_ser.files import replacing
 from edge_ser.frontend import dct_basis, delta_kernels, kernel_for, log_mel
-from edge_ser.protocols.content import content_digest
 from edge_ser.training.copies import load_copy
 from edge_ser.training.scenes import Scenes
 from edge_ser.training.variants import Variant, vary
@@ -54,7 +54,7 @@ def build_bank(
     clips: Sequence[Clip],
     config: FrontendConfig,
     variants: tuple[Variant, ...] = (Variant(),),
-    progress: Callable[[], None] = lambda: None,
+    progress: OnItem = lambda: None,
     scenes: Scenes | None = None,
     cache: Path | None = None,
 ) -> FeatureBank:
@@ -134,7 +134,7 @@ class _ClipSpectra:
             facts += (clip.corpus, clip.speaker, clip.emotion, clip.path.stem)
         if variant.scene and self.scenes:
             facts += (self.scenes.digest,)
-        name = hashlib.sha256(repr(facts).encode()).hexdigest()[:24]
+        name = text_digest(repr(facts))[:24]
         return cache / name[:2] / f"{name}.npy"
 
 

@@ -7,7 +7,7 @@ import datetime
 import itertools
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from edge_ser._util.callbacks import OnItem, OnProgress
+from edge_ser._util.files import write_text
+from edge_ser._util.hashing import content_digest
 from edge_ser.card import Accuracy, CorpusUse
 from edge_ser.corpora import (
     CORPORA,
@@ -26,9 +29,7 @@ from edge_ser.corpora import (
     possible_emotions,
     sort_emotions,
 )
-from edge_ser.corpora.content import content_digest
 from edge_ser.errors import ConfigError, CorpusError, LeakError, TrainingError
-from edge_ser.files import write_text
 from edge_ser.metrics import confusion, recalls, unweighted_average_recall, weighted_accuracy
 from edge_ser.protocols import (
     Fold,
@@ -166,9 +167,7 @@ class Job(Division):
         """As those of the division, with all that is learned on."""
         return {**super().facts, "used": uses_of(self.speech, self.terms)}
 
-    def hear(
-        self, clips: Sequence[Clip], progress: Callable[[], None] = lambda: None
-    ) -> HeardClips:
+    def hear(self, clips: Sequence[Clip], progress: OnItem = lambda: None) -> HeardClips:
         """Return clips as a device hears them, to be scored; errors as `scoring.hear`."""
         return hear(clips, self.targets(clips), self.config, progress)
 
@@ -330,7 +329,7 @@ def start(
     job: Job,
     run: Path,
     device: torch.device,
-    progress: Callable[[str, float], None] = lambda *_: None,
+    progress: OnProgress = lambda *_: None,
     resume: bool = False,
     cache: Path | None = None,
     team: Team = ALONE,
@@ -418,7 +417,7 @@ def compute_speech(
     clips: Sequence[Clip],
     config: TrainConfig,
     sounds: Sounds,
-    progress: Callable[[str, float], None],
+    progress: OnProgress,
     cache: Path | None,
 ) -> tuple[FeatureBank, TeacherBank | None]:
     """Return the frames of clips in all their forms, and the teacher's, where there is one.
@@ -443,7 +442,7 @@ def compute_speech(
     return bank, build_teacher_bank(clips, variants, cache and cache / "teacher", on_clip)
 
 
-def counted(progress: Callable[[str, float], None], what: str, n: int) -> Callable[[], None]:
+def counted(progress: OnProgress, what: str, n: int) -> OnItem:
     """Return what to call after each of n clips."""
     done = itertools.count(1)
     return lambda: progress(what, next(done) / n)

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_ser._util.files import replacing
 from edge_ser.errors import TrainingError
-from edge_ser.files import replacing
 from edge_ser.scores import Scores
 
 _TEST = "test"

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_ser.files import replacing
+from edge_ser._util.files import replacing
 from edge_ser.metrics import recalls, unweighted_average_recall, weighted_accuracy
 from edge_ser.training.trainer import Epoch
 

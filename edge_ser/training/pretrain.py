@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
+from edge_ser._util.callbacks import OnProgress
+from edge_ser._util.hashing import content_digest
 from edge_ser.corpora import Clip, load_corpora
 from edge_ser.errors import ConfigError, TrainingError
-from edge_ser.protocols.content import content_digest
 from edge_ser.training.classes import Classes
 from edge_ser.training.distributed import ALONE, Team
 from edge_ser.training.encoder_record import EncoderRecord
@@ -75,7 +76,7 @@ def start_pretraining(
     job: PretrainJob,
     run: Path,
     device: torch.device,
-    progress: Callable[[str, float], None] = lambda *_: None,
+    progress: OnProgress = lambda *_: None,
     resume: bool = False,
     cache: Path | None = None,
     team: Team = ALONE,

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_ser._util.records import build
 from edge_ser.corpora import Clip
 from edge_ser.errors import ConfigError, missing_extra
-from edge_ser.records import build
 from edge_ser.training.sounds import Sounds
 from edge_ser.training.systems import System
 

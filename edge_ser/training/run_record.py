@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from edge_ser._util.files import read_json, write_text
+from edge_ser._util.records import build
 from edge_ser.card import CorpusUse
 from edge_ser.corpora import Terms
 from edge_ser.errors import ConfigError, TrainingError
-from edge_ser.files import write_text
 from edge_ser.protocols import LeakReport, SplitOptions
-from edge_ser.records import build
 
 RUN_FILE = "run.json"
 
@@ -127,8 +127,8 @@ def read_run(run: Path) -> Any:
             "`edge-ser train --out` wrote"
         )
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        return read_json(path)
+    except ConfigError as error:
         raise TrainingError(f"{path} is damaged ({error}); train again") from None
 
 

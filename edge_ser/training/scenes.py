@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_ser._util.hashing import text_digest
+from edge_ser._util.records import require
 from edge_ser.errors import ConfigError
-from edge_ser.records import require
 from edge_ser.training.lines import LINES, transmit
 from edge_ser.training.shoebox import ShoeboxConfig, simulate
 from edge_ser.training.sounds import NoiseRecordings, Sounds, load_responses
@@ -125,7 +125,7 @@ class Scenes:
         self._noise = NoiseRecordings(sounds.noise, sample_rate)
         self._microphones = load_responses(sounds.microphones, sample_rate)
         facts = (_VERSION, dataclasses.replace(config, scenes=0), sounds.digest, sample_rate)
-        self.digest = hashlib.sha256(repr(facts).encode()).hexdigest()
+        self.digest = text_digest(repr(facts))
         """SHA-256 of all that decides a scene besides the clip; how many there are does not."""
 
     def apply(self, samples: Float32, rng: np.random.Generator) -> Float32:

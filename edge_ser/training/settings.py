@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from edge_ser._util.records import require
 from edge_ser.card import CorpusUse, FrontendConfig, Normalization
-from edge_ser.records import require
 from edge_ser.training.augment import AugmentConfig
 from edge_ser.training.model import ModelConfig
 from edge_ser.training.run_record import RunFacts

@@ -12,9 +12,9 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from edge_ser._util.hashing import content_digest
 from edge_ser.audio import check_finite, check_rate, find_audio, load, to_mono
 from edge_ser.errors import AudioError, ConfigError
-from edge_ser.protocols.content import content_digest
 
 Float32 = NDArray[np.float32]
 

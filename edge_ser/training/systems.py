@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_ser._util.callbacks import OnProgress
 from edge_ser.protocols.fold import Fold
 from edge_ser.scores import Scores, answers
 
@@ -49,9 +50,7 @@ class System(Protocol):
     def settings(self) -> Mapping[str, object]:
         """Everything that decides its result, for the record; values that JSON can hold."""
 
-    def fit_predict(
-        self, fold: Fold, labels: tuple[str, ...], progress: Callable[[str, float], None]
-    ) -> Outcome:
+    def fit_predict(self, fold: Fold, labels: tuple[str, ...], progress: OnProgress) -> Outcome:
         """Train on the fold and predict its test clips.
 
         Args:

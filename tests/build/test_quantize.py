@@ -14,7 +14,8 @@ from support import make_card, write_tiny_model
 
 from edge_ser.build.calibration import CalibrationSet, default_calibration
 from edge_ser.build.compare_methods import compare_methods
-from edge_ser.build.judge import Gate, heard_clips
+from edge_ser.build.gate import Gate
+from edge_ser.build.judge import heard_clips
 from edge_ser.build.quantize import Quantizer, Wish
 from edge_ser.build.source import open_source, save_checked
 from edge_ser.card import CARD_KEY, FrontendConfig

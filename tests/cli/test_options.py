@@ -10,7 +10,7 @@ import pytest
 from support import ROOT, write_tiny_model
 
 from edge_ser.build import calibration
-from edge_ser.cli.options import CalibrationFolder, ModelFile
+from edge_ser.cli.options import CalibrationFolder, DefaultOf, ModelFile
 from edge_ser.errors import CalibrationError, ModelError
 from edge_ser.runtime import runner
 
@@ -91,3 +91,40 @@ def test_inspect_and_run_by_name(cli):
 
     recognised = cli("run", "--model", "bundled", "--wav", ROOT / "examples", "--format", "jsonl")
     assert recognised.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "expected"),
+    [
+        ("build_engine", "batch", (1, 1, 1)),
+        ("build_engine", "workspace_mib", 256),
+        ("compare", "layer_windows", 32),
+        ("compare", "layer_error", 0.01),
+        ("cross_validate", "protocol", "speaker-independent"),
+        ("cross_validate", "folds", ""),
+        ("cross_validate", "validation_speakers", ""),
+        ("profile", "arrival", "closed"),
+        ("profile", "duration_s", 15.0),
+        ("profile", "chunk_ms", 20.0),
+        ("profile", "detector", "auto"),
+        ("profile", "cold_starts", 5),
+        ("profile", "idle_s", 5.0),
+        ("profile", "percentile", "99"),
+        ("quantize", "max_uar_loss", 1.0),
+        ("quantize", "min_agreement", 97.0),
+        ("run", "smoothing_s", 0.5),
+        ("run", "heartbeat_s", 10.0),
+        ("run", "min_level_dbfs", -70.0),
+    ],
+)
+def test_defaults_are_those_of_the_configurations(module, name, expected):
+    option = parameter(module, name)
+    context = click.Context(click.Command("none"))
+
+    assert isinstance(option.default, DefaultOf)
+    assert option.get_default(context) == expected
+
+
+def test_a_default_is_shown_as_the_option_takes_it():
+    assert str(DefaultOf("edge_ser.manifest:EngineOptions.batch")) == "1, 1, 1"
+    assert str(DefaultOf("edge_ser.manifest:EngineOptions.workspace_mib")) == "256"

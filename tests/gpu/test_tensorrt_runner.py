@@ -20,9 +20,9 @@ from engine_graphs import make_graph
 from support import ROOT, skip_or_fail
 
 import edge_ser
+from edge_ser._util.files import write_text
 from edge_ser.build.engine.job import build_engine
 from edge_ser.errors import MissingDependency
-from edge_ser.files import write_text
 from edge_ser.machine.cuda_device import CudaDevice
 from edge_ser.manifest import EngineManifest, EngineOptions
 from edge_ser.runtime.cuda.choose import open_cuda
@@ -52,7 +52,7 @@ class Built:
         onnx = make_graph(folder, kind, "features")
         begin = time.perf_counter()
         self.manifest: EngineManifest = build_engine(
-            onnx, self.path, EngineOptions(kind, batch=(1, 1, 4)), tell=lambda *_: None
+            onnx, self.path, EngineOptions(kind, batch=(1, 1, 4)), on_message=lambda *_: None
         )
         self.build_s = time.perf_counter() - begin
         self.reference = OnnxRunner(onnx)
@@ -123,7 +123,7 @@ def heard() -> list[tuple[str, str]]:
 
 def opened(built: Built, cuda: str, heard: list[tuple[str, str]], **options: Any) -> TensorRTRunner:
     """Open an engine."""
-    return TensorRTRunner(built.path, cuda, tell=lambda *told: heard.append(told), **options)
+    return TensorRTRunner(built.path, cuda, on_message=lambda *told: heard.append(told), **options)
 
 
 def test_logits_are_onnx_runtimes(built, cuda, heard, report):

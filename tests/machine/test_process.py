@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import threading
 import time
 
 import pytest
 
-from edge_ser.machine.process import CpuTime, Memory, age_s, cpu_time, memory
+from edge_ser.machine.process import CpuTime, Memory, cpu_time, memory
 
 MIB = 1024 * 1024
 
@@ -75,34 +73,6 @@ def test_no_time_is_no_cores():
     assert CpuTime(0.0, 0.0, 0.0, 0, 0).cores == 0.0
 
 
-def test_age_holds_the_start_of_the_interpreter_and_what_it_did():
-    code = (
-        "import time; time.sleep(0.3)\nfrom edge_ser.machine.process import age_s\nprint(age_s())"
-    )
-    before_s = time.monotonic()
-    printed = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    elapsed_s = time.monotonic() - before_s
-
-    # The kernel counts starts in steps of 10 ms.
-    assert 0.29 < float(printed.stdout) < elapsed_s + 0.02
-
-
-def test_age_of_a_program_with_a_nasty_name(tmp_path):
-    hertz = os.sysconf("SC_CLK_TCK")
-    fields = ["R", "1", *["0"] * 17, str(50 * hertz), "123456", "99"]
-    (tmp_path / "stat").write_text(f"4711 (a) b (c) S 9) {' '.join(fields)}\n")
-
-    assert age_s(tmp_path, since_boot_s=lambda: 62.5) == 12.5
-
-
-def test_a_file_that_is_cut_short(tmp_path):
-    (tmp_path / "stat").write_text("4711 (x) R 1")
-    with pytest.raises(OSError, match=r"/stat\b"):
-        age_s(tmp_path)
-
-
 def test_a_process_that_is_gone(tmp_path):
     with pytest.raises(OSError, match="No such file"):
-        age_s(tmp_path / "4711")
+        memory(tmp_path / "4711")

@@ -13,11 +13,12 @@ from support import FakeRunner, make_card
 
 from edge_ser.corpora import load_corpora
 from edge_ser.errors import AudioError, ConfigError
-from edge_ser.measure.evaluate import data_digest, evaluate
+from edge_ser.measure.evaluate import evaluate
 from edge_ser.measure.evaluation import TRAINED_CAVEAT, Evaluation
 from edge_ser.measure.noise import open_noise
 from edge_ser.measure.plain import noise_clips, select_all
 from edge_ser.measure.selection import select
+from edge_ser.protocols import data_digest
 from edge_ser.runtime.recognizer import Recognizer
 
 
@@ -242,7 +243,7 @@ def test_a_clip_that_cannot_be_read_stops_it(site, model, card, tmp_path):
 
 def test_the_digest_is_of_the_data_alone(site, tmp_path):
     digest = data_digest(site)
-    copy = tmp_path / "copy.wav"
+    copy = tmp_path / site[0].path.name
     copy.write_bytes(site[0].path.read_bytes())
 
     assert data_digest(site[::-1]) == digest
@@ -259,13 +260,13 @@ def test_an_evaluation_comes_back_equal_and_names_no_place(evaluation, tmp_path,
     text = (tmp_path / "e.json").read_text()
     assert str(site_dir) not in text
     assert str(model.parent) not in text
-    assert json.loads(text)["schema"] == 2
+    assert json.loads(text)["schema"] == 3
 
 
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
-        (lambda data: data.update(schema=1), "expected an evaluation of schema 2, got schema 1"),
+        (lambda data: data.update(schema=2), "expected an evaluation of schema 3, got schema 2"),
         (lambda data: data.update(mode="both"), "mode is 'both'"),
         (lambda data: data["blocks"][0].update(scope="mine"), "scope is 'mine'"),
         (lambda data: data.update(blocks=[], distributions=[]), "one of either"),

@@ -95,7 +95,7 @@ def test_the_json_holds_everything(tiny_model):
 
 @pytest.mark.parametrize(
     ("name", "says"),
-    [("none.onnx", "there is no model"), ("a.pt", "ends in .pt, .onnx or .engine was wanted")],
+    [("none.onnx", "there is no model"), ("a.pt", "got the suffix '.pt'")],
 )
 def test_what_is_no_model_file(tmp_path, name, says):
     (tmp_path / "a.pt").write_bytes(b"torch")
@@ -109,6 +109,11 @@ def test_what_is_no_model_file(tmp_path, name, says):
 @pytest.fixture
 def engine(tmp_path):
     return write_engine(tmp_path / "model.engine")
+
+
+@pytest.mark.parametrize("name", ["model.plan", "model.PLAN"])
+def test_engines_of_other_tools_names_are_engines(tmp_path, name):
+    assert inspect(write_engine(tmp_path / name)).kind == "engine"
 
 
 def test_an_engine_is_known_by_its_manifest(engine):

@@ -8,8 +8,8 @@ import os
 
 import pytest
 
+from edge_ser._util.hashing import content_digest
 from edge_ser.corpora import load_corpus
-from edge_ser.corpora.content import content_digest
 from edge_ser.protocols import SplitOptions, data_digest, fold_digest, make_folds
 
 

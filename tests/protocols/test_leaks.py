@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edge_ser._util.records import build
 from edge_ser.corpora import Clip, Copy, load_corpora, load_corpus
 from edge_ser.errors import CorpusError, LeakError, TrainingError
 from edge_ser.protocols import (
@@ -21,7 +22,6 @@ from edge_ser.protocols import (
     make_folds,
     refuse_leaks,
 )
-from edge_ser.records import build
 
 STRICT, GROUPED = "speaker-independent", "clip-grouped"
 

@@ -7,9 +7,9 @@ import json
 import pytest
 from support import ROOT
 
+from edge_ser._util.records import build
 from edge_ser.cli.training_session import read_config
 from edge_ser.errors import ConfigError
-from edge_ser.records import build
 from edge_ser.training.recipes import TAUGHT, overlaid
 from edge_ser.training.settings import TrainConfig
 

@@ -80,7 +80,7 @@ def serialise(
     else:
         on_device.configure(trt, builder, config, options)
     if job.timing_cache is not None:
-        on_device.read_timing_cache(config, job.timing_cache, log.tell)
+        on_device.read_timing_cache(config, job.timing_cache, log.on_message)
     stopped: Sequence[BaseException] = ()
     if progress is not None and (tensorrt.is_rtx or tensorrt.release[0] >= 10):
         stopped = strongly_typed.watch(trt, config, progress)
@@ -90,7 +90,7 @@ def serialise(
     if plan is None:
         raise EngineError(f"{tensorrt} cannot build {job.source.path}: {_reasons(log)}")
     if job.timing_cache is not None:
-        on_device.write_timing_cache(config, job.timing_cache, log.tell)
+        on_device.write_timing_cache(config, job.timing_cache, log.on_message)
     return bytes(plan), shapes
 
 

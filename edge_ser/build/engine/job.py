@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import datetime
-import hashlib
 import os
 import platform
 from collections.abc import Sequence
 from pathlib import Path
 
+from edge_ser._util.callbacks import OnMessage
+from edge_ser._util.files import replacing
+from edge_ser._util.hashing import bytes_digest
 from edge_ser.build.engine.builder import Job, is_weakly_typed, serialise
 from edge_ser.build.engine.on_device import timing_cache_path
 from edge_ser.build.engine.source import read_source, require_precision
 from edge_ser.build.engine.strongly_typed import Progress
 from edge_ser.errors import EngineError
-from edge_ser.files import replacing
 from edge_ser.machine.cuda_device import CudaDevice, cuda_device
 from edge_ser.manifest import BuiltBy, EngineManifest, EngineOptions, manifest_path
 from edge_ser.runtime.engine_file import deserialise
 from edge_ser.runtime.engine_layers import with_layers
-from edge_ser.runtime.tensorrt_module import Tell, TensorRT, find_tensorrt, open_log
+from edge_ser.runtime.tensorrt_module import TensorRT, find_tensorrt, open_log
 
 
 def build_engine(
@@ -27,7 +28,7 @@ def build_engine(
     out: Path,
     options: EngineOptions,
     *,
-    tell: Tell,
+    on_message: OnMessage,
     choice: str = "auto",
     level: str = "warning",
     targets: Sequence[str] = (),
@@ -41,7 +42,7 @@ def build_engine(
         onnx: a model file, of the precision that `options` asks for.
         out: the engine; `manifest_path(out)` stands beside it.
         options: what to ask of the builder.
-        tell: gets TensorRT's messages up to `level`.
+        on_message: called with TensorRT's messages up to `level`.
         choice: which TensorRT, one of `tensorrt_module.CHOICES`.
         level: one of `tensorrt_module.LEVELS`.
         targets: compute capabilities to build for, with TensorRT for RTX only; () for the GPU here.
@@ -61,11 +62,11 @@ def build_engine(
     timings = None
     if device is not None and timing_folder is not None and not tensorrt.is_rtx:
         timings = timing_cache_path(timing_folder, tensorrt, device)
-    log = open_log(tensorrt.module, tell, level)
+    log = open_log(tensorrt.module, on_message, level)
     job = Job(source, options, targets, timings)
     plan, shapes = serialise(tensorrt, job, log, progress)
     manifest = EngineManifest(
-        engine_sha256=hashlib.sha256(plan).hexdigest(),
+        engine_sha256=bytes_digest(plan),
         engine_bytes=len(plan),
         onnx=os.path.relpath(onnx, out.parent),
         onnx_sha256=source.sha256,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_ser._util.hashing import bytes_digest
+from edge_ser._util.suffixes import ONNX_SUFFIX
 from edge_ser.card import ModelCard
 from edge_ser.errors import EngineError, ModelError
 from edge_ser.precision import KEY, Precision
@@ -40,7 +41,7 @@ def read_source(path: Path) -> Source:
     record = runner.metadata.get(KEY)
     precision = Precision.from_json(record) if record else _FP32
     data = path.read_bytes()
-    return Source(path, data, hashlib.sha256(data).hexdigest(), runner.card, precision)
+    return Source(path, data, bytes_digest(data), runner.card, precision)
 
 
 def require_precision(source: Source, asked: str, calibration: Path | None) -> None:
@@ -56,7 +57,7 @@ def require_precision(source: Source, asked: str, calibration: Path | None) -> N
             that makes the file that is wanted.
     """
     kind = source.precision.kind
-    stem = source.path.name.removesuffix(".onnx")
+    stem = source.path.name.removesuffix(ONNX_SUFFIX)
     quantise = (
         f"edge-ser quantize {source.path} --calibration {calibration or 'FOLDER'} {_flags(asked)} "
         f"--out {source.path.with_name(f'{stem}.{asked}.onnx')}"

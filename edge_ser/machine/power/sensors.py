@@ -13,6 +13,7 @@ from edge_ser.machine.power.nvml import find_nvml
 from edge_ser.machine.power.rails import Whole, whole_of
 from edge_ser.machine.power.rapl import find_rapl
 from edge_ser.machine.power.sensor import Found, PowerSensor, What
+from edge_ser.machine.power.tegrastats import find_tegrastats
 
 _APART: dict[What, str] = {"cpu package": "processor", "memory": "memory", "gpu": "GPU"}
 """What a computer measures in parts that do not hold one another, so that they may be added."""
@@ -59,14 +60,24 @@ def find_gpus() -> Found:
     return Found(by_smi.sensors, (*by_smi.reasons, why))
 
 
-def open_sensors(root: Path = Path("/"), gpus: Callable[[], Found] = find_gpus) -> Sensors:
+def open_sensors(
+    root: Path = Path("/"),
+    gpus: Callable[[], Found] = find_gpus,
+    printed: Callable[[], Found] = find_tegrastats,
+) -> Sensors:
     """Open what measures power here: a Jetson's rails, else the processor's and the GPUs' counters.
+
+    The rails come from the monitors or, if none of them can be read, from tegrastats.
 
     Args:
         root: where `sys` and `proc` lie.
         gpus: finds graphics cards. It is not asked on a Jetson, whose GPU is in its rails.
+        printed: finds the rails that tegrastats prints. It is asked if no monitor can be read.
     """
     rails = find_rails(root)
+    if not rails.sensors:
+        by_program = printed()
+        rails = Found(by_program.sensors, (*rails.reasons, *by_program.reasons))
     if rails.sensors:
         total = whole_of([rail.name for rail in rails.sensors])
         return Sensors(rails.sensors, total, rails.reasons)

@@ -1,18 +1,21 @@
-"""What `tegrastats` prints on a Jetson, from JetPack 4 to 7, and the running program.
+"""The program `tegrastats` of a Jetson, from JetPack 4 to 7: its lines, and the rails in them.
 
-For loads, clocks and temperatures; energy is better read from the monitors themselves (`ina`), whose
-rails tegrastats only repeats.
+Its rails are sensors where the monitors themselves (`ina`) cannot be read, as in a container without
+their sysfs files or on a board whose driver is not known here. They repeat the monitors at a lower rate.
 """
 
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
 
 from edge_ser.errors import ConfigError, MissingDependency
 from edge_ser.machine.power.line_process import LineProcess
+from edge_ser.machine.power.rails import is_whole
+from edge_ser.machine.power.sensor import Found, Unit, What
 
 _RAM = re.compile(r"(?<!\S)RAM\s+(\d+)/(\d+)MB")
 _SWAP = re.compile(r"(?<!\S)SWAP\s+(\d+)/(\d+)MB")
@@ -24,6 +27,8 @@ _TEMPERATURE = re.compile(r"(?<!\S)(\w+)@(-?[\d.]+)C(?:/-?[\d.]+C)?(?!\S)")
 _RAIL = re.compile(
     r"(?<!\S)([A-Z][A-Z0-9_]*)\s+(-?\d+)(?:mW)?/(-?\d+)(?:mW)?(?:/(-?\d+)(?:mW)?)?(?!\S)"
 )
+
+_INTERVAL_MS = 100
 
 _OFF_C = -200.0
 """A zone whose unit has no power shows -256 °C."""
@@ -147,6 +152,10 @@ class TegrastatsProcess:
             raise OSError(f"tegrastats printed {line[:60]!r}, which is no line of figures")
         return parsed
 
+    def close(self) -> None:
+        """End the program; closing twice is fine."""
+        self._process.close()
+
     def __enter__(self) -> TegrastatsProcess:
         """Return the running program."""
         return self
@@ -158,4 +167,58 @@ class TegrastatsProcess:
         traceback: TracebackType | None,
     ) -> None:
         """End the program."""
-        self._process.close()
+        self.close()
+
+
+@dataclass(frozen=True)
+class TegrastatsRail:
+    """Power sensor of one rail; the rails of a board share one running program."""
+
+    name: str
+    process: TegrastatsProcess
+    unit: Unit = "W"
+    update_s: float | None = _INTERVAL_MS / 1000
+
+    @property
+    def whole_board(self) -> bool:
+        """Whether this rail alone holds all that the board takes."""
+        return is_whole(self.name)
+
+    @property
+    def what(self) -> What:
+        """`board` if the rail holds everything."""
+        return "board" if self.whole_board else "rail"
+
+    def read(self) -> float:
+        """Return watts.
+
+        Raises:
+            OSError: tegrastats ended, stalls, or does not print this rail any more.
+        """
+        try:
+            return self.process.latest().rails[self.name].now_mw / 1000
+        except KeyError:
+            raise OSError(f"tegrastats prints no {self.name}") from None
+
+    def close(self) -> None:
+        """End the program, for all its rails."""
+        self.process.close()
+
+
+def find_tegrastats(program: str = "tegrastats") -> Found:
+    """Start tegrastats and return the rails that it prints; nothing if it is not on PATH."""
+    if shutil.which(program) is None:
+        return Found((), ())
+    try:
+        process = TegrastatsProcess(_INTERVAL_MS, program)
+    except MissingDependency as error:
+        return Found((), (str(error),))
+    try:
+        rails = process.latest().rails
+    except OSError as error:
+        process.close()
+        return Found((), (f"no power by tegrastats ({error})",))
+    if not rails:
+        process.close()
+        return Found((), ("tegrastats prints no rails on this board",))
+    return Found(tuple(TegrastatsRail(name, process) for name in rails), ())

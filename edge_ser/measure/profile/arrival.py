@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from edge_ser._util.records import require
 from edge_ser.audio import Chunk
 from edge_ser.errors import AudioError
 from edge_ser.measure.profile.clock import Clock
 from edge_ser.measure.profile.sound import Float32, Sound
-from edge_ser.records import require
 from edge_ser.runtime.signals import Signal
 
 ARRIVALS = {

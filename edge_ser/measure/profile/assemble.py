@@ -8,12 +8,12 @@ from datetime import datetime, timezone
 
 import numpy as np
 
+from edge_ser._util.hashing import file_digest
 from edge_ser.card import ModelCard
 from edge_ser.errors import AudioError
 from edge_ser.frontend import kernel_for
 from edge_ser.machine.facts import MachineFacts
 from edge_ser.machine.process import memory
-from edge_ser.measure.evaluate import file_digest
 from edge_ser.measure.profile.cold_start import ColdStart
 from edge_ser.measure.profile.energy import Energy, energy_of
 from edge_ser.measure.profile.growth import Growth, growth_of

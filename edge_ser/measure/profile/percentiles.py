@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_ser.records import require
+from edge_ser._util.records import require
 
 Nanoseconds = NDArray[np.int64]
 

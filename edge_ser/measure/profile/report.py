@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_ser.files import write_text
+from edge_ser._util.files import read_json, write_text
+from edge_ser._util.records import build, require
 from edge_ser.machine.facts import MachineFacts
 from edge_ser.machine.thermal import Thermal
 from edge_ser.measure.profile.cold_start import ColdStart
@@ -16,8 +17,6 @@ from edge_ser.measure.profile.energy import Energy
 from edge_ser.measure.profile.growth import Growth
 from edge_ser.measure.profile.overhead import Overhead
 from edge_ser.measure.profile.percentiles import Spread
-from edge_ser.measure.results import read_json
-from edge_ser.records import build, require
 
 KIND = "edge-ser profile"
 SCHEMA = 1

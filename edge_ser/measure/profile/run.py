@@ -8,12 +8,13 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from edge_ser._util.callbacks import OnShare
+from edge_ser._util.records import require
 from edge_ser.machine.process import memory
 from edge_ser.measure.profile.arrival import Feed
 from edge_ser.measure.profile.clock import Clock
 from edge_ser.measure.profile.lane import Block, Lane
 from edge_ser.measure.profile.overhead import mark_us
-from edge_ser.records import require
 from edge_ser.runtime.runner import Runner
 from edge_ser.runtime.voice import VoiceDetector
 
@@ -102,7 +103,7 @@ def measure(
     meter: EnergyMeter | None = None,
     idle_s: float = 5.0,
     baseline: str | None = None,
-    progress: Callable[[float], None] = lambda _: None,
+    progress: OnShare = lambda _: None,
 ) -> Measured:
     """Measure models in rounds of blocks until each had its time.
 
@@ -155,7 +156,7 @@ def _rounds(
     runners: Sequence[Runner],
     plan: Plan,
     clock: Clock,
-    progress: Callable[[float], None],
+    progress: OnShare,
 ) -> None:
     n_rounds = max(1, round(plan.duration_s / plan.block_s))
     for n_round in range(n_rounds):

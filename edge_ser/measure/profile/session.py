@@ -7,6 +7,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_ser._util.callbacks import OnProgress
+from edge_ser._util.records import require
 from edge_ser.machine.facts import read_facts
 from edge_ser.machine.power.meter import EnergyMeter
 from edge_ser.machine.power.sensors import Sensors, open_sensors
@@ -19,15 +21,11 @@ from edge_ser.measure.profile.report import Profile, Setting, SoundFacts
 from edge_ser.measure.profile.run import BLOCK_S, Plan, measure
 from edge_ser.measure.profile.sound import Sound, level_dbfs, speech_share
 from edge_ser.measure.profile.stages import AlwaysSpeech
-from edge_ser.records import require
 from edge_ser.runtime.signals import Source
 from edge_ser.runtime.vad import open_detector
 from edge_ser.runtime.voice import VoiceDetector
 
 LIVE = "live"
-
-Told = Callable[[str, float], None]
-"""Hears what is being done and, in [0, 1], how much of it is done."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ def profile(
     contestants: Sequence[Contestant],
     source: Sound | Source,
     request: Request,
-    tell: Told = lambda _what, _share: None,
+    on_progress: OnProgress = lambda _what, _share: None,
     clock: Clock | None = None,
     sensors: Callable[[], Sensors] = open_sensors,
 ) -> Profile:
@@ -74,7 +72,7 @@ def profile(
         contestants: the models, which are measured in turns.
         source: a sound, or a live source, not yet entered.
         request: how.
-        tell: hears of progress.
+        on_progress: called as the work goes on.
         clock: None for the system's.
         sensors: opens what measures power.
 
@@ -87,7 +85,7 @@ def profile(
     arrival = request.arrival if isinstance(source, Sound) else LIVE
     block_s = min(BLOCK_S[arrival], request.duration_s)
     plan = Plan(request.duration_s, block_s, request.warmup_decisions)
-    tell("reading the machine", 0.0)
+    on_progress("reading the machine", 0.0)
     before = read_facts()
     with ExitStack() as stack:
         feed, warm_feed = _feeds(stack, source, request, clock)
@@ -102,13 +100,13 @@ def profile(
             meter=EnergyMeter(opened) if opened.sensors else None,
             idle_s=request.idle_s,
             baseline=request.baseline,
-            progress=lambda share: tell("measuring", share),
+            progress=lambda share: on_progress("measuring", share),
         )
         missing = opened.reasons
     around = Surroundings(before, read_facts(), missing)
     cold = []
     for place, contestant in enumerate(contestants):
-        tell("starting anew", place / len(contestants))
+        on_progress("starting anew", place / len(contestants))
         cold.append(
             cold_starts(
                 contestant.path,

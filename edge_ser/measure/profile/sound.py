@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_ser._util.records import require
 from edge_ser.audio import Resampler, dbfs, file_chunks, find_audio, load
-from edge_ser.records import require
 from edge_ser.runtime.voice import VoiceDetector
 
 Float32 = NDArray[np.float32]

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 CAPTURE = "capture"
 REST = "rest"
 SINK = "sink"
-END_TO_END = "end to end"
-COMPUTED = "computed"
 
 MEANING = {
     CAPTURE: "from the window's last sample until the piece of audio that holds it is handed over",

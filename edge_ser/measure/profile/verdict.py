@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from edge_ser._util.records import require
 from edge_ser.card import ModelCard
 from edge_ser.measure.hearing import timing
 from edge_ser.measure.profile.percentiles import QUANTILES, Spread
 from edge_ser.measure.profile.report import Accuracy, Budget, ModelProfile, Recommendation
 from edge_ser.precision import Precision
-from edge_ser.records import require
 
 MIN_AGREEMENT = 0.97
 """Share of the labels that a model has to have in common with the one it would replace."""

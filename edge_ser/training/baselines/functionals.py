@@ -6,10 +6,9 @@ The `opensmile` package and the openSMILE library in it are free for research an
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_ser._util.callbacks import OnShare
+from edge_ser._util.files import replacing
+from edge_ser._util.hashing import bytes_digest
 from edge_ser.corpora import Clip
 from edge_ser.errors import AudioError, missing_extra
-from edge_ser.files import replacing
 from edge_ser.training.copies import load_copy
 
 SAMPLE_RATE = 16_000
@@ -68,7 +69,7 @@ class Functionals:
         return len(self._smile.feature_names)
 
     def matrix(
-        self, clips: Sequence[Clip], progress: Callable[[float], None] = lambda _: None
+        self, clips: Sequence[Clip], progress: OnShare = lambda _: None
     ) -> NDArray[np.float64]:
         """Return functionals [n_clips, n_features].
 
@@ -90,7 +91,7 @@ class Functionals:
 
     def _kept(self, clip: Clip) -> NDArray[np.float32]:
         samples = load_copy(clip, SAMPLE_RATE)
-        path = self._folder / f"{hashlib.sha256(samples.tobytes()).hexdigest()}.npy"
+        path = self._folder / f"{bytes_digest(samples.tobytes())}.npy"
         values = _read(path, self.n_features)
         if values is None:
             values = self._compute(samples, clip)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from edge_ser._util.callbacks import OnProgress
 from edge_ser.protocols.fold import Fold
 from edge_ser.training.baselines.common import decided, learnable
 from edge_ser.training.systems import Outcome
@@ -26,9 +27,7 @@ class Majority:
         """There are none."""
         return {}
 
-    def fit_predict(
-        self, fold: Fold, labels: tuple[str, ...], progress: Callable[[str, float], None]
-    ) -> Outcome:
+    def fit_predict(self, fold: Fold, labels: tuple[str, ...], progress: OnProgress) -> Outcome:
         """Count the training clips and give every test clip the largest class; see `System`."""
         start = time.perf_counter()
         counts = Counter(clip.emotion for clip in learnable(fold))

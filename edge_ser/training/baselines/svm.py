@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_ser._util.callbacks import OnProgress, OnShare
+from edge_ser._util.records import require
 from edge_ser.corpora import Clip
 from edge_ser.errors import TrainingError, missing_extra
 from edge_ser.metrics import confusion, unweighted_average_recall
 from edge_ser.protocols.fold import Fold, speakers
-from edge_ser.records import require
 from edge_ser.training.baselines.common import decided, learnable
 from edge_ser.training.baselines.functionals import SAMPLE_RATE, FeatureSet, Functionals
 from edge_ser.training.systems import Outcome
@@ -98,9 +99,7 @@ class FunctionalsSvm:
             **asdict(self._config),
         }
 
-    def fit_predict(
-        self, fold: Fold, labels: tuple[str, ...], progress: Callable[[str, float], None]
-    ) -> Outcome:
+    def fit_predict(self, fold: Fold, labels: tuple[str, ...], progress: OnProgress) -> Outcome:
         """Choose C on the training speakers, train on all of them, decide; see `System`."""
         start = time.perf_counter()
         clips = learnable(fold)
@@ -128,9 +127,7 @@ class FunctionalsSvm:
             notes=(f"C = {cost:g}, chosen on folds of training {by}",),
         )
 
-    def _choose(
-        self, features: Float64, targets: Int64, groups: Int64, progress: Callable[[float], None]
-    ) -> float:
+    def _choose(self, features: Float64, targets: Int64, groups: Int64, progress: OnShare) -> float:
         """Return the C with the best UAR over inner folds, the smallest where several are best."""
         costs = self._config.costs
         predicted = np.full((len(costs), len(targets)), -1, dtype=np.int64)

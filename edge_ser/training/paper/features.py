@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_ser._util.callbacks import OnShare
 from edge_ser.corpora import Clip, Copy
 from edge_ser.errors import AudioError, missing_extra
 from edge_ser.training.copies import load_copy
@@ -51,7 +52,7 @@ class FeatureRows:
         self._seed = seed
         self._rows: dict[tuple[Path, Copy], Float32] = {}
 
-    def compute(self, clips: Sequence[Clip], progress: Callable[[float], None]) -> int:
+    def compute(self, clips: Sequence[Clip], progress: OnShare) -> int:
         """Compute what is not there yet; return the length of the longest row of these clips.
 
         Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from edge_ser.files import replacing
+from edge_ser._util.files import replacing
 from edge_ser.training.paper.trainer import PaperEpoch
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
+from edge_ser._util.callbacks import OnShare
 from edge_ser.corpora import Clip
 from edge_ser.protocols.fold import Fold
 from edge_ser.protocols.paper import PAPER, paper_rows
@@ -29,7 +29,7 @@ def prepare(
     labels: tuple[str, ...],
     copies: bool,
     features: FeatureRows,
-    progress: Callable[[float], None],
+    progress: OnShare,
 ) -> PaperRows:
     """Compute the rows of a fold's training and test clips.
 

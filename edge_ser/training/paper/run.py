@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
+from edge_ser._util.callbacks import OnShare
 from edge_ser.card import Accuracy
 from edge_ser.corpora import Terms
 from edge_ser.errors import ConfigError
@@ -105,7 +106,7 @@ def start(
     job: PaperJob,
     run: Path,
     device: torch.device,
-    progress: Callable[[float], None] = lambda _: None,
+    progress: OnShare = lambda _: None,
     resume: bool = False,
 ) -> PaperRun:
     """Compute the features and make the trainer; write the record, or go on after the last epoch.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edge_ser.records import require
+from edge_ser._util.records import require
 
 PAPER_EPOCHS = 100
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,6 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from edge_ser._util.callbacks import OnProgress
+from edge_ser._util.hashing import json_digest
 from edge_ser.protocols.content import fold_digest
 from edge_ser.protocols.fold import Fold
 from edge_ser.training.model import count_parameters
@@ -52,9 +52,7 @@ class PaperSystem:
         """The settings, by name."""
         return asdict(self.config)
 
-    def fit_predict(
-        self, fold: Fold, labels: tuple[str, ...], progress: Callable[[str, float], None]
-    ) -> Outcome:
+    def fit_predict(self, fold: Fold, labels: tuple[str, ...], progress: OnProgress) -> Outcome:
         """Train on the fold and predict its test clips; see `System`."""
         started = time.perf_counter()
         rows = prepare(
@@ -82,9 +80,7 @@ class PaperSystem:
         )
 
 
-def _train(
-    trainer: PaperTrainer, test: Float32, progress: Callable[[str, float], None]
-) -> NDArray[np.float64]:
+def _train(trainer: PaperTrainer, test: Float32, progress: OnProgress) -> NDArray[np.float64]:
     """Train, or go on with a killed training; return probabilities of the test rows."""
     trainer.resume()
     n_epochs = trainer.config.epochs
@@ -100,6 +96,6 @@ def _train(
 
 def _file_name(fold: Fold, identity: Mapping[str, object]) -> str:
     # With other settings or clips a training begins anew, beside what another one left.
-    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
+    digest = json_digest(identity)[:12]
     name = re.sub(r"[^\w.+-]+", "_", f"{fold.protocol}-{fold.name}")
     return f"{name}-{digest}.safetensors"

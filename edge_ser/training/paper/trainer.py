@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from edge_ser._util.callbacks import OnShare
 from edge_ser.errors import TrainingError
 from edge_ser.training.checkpoint import (
     foreign_checkpoint,
@@ -79,7 +80,7 @@ class PaperTrainer:
         self.network = network.to(device)
         self.optimizer = self._make_optimizer()
 
-    def epochs(self, on_step: Callable[[float], None] = lambda _: None) -> Iterator[PaperEpoch]:
+    def epochs(self, on_step: OnShare = lambda _: None) -> Iterator[PaperEpoch]:
         """Train, yielding after each epoch, when its checkpoint is safely written.
 
         Args:
@@ -132,7 +133,7 @@ class PaperTrainer:
         ]
         return torch.cat(parts).numpy()
 
-    def _train_epoch(self, number: int, on_step: Callable[[float], None]) -> PaperEpoch:
+    def _train_epoch(self, number: int, on_step: OnShare) -> PaperEpoch:
         started = time.perf_counter()
         # All randomness of an epoch comes from its number, so that a resumed run draws the same.
         torch.manual_seed(1_000_003 * self.config.seed + number)

@@ -52,7 +52,7 @@ def build(model, out, kind="fp32", **more):
     """Build with options and arguments mixed."""
     names = EngineOptions.__dataclass_fields__
     options = {name: more.pop(name) for name in list(more) if name in names}
-    return build_engine(model, out, EngineOptions(kind, **options), tell=silent, **more)
+    return build_engine(model, out, EngineOptions(kind, **options), on_message=silent, **more)
 
 
 def starts(events, *prefixes):
@@ -225,7 +225,7 @@ def test_the_builders_own_errors_are_in_the_message_and_told(install, on_orin, m
             model(),
             tmp_path / "m.engine",
             EngineOptions("fp32"),
-            tell=lambda *told: heard.append(told),
+            on_message=lambda *told: heard.append(told),
         )
     assert heard == [("warning", "hot"), ("error", "OOM-17")]
 
@@ -313,7 +313,7 @@ def test_timings_that_cannot_be_kept_do_not_cost_the_build(install, on_orin, mod
         model(),
         tmp_path / "m.engine",
         EngineOptions("fp32"),
-        tell=lambda *told: heard.append(told),
+        on_message=lambda *told: heard.append(told),
         timing_folder=tmp_path / "timings",
     )
 
@@ -339,7 +339,7 @@ def test_timings_that_tensorrt_refuses_are_made_anew(
         model(),
         tmp_path / "m.engine",
         EngineOptions("fp32"),
-        tell=lambda *told: heard.append(told),
+        on_message=lambda *told: heard.append(told),
         timing_folder=folder,
     )
 

@@ -41,7 +41,8 @@ elif stage == "write manifest":
 elif stage == "move":
     Path.replace = hang
 job.build_engine(
-    Path(model), Path(out), EngineOptions("fp32"), tell=print, choice="tensorrt_rtx", targets=["8.6"]
+    Path(model), Path(out), EngineOptions("fp32"), on_message=print,
+    choice="tensorrt_rtx", targets=["8.6"],
 )
 """
 
@@ -71,7 +72,7 @@ def test_death_between_the_two_moves_leaves_nothing_believed(had, install, tmp_p
     model, out = write_tiny_model(tmp_path / "m.onnx"), tmp_path / "m.engine"
 
     def build():
-        build_engine(model, out, EngineOptions("fp32"), tell=print, targets=["8.6"])
+        build_engine(model, out, EngineOptions("fp32"), on_message=print, targets=["8.6"])
 
     if had:
         install("tensorrt_rtx 1.7", plan=b"an old plan")
@@ -104,5 +105,5 @@ def test_a_full_disk_is_told(install, tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(EngineError, match=r"m\.engine .*\bNo space left\b"):
-        build_engine(model, out, EngineOptions("fp32"), tell=print, targets=["8.6"])
+        build_engine(model, out, EngineOptions("fp32"), on_message=print, targets=["8.6"])
     assert [p.name for p in tmp_path.iterdir()] == ["m.onnx"]

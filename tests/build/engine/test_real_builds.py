@@ -13,7 +13,7 @@ from support import skip_or_fail
 
 from edge_ser.build.engine import strongly_typed, weakly_typed
 from edge_ser.build.engine.job import build_engine
-from edge_ser.build.judge import Gate
+from edge_ser.build.gate import Gate
 from edge_ser.build.quantize import Quantizer, Wish
 from edge_ser.build.source import open_source
 from edge_ser.errors import EngineError, MissingDependency
@@ -50,7 +50,7 @@ def build(source, out, kind, targets, **more):
         source,
         out,
         EngineOptions(kind),
-        tell=lambda *told: heard.append(told),
+        on_message=lambda *told: heard.append(told),
         choice="tensorrt_rtx",
         targets=targets,
         **more,
@@ -135,7 +135,7 @@ def test_the_bytes_that_tensorrt_cannot_parse_are_named(rtx, tmp_path):
             path,
             tmp_path / "m.engine",
             EngineOptions("fp32"),
-            tell=lambda level, _: heard.append(level),
+            on_message=lambda level, _: heard.append(level),
             choice="tensorrt_rtx",
             targets=["8.6"],
         )

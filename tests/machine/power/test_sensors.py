@@ -21,10 +21,11 @@ from edge_ser.machine.power.sensor import Found, read_number
 from edge_ser.machine.power.sensors import find_gpus, open_sensors
 
 NO_GPU = Found((), ("no GPU here",))
+NO_PROGRAM = Found((), ())
 
 
 def opened(root: Path) -> sensors.Sensors:
-    return open_sensors(root, gpus=lambda: NO_GPU)
+    return open_sensors(root, gpus=lambda: NO_GPU, printed=lambda: NO_PROGRAM)
 
 
 def values(found: sensors.Sensors) -> dict[str, float]:

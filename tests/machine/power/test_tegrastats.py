@@ -8,14 +8,18 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from power_parts import hwmon
 
 from edge_ser.errors import ConfigError, MissingDependency
 from edge_ser.machine.power.rails import whole_of
+from edge_ser.machine.power.sensor import Found
+from edge_ser.machine.power.sensors import Sensors, open_sensors
 from edge_ser.machine.power.tegrastats import (
     Core,
     RailReading,
     Tegrastats,
     TegrastatsProcess,
+    find_tegrastats,
     parse_tegrastats,
 )
 
@@ -246,6 +250,62 @@ def test_a_program_that_gives_no_figures_is_an_os_error(tmp_path, body, said):
 def test_without_tegrastats_the_error_says_where_it_comes_from(tmp_path):
     with pytest.raises(MissingDependency, match="comes with JetPack"):
         TegrastatsProcess(program=str(tmp_path / "none"))
+
+
+def opened(root: Path, program: str) -> Sensors:
+    return open_sensors(
+        root,
+        gpus=lambda: pytest.fail("a Jetson's GPU is in its rails"),
+        printed=lambda: find_tegrastats(program),
+    )
+
+
+def test_its_rails_are_sensors_where_no_monitor_can_be_read(tmp_path):
+    line = LINES["agx_orin_r36_4"]
+    program = fake_program(tmp_path, f"print({line!r}, flush=True)\ntime.sleep(60)")
+
+    with opened(tmp_path, program) as found:
+        watts = {sensor.name: sensor.read() for sensor in found.sensors}
+        kinds = {(sensor.unit, sensor.update_s, sensor.what) for sensor in found.sensors}
+
+    assert watts == {n: rail.now_mw / 1000 for n, rail in parsed("agx_orin_r36_4").rails.items()}
+    assert kinds == {("W", 0.1, "rail")}
+    assert found.total == whole_of(watts)
+    with pytest.raises(OSError, match="ended"):
+        found.sensors[0].read()
+
+
+def test_a_rail_that_holds_everything_is_the_board(tmp_path):
+    line = LINES["orin_nano_r36"]
+    program = fake_program(tmp_path, f"print({line!r}, flush=True)\ntime.sleep(60)")
+
+    with opened(tmp_path, program) as found:
+        boards = [sensor.name for sensor in found.sensors if sensor.whole_board]
+
+    assert boards == [sensor.name for sensor in found.sensors if sensor.what == "board"]
+    assert boards == ["VDD_IN"]
+
+
+def test_monitors_come_first(tmp_path):
+    hwmon(tmp_path, {"VDD_IN": (5000, 1000)})
+    found = open_sensors(tmp_path, printed=lambda: pytest.fail("a monitor can be read"))
+
+    assert [sensor.read() for sensor in found.sensors] == [5.0]
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [("", "ended"), ("print('RAM 1/2MB', flush=True)\ntime.sleep(60)", "prints no rails")],
+)
+def test_a_program_without_rails_is_a_reason(tmp_path, body, reason):
+    found = find_tegrastats(fake_program(tmp_path, body))
+
+    assert found.sensors == ()
+    assert reason in found.reasons[0]
+
+
+def test_a_machine_without_tegrastats_is_not_asked_for_it(tmp_path):
+    assert find_tegrastats(str(tmp_path / "none")) == Found((), ())
 
 
 def test_an_interval_of_zero_is_refused():

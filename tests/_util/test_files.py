@@ -8,8 +8,8 @@ import tempfile
 
 import pytest
 
+from edge_ser._util.files import read_json, replacing, with_section, write_text
 from edge_ser.errors import ConfigError
-from edge_ser.files import replacing, with_section, write_text
 
 
 @pytest.fixture
@@ -112,3 +112,21 @@ def test_a_section_takes_the_place_of_the_old_one():
 def test_a_document_without_a_place_for_the_section_is_named(document):
     with pytest.raises(ConfigError, match="it lacks <!-- x --> … <!-- /x -->"):
         with_section(document, "x", "text", name="it")
+
+
+def test_json_is_read_whole(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text('{"a": [1]}')
+
+    assert read_json(path) == {"a": [1]}
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[" * 100_000])
+def test_what_is_not_json_is_refused(tmp_path, content):
+    path = tmp_path / "a.json"
+    path.write_bytes(content)
+
+    with pytest.raises(ConfigError, match=r"a\.json"):
+        read_json(path)
+    with pytest.raises(ConfigError, match=r"b\.json"):
+        read_json(tmp_path / "b.json")

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from edge_ser._util.records import build
 from edge_ser.errors import ConfigError
-from edge_ser.records import build
 
 
 @dataclass(frozen=True)

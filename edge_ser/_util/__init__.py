@@ -1,0 +1,1 @@
+"""Helpers that every package shares: records, files, digests and types. Standard library only."""

@@ -1,0 +1,35 @@
+"""File name suffixes of models and of audio, in lower case."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ONNX_SUFFIX = ".onnx"
+
+ENGINE_SUFFIXES = (".engine", ".plan")
+"""TensorRT engines: edge-ser's own suffix, and the one that `trtexec` and TAO use."""
+
+AUDIO_SUFFIXES = (
+    ".wav",
+    ".flac",
+    ".ogg",
+    ".oga",
+    ".opus",
+    ".mp3",
+    ".aif",
+    ".aiff",
+    ".au",
+    ".w64",
+    ".caf",
+)
+"""Suffixes that a directory is searched for; a file that is named is tried whatever its suffix."""
+
+
+def is_onnx(path: Path) -> bool:
+    """Return whether a path has the suffix of an ONNX file, in any case."""
+    return path.suffix.lower() == ONNX_SUFFIX
+
+
+def is_engine(path: Path) -> bool:
+    """Return whether a path has a suffix of a TensorRT engine, in any case."""
+    return path.suffix.lower() in ENGINE_SUFFIXES
