@@ -6,11 +6,17 @@ from pathlib import Path
 
 import click
 
-from edge_ser.cli.cache import default_cache
-from edge_ser.cli.options import (
+from edge_ser.cli._shared.cache import default_cache
+from edge_ser.cli._shared.options import (
+    cache_option,
+    config_option,
+    corpus_option,
     microphones_option,
     noise_option,
+    resume_option,
+    run_directory_option,
     train_device_option,
+    train_seed_option,
     train_threads_option,
 )
 from edge_ser.cli.training_session import (
@@ -24,34 +30,16 @@ from edge_ser.errors import TrainingError
 
 
 @click.command(name="pretrain")
-@click.option(
-    "--corpus",
-    "corpora",
-    multiple=True,
-    metavar="NAME=DIR",
-    help="Speech to learn on, as for `edge-ser train`; its labels are not used. Repeat for several.",
+@corpus_option(
+    "Speech to learn on, as for `edge-ser train`; its labels are not used. Repeat for several."
 )
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    required=True,
-    help="The run directory to write.",
-)
-@click.option("--resume", is_flag=True, help="Continue the run in --out after its last epoch.")
-@click.option(
-    "--config",
-    "config_file",
-    type=click.Path(path_type=Path),
-    help="JSON with settings, as for `edge-ser train`; over those of the recipe taught.",
-)
-@click.option("--seed", type=int, help="Decides all that is drawn.  [default: 0]")
+@run_directory_option
+@resume_option("Continue the run in --out after its last epoch.")
+@config_option("JSON with settings, as for `edge-ser train`; over those of the recipe taught.")
+@train_seed_option
 @train_device_option
-@train_threads_option
-@click.option(
-    "--cache",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Keeps the teacher's frames of each clip.  [default: ~/.cache/edge-ser]",
-)
+@train_threads_option("CPU threads of each process.  [default: half the processors]")
+@cache_option("Keeps the teacher's frames of each clip.  [default: ~/.cache/edge-ser]")
 @noise_option
 @microphones_option
 def command(

@@ -9,12 +9,22 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge_ser.cli.cache import default_cache
-from edge_ser.cli.options import (
+from edge_ser.cli._shared.cache import default_cache
+from edge_ser.cli._shared.options import (
+    cache_option,
+    config_option,
+    corpus_option,
+    folds_option,
+    labels_option,
     microphones_option,
     noise_option,
+    resume_option,
+    run_directory_option,
     train_device_option,
+    train_seed_option,
     train_threads_option,
+    validation_speakers_option,
+    weights_licence_option,
 )
 from edge_ser.cli.training_session import (
     choose_device,
@@ -47,22 +57,13 @@ _PROTOCOL_HELP = "\b\nProtocols, and what stands on both sides:\n" + "\n".join(
 
 
 @click.command(name="train", epilog=_PROTOCOL_HELP)
-@click.option(
-    "--corpus",
-    "corpora",
-    multiple=True,
-    metavar="NAME=DIR",
-    help="A corpus: RAVDESS, EMO-DB, TESS, SAVEE, EMOVO, CREMA-D or nEMO with its folder; or "
+@corpus_option(
+    "A corpus: RAVDESS, EMO-DB, TESS, SAVEE, EMOVO, CREMA-D or nEMO with its folder; or "
     "folder:NAME=DIR (label/speaker/clip.wav), csv:NAME=FILE, neutral:NAME=DIR or "
-    "unlabelled:NAME=DIR for your own. Repeat for several.",
+    "unlabelled:NAME=DIR for your own. Repeat for several."
 )
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    required=True,
-    help="The run directory to write.",
-)
-@click.option("--resume", is_flag=True, help="Continue the run in --out after its last epoch.")
+@run_directory_option
+@resume_option("Continue the run in --out after its last epoch.")
 @click.option(
     "--recipe",
     type=click.Choice(RECIPES),
@@ -75,11 +76,9 @@ _PROTOCOL_HELP = "\b\nProtocols, and what stands on both sides:\n" + "\n".join(
     type=click.Choice(tuple(PROTOCOLS)),
     help="Who may stand on both sides of the split; see below.  [default: speaker-independent]",
 )
-@click.option(
-    "--folds",
-    metavar="HOW",
-    help="drawn, leave-one-speaker-out or a number of folds of speakers; for clip-grouped a number "
-    "of folds of clips.  [default: drawn; 5 for clip-grouped]",
+@folds_option(
+    "drawn, leave-one-speaker-out or a number of folds of speakers; for clip-grouped a number "
+    "of folds of clips.  [default: drawn; 5 for clip-grouped]"
 )
 @click.option(
     "--fold",
@@ -92,21 +91,13 @@ _PROTOCOL_HELP = "\b\nProtocols, and what stands on both sides:\n" + "\n".join(
     help="Speakers kept for the final test (1,11 or RAVDESS/1,EMO-DB/03), or none.  "
     "[default: a fifth of each corpus]",
 )
-@click.option(
-    "--validation-speakers",
-    metavar="A,B,...",
-    help="Speakers by which the epoch is chosen, drawn, or none for a fixed number of epochs.  "
-    "[default: a sixth of the others; none for clip-grouped, paper and --recipe paper]",
+@validation_speakers_option(
+    "Speakers by which the epoch is chosen, drawn, or none for a fixed number of epochs.  "
+    "[default: a sixth of the others; none for clip-grouped, paper and --recipe paper]"
 )
-@click.option(
-    "--labels",
-    metavar="A,B,...",
-    help="Emotions to learn, or all.  [default: those that every corpus has]",
-)
-@click.option(
-    "--weights-licence",
-    metavar="TERMS",
-    help="Terms of the weights, for `edge-ser export`; commercial refuses corpora that forbid it.",
+@labels_option("Emotions to learn, or all.  [default: those that every corpus has]")
+@weights_licence_option(
+    "Terms of the weights, for `edge-ser export`; commercial refuses corpora that forbid it."
 )
 @click.option(
     "--corpus-licence",
@@ -131,20 +122,13 @@ _PROTOCOL_HELP = "\b\nProtocols, and what stands on both sides:\n" + "\n".join(
 @click.option(
     "--learning-rate", type=float, help="Highest learning rate.  [default: 0.002; paper: 1e-05]"
 )
-@click.option("--seed", type=int, help="Decides all that is drawn.  [default: 0]")
-@click.option(
-    "--config",
-    "config_file",
-    type=click.Path(path_type=Path),
-    help="JSON with settings, as under `config` in a run.json; options override it.",
-)
+@train_seed_option
+@config_option("JSON with settings, as under `config` in a run.json; options override it.")
 @train_device_option
-@train_threads_option
-@click.option(
-    "--cache",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Keeps the features of each clip and the teacher's frames: about 0.1 MB a clip and "
-    "variant.  [default: ~/.cache/edge-ser]",
+@train_threads_option("CPU threads of each process.  [default: half the processors]")
+@cache_option(
+    "Keeps the features of each clip and the teacher's frames: about 0.1 MB a clip and "
+    "variant.  [default: ~/.cache/edge-ser]"
 )
 @click.option(
     "--unlabelled",

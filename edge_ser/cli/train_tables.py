@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge_ser.cli._shared.tables import plain_table
 from edge_ser.protocols import Shared, speakers
 from edge_ser.protocols.paper import PAPER
 from edge_ser.protocols.speaker_independent import SPEAKER_INDEPENDENT
@@ -54,9 +55,8 @@ def show_result(
 ) -> None:
     """Print the figures, and what they do not mean where copies of test clips were learned from."""
     from rich.markup import escape
-    from rich.table import Table
 
-    table = Table("protocol", "split", "corpus", "speakers", "clips", "WA", "UAR", box=None)
+    table = plain_table("protocol", "split", "corpus", right=("speakers", "clips", "WA", "UAR"))
     for a in accuracies:
         table.add_row(
             a.protocol,

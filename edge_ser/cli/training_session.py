@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
+from edge_ser.cli._shared.progress import progress_bars, stage_bars
 from edge_ser.errors import ConfigError, missing_extra
 
 if TYPE_CHECKING:
@@ -83,19 +84,10 @@ def show_start(
         console: where to show it.
         start: gets a function to call with the name of what is computed and the share done.
     """
-    from rich.progress import Progress, TaskID
-
     from edge_ser.training.model import count_parameters
 
-    with Progress(console=console, transient=True) as bars:
-        stages: dict[str, TaskID] = {}
-
-        def show(stage: str, share: float) -> None:
-            if stage not in stages:
-                stages[stage] = bars.add_task(stage, total=1.0)
-            bars.update(stages[stage], completed=share)
-
-        trainer = start(show)
+    with stage_bars(console) as on_progress:
+        trainer = start(on_progress)
     done = len(trainer.history)
     console.print(
         f"{trainer.record.model.n_classes} classes, {count_parameters(trainer.model):,} parameters, "
@@ -108,10 +100,8 @@ def show_start(
 
 def show_epochs(console: Console, trainer: Trainer) -> None:
     """Train to the end, with a line for each epoch."""
-    from rich.progress import Progress
-
     total = sum(phase.epochs for phase in trainer.phases)
-    with Progress(console=console, transient=True) as progress:
+    with progress_bars(console) as progress:
         run = progress.add_task("training", total=total, completed=len(trainer.history))
         steps = progress.add_task("epoch")
         for epoch in trainer.epochs(
