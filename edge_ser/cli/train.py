@@ -222,8 +222,8 @@ def command(
     console = Console(stderr=True, highlight=False, soft_wrap=True, quiet=not team.leads)
     if (recipe_of(out) if resume else recipe) == PAPER:
         from edge_ser.cli.train_paper import train_paper
-        from edge_ser.training.paper import run as paper
-        from edge_ser.training.paper.settings import PaperConfig
+        from edge_ser.training.baselines.paper import run as paper
+        from edge_ser.training.baselines.paper.settings import PaperConfig
 
         if resume:
             paper_job = paper.replan(out)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import torch
     from rich.console import Console
 
-    from edge_ser.training.paper.run import PaperJob, PaperRun
-    from edge_ser.training.paper.trainer import PaperTrainer
+    from edge_ser.training.baselines.paper.run import PaperJob, PaperRun
+    from edge_ser.training.baselines.paper.trainer import PaperTrainer
 
 
 def train_paper(
@@ -28,7 +28,7 @@ def train_paper(
         EdgeSerError: what `paper.run` raises.
         TrainingError: it was stopped; the message says how to go on.
     """
-    from edge_ser.training.paper.run import finish
+    from edge_ser.training.baselines.paper.run import finish
 
     if os.environ.get("WORLD_SIZE", "1") != "1":
         raise ConfigError(
@@ -52,8 +52,8 @@ def train_paper(
 def _start(
     console: Console, job: PaperJob, out: Path, device: torch.device, resume: bool
 ) -> PaperRun:
+    from edge_ser.training.baselines.paper.run import start
     from edge_ser.training.model import count_parameters
-    from edge_ser.training.paper.run import start
 
     with stage_bars(console) as on_progress:
         started = start(job, out, device, lambda share: on_progress("features", share), resume)

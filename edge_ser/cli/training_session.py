@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import torch
     from rich.console import Console
 
+    from edge_ser.training.baselines.paper.settings import PaperConfig
     from edge_ser.training.distributed import Team
-    from edge_ser.training.paper.settings import PaperConfig
     from edge_ser.training.settings import TrainConfig
     from edge_ser.training.trainer import Trainer
 

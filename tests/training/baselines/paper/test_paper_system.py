@@ -11,10 +11,10 @@ import pytest
 
 from edge_ser.corpora import Copy
 from edge_ser.errors import TrainingError
-from edge_ser.training.paper.deviations import deviations
-from edge_ser.training.paper.rows import training_rows
-from edge_ser.training.paper.settings import PaperConfig
-from edge_ser.training.paper.system import PaperSystem
+from edge_ser.training.baselines.paper.deviations import deviations
+from edge_ser.training.baselines.paper.rows import training_rows
+from edge_ser.training.baselines.paper.settings import PaperConfig
+from edge_ser.training.baselines.paper.system import PaperSystem
 
 
 def silent(_what, _share):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from edge_ser.corpora import Clip
 from edge_ser.protocols.fold import Fold
 from edge_ser.protocols.paper import PAPER, paper_rows
-from edge_ser.training.paper.features import FeatureRows, Float32, Standardizer
+from edge_ser.training.baselines.paper.features import FeatureRows, Float32, Standardizer
 
 
 @dataclass(frozen=True)

@@ -16,15 +16,15 @@ from edge_ser.metrics import weighted_accuracy
 from edge_ser.protocols import SplitOptions, fold_digest
 from edge_ser.protocols.choice import NONE
 from edge_ser.scores import Scores
+from edge_ser.training.baselines.paper.deviations import deviations
+from edge_ser.training.baselines.paper.features import FeatureRows
+from edge_ser.training.baselines.paper.plots import draw_curves
+from edge_ser.training.baselines.paper.rows import PaperRows, prepare
+from edge_ser.training.baselines.paper.settings import PaperConfig
+from edge_ser.training.baselines.paper.trainer import PaperTrainer
 from edge_ser.training.checkpoint import LAST, save_checkpoint, with_prefix
 from edge_ser.training.job import Division, divide, divide_again, write_figures
 from edge_ser.training.model import count_parameters
-from edge_ser.training.paper.deviations import deviations
-from edge_ser.training.paper.features import FeatureRows
-from edge_ser.training.paper.plots import draw_curves
-from edge_ser.training.paper.rows import PaperRows, prepare
-from edge_ser.training.paper.settings import PaperConfig
-from edge_ser.training.paper.trainer import PaperTrainer
 from edge_ser.training.run_record import PAPER, RunFacts, refuse_unusable
 
 WEIGHTS = "weights.safetensors"

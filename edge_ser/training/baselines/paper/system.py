@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from edge_ser.protocols.content import fold_digest
 from edge_ser.protocols.fold import Fold
+from edge_ser.training.baselines.paper.deviations import deviations
+from edge_ser.training.baselines.paper.features import FeatureRows, Float32
+from edge_ser.training.baselines.paper.rows import prepare
+from edge_ser.training.baselines.paper.settings import PaperConfig
+from edge_ser.training.baselines.paper.trainer import PaperTrainer
 from edge_ser.training.model import count_parameters
-from edge_ser.training.paper.deviations import deviations
-from edge_ser.training.paper.features import FeatureRows, Float32
-from edge_ser.training.paper.rows import prepare
-from edge_ser.training.paper.settings import PaperConfig
-from edge_ser.training.paper.trainer import PaperTrainer
 from edge_ser.training.systems import Outcome
 
 
