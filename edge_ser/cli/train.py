@@ -36,7 +36,14 @@ from edge_ser.cli.training_session import (
 from edge_ser.corpora import Terms, parse_licences
 from edge_ser.errors import TrainingError
 from edge_ser.protocols import PROTOCOLS, SplitOptions
-from edge_ser.training.run_record import COMPACT, PAPER, RECIPES, TAUGHT, recipe_of
+from edge_ser.training.run_record import (
+    COMPACT,
+    DISTILLED,
+    PAPER,
+    RECIPE_ALIASES,
+    RECIPES,
+    recipe_of,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -56,6 +63,16 @@ _PROTOCOL_HELP = "\b\nProtocols, and what stands on both sides:\n" + "\n".join(
 )
 
 
+class Recipe(click.Choice):  # type: ignore[type-arg]  # (generic since click 8.2 only)
+    """Parameter type: the name of a recipe; its former name is accepted too."""
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> object:
+        """Return the recipe's present name."""
+        return super().convert(RECIPE_ALIASES.get(str(value), value), param, ctx)
+
+
 @click.command(name="train", epilog=_PROTOCOL_HELP)
 @corpus_option(
     "A corpus: RAVDESS, EMO-DB, TESS, SAVEE, EMOVO, CREMA-D or nEMO with its folder; or "
@@ -66,8 +83,8 @@ _PROTOCOL_HELP = "\b\nProtocols, and what stands on both sides:\n" + "\n".join(
 @resume_option("Continue the run in --out after its last epoch.")
 @click.option(
     "--recipe",
-    type=click.Choice(RECIPES),
-    help="compact is the network that edge-ser ships; taught is the same with a speech encoder for a "
+    type=Recipe(RECIPES),
+    help="compact is the network that edge-ser ships; distilled is the same with a speech encoder for a "
     "teacher, better and slower to begin; paper is that of arXiv 2507.03251 with its features, copies "
     "and optimiser, to be measured and not exported.  [default: compact]",
 )
@@ -109,7 +126,7 @@ _PROTOCOL_HELP = "\b\nProtocols, and what stands on both sides:\n" + "\n".join(
 @click.option(
     "--epochs",
     type=click.IntRange(1),
-    help="At most so many; just so many for --recipe paper.  [default: 60; taught: 24; paper: 100]",
+    help="At most so many; just so many for --recipe paper.  [default: 60; distilled: 24; paper: 100]",
 )
 @click.option(
     "--patience",
@@ -173,7 +190,7 @@ def command(
     \b
       edge-ser train --corpus EMO-DB=DIR --out runs/emodb
       edge-ser train --corpus RAVDESS=DIR --test-speakers 1,11 --out runs/ravdess
-      edge-ser train --recipe taught --corpus RAVDESS=DIR --out runs/taught
+      edge-ser train --recipe distilled --corpus RAVDESS=DIR --out runs/distilled
       edge-ser train --recipe paper --protocol paper --corpus EMO-DB=DIR \\
         --out runs/paper
 
@@ -183,23 +200,23 @@ def command(
     metrics.json, curves.png and confusion matrices; an interrupted run goes on with
     `edge-ser train --resume --out RUN`.
 
-    --recipe paper divides the clips likewise, trains for a fixed number of epochs without
+    --recipe paper splits the clips likewise, trains for a fixed number of epochs without
     validation, and leaves the last weights and the rows' mean and deviation in
     weights.safetensors; its settings file has the fields of PaperConfig.
 
     On several GPUs: torchrun --nproc-per-node 2 -m edge_ser train ...
     """
     given = {name: value for name, value in settings.items() if value is not None}
-    division = {
+    options = {
         "protocol": protocol,
         "folds": folds,
         "fold": fold,
         "test_speakers": test_speakers,
         "validation_speakers": validation_speakers,
     }
-    split = SplitOptions(**{name: value for name, value in division.items() if value})
+    split = SplitOptions(**{name: value for name, value in options.items() if value})
     terms = Terms(weights_licence or "", parse_licences(corpus_licences))
-    stated = (given, labels, weights_licence, corpus_licences, *division.values())
+    stated = (given, labels, weights_licence, corpus_licences, *options.values())
     speech = (corpora, unlabelled, encoder, noise, microphones)
     if resume and any((recipe, config_file, *speech, *stated)):
         raise click.UsageError("--resume takes its settings from the run; give only --out")
@@ -213,13 +230,13 @@ def command(
     from rich.console import Console
 
     from edge_ser.training import recipes
-    from edge_ser.training.distributed import find_team
+    from edge_ser.training.distributed import find_process_group
     from edge_ser.training.job import plan, replan, start
     from edge_ser.training.settings import TrainConfig
     from edge_ser.training.sounds import Sounds
 
-    team = find_team()
-    console = Console(stderr=True, highlight=False, soft_wrap=True, quiet=not team.leads)
+    group = find_process_group()
+    console = Console(stderr=True, highlight=False, soft_wrap=True, quiet=not group.is_main)
     if (recipe_of(out) if resume else recipe) == PAPER:
         from edge_ser.cli.train_paper import train_paper
         from edge_ser.training.baselines.paper import run as paper
@@ -230,22 +247,22 @@ def command(
         else:
             paper_config = read_config(PaperConfig, config_file, given)
             paper_job = paper.plan(corpora, paper_config, labels, split, terms)
-        train_paper(console, paper_job, out, choose_device(device, threads, team), resume)
+        train_paper(console, paper_job, out, choose_device(device, threads, group), resume)
         return
     if resume:
         job = replan(out)
     else:
-        base = recipes.TAUGHT if recipe == TAUGHT else {}
+        base = recipes.DISTILLED if recipe == DISTILLED else {}
         config = read_config(TrainConfig, config_file, given, base)
         job = plan(corpora, config, labels, split, terms, Sounds.find(noise, microphones))
-    place = choose_device(device, threads, team)
+    place = choose_device(device, threads, group)
     kept = cache or default_cache()
-    with team.joined(place):
+    with group.connected(place):
         _train_compact(
             console,
             job,
             out,
-            lambda show: start(job, out, place, show, resume, kept, team, encoder),
+            lambda show: start(job, out, place, show, resume, kept, group, encoder),
         )
 
 
@@ -265,7 +282,7 @@ def _train_compact(
             f"stopped after {len(trainer.history)} complete epoch(s); "
             f"continue with: edge-ser train --resume --out {out}"
         ) from None
-    if trainer.team.leads:
+    if trainer.group.is_main:
         accuracies, calibration = finish(job, trainer)
         show_result(console, COMPACT, job, accuracies, out)
         show_calibration(console, calibration)
@@ -286,5 +303,5 @@ def _refuse_for_paper(patience: bool, sounds: object, imitation: object) -> None
     if imitation:
         raise click.UsageError(
             "--unlabelled and --encoder are for a teacher, which the paper's recipe does not have; "
-            "leave them out, or train with --recipe taught"
+            "leave them out, or train with --recipe distilled"
         )

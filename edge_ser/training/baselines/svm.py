@@ -23,9 +23,9 @@ from edge_ser.errors import TrainingError, missing_extra
 from edge_ser.metrics import confusion, unweighted_average_recall
 from edge_ser.protocols.fold import Fold, speakers
 from edge_ser.records import require
-from edge_ser.training.baselines.common import decided, learnable
+from edge_ser.training.baselines.common import learnable, one_hot
 from edge_ser.training.baselines.functionals import SAMPLE_RATE, FeatureSet, Functionals
-from edge_ser.training.systems import Outcome
+from edge_ser.training.systems import SystemResult
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
@@ -100,7 +100,7 @@ class FunctionalsSvm:
 
     def fit_predict(
         self, fold: Fold, labels: tuple[str, ...], progress: Callable[[str, float], None]
-    ) -> Outcome:
+    ) -> SystemResult:
         """Choose C on the training speakers, train on all of them, decide; see `System`."""
         start = time.perf_counter()
         clips = learnable(fold)
@@ -121,8 +121,8 @@ class FunctionalsSvm:
         classes = _decide(known, targets, unknown, (cost,))[0]
         progress("training", 1.0)
         n_present = len(np.unique(targets))
-        return Outcome(
-            probs=decided(classes.tolist(), len(labels)),
+        return SystemResult(
+            probs=one_hot(classes.tolist(), len(labels)),
             n_parameters=n_present * (n_present - 1) // 2 * (self._features.n_features + 1),
             train_s=time.perf_counter() - start,
             notes=(f"C = {cost:g}, chosen on folds of training {by}",),

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_ser.corpora import Clip, Copy
+from edge_ser.corpora import Clip, PaperAugmentation
 from edge_ser.errors import AudioError, missing_extra
 from edge_ser.training.copies import load_copy
 
@@ -49,7 +49,7 @@ class FeatureRows:
 
     def __init__(self, seed: int = 0) -> None:
         self._seed = seed
-        self._rows: dict[tuple[Path, Copy], Float32] = {}
+        self._rows: dict[tuple[Path, PaperAugmentation], Float32] = {}
 
     def compute(self, clips: Sequence[Clip], progress: Callable[[float], None]) -> int:
         """Compute what is not there yet; return the length of the longest row of these clips.

@@ -22,7 +22,7 @@ from edge_ser.training.baselines.paper.rows import prepare
 from edge_ser.training.baselines.paper.settings import PaperConfig
 from edge_ser.training.baselines.paper.trainer import PaperTrainer
 from edge_ser.training.model import count_parameters
-from edge_ser.training.systems import Outcome
+from edge_ser.training.systems import SystemResult
 
 
 class PaperSystem:
@@ -54,7 +54,7 @@ class PaperSystem:
 
     def fit_predict(
         self, fold: Fold, labels: tuple[str, ...], progress: Callable[[str, float], None]
-    ) -> Outcome:
+    ) -> SystemResult:
         """Train on the fold and predict its test clips; see `System`."""
         started = time.perf_counter()
         rows = prepare(
@@ -74,7 +74,7 @@ class PaperSystem:
         )
         features_s = time.perf_counter() - started
         probs = _train(trainer, rows.test, progress)
-        return Outcome(
+        return SystemResult(
             probs=probs,
             n_parameters=count_parameters(trainer.network),
             train_s=features_s + sum(epoch.seconds for epoch in trainer.history),
