@@ -318,7 +318,7 @@ def main() -> None:
         trace = follow_chunk()
         n_files = len({path for path, _ in trace.functions})
         print(
-            f"{'one hop, from microphone to JSON line':38} {len(trace.functions)} functions in {n_files} files"
+            f"{'one hop, microphone to JSON line':38} {len(trace.functions)} functions, {n_files} files"
         )
         for path, name in sorted(trace.functions):
             print(f"  {path}: {name}")

@@ -68,7 +68,7 @@ class Scores:
     @property
     def predicted(self) -> NDArray[np.int64]:
         """The class recognised in each clip [n_clips]; `n_classes` for none, of a silent clip."""
-        return answers(self.probs)
+        return predictions(self.probs)
 
     @property
     def confusion(self) -> NDArray[np.int64]:
@@ -87,10 +87,10 @@ class Scores:
         return expected_calibration_error(self.probs.max(axis=1), right)
 
 
-def answers(probs: Float64) -> NDArray[np.int64]:
+def predictions(probs: Float64) -> NDArray[np.int64]:
     """Return the likeliest class of each row [n, n_classes]; `n_classes` for rows of zeros."""
-    decided: NDArray[np.int64] = np.where(probs.any(axis=1), probs.argmax(axis=1), probs.shape[1])
-    return decided
+    labels: NDArray[np.int64] = np.where(probs.any(axis=1), probs.argmax(axis=1), probs.shape[1])
+    return labels
 
 
 def fit_temperature(scores: Scores, weights: Float64 | None = None) -> float:

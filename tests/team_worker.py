@@ -1,4 +1,4 @@
-"""Run by torchrun: what a process of a team gets and does, as JSON in a file of its own.
+"""Run by torchrun: what a process of a group receives and computes, as JSON in a file of its own.
 
 Also holds a trainer without anything that is drawn, so that several processes must do what one does.
 """
@@ -14,19 +14,19 @@ import torch
 from edge_ser.errors import TrainingError
 from edge_ser.training.augment import Windows
 from edge_ser.training.classes import Classes
-from edge_ser.training.distributed import ALONE, Team, find_team
+from edge_ser.training.distributed import SINGLE_PROCESS, ProcessGroup, find_process_group
 from edge_ser.training.features import FeatureBank
 from edge_ser.training.scoring import HeardClips
 from edge_ser.training.settings import RunRecord
-from edge_ser.training.teacher import WIDTH, TeacherBank
+from edge_ser.training.teacher import WIDTH, TeacherFeatures
 from edge_ser.training.trainer import Trainer
 
 N_CLIPS, N_FRAMES = 24, 30
 CPU = torch.device("cpu")
 
 
-def plain_trainer(run: Path, team: Team = ALONE) -> Trainer:
-    """Return a taught trainer of random frames, some classes rare, some clips mostly silent.
+def plain_trainer(run: Path, group: ProcessGroup = SINGLE_PROCESS) -> Trainer:
+    """Return a trainer with a teacher of random frames, some classes rare, some clips mostly silent.
 
     Batch normalisation and dropout are off, and the steps are those of plain gradient descent.
     """
@@ -37,10 +37,10 @@ def plain_trainer(run: Path, team: Team = ALONE) -> Trainer:
     starts = torch.arange(N_CLIPS)[:, None] * N_FRAMES
     bank = FeatureBank(frames, starts, torch.full_like(starts, N_FRAMES))
     said = torch.randn(N_CLIPS * N_FRAMES, WIDTH, generator=rng).half()
-    lessons = TeacherBank(said, starts, torch.full_like(starts, N_FRAMES))
+    teacher_targets = TeacherFeatures(said, starts, torch.full_like(starts, N_FRAMES))
     classes = Classes.of([0] * 13 + [1] * 6 + [2] * 4 + [3], [(True,) * 4] * N_CLIPS)
     nothing = {"validation": HeardClips((), ())}
-    trainer = Trainer(record, bank, classes, nothing, run, CPU, lessons, team)
+    trainer = Trainer(record, bank, classes, nothing, run, CPU, teacher_targets, group)
     trainer.model.eval()
     trainer.model.train = lambda: trainer.model  # type: ignore[method-assign]
     trainer.optimizer = torch.optim.SGD(trainer.model.parameters(), lr=0.1)
@@ -57,33 +57,33 @@ def plain_trainer(run: Path, team: Team = ALONE) -> Trainer:
     return trainer
 
 
-def _try_out(team: Team) -> dict[str, object]:
-    pair = [torch.tensor([1.0, 2.0]) * team.rank, torch.tensor([[4.0 * team.rank]])]
-    team.average(pair)
+def _try_out(group: ProcessGroup) -> dict[str, object]:
+    pair = [torch.tensor([1.0, 2.0]) * group.rank, torch.tensor([[4.0 * group.rank]])]
+    group.average(pair)
     model = torch.nn.Linear(1, 1)
     with torch.no_grad():
         model.weight.fill_(3.0)
         model.bias.fill_(1.0)
-    team.require_same(model)
+    group.require_same(model)
     with torch.no_grad():
-        model.bias += team.rank * 1e-7
+        model.bias += group.rank * 1e-7
     said = ""
     try:
-        team.require_same(model)
+        group.require_same(model)
     except TrainingError as error:
         said = str(error)
     return {
-        "part": team.part(torch.arange(5)).tolist(),
-        "mean": float(team.mean(torch.tensor(1.0 + team.rank))),
+        "shard": group.shard(torch.arange(5)).tolist(),
+        "mean": float(group.mean(torch.tensor(1.0 + group.rank))),
         "average": [tensor.tolist() for tensor in pair],
-        "share": team.share({"from": team.rank}),
+        "broadcast": group.broadcast({"from": group.rank}),
         "different": said,
     }
 
 
-def _draws(run: Path, team: Team) -> dict[str, object]:
+def _draws(run: Path, group: ProcessGroup) -> dict[str, object]:
     """Train an epoch, and return its clips and the first number drawn for each step."""
-    trainer, clips, numbers = plain_trainer(run, team), [], []
+    trainer, clips, numbers = plain_trainer(run, group), [], []
     placed = trainer.augmenter.placed
 
     def remember(
@@ -101,10 +101,10 @@ def _draws(run: Path, team: Team) -> dict[str, object]:
 def main() -> None:
     """Do everything, in the run directory that is given."""
     torch.set_num_threads(1)
-    run, team = Path(sys.argv[1]), find_team()
-    with team.joined(CPU):
-        found = {**_try_out(team), **_draws(run, team)}
-    (run / f"rank-{team.rank}.json").write_text(json.dumps(found))
+    run, group = Path(sys.argv[1]), find_process_group()
+    with group.connected(CPU):
+        found = {**_try_out(group), **_draws(run, group)}
+    (run / f"rank-{group.rank}.json").write_text(json.dumps(found))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import pytest
 from scipy.optimize import minimize_scalar
 
 from edge_ser.metrics import log_losses
-from edge_ser.scores import TEMPERATURES, Scores, answers, fit_temperature, fit_threshold
+from edge_ser.scores import TEMPERATURES, Scores, fit_temperature, fit_threshold, predictions
 
 
 def drawn(n_clips: int, seed: int = 0) -> Scores:
@@ -47,4 +47,4 @@ def test_the_threshold_is_the_least_that_keeps_the_promise():
 
 
 def test_a_silent_clip_has_no_answer():
-    assert answers(np.array([[0.0, 0.0], [0.4, 0.6]])).tolist() == [2, 1]
+    assert predictions(np.array([[0.0, 0.0], [0.4, 0.6]])).tolist() == [2, 1]

@@ -17,8 +17,8 @@ from speech import ROOT
 from edge_ser.build.frontend_graph import IR_VERSION, OPSET
 from edge_ser.runtime.onnx_runner import OnnxRunner
 from edge_ser.runtime.runner import bundled_model
+from edge_ser.training.baselines.paper.network import PaperNetwork
 from edge_ser.training.model import CompactAttentionCnn, ModelConfig, count_parameters
-from edge_ser.training.paper.network import PaperNetwork
 from edge_ser.training.teacher import WIDTH
 
 PAPER_LENGTH, PAPER_CLASSES = 2_268, 7

@@ -41,7 +41,7 @@ def naive(rate_in: int, network: Callable[..., object], *, resample_once: bool =
 
 def paper(rate_in: int, network: Callable[..., object]) -> Step:
     """Return the same loop with what the paper's notebooks compute: 2.5 s at 22,050 Hz."""
-    from edge_ser.training.paper import features as papers
+    from edge_ser.training.baselines.paper import features as papers
 
     def features(window: np.ndarray) -> np.ndarray:
         return papers.features(window, zero_crossings=True)

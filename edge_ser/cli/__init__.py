@@ -9,7 +9,7 @@ from typing import NoReturn
 import click
 
 from edge_ser import __version__
-from edge_ser.cli.once import tell_once
+from edge_ser.cli._shared.once import tell_once
 from edge_ser.errors import EdgeSerError
 
 _COMMANDS = {

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge_ser.cli.options import threads_option
+from edge_ser.cli._shared.options import (
+    corpus_option,
+    json_output_option,
+    out_option,
+    seed_option,
+    threads_option,
+)
+from edge_ser.cli._shared.progress import progress_bars
 from edge_ser.errors import missing_extra
 
 if TYPE_CHECKING:
@@ -22,14 +29,10 @@ if TYPE_CHECKING:
 
 @click.command(name="adapt")
 @click.argument("model", required=False, type=click.Path(path_type=Path))
-@click.option(
-    "--corpus",
-    "corpora",
-    multiple=True,
-    metavar="NAME=DIR",
-    help="Labelled recordings of the site: folder:site=DIR, or csv:site=FILE of `edge-ser label`.",
+@corpus_option(
+    "Labelled recordings of the site: folder:site=DIR, or csv:site=FILE of `edge-ser label`."
 )
-@click.option("--out", type=click.Path(path_type=Path), help="The ONNX file to write.")
+@out_option("The ONNX file to write.", required=False)
 @click.option(
     "--balanced",
     is_flag=True,
@@ -42,10 +45,8 @@ if TYPE_CHECKING:
 )
 @click.option("--undo", is_flag=True, help="Write the model as it was before it was adapted.")
 @click.option("--dry-run", is_flag=True, help="Print the figures and write no model.")
-@click.option(
-    "--json", "json_file", metavar="FILE", help="Write the figures as JSON; - for stdout."
-)
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the folds.")
+@json_output_option("Write the figures as JSON; - for stdout.")
+@seed_option("Of the folds.")
 @threads_option
 def command(
     model: Path | None,
@@ -135,12 +136,10 @@ def _adapt(
     config: AdaptConfig,
     threads: int,
 ) -> SiteModel:
-    from rich.progress import Progress
-
     from edge_ser.adapt.adaptation import n_steps
     from edge_ser.adapt.site import adapt_site
 
-    with Progress(console=messages, transient=True, disable=not messages.is_terminal) as progress:
+    with progress_bars(messages) as progress:
         reading = progress.add_task("recognising", total=len(clips))
         fitting = progress.add_task("fitting", total=n_steps(len(clips)))
         return adapt_site(

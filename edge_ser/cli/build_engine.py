@@ -10,29 +10,30 @@ from typing import TYPE_CHECKING
 import click
 
 from edge_ser._util.suffixes import ENGINE_SUFFIXES
-from edge_ser.cli.cache import default_cache
-from edge_ser.cli.options import CalibrationFolder, DefaultOf, ModelFile, require_suffix
+from edge_ser.cli._shared.cache import default_cache
+from edge_ser.cli._shared.options import (
+    DefaultOf,
+    calibration_option,
+    model_argument,
+    out_option,
+    require_suffix,
+)
+from edge_ser.cli._shared.progress import BuildProgress
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from edge_ser.cli.build_progress import BuildProgress
-
 
 @click.command(name="build-engine")
-@click.argument("model", type=ModelFile())
+@model_argument(required=True)
 @click.option("--fp32", is_flag=True, help="Build an FP32 model.")
 @click.option("--fp16", is_flag=True, help="Build an FP16 model, of `edge-ser quantize --fp16`.")
 @click.option(
     "--int8", is_flag=True, help="Build an INT8 model; with --fp16, one that has both types."
 )
-@click.option(
-    "--out", type=click.Path(path_type=Path), required=True, help="The engine file to write."
-)
-@click.option(
-    "--calibration",
-    type=CalibrationFolder(),
-    help="Refuse an INT8 model that was made with another calibration set than this folder's.",
+@out_option("The engine file to write.")
+@calibration_option(
+    "Refuse an INT8 model that was made with another calibration set than this folder's."
 )
 @click.option(
     "--tensorrt",
@@ -182,6 +183,4 @@ def _progress(console: Console) -> AbstractContextManager[BuildProgress | None]:
     """Return bars for a terminal, nothing for a pipe."""
     if not console.is_terminal:
         return nullcontext()
-    from edge_ser.cli.build_progress import BuildProgress
-
     return BuildProgress(console)

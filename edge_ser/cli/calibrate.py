@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge_ser.cli.options import CalibrationFolder, ModelFile
+from edge_ser.cli._shared.options import (
+    CalibrationFolder,
+    channel_option,
+    corpus_option,
+    model_option,
+    out_option,
+    seed_option,
+    speakers_option,
+)
+from edge_ser.cli._shared.progress import counting_bar
+from edge_ser.cli._shared.tables import plain_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,23 +41,15 @@ def command() -> None:
 
 
 @command.command(name="select", short_help="Choose windows of speech.")
-@click.option(
-    "--corpus",
-    "corpora",
-    multiple=True,
-    metavar="NAME=DIR",
-    help="Labelled speech, named as for `train`. Repeat for several.",
-)
+@corpus_option("Labelled speech, named as for `train`. Repeat for several.")
 @click.option(
     "--wav",
     type=click.Path(path_type=Path),
     metavar="FOLDER",
     help="Instead: recordings of the site, without labels.",
 )
-@click.option(
-    "--model",
-    type=ModelFile(),
-    help="An ONNX file or a bundled model's name; front end and window are taken.  [default: bundled]",
+@model_option(
+    "An ONNX file or a bundled model's name; front end and window are taken.  [default: bundled]"
 )
 @click.option(
     "--clips",
@@ -57,21 +59,11 @@ def command() -> None:
     show_default=True,
     help="How many windows to choose.",
 )
-@click.option(
-    "--out", type=click.Path(path_type=Path), required=True, help="The folder to write the set to."
-)
-@click.option(
-    "--speakers",
-    metavar="A,B,...",
-    help="Only these speakers of --corpus.  [default: those that the model was trained on]",
-)
-@click.option(
-    "--channel",
-    type=click.IntRange(0, 63),
-    help="Channel of --wav to take, as for `run`.  [default: the mean of all]",
-)
+@out_option("The folder to write the set to.")
+@speakers_option("Only these speakers of --corpus.  [default: those that the model was trained on]")
+@channel_option("Channel of --wav to take, as for `run`.  [default: the mean of all]")
 @click.option("--licence", help="Terms of the recordings.  [default: those of the corpora]")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="For all drawn.")
+@seed_option("For all drawn.")
 def select(
     corpora: tuple[str, ...],
     wav: Path | None,
@@ -180,26 +172,14 @@ def _make(
     seed: int,
     licence: str | None,
 ) -> tuple[CalibrationSet, Pool]:
-    from rich.progress import Progress
-
     from edge_ser.build.selection import choose
     from edge_ser.build.windows import survey
 
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("measuring levels", total=len(clips))
-        pool = survey(clips, card, seed, lambda: progress.advance(task))
-        task = progress.add_task("computing features", total=min(n_clips, len(pool.candidates)))
-        return (
-            choose(
-                pool,
-                card,
-                n_clips=n_clips,
-                seed=seed,
-                licence=licence,
-                progress=lambda: progress.advance(task),
-            ),
-            pool,
-        )
+    with counting_bar(console, "measuring levels", len(clips)) as step:
+        pool = survey(clips, card, seed, step)
+    n_windows = min(n_clips, len(pool.candidates))
+    with counting_bar(console, "computing features", n_windows) as step:
+        return choose(pool, card, n_clips=n_clips, seed=seed, licence=licence, progress=step), pool
 
 
 def _size(held: CalibrationSet) -> str:
@@ -212,7 +192,7 @@ def _by_class(clips: tuple[CalibrationClip, ...]) -> Table:
     from edge_ser.build.selection import LEVELS
     from edge_ser.corpora import sort_emotions
 
-    table = _table("class", *LEVELS, "all", "dBFS")
+    table = plain_table("class", right=(*LEVELS, "all", "dBFS"))
     names = sort_emotions(clip.emotion for clip in clips)
     for name, own in [(n, [c for c in clips if c.emotion == n]) for n in names] + [
         ("all", [*clips])
@@ -226,7 +206,7 @@ def _by_class(clips: tuple[CalibrationClip, ...]) -> Table:
 
 
 def _by_speaker(clips: tuple[CalibrationClip, ...]) -> Table:
-    table = _table("speaker", "windows", "files", "classes", "dBFS")
+    table = plain_table("speaker", right=("windows", "files", "classes", "dBFS"))
     for name in sorted({clip.speaker for clip in clips}):
         own = [clip for clip in clips if clip.speaker == name]
         n_files, n_classes = len({c.sha256 for c in own}), len({c.emotion for c in own} - {""})
@@ -235,7 +215,7 @@ def _by_speaker(clips: tuple[CalibrationClip, ...]) -> Table:
 
 
 def _by_file(clips: tuple[CalibrationClip, ...]) -> Table:
-    table = _table("file", "corpus", "from, s", "dBFS", "SHA-256 begins")
+    table = plain_table("file", "corpus", right=("from, s", "dBFS"), then=("SHA-256 begins",))
     for c in clips:
         table.add_row(c.name, c.corpus, f"{c.start_s:.2f}", f"{c.level_dbfs:.1f}", c.sha256[:16])
     return table
@@ -244,14 +224,3 @@ def _by_file(clips: tuple[CalibrationClip, ...]) -> Table:
 def _range(clips: list[CalibrationClip]) -> str:
     levels = [clip.level_dbfs for clip in clips]
     return f"{min(levels):.0f} to {max(levels):.0f}" if levels else ""
-
-
-def _table(first: str, *heads: str) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column(first)
-    for head in heads:
-        table.add_column(head, justify="right")
-    return table

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge_ser.cli.options import DefaultOf, ModelFile, threads_option
+from edge_ser.cli._shared.options import (
+    DefaultOf,
+    ModelFile,
+    corpus_option,
+    include_trained_option,
+    json_file_option,
+    min_agreement_option,
+    speakers_option,
+    threads_option,
+)
+from edge_ser.cli._shared.progress import counting_bar
 from edge_ser.errors import EdgeSerError
 
 if TYPE_CHECKING:
@@ -18,23 +28,9 @@ if TYPE_CHECKING:
 
 @click.command(name="compare")
 @click.argument("models", nargs=-1, required=True, type=ModelFile())
-@click.option(
-    "--corpus",
-    "corpora",
-    multiple=True,
-    metavar="NAME=DIR",
-    help="Labelled speech, named as for `train`; also gives WA and UAR. Repeat for several.",
-)
-@click.option(
-    "--speakers",
-    metavar="A,B,...",
-    help="Only these speakers of --corpus (1,11 or RAVDESS/1,EMO-DB/03).",
-)
-@click.option(
-    "--include-trained",
-    is_flag=True,
-    help="Also speakers that one of the models was trained on.",
-)
+@corpus_option("Labelled speech, named as for `train`; also gives WA and UAR. Repeat for several.")
+@speakers_option("Only these speakers of --corpus (1,11 or RAVDESS/1,EMO-DB/03).")
+@include_trained_option("Also speakers that one of the models was trained on.")
 @click.option(
     "--wav",
     "recordings",
@@ -48,11 +44,8 @@ if TYPE_CHECKING:
     metavar="LOGITS",
     help="Exit with 1 when a logit differs by more.",
 )
-@click.option(
-    "--min-agreement",
-    type=click.FloatRange(0, 100),
-    metavar="PERCENT",
-    help="Exit with 1 when labels agree on fewer windows, or on fewer clips.",
+@min_agreement_option(
+    "Exit with 1 when labels agree on fewer windows, or on fewer clips.", metavar="PERCENT"
 )
 @click.option(
     "--layer-windows",
@@ -68,7 +61,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Relative error (root mean square) above which a layer diverges.",
 )
-@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write all as JSON.")
+@json_file_option("Write all as JSON.")
 @threads_option
 def command(
     models: tuple[Path, ...],
@@ -99,7 +92,6 @@ def command(
         raise click.UsageError("--speakers and --include-trained belong to --corpus")
 
     from rich.console import Console
-    from rich.progress import Progress
 
     from edge_ser.cli.compare_tables import print_comparison
     from edge_ser.measure.compare import compare, open_contenders, unlabelled
@@ -111,15 +103,14 @@ def command(
         else unlabelled(recordings)
     )
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("listening", total=len(selection.clips))
+    with counting_bar(console, "listening", len(selection.clips)) as step:
         comparison = compare(
             contenders,
             selection,
             layer_windows=layer_windows,
             layer_error=layer_error,
             threads=threads,
-            progress=lambda: progress.advance(task),
+            progress=step,
         )
     # Before anything is printed: a reader that leaves (`| head`) must not cost the record.
     if json_file:

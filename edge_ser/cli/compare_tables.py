@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edge_ser.cli.tables import plain_table
+from edge_ser.cli._shared.tables import plain_table
 from edge_ser.measure import text
 
 if TYPE_CHECKING:

@@ -12,8 +12,22 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge_ser.cli.cache import default_cache
-from edge_ser.cli.options import DefaultOf, microphones_option, noise_option
+from edge_ser.cli._shared.cache import default_cache
+from edge_ser.cli._shared.options import (
+    DefaultOf,
+    cache_option,
+    config_option,
+    corpus_option,
+    folds_option,
+    labels_option,
+    microphones_option,
+    noise_option,
+    resume_option,
+    train_threads_option,
+    validation_speakers_option,
+)
+from edge_ser.cli._shared.progress import progress_bars
+from edge_ser.cli._shared.tables import plain_table
 from edge_ser.errors import ConfigError, TrainingError
 from edge_ser.protocols.cross_corpus import CROSS_CORPUS
 
@@ -28,13 +42,8 @@ if TYPE_CHECKING:
 
 
 @click.command(name="cross-validate")
-@click.option(
-    "--corpus",
-    "corpora",
-    multiple=True,
-    required=True,
-    metavar="NAME=DIR",
-    help="A corpus, as for `edge-ser train`. Repeat for several, which are then joined.",
+@corpus_option(
+    "A corpus, as for `edge-ser train`. Repeat for several, which are then joined.", required=True
 )
 @click.option(
     "--system",
@@ -51,11 +60,9 @@ if TYPE_CHECKING:
     metavar="NAME",
     help="speaker-independent, emobox, clip-grouped, paper or cross-corpus.",
 )
-@click.option(
-    "--folds",
+@folds_option(
+    "leave-one-speaker-out, or a number of folds.  [default: the protocol's own]",
     default=DefaultOf("edge_ser.protocols:SplitOptions.folds"),
-    metavar="HOW",
-    help="leave-one-speaker-out, or a number of folds.  [default: the protocol's own]",
 )
 @click.option(
     "--fold",
@@ -64,17 +71,13 @@ if TYPE_CHECKING:
     metavar="FOLD",
     help="Only this one, by its name or the end of it. Repeat for several.  [default: all]",
 )
-@click.option(
-    "--validation-speakers",
+@validation_speakers_option(
+    "Speakers by which epochs are chosen, drawn, or none.  [default: the protocol's own]",
     default=DefaultOf("edge_ser.protocols:SplitOptions.validation_speakers"),
-    metavar="A,B,...",
-    help="Speakers by which epochs are chosen, drawn, or none.  [default: the protocol's own]",
 )
-@click.option(
-    "--labels",
-    metavar="A,B,...",
-    help="Emotions to learn, or all; in cross-corpus a corpus may lack some.  "
-    "[default: those that every corpus has]",
+@labels_option(
+    "Emotions to learn, or all; in cross-corpus a corpus may lack some.  "
+    "[default: those that every corpus has]"
 )
 @click.option(
     "--gate",
@@ -85,12 +88,7 @@ if TYPE_CHECKING:
     "stands in the record. Repeat for several.",
 )
 @click.option("--seed", default=0, show_default=True, help="Decides which speakers are drawn.")
-@click.option(
-    "--config",
-    "config_file",
-    type=click.Path(path_type=Path),
-    help='JSON with settings by system, as {"compact": {"epochs": 80}}.',
-)
+@config_option('JSON with settings by system, as {"compact": {"epochs": 80}}.')
 @click.option(
     "--results",
     type=click.Path(path_type=Path, file_okay=False),
@@ -98,13 +96,11 @@ if TYPE_CHECKING:
     show_default=True,
     help="Where to write one JSON for each system.",
 )
-@click.option(
-    "--cache",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Keeps functionals, features and the results of single folds.  [default: ~/.cache/edge-ser]",
+@cache_option(
+    "Keeps functionals, features and the results of single folds.  [default: ~/.cache/edge-ser]"
 )
-@click.option("--resume", is_flag=True, help="Take the folds that an interrupted run has done.")
-@click.option("--threads", type=click.IntRange(1, 256), help="CPU threads of the networks.")
+@resume_option("Take the folds that an interrupted run has done.")
+@train_threads_option("CPU threads of the networks.")
 @noise_option
 @microphones_option
 def command(
@@ -174,9 +170,7 @@ class _Bars:
     """Progress over folds and within one."""
 
     def __init__(self, console: Console, system: str, n_folds: int) -> None:
-        from rich.progress import Progress
-
-        self._progress = Progress(console=console, transient=True, disable=not console.is_terminal)
+        self._progress = progress_bars(console)
         self._all = self._progress.add_task(system, total=n_folds)
         self._one = self._progress.add_task("", total=1.0)
         self._seen: list[str] = []
@@ -274,9 +268,8 @@ def _show(console: Console, comparison: Comparison) -> None:
 
 def _table(records: list[RunResult]) -> None:
     from rich.console import Console
-    from rich.table import Table
 
-    table = Table("system", "folds", "WA", "UAR", "95% of WA", "parameters", box=None)
+    table = plain_table("system", right=("folds", "WA", "UAR", "95% of WA", "parameters"))
     for record in records:
         low_high = " to ".join(f"{v:.1%}" for v in record.wa_interval) or "few speakers"
         table.add_row(

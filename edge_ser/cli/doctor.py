@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from edge_ser.cli._shared.options import json_flag
+
 
 @click.command(name="doctor")
 @click.option(
@@ -13,7 +15,7 @@ import click
     help="What has to work.  [default: files, and the microphone where there is one]",
 )
 @click.option("--no-self-test", is_flag=True, help="Do not run the bundled model.")
-@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+@json_flag("Print everything as JSON.")
 def command(asked: str | None, no_self_test: bool, as_json: bool) -> None:
     """Look at this machine, and say what works here and what to do about the rest.
 

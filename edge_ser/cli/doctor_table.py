@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edge_ser.cli._shared.tables import checks_table
 from edge_ser.doctor.check import MISSING, OK, UNKNOWN, WARNING
 from edge_ser.doctor.report import WORKS
 
@@ -26,17 +27,13 @@ def print_report(console: Console, report: Report) -> None:
 
 
 def _print_group(console: Console, group: Group) -> None:
-    from rich.table import Table
     from rich.text import Text
 
     head = Text.assemble((group.title, "bold"), ": ", group.says)
     if group.name != "machine":
         head.stylize(_verdict_style(group.verdict), len(group.title) + 2)
     console.print(head)
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(width=_STATE_WIDTH)
-    table.add_column(width=_FEATURE_WIDTH)
-    table.add_column(overflow="fold")
+    table = checks_table(_STATE_WIDTH, _FEATURE_WIDTH)
     for check in group.checks:
         style = _STYLES[check.state]
         found = Text(check.found)

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge_ser.cli.options import threads_option
+from edge_ser.cli._shared.options import (
+    channel_option,
+    detector_option,
+    mic_option,
+    microphone_option,
+    model_option,
+    out_option,
+    threads_option,
+)
+from edge_ser.cli._shared.progress import progress_bars
 
 if TYPE_CHECKING:
     from edge_ser.runtime.baseline import Baseline, Enrolment
@@ -20,22 +29,13 @@ if TYPE_CHECKING:
 
 @click.command(name="enroll")
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--mic", is_flag=True, help="Listen to a microphone.")
+@mic_option("Listen to a microphone.")
 @click.option("--wav", is_flag=True, help="Take FILES: audio files or directories of them.")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
-    required=True,
-    help="The file to write, for `run --baseline FILE`.",
-)
+@out_option("The file to write, for `run --baseline FILE`.", dir_okay=False)
 @click.option(
     "--name", help="Of the voice or the site; events name it.  [default: the file's name]"
 )
-@click.option(
-    "--model",
-    type=click.Path(path_type=Path),
-    help="The model that the baseline is for.  [default: the bundled model]",
-)
+@model_option("The model that the baseline is for.  [default: the bundled model]")
 @click.option(
     "--seconds",
     type=click.FloatRange(5, 600),
@@ -43,17 +43,9 @@ if TYPE_CHECKING:
     show_default=True,
     help="Seconds of speech to take from --mic; Ctrl-C ends earlier.",
 )
-@click.option(
-    "--detector",
-    type=click.Choice(["auto", "silero", "webrtc"]),
-    default="auto",
-    show_default=True,
-    help="Which voice detector tells speech from the rest.",
-)
-@click.option("--device", help="Microphone: its number, or part of its name.")
-@click.option(
-    "--channel", type=click.IntRange(0, 63), help="Channel to take.  [default: the mean of all]"
-)
+@detector_option("Which voice detector tells speech from the rest.")
+@microphone_option("Microphone: its number, or part of its name.")
+@channel_option("Channel to take.  [default: the mean of all]")
 @threads_option
 def command(
     files: tuple[Path, ...],
@@ -150,11 +142,9 @@ def _push(
     stop_s: float | None,
 ) -> None:
     from rich.console import Console
-    from rich.progress import Progress
 
     console = Console(stderr=True)
-    shown = console.is_terminal and stop_s is not None
-    with Progress(console=console, transient=True, disable=not shown) as progress:
+    with progress_bars(console, shown=stop_s is not None) as progress:
         task = progress.add_task("talk plainly", total=stop_s)
         began_s = None
         for signal in signals:

@@ -7,7 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge_ser.cli.options import ModelFile, threads_option
+from edge_ser.cli._shared.options import (
+    baseline_option,
+    corpus_option,
+    folds_option,
+    html_option,
+    include_trained_option,
+    json_file_option,
+    model_argument,
+    prior_option,
+    seed_option,
+    speakers_option,
+    threads_option,
+)
+from edge_ser.cli._shared.progress import counting_bar
 from edge_ser.errors import ConfigError, EdgeSerError
 
 if TYPE_CHECKING:
@@ -22,14 +35,10 @@ if TYPE_CHECKING:
 
 
 @click.command(name="evaluate")
-@click.argument("model", required=False, type=ModelFile())
-@click.option(
-    "--corpus",
-    "corpora",
-    multiple=True,
-    metavar="NAME=DIR",
-    help="Speech, named as for `train`; neutral:NAME=DIR and unlabelled:NAME=DIR give the "
-    "distribution of the answers. Repeat for several.",
+@model_argument()
+@corpus_option(
+    "Speech, named as for `train`; neutral:NAME=DIR and unlabelled:NAME=DIR give the "
+    "distribution of the answers. Repeat for several."
 )
 @click.option(
     "--noise-only",
@@ -44,19 +53,11 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Play each clip through the voice detector, as `run` does live sources.",
 )
-@click.option(
-    "--speakers",
-    metavar="A,B,...",
-    help="Only these speakers of labelled corpora (1,11 or RAVDESS/1,EMO-DB/*).",
-)
+@speakers_option("Only these speakers of labelled corpora (1,11 or RAVDESS/1,EMO-DB/*).")
 @click.option("--protocol", help="Only the test clips of a fold of this protocol, e.g. emobox.")
-@click.option("--folds", help="How --protocol divides, where it leaves that open; as for `train`.")
+@folds_option("How --protocol divides, where it leaves that open; as for `train`.", metavar=None)
 @click.option("--fold", help="Number or name of the fold of --protocol.")
-@click.option(
-    "--include-trained",
-    is_flag=True,
-    help="Also speakers that the model was trained on; every figure then says so.",
-)
+@include_trained_option("Also speakers that the model was trained on; every figure then says so.")
 @click.option(
     "--snr",
     "snr_db",
@@ -70,21 +71,13 @@ if TYPE_CHECKING:
     metavar="white|pink|FILE",
     help="What --snr adds; a recording is repeated as long as need be.  [default: pink]",
 )
-@click.option(
-    "--prior",
-    metavar="LABEL=RATIO,...",
-    help="How many times as often as in training each emotion occurs, as for `run`.",
+@prior_option("How many times as often as in training each emotion occurs, as for `run`.")
+@baseline_option(
+    "Baseline of all clips: a file of `edge-ser enroll`, or running, each speaker's own, of the "
+    "speaker's clips before.  [default: none]"
 )
-@click.option(
-    "--baseline",
-    metavar="none|running|FILE",
-    help="Baseline of all clips: a file of `edge-ser enroll`, or running, each speaker's own, of the "
-    "speaker's clips before.  [default: none]",
-)
-@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write all as JSON.")
-@click.option(
-    "--html", "html_file", type=click.Path(path_type=Path), help="Write a page with pictures."
-)
+@json_file_option("Write all as JSON.")
+@html_option
 @click.option(
     "--card", "card_file", type=click.Path(path_type=Path), help="Write a model card, Markdown."
 )
@@ -122,7 +115,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Draws for the 95% intervals.",
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="For all drawn.")
+@seed_option("For all drawn.")
 @threads_option
 def command(
     model: Path | None,
@@ -275,15 +268,11 @@ def _select(
 def _measure(
     console: Console, recognizer: Recognizer, selection: Selection, how: dict[str, Any]
 ) -> Evaluation:
-    from rich.progress import Progress
-
     from edge_ser.measure.evaluate import evaluate
 
-    shown = console.is_terminal
-    with Progress(console=console, transient=True, disable=not shown) as progress:
-        n_clips = len(selection.clips) + len(selection.plain)
-        task = progress.add_task("measuring", total=n_clips)
-        return evaluate(recognizer, selection, progress=lambda: progress.advance(task), **how)
+    n_clips = len(selection.clips) + len(selection.plain)
+    with counting_bar(console, "measuring", n_clips) as step:
+        return evaluate(recognizer, selection, progress=step, **how)
 
 
 def _write(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edge_ser.cli._shared.tables import plain_table
 from edge_ser.measure import text
 from edge_ser.measure.distribution import NO_SPEECH
 from edge_ser.measure.scope import NOTES
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from edge_ser.measure.resampling import Figure
 
 _N_NAMED = 8
-_INTERVAL_WIDTH = 11
 
 
 def print_evaluation(console: Console, evaluation: Evaluation) -> None:
@@ -94,7 +94,7 @@ def _print_notes(console: Console, evaluation: Evaluation, block: Block) -> None
 
 
 def _accuracy(block: Block) -> Table:
-    table = _table("", "clips", "speakers", "WA", "95%", "UAR", "95%", "no answer")
+    table = plain_table("", right=("clips", "speakers", "WA", "95%", "UAR", "95%", "no answer"))
     for f in block.figures:
         table.add_row(
             _name(block, f),
@@ -115,7 +115,7 @@ def _answered_title(evaluation: Evaluation) -> str:
 
 
 def _answered(block: Block) -> Table:
-    table = _table("", "answered", "95%", "of them right", "95%")
+    table = plain_table("", right=("answered", "95%", "of them right", "95%"))
     for f in block.figures:
         table.add_row(
             _name(block, f), *_with_interval(f.answered.share), *_with_interval(f.answered.right)
@@ -127,8 +127,15 @@ def _live(block: Block) -> Table | None:
     rows = [(f, f.live) for f in block.figures if f.live is not None]
     if not rows:
         return None
-    table = _table(
-        "", "no speech found", "utterances", "speech", "label changes a minute", "with abstention"
+    table = plain_table(
+        "",
+        right=(
+            "no speech found",
+            "utterances",
+            "speech",
+            "label changes a minute",
+            "with abstention",
+        ),
     )
     for f, live in rows:
         table.add_row(
@@ -146,7 +153,9 @@ def _classes(block: Block) -> Table:
     from rich.markup import escape
 
     f = block.overall
-    table = _table("", "recall", "95%", "precision", "95%", "true", "called", "called for each")
+    table = plain_table(
+        "", right=("recall", "95%", "precision", "95%", "true", "called", "called for each")
+    )
     for calls in f.calls:
         table.add_row(
             escape(calls.label),
@@ -164,7 +173,7 @@ def _classes_by_corpus(evaluation: Evaluation, block: Block) -> Table | None:
 
     if len(block.figures) == 1:
         return None
-    table = _table("", *(_name(block, f) for f in block.figures))
+    table = plain_table("", right=tuple(_name(block, f) for f in block.figures))
     for place, label in enumerate(evaluation.model.labels):
         cells = []
         for f in block.figures:
@@ -177,8 +186,11 @@ def _classes_by_corpus(evaluation: Evaluation, block: Block) -> Table | None:
 def _confident_errors(evaluation: Evaluation, block: Block) -> Table:
     from rich.markup import escape
 
-    table = _table("probability at least", "wrong of answers")
-    table.add_column("most often: truth → called", overflow="fold")
+    table = plain_table(
+        "probability at least",
+        right=("wrong of answers",),
+        then=("most often: truth → called",),
+    )
     for errors in block.overall.confident_errors:
         mark = " (card)" if errors.threshold == evaluation.model.abstain_below else ""
         table.add_row(
@@ -192,8 +204,8 @@ def _arousal(block: Block) -> Table | None:
     if not rows:
         return None
     own = any(arousal.output_auc for _, arousal in rows)
-    table = _table(
-        "", "high", "low", "by labels", "95%", *(["arousal output", "95%"] if own else [])
+    table = plain_table(
+        "", right=("high", "low", "by labels", "95%", *(["arousal output", "95%"] if own else []))
     )
     for f, arousal in rows:
         cells = [str(arousal.n_high), str(arousal.n_low), *_decimals(arousal.auc)]
@@ -207,7 +219,7 @@ def _speakers(block: Block) -> Table | None:
     rows = [(f, f.ranked_speakers) for f in block.corpora if f.ranked_speakers]
     if not rows:
         return None
-    table = _table("of at least 20 clips", "lowest", "", "highest", "")
+    table = plain_table("of at least 20 clips", right=("lowest", "", "highest", ""))
     for f, ranked in rows:
         ends = (ranked[0], ranked[-1])
         cells = [cell for s in ends for cell in (s.speaker, text.percent(s.wa))]
@@ -222,7 +234,7 @@ def _confusion(evaluation: Evaluation, block: Block) -> Table:
     labels = [escape(label) for label in evaluation.model.labels]
     silent = any(row[-1] for row in f.confusion)
     heads = [*labels, *(["no answer"] if silent else [])]
-    table = _table("true ↓  called →", *heads)
+    table = plain_table("true ↓  called →", right=heads)
     for place, row in enumerate(f.confusion):
         if not any(row):
             continue
@@ -233,7 +245,7 @@ def _confusion(evaluation: Evaluation, block: Block) -> Table:
 
 
 def _calibration(block: Block) -> Table:
-    table = _table("", "ECE", "95%", "Brier", "NLL")
+    table = plain_table("", right=("ECE", "95%", "Brier", "NLL"))
     for f in block.figures:
         table.add_row(
             _name(block, f),
@@ -246,7 +258,7 @@ def _calibration(block: Block) -> Table:
 
 def _abstention(evaluation: Evaluation, block: Block) -> Table:
     f = block.overall
-    table = _table("probability at least", "answers", "of them right")
+    table = plain_table("probability at least", right=("answers", "of them right"))
     for row in f.abstention:
         mark = " (card)" if 0 < row.threshold == evaluation.model.abstain_below else ""
         table.add_row(f"{row.threshold:g}{mark}", text.coverage(row, f.n_clips), text.accuracy(row))
@@ -260,7 +272,7 @@ def _noise(block: Block) -> Table | None:
         return None
     names = [_name(block, f) for f in block.figures]
     heads = [head for name in names for head in (f"{name} UAR", "points")]
-    table = _table(f"{escape(block.noisy[0].noise)} noise", *heads)
+    table = plain_table(f"{escape(block.noisy[0].noise)} noise", right=heads)
     table.add_row("none", *[c for f in block.figures for c in (text.percent(f.uar.value), "")])
     for level in block.noisy:
         cells = []
@@ -287,7 +299,9 @@ def _print_distributions(console: Console, evaluation: Evaluation) -> None:
 
 
 def _print_speech(console: Console, evaluation: Evaluation, found: list[Distribution]) -> None:
-    table = _table("", "clips", "expected or abstained", "95%", "something else", "95%", "at ≥ 0.8")
+    table = plain_table(
+        "", right=("clips", "expected or abstained", "95%", "something else", "95%", "at ≥ 0.8")
+    )
     for d in found:
         table.add_row(
             _corpus_name(d),
@@ -301,10 +315,8 @@ def _print_speech(console: Console, evaluation: Evaluation, found: list[Distribu
     labels = [x for x in evaluation.model.labels if any(d.likeliest.get(x) for d in found)]
     for title, key in (("Likeliest label", "likeliest"), ("Called", "called")):
         called = key == "called"
-        table = _table(
-            title, *map(_escaped, labels), *(["abstained"] if called else []), "no answer",
-            *([] if called else ["mean probability"]),
-        )  # fmt: skip
+        heads = [*map(_escaped, labels), *(["abstained"] if called else []), "no answer"]
+        table = plain_table(title, right=[*heads, *([] if called else ["mean probability"])])
         for d in found:
             counts = d.called if called else d.likeliest
             cells = [text.share(counts.get(label, 0), d.n_clips) for label in labels]
@@ -325,7 +337,9 @@ def _print_speech(console: Console, evaluation: Evaluation, found: list[Distribu
 
 
 def _live_of(found: list[Distribution]) -> Table:
-    table = _table("With the voice detector", "no speech found", "speech", "label changes a minute")
+    table = plain_table(
+        "With the voice detector", right=("no speech found", "speech", "label changes a minute")
+    )
     for d in found:
         if d.live is not None:
             table.add_row(
@@ -338,8 +352,9 @@ def _live_of(found: list[Distribution]) -> Table:
 
 
 def _without_speech(found: list[Distribution]) -> Table:
-    table = _table("", "files", "with any label", "95%", "speech found")
-    table.add_column("called", overflow="fold")
+    table = plain_table(
+        "", right=("files", "with any label", "95%", "speech found"), then=("called",)
+    )
     for d in found:
         live = d.live
         table.add_row(
@@ -348,23 +363,6 @@ def _without_speech(found: list[Distribution]) -> Table:
             *_with_interval(d.any_label),
             text.share(d.n_clips - live.n_without_speech, d.n_clips) if live else text.MISSING,
             _escaped(text.counts(d.called, d.n_clips)),
-        )
-    return table
-
-
-def _table(first: str, *heads: str) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    table.add_column(first)
-    for head in heads:
-        interval = head == "95%"
-        table.add_column(
-            head,
-            justify="right",
-            style="dim" if interval else "",
-            min_width=_INTERVAL_WIDTH if interval else None,
         )
     return table
 

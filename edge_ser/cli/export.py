@@ -7,26 +7,27 @@ from pathlib import Path
 import click
 
 from edge_ser._util.suffixes import ONNX_SUFFIX
-from edge_ser.cli.options import require_suffix
+from edge_ser.cli._shared.options import (
+    out_option,
+    prior_option,
+    require_suffix,
+    weights_licence_option,
+)
 from edge_ser.errors import missing_extra
 
 
 @click.command(name="export")
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option(
-    "--out", type=click.Path(path_type=Path), required=True, help="The ONNX file to write."
-)
+@out_option("The ONNX file to write.")
 @click.option(
     "--with-frontend",
     is_flag=True,
     help="Put the MFCCs into the graph: the input is audio [batch, n_samples], not features.",
 )
 @click.option("--name", help="The model's name in its card.  [default: the run's]")
-@click.option(
-    "--weights-licence",
-    metavar="TERMS",
-    help="Terms of the weights; commercial refuses corpora that forbid it.  [default: those of "
-    "`edge-ser train --weights-licence`, else what the corpora ask for]",
+@weights_licence_option(
+    "Terms of the weights; commercial refuses corpora that forbid it.  [default: those of "
+    "`edge-ser train --weights-licence`, else what the corpora ask for]"
 )
 @click.option(
     "--gate-audio",
@@ -48,11 +49,9 @@ from edge_ser.errors import missing_extra
     "temperature, threshold and usual outputs are those that it fitted on the left-out corpora.  "
     "[default: temperature and threshold, fitted on the run's validation speakers]",
 )
-@click.option(
-    "--prior",
+@prior_option(
+    "How many times as frequent as the others a label is where the model is used: neutral=2.",
     default="",
-    metavar="LABEL=RATIO,...",
-    help="How many times as frequent as the others a label is where the model is used: neutral=2.",
 )
 def command(
     run: Path,

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from edge_ser.cli.options import ModelFile
+from edge_ser.cli._shared.options import ModelFile, json_flag
 
 
 @click.command(name="inspect")
 @click.argument("file", type=ModelFile())
-@click.option("--json", "as_json", is_flag=True, help="Print all that is known, as JSON.")
+@json_flag("Print all that is known, as JSON.")
 def command(file: Path, as_json: bool) -> None:
     """Say what the model FILE is: an ONNX file, an engine with its manifest, or a bundled model.
 

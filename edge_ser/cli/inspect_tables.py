@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from edge_ser.cli.tables import plain_table
+from edge_ser.cli._shared.tables import facts_table, plain_table
 from edge_ser.measure import text
 from edge_ser.measure.engine_file import EngineInspection
 
@@ -52,11 +52,8 @@ def print_inspection(console: Console, inspection: OnnxInspection | EngineInspec
 
 def _print_rows(console: Console, title: str, rows: Iterable[Row]) -> None:
     from rich.markup import escape
-    from rich.table import Table
 
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
-    table.add_column(style="dim", no_wrap=True, min_width=13)
-    table.add_column(overflow="fold")
+    table = facts_table(width=13)
     for name, value in rows:
         table.add_row(escape(name), escape(value))
     if title:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edge_ser.cli._shared.options import out_option
+
 if TYPE_CHECKING:
     from edge_ser.adapt.labelling import Label, LabelFile, RecordedUtterance
 
@@ -17,11 +19,8 @@ _HELP = "number = label, number NAME = label and speaker, p = play, s = skip, b 
 
 @click.command(name="label")
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="The CSV file of labels; the utterances' audio goes into a folder of that name beside it.",
+@out_option(
+    "The CSV file of labels; the utterances' audio goes into a folder of that name beside it."
 )
 @click.option("--speaker", default="?", show_default=True, help="Who speaks; ? for not known.")
 @click.option("--near-misses", is_flag=True, help="Ask about near misses alone.")

@@ -6,11 +6,17 @@ from pathlib import Path
 
 import click
 
-from edge_ser.cli.cache import default_cache
-from edge_ser.cli.options import (
+from edge_ser.cli._shared.cache import default_cache
+from edge_ser.cli._shared.options import (
+    cache_option,
+    config_option,
+    corpus_option,
     microphones_option,
     noise_option,
+    resume_option,
+    run_directory_option,
     train_device_option,
+    train_seed_option,
     train_threads_option,
 )
 from edge_ser.cli.training_session import (
@@ -24,34 +30,16 @@ from edge_ser.errors import TrainingError
 
 
 @click.command(name="pretrain")
-@click.option(
-    "--corpus",
-    "corpora",
-    multiple=True,
-    metavar="NAME=DIR",
-    help="Speech to learn on, as for `edge-ser train`; its labels are not used. Repeat for several.",
+@corpus_option(
+    "Speech to learn on, as for `edge-ser train`; its labels are not used. Repeat for several."
 )
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    required=True,
-    help="The run directory to write.",
-)
-@click.option("--resume", is_flag=True, help="Continue the run in --out after its last epoch.")
-@click.option(
-    "--config",
-    "config_file",
-    type=click.Path(path_type=Path),
-    help="JSON with settings, as for `edge-ser train`; over those of the recipe taught.",
-)
-@click.option("--seed", type=int, help="Decides all that is drawn.  [default: 0]")
+@run_directory_option
+@resume_option("Continue the run in --out after its last epoch.")
+@config_option("JSON with settings, as for `edge-ser train`; over those of the recipe distilled.")
+@train_seed_option
 @train_device_option
-@train_threads_option
-@click.option(
-    "--cache",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Keeps the teacher's frames of each clip.  [default: ~/.cache/edge-ser]",
-)
+@train_threads_option("CPU threads of each process.  [default: half the processors]")
+@cache_option("Keeps the teacher's frames of each clip.  [default: ~/.cache/edge-ser]")
 @noise_option
 @microphones_option
 def command(
@@ -71,7 +59,7 @@ def command(
     \b
       edge-ser pretrain --corpus RAVDESS=DIR --corpus unlabelled:crowd=DIR \\
         --out runs/encoder
-      edge-ser train --recipe taught --corpus EMO-DB=DIR --encoder runs/encoder \\
+      edge-ser train --recipe distilled --corpus EMO-DB=DIR --encoder runs/encoder \\
         --out runs/emodb
 
     Any speech will do. What is to be tested on later must not be in it: `edge-ser train --encoder`
@@ -87,26 +75,26 @@ def command(
     from rich.console import Console
 
     from edge_ser.training import recipes
-    from edge_ser.training.distributed import find_team
+    from edge_ser.training.distributed import find_process_group
     from edge_ser.training.pretrain import plan_pretraining, replan_pretraining, start_pretraining
     from edge_ser.training.settings import TrainConfig
     from edge_ser.training.sounds import Sounds
 
-    team = find_team()
-    console = Console(stderr=True, highlight=False, soft_wrap=True, quiet=not team.leads)
+    group = find_process_group()
+    console = Console(stderr=True, highlight=False, soft_wrap=True, quiet=not group.is_main)
     if resume:
         job = replan_pretraining(out)
     else:
         given = {} if seed is None else {"seed": seed}
-        config = read_config(TrainConfig, config_file, given, recipes.TAUGHT)
+        config = read_config(TrainConfig, config_file, given, recipes.DISTILLED)
         job = plan_pretraining(corpora, config, Sounds.find(noise, microphones))
     console.print(f"{len(job.clips)} clips of {len(job.corpora)} corpora, labels not used")
-    place = choose_device(device, threads, team)
-    with team.joined(place):
+    place = choose_device(device, threads, group)
+    with group.connected(place):
         kept = cache or default_cache()
         trainer = show_start(
             console,
-            lambda show: start_pretraining(job, out, place, show, resume, kept, team),
+            lambda show: start_pretraining(job, out, place, show, resume, kept, group),
         )
         try:
             show_epochs(console, trainer)

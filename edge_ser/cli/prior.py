@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge_ser.cli.options import threads_option
+from edge_ser.cli._shared.options import json_flag, model_option, threads_option
 from edge_ser.errors import AudioError, ConfigError
 
 if TYPE_CHECKING:
@@ -19,12 +19,8 @@ if TYPE_CHECKING:
 
 @click.command(name="prior")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--model",
-    type=click.Path(path_type=Path),
-    help="An ONNX file of `edge-ser export`, or an engine.  [default: the bundled model]",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print all as JSON.")
+@model_option("An ONNX file of `edge-ser export`, or an engine.  [default: the bundled model]")
+@json_flag("Print all as JSON.")
 @threads_option
 def command(paths: tuple[Path, ...], model: Path | None, as_json: bool, threads: int) -> None:
     """Estimate the shares of the emotions in PATHS: unlabelled recordings, or directories of them.

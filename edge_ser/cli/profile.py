@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge_ser.cli.options import DefaultOf, ModelFile, threads_option
+from edge_ser.cli._shared.options import (
+    DefaultOf,
+    ModelFile,
+    baseline_option,
+    detector_option,
+    html_option,
+    json_output_option,
+    mic_option,
+    microphone_option,
+    runner_option,
+    threads_option,
+)
+from edge_ser.cli._shared.progress import progress_bars
 from edge_ser.errors import EdgeSerError
 
 if TYPE_CHECKING:
@@ -24,12 +36,10 @@ _PERCENTILES = ("50", "90", "95", "99", "99.9")
 
 @click.command(name="profile")
 @click.argument("models", nargs=-1, type=ModelFile(), metavar="[MODEL]...")
-@click.option(
-    "--runner",
+@runner_option(
+    "What computes, as for `run`. Repeat to compare several.  [default: auto]",
     "runners",
-    type=click.Choice(["auto", "cpu", "cuda", "tensorrt"]),
-    multiple=True,
-    help="What computes, as for `run`. Repeat to compare several.  [default: auto]",
+    repeatable=True,
 )
 @click.option(
     "--wav",
@@ -38,8 +48,8 @@ _PERCENTILES = ("50", "90", "95", "99", "99.9")
     multiple=True,
     help="Listen to this file or directory, over and over.  [default: speech-like sound, made here]",
 )
-@click.option("--mic", is_flag=True, help="Listen to a microphone, as it comes.")
-@click.option("--device", help="Which microphone: its number, or part of its name.")
+@mic_option("Listen to a microphone, as it comes.")
+@microphone_option("Which microphone: its number, or part of its name.")
 @click.option(
     "--arrival",
     type=click.Choice(["closed", "paced", "bursty"]),
@@ -71,21 +81,15 @@ _PERCENTILES = ("50", "90", "95", "99", "99.9")
     show_default=True,
     help="Sample rate of the sound that is made, in Hz.",
 )
-@click.option(
-    "--detector",
-    type=click.Choice(["auto", "silero", "webrtc", "none"]),
+@detector_option(
+    "Voice detector. It is run, but all windows are classified.",
+    none=True,
     default=DefaultOf("edge_ser.measure.profile.session:Request.detector"),
-    show_default=True,
-    help="Voice detector. It is run, but all windows are classified.",
 )
 @click.option(
     "--gated", is_flag=True, help="Classify only while the detector hears speech, as `run` does."
 )
-@click.option(
-    "--baseline",
-    metavar="none|running|FILE",
-    help="As for `run`.",
-)
+@baseline_option("As for `run`.")
 @threads_option
 @click.option(
     "--cold-starts",
@@ -115,10 +119,8 @@ _PERCENTILES = ("50", "90", "95", "99", "99.9")
     show_default=True,
     help="Percentile of --budget-ms and of the recommendation.",
 )
-@click.option("--json", "json_file", metavar="FILE", help="Write all as JSON; - for stdout.")
-@click.option(
-    "--html", "html_file", type=click.Path(path_type=Path), help="Write a page with pictures."
-)
+@json_output_option("Write all as JSON; - for stdout.")
+@html_option
 def command(
     models: tuple[Path, ...],
     runners: tuple[str, ...],
@@ -214,15 +216,10 @@ def _measure(
     source: Sound | Source,
     request: Request,
 ) -> Profile:
-    from rich.progress import Progress
-
     from edge_ser.measure.profile.session import profile
 
     # A bar that redraws itself ten times a second would be measured too.
-    shown = console.is_terminal
-    with Progress(
-        console=console, transient=True, disable=not shown, auto_refresh=False
-    ) as progress:
+    with progress_bars(console, auto_refresh=False) as progress:
         task = progress.add_task("measuring", total=1.0)
 
         def on_progress(what: str, share: float) -> None:

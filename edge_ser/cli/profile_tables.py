@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 from rich.padding import Padding
-from rich.table import Table
 
-from edge_ser.cli.tables import plain_table
+from edge_ser.cli._shared.tables import facts_table, plain_table
 from edge_ser.measure.profile import words
 
 if TYPE_CHECKING:
@@ -146,9 +145,7 @@ def _print_side_by_side(console: Console, profile: Profile) -> None:
 
 
 def _print_facts(console: Console, facts: dict[str, str]) -> None:
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(overflow="fold")
+    table = facts_table()
     for name, said in facts.items():
         table.add_row(name, escape(said))
     console.print(Padding(table, 0))

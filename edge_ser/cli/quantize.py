@@ -7,9 +7,20 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge_ser._util.callbacks import OnItem
 from edge_ser._util.suffixes import ONNX_SUFFIX
-from edge_ser.cli.options import CalibrationFolder, DefaultOf, ModelFile, percent, require_suffix
+from edge_ser.cli._shared.options import (
+    DefaultOf,
+    calibration_option,
+    corpus_option,
+    json_file_option,
+    min_agreement_option,
+    model_argument,
+    out_option,
+    percent,
+    require_suffix,
+    speakers_option,
+)
+from edge_ser.cli._shared.progress import counting_bar
 from edge_ser.errors import CalibrationError, missing_extra
 
 if TYPE_CHECKING:
@@ -24,13 +35,11 @@ if TYPE_CHECKING:
 
 
 @click.command(name="quantize")
-@click.argument("model", required=False, type=ModelFile())
-@click.option(
-    "--calibration",
-    type=CalibrationFolder(),
-    metavar="FOLDER",
-    help="What `edge-ser calibrate select` wrote: windows of real speech; or default, the bundled "
+@model_argument()
+@calibration_option(
+    "What `edge-ser calibrate select` wrote: windows of real speech; or default, the bundled "
     "model's set, or commercial, that of bundled-commercial.",
+    metavar="FOLDER",
 )
 @click.option("--int8", is_flag=True, help="INT8 weights and activations.  [default]")
 @click.option("--fp16", is_flag=True, help="Half precision; with --int8, for the rest.")
@@ -46,16 +55,8 @@ if TYPE_CHECKING:
     help="One scale for each output channel of the weights, or one for all.",
 )
 @click.option("--exclude", multiple=True, metavar="LAYER", help="Keep this layer in float. Repeat.")
-@click.option(
-    "--corpus",
-    "corpora",
-    multiple=True,
-    metavar="NAME=DIR",
-    help="Labelled speech to judge on, named as for `train`. Repeat for several.",
-)
-@click.option(
-    "--speakers", metavar="A,B,...", help="Only these speakers (1,11 or RAVDESS/1,EMO-DB/03)."
-)
+@corpus_option("Labelled speech to judge on, named as for `train`. Repeat for several.")
+@speakers_option("Only these speakers (1,11 or RAVDESS/1,EMO-DB/03).")
 @click.option(
     "--max-uar-loss",
     type=click.FloatRange(0, 100),
@@ -63,24 +64,16 @@ if TYPE_CHECKING:
     show_default=True,
     help="Gate: points of UAR that may be lost on the corpus.",
 )
-@click.option(
-    "--min-agreement",
-    type=click.FloatRange(0, 100),
+@min_agreement_option(
+    "Gate: percent of clips (windows, without a corpus) that keep their label.",
     default=DefaultOf("edge_ser.build.gate:Gate.min_agreement", percent),
-    show_default=True,
-    help="Gate: percent of clips (windows, without a corpus) that keep their label.",
 )
 @click.option("--sensitivity", is_flag=True, help="Show what each layer alone costs in INT8.")
-@click.option(
-    "--json",
-    "json_file",
-    type=click.Path(path_type=Path),
-    help="Write the sensitivity report as JSON.",
-)
+@json_file_option("Write the sensitivity report as JSON.")
 @click.option(
     "--compare-methods", is_flag=True, help="Show all methods side by side; --out may be left out."
 )
-@click.option("--out", type=click.Path(path_type=Path), help="The ONNX file to write.")
+@out_option("The ONNX file to write.", required=False)
 def command(
     model: Path | None,
     calibration: Path | None,
@@ -193,7 +186,7 @@ def _heard(
         names = named_speakers(clips, speakers, "test")
         choice, chosen = "speakers named", [clip for clip in clips if clip.speaker in names]
     kept = select(clips, source.card, chosen=chosen, choice=choice).clips
-    with _Progress(console, "listening", len(kept)) as step:
+    with counting_bar(console, "listening", len(kept)) as step:
         return heard_clips(kept, source.card, step)
 
 
@@ -202,7 +195,7 @@ def _print_methods(console: Console, quantizer: Quantizer, wish: Wish) -> None:
     from edge_ser.build.ranges import METHODS
     from edge_ser.cli.quantize_tables import methods_table, output_console
 
-    with _Progress(console, "comparing", 2 * len(METHODS)) as step:
+    with counting_bar(console, "comparing", 2 * len(METHODS)) as step:
         rows = compare_methods(quantizer, wish, step)
     output = output_console()
     output.print(f"measured on {quantizer.judge.heard.what}")
@@ -219,7 +212,7 @@ def _print_methods(console: Console, quantizer: Quantizer, wish: Wish) -> None:
 def _print_sensitivity(console: Console, quantizer: Quantizer, wish: Wish) -> Sensitivity:
     from edge_ser.cli.quantize_tables import output_console, sensitivity_table
 
-    with _Progress(console, "layers", len(quantizer.tried)) as step:
+    with counting_bar(console, "layers", len(quantizer.tried)) as step:
         report = quantizer.sensitivity(wish, step)
     output = output_console()
     output.print(f"each layer alone in INT8, measured on {report.measured_on}")
@@ -263,20 +256,3 @@ def _print_result(
         f"same label as FP32: {score.agreement:.1%} of clips, {score.window_agreement:.1%} of "
         f"windows; logits differ by {score.mean_error:.4f} on average, {score.max_error:.4f} at most"
     )
-
-
-class _Progress:
-    """A bar on a terminal, nothing elsewhere; entering gives the function that moves it on."""
-
-    def __init__(self, console: Console, what: str, total: int) -> None:
-        from rich.progress import Progress
-
-        self._progress = Progress(console=console, transient=True, disable=not console.is_terminal)
-        self._task = self._progress.add_task(what, total=total)
-
-    def __enter__(self) -> OnItem:
-        self._progress.start()
-        return lambda: self._progress.advance(self._task)
-
-    def __exit__(self, *error: object) -> None:
-        self._progress.stop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edge_ser.cli._shared.tables import plain_table
 from edge_ser.measure.text import MISSING, percent, points
 
 if TYPE_CHECKING:
@@ -21,7 +22,11 @@ _WIDTH = 140
 
 def sensitivity_table(report: Sensitivity, quantized: Collection[str]) -> Table:
     """Return the layers, the most costly first, and which of them are in INT8."""
-    table = _table("layer", "kind", "weights", "logit error", "largest", "agreement", "UAR", "INT8")
+    table = plain_table(
+        "layer",
+        "kind",
+        right=("weights", "logit error", "largest", "agreement", "UAR", "INT8"),
+    )
     for cost in report.costs:
         layer, score = cost.layer, cost.score
         table.add_row(
@@ -39,8 +44,10 @@ def sensitivity_table(report: Sensitivity, quantized: Collection[str]) -> Table:
 
 def methods_table(rows: Sequence[MethodRow]) -> Table:
     """Return one row a method and granularity, FP32 first."""
-    table = _table(
-        "method", "scales", "UAR", "change", "agreement", "logit error", "largest", "size", "speed"
+    table = plain_table(
+        "method",
+        "scales",
+        right=("UAR", "change", "agreement", "logit error", "largest", "size", "speed"),
     )
     for row in rows:
         score = row.score
@@ -71,13 +78,3 @@ def output_console() -> Console:
     if not console.is_terminal:
         console.width = _WIDTH
     return console
-
-
-def _table(first: str, *columns: str) -> Table:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column(first, overflow="fold")
-    for column in columns:
-        table.add_column(column, justify="right")
-    return table

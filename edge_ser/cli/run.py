@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge_ser.cli.options import DefaultOf, ModelFile, threads_option
+from edge_ser.cli._shared.options import (
+    DefaultOf,
+    baseline_option,
+    channel_option,
+    detector_option,
+    mic_option,
+    microphone_option,
+    model_option,
+    prior_option,
+    runner_option,
+    threads_option,
+)
+from edge_ser.cli._shared.tables import plain_table
 from edge_ser.errors import AudioError, ConfigError
 
 if TYPE_CHECKING:
@@ -24,23 +36,15 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Recognise FILES: audio files (WAV, FLAC, OGG, MP3, ...) or directories of them.",
 )
-@click.option("--mic", is_flag=True, help="Listen to a microphone until Ctrl-C.")
+@mic_option("Listen to a microphone until Ctrl-C.")
 @click.option("--stdin", "from_stdin", is_flag=True, help="Read raw PCM from a pipe; needs --rate.")
 @click.option("--url", help="Listen to whatever ffmpeg opens: rtsp://..., http://..., a video.")
 @click.option("--list-devices", is_flag=True, help="List the microphones and stop.")
-@click.option(
-    "--model",
-    type=ModelFile(),
-    help="An ONNX file of `edge-ser export`, an engine, or a bundled model: bundled, bundled-int8, "
-    "bundled-commercial, bundled-commercial-int8.  [default: bundled]",
+@model_option(
+    "An ONNX file of `edge-ser export`, an engine, or a bundled model: bundled, bundled-int8, "
+    "bundled-commercial, bundled-commercial-int8.  [default: bundled]"
 )
-@click.option(
-    "--runner",
-    type=click.Choice(["auto", "cpu", "cuda", "tensorrt"]),
-    default="auto",
-    show_default=True,
-    help="What computes: auto is the CPU for ONNX files, TensorRT for engines.",
-)
+@runner_option("What computes: auto is the CPU for ONNX files, TensorRT for engines.")
 @click.option(
     "--format",
     "form",
@@ -58,13 +62,7 @@ if TYPE_CHECKING:
     default=None,
     help="Let a voice detector decide what is speech.  [default: --vad]",
 )
-@click.option(
-    "--detector",
-    type=click.Choice(["auto", "silero", "webrtc"]),
-    default="auto",
-    show_default=True,
-    help="Which voice detector.",
-)
+@detector_option("Which voice detector.")
 @click.option(
     "--smoothing",
     "smoothing_s",
@@ -78,17 +76,13 @@ if TYPE_CHECKING:
     type=click.FloatRange(0, 1, max_open=True),
     help="Confidence below which no label is given.  [default: the model's advice]",
 )
-@click.option(
-    "--prior",
-    metavar="LABEL=RATIO,...",
-    help="How many times as often as in training each emotion occurs here: neutral=3,sad=0.5, or none. "
-    "See `edge-ser prior`.",
+@prior_option(
+    "How many times as often as in training each emotion occurs here: neutral=3,sad=0.5, or none. "
+    "See `edge-ser prior`."
 )
-@click.option(
-    "--baseline",
-    metavar="none|running|FILE",
-    help="Baseline of the voice or site: a file of `edge-ser enroll`, or a running mean of earlier "
-    "speech, for models that take one.  [default: the model's, mostly none]",
+@baseline_option(
+    "Baseline of the voice or site: a file of `edge-ser enroll`, or a running mean of earlier "
+    "speech, for models that take one.  [default: the model's, mostly none]"
 )
 @click.option(
     "--min-level",
@@ -99,15 +93,13 @@ if TYPE_CHECKING:
     help="Level in dB of full scale below which a window is silence.",
 )
 @threads_option
-@click.option("--device", help="Microphone: its number, or part of its name (see --list-devices).")
+@microphone_option("Microphone: its number, or part of its name (see --list-devices).")
 @click.option(
     "--wait-for-device",
     is_flag=True,
     help="Begin although the microphone, or the URL, is not there yet: for services.",
 )
-@click.option(
-    "--channel", type=click.IntRange(0, 63), help="Channel to take.  [default: the mean of all]"
-)
+@channel_option("Channel to take.  [default: the mean of all]")
 @click.option("--rate", type=int, help="Sample rate of --stdin, in Hz.")
 @click.option(
     "--channels", type=int, default=1, show_default=True, help="Interleaved channels of --stdin."
@@ -287,14 +279,13 @@ def _stdin(rate: int, channels: int, encoding: str, channel: int | None) -> Sour
 def _print_devices() -> None:
     from rich.console import Console
     from rich.markup import escape
-    from rich.table import Table
 
     from edge_ser.runtime.sources.devices import list_devices
 
     devices = list_devices()
     if not devices:
         raise AudioError("this machine offers no microphone; plug one in and check `arecord -l`")
-    table = Table("", "--device", "name", "through", "channels", "rate", box=None, pad_edge=False)
+    table = plain_table("", "--device", "name", "through", right=("channels", "rate"))
     for d in devices:
         mark = "*" if d.is_default else ""
         table.add_row(

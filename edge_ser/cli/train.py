@@ -10,12 +10,22 @@ from typing import TYPE_CHECKING
 import click
 
 from edge_ser._util.callbacks import OnProgress
-from edge_ser.cli.cache import default_cache
-from edge_ser.cli.options import (
+from edge_ser.cli._shared.cache import default_cache
+from edge_ser.cli._shared.options import (
+    cache_option,
+    config_option,
+    corpus_option,
+    folds_option,
+    labels_option,
     microphones_option,
     noise_option,
+    resume_option,
+    run_directory_option,
     train_device_option,
+    train_seed_option,
     train_threads_option,
+    validation_speakers_option,
+    weights_licence_option,
 )
 from edge_ser.cli.training_session import (
     choose_device,
@@ -27,7 +37,14 @@ from edge_ser.cli.training_session import (
 from edge_ser.corpora import Terms, parse_licences
 from edge_ser.errors import TrainingError
 from edge_ser.protocols import PROTOCOLS, SplitOptions
-from edge_ser.training.run_record import COMPACT, PAPER, RECIPES, TAUGHT, recipe_of
+from edge_ser.training.run_record import (
+    COMPACT,
+    DISTILLED,
+    PAPER,
+    RECIPE_ALIASES,
+    RECIPES,
+    recipe_of,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -47,27 +64,28 @@ _PROTOCOL_HELP = "\b\nProtocols, and what stands on both sides:\n" + "\n".join(
 )
 
 
+class Recipe(click.Choice):  # type: ignore[type-arg]  # (generic since click 8.2 only)
+    """Parameter type: the name of a recipe; its former name is accepted too."""
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> object:
+        """Return the recipe's present name."""
+        return super().convert(RECIPE_ALIASES.get(str(value), value), param, ctx)
+
+
 @click.command(name="train", epilog=_PROTOCOL_HELP)
-@click.option(
-    "--corpus",
-    "corpora",
-    multiple=True,
-    metavar="NAME=DIR",
-    help="A corpus: RAVDESS, EMO-DB, TESS, SAVEE, EMOVO, CREMA-D or nEMO with its folder; or "
+@corpus_option(
+    "A corpus: RAVDESS, EMO-DB, TESS, SAVEE, EMOVO, CREMA-D or nEMO with its folder; or "
     "folder:NAME=DIR (label/speaker/clip.wav), csv:NAME=FILE, neutral:NAME=DIR or "
-    "unlabelled:NAME=DIR for your own. Repeat for several.",
+    "unlabelled:NAME=DIR for your own. Repeat for several."
 )
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    required=True,
-    help="The run directory to write.",
-)
-@click.option("--resume", is_flag=True, help="Continue the run in --out after its last epoch.")
+@run_directory_option
+@resume_option("Continue the run in --out after its last epoch.")
 @click.option(
     "--recipe",
-    type=click.Choice(RECIPES),
-    help="compact is the network that edge-ser ships; taught is the same with a speech encoder for a "
+    type=Recipe(RECIPES),
+    help="compact is the network that edge-ser ships; distilled is the same with a speech encoder for a "
     "teacher, better and slower to begin; paper is that of arXiv 2507.03251 with its features, copies "
     "and optimiser, to be measured and not exported.  [default: compact]",
 )
@@ -76,11 +94,9 @@ _PROTOCOL_HELP = "\b\nProtocols, and what stands on both sides:\n" + "\n".join(
     type=click.Choice(tuple(PROTOCOLS)),
     help="Who may stand on both sides of the split; see below.  [default: speaker-independent]",
 )
-@click.option(
-    "--folds",
-    metavar="HOW",
-    help="drawn, leave-one-speaker-out or a number of folds of speakers; for clip-grouped a number "
-    "of folds of clips.  [default: drawn; 5 for clip-grouped]",
+@folds_option(
+    "drawn, leave-one-speaker-out or a number of folds of speakers; for clip-grouped a number "
+    "of folds of clips.  [default: drawn; 5 for clip-grouped]"
 )
 @click.option(
     "--fold",
@@ -93,21 +109,13 @@ _PROTOCOL_HELP = "\b\nProtocols, and what stands on both sides:\n" + "\n".join(
     help="Speakers kept for the final test (1,11 or RAVDESS/1,EMO-DB/03), or none.  "
     "[default: a fifth of each corpus]",
 )
-@click.option(
-    "--validation-speakers",
-    metavar="A,B,...",
-    help="Speakers by which the epoch is chosen, drawn, or none for a fixed number of epochs.  "
-    "[default: a sixth of the others; none for clip-grouped, paper and --recipe paper]",
+@validation_speakers_option(
+    "Speakers by which the epoch is chosen, drawn, or none for a fixed number of epochs.  "
+    "[default: a sixth of the others; none for clip-grouped, paper and --recipe paper]"
 )
-@click.option(
-    "--labels",
-    metavar="A,B,...",
-    help="Emotions to learn, or all.  [default: those that every corpus has]",
-)
-@click.option(
-    "--weights-licence",
-    metavar="TERMS",
-    help="Terms of the weights, for `edge-ser export`; commercial refuses corpora that forbid it.",
+@labels_option("Emotions to learn, or all.  [default: those that every corpus has]")
+@weights_licence_option(
+    "Terms of the weights, for `edge-ser export`; commercial refuses corpora that forbid it."
 )
 @click.option(
     "--corpus-licence",
@@ -119,7 +127,7 @@ _PROTOCOL_HELP = "\b\nProtocols, and what stands on both sides:\n" + "\n".join(
 @click.option(
     "--epochs",
     type=click.IntRange(1),
-    help="At most so many; just so many for --recipe paper.  [default: 60; taught: 24; paper: 100]",
+    help="At most so many; just so many for --recipe paper.  [default: 60; distilled: 24; paper: 100]",
 )
 @click.option(
     "--patience",
@@ -132,20 +140,13 @@ _PROTOCOL_HELP = "\b\nProtocols, and what stands on both sides:\n" + "\n".join(
 @click.option(
     "--learning-rate", type=float, help="Highest learning rate.  [default: 0.002; paper: 1e-05]"
 )
-@click.option("--seed", type=int, help="Decides all that is drawn.  [default: 0]")
-@click.option(
-    "--config",
-    "config_file",
-    type=click.Path(path_type=Path),
-    help="JSON with settings, as under `config` in a run.json; options override it.",
-)
+@train_seed_option
+@config_option("JSON with settings, as under `config` in a run.json; options override it.")
 @train_device_option
-@train_threads_option
-@click.option(
-    "--cache",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Keeps the features of each clip and the teacher's frames: about 0.1 MB a clip and "
-    "variant.  [default: ~/.cache/edge-ser]",
+@train_threads_option("CPU threads of each process.  [default: half the processors]")
+@cache_option(
+    "Keeps the features of each clip and the teacher's frames: about 0.1 MB a clip and "
+    "variant.  [default: ~/.cache/edge-ser]"
 )
 @click.option(
     "--unlabelled",
@@ -190,7 +191,7 @@ def command(
     \b
       edge-ser train --corpus EMO-DB=DIR --out runs/emodb
       edge-ser train --corpus RAVDESS=DIR --test-speakers 1,11 --out runs/ravdess
-      edge-ser train --recipe taught --corpus RAVDESS=DIR --out runs/taught
+      edge-ser train --recipe distilled --corpus RAVDESS=DIR --out runs/distilled
       edge-ser train --recipe paper --protocol paper --corpus EMO-DB=DIR \\
         --out runs/paper
 
@@ -200,23 +201,23 @@ def command(
     metrics.json, curves.png and confusion matrices; an interrupted run goes on with
     `edge-ser train --resume --out RUN`.
 
-    --recipe paper divides the clips likewise, trains for a fixed number of epochs without
+    --recipe paper splits the clips likewise, trains for a fixed number of epochs without
     validation, and leaves the last weights and the rows' mean and deviation in
     weights.safetensors; its settings file has the fields of PaperConfig.
 
     On several GPUs: torchrun --nproc-per-node 2 -m edge_ser train ...
     """
     given = {name: value for name, value in settings.items() if value is not None}
-    division = {
+    options = {
         "protocol": protocol,
         "folds": folds,
         "fold": fold,
         "test_speakers": test_speakers,
         "validation_speakers": validation_speakers,
     }
-    split = SplitOptions(**{name: value for name, value in division.items() if value})
+    split = SplitOptions(**{name: value for name, value in options.items() if value})
     terms = Terms(weights_licence or "", parse_licences(corpus_licences))
-    stated = (given, labels, weights_licence, corpus_licences, *division.values())
+    stated = (given, labels, weights_licence, corpus_licences, *options.values())
     speech = (corpora, unlabelled, encoder, noise, microphones)
     if resume and any((recipe, config_file, *speech, *stated)):
         raise click.UsageError("--resume takes its settings from the run; give only --out")
@@ -230,39 +231,39 @@ def command(
     from rich.console import Console
 
     from edge_ser.training import recipes
-    from edge_ser.training.distributed import find_team
+    from edge_ser.training.distributed import find_process_group
     from edge_ser.training.job import plan, replan, start
     from edge_ser.training.settings import TrainConfig
     from edge_ser.training.sounds import Sounds
 
-    team = find_team()
-    console = Console(stderr=True, highlight=False, soft_wrap=True, quiet=not team.leads)
+    group = find_process_group()
+    console = Console(stderr=True, highlight=False, soft_wrap=True, quiet=not group.is_main)
     if (recipe_of(out) if resume else recipe) == PAPER:
         from edge_ser.cli.train_paper import train_paper
-        from edge_ser.training.paper import run as paper
-        from edge_ser.training.paper.settings import PaperConfig
+        from edge_ser.training.baselines.paper import run as paper
+        from edge_ser.training.baselines.paper.settings import PaperConfig
 
         if resume:
             paper_job = paper.replan(out)
         else:
             paper_config = read_config(PaperConfig, config_file, given)
             paper_job = paper.plan(corpora, paper_config, labels, split, terms)
-        train_paper(console, paper_job, out, choose_device(device, threads, team), resume)
+        train_paper(console, paper_job, out, choose_device(device, threads, group), resume)
         return
     if resume:
         job = replan(out)
     else:
-        base = recipes.TAUGHT if recipe == TAUGHT else {}
+        base = recipes.DISTILLED if recipe == DISTILLED else {}
         config = read_config(TrainConfig, config_file, given, base)
         job = plan(corpora, config, labels, split, terms, Sounds.find(noise, microphones))
-    place = choose_device(device, threads, team)
+    place = choose_device(device, threads, group)
     kept = cache or default_cache()
-    with team.joined(place):
+    with group.connected(place):
         _train_compact(
             console,
             job,
             out,
-            lambda show: start(job, out, place, show, resume, kept, team, encoder),
+            lambda show: start(job, out, place, show, resume, kept, group, encoder),
         )
 
 
@@ -282,7 +283,7 @@ def _train_compact(
             f"stopped after {len(trainer.history)} complete epoch(s); "
             f"continue with: edge-ser train --resume --out {out}"
         ) from None
-    if trainer.team.leads:
+    if trainer.group.is_main:
         accuracies, calibration = finish(job, trainer)
         show_result(console, COMPACT, job, accuracies, out)
         show_calibration(console, calibration)
@@ -303,5 +304,5 @@ def _refuse_for_paper(patience: bool, sounds: object, imitation: object) -> None
     if imitation:
         raise click.UsageError(
             "--unlabelled and --encoder are for a teacher, which the paper's recipe does not have; "
-            "leave them out, or train with --recipe taught"
+            "leave them out, or train with --recipe distilled"
         )

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge_ser.cli._shared.progress import progress_bars, stage_bars
 from edge_ser.cli.train_tables import show_job, show_result
 from edge_ser.errors import ConfigError, TrainingError
 from edge_ser.training.run_record import PAPER
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
     import torch
     from rich.console import Console
 
-    from edge_ser.training.paper.run import PaperJob, PaperRun
-    from edge_ser.training.paper.trainer import PaperTrainer
+    from edge_ser.training.baselines.paper.run import PaperJob, PaperRun
+    from edge_ser.training.baselines.paper.trainer import PaperTrainer
 
 
 def train_paper(
@@ -27,7 +28,7 @@ def train_paper(
         EdgeSerError: what `paper.run` raises.
         TrainingError: it was stopped; the message says how to go on.
     """
-    from edge_ser.training.paper.run import finish
+    from edge_ser.training.baselines.paper.run import finish
 
     if os.environ.get("WORLD_SIZE", "1") != "1":
         raise ConfigError(
@@ -51,16 +52,11 @@ def train_paper(
 def _start(
     console: Console, job: PaperJob, out: Path, device: torch.device, resume: bool
 ) -> PaperRun:
-    from rich.progress import Progress
-
+    from edge_ser.training.baselines.paper.run import start
     from edge_ser.training.model import count_parameters
-    from edge_ser.training.paper.run import start
 
-    with Progress(console=console, transient=True) as progress:
-        task = progress.add_task("features", total=1.0)
-        started = start(
-            job, out, device, lambda share: progress.update(task, completed=share), resume
-        )
+    with stage_bars(console) as on_progress:
+        started = start(job, out, device, lambda share: on_progress("features", share), resume)
     rows, trainer = started.rows, started.trainer
     n_rows, length = rows.train.shape
     console.print(
@@ -72,10 +68,8 @@ def _start(
 
 
 def _train(console: Console, trainer: PaperTrainer) -> None:
-    from rich.progress import Progress
-
     total = trainer.config.epochs
-    with Progress(console=console, transient=True) as progress:
+    with progress_bars(console) as progress:
         task = progress.add_task("training", total=total, completed=len(trainer.history))
         for epoch in trainer.epochs(lambda share: progress.update(task, completed=share * total)):
             console.print(

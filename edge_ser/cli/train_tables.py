@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge_ser.cli._shared.tables import plain_table
 from edge_ser.protocols import Shared, speakers
 from edge_ser.protocols.paper import PAPER
 from edge_ser.protocols.speaker_independent import SPEAKER_INDEPENDENT
@@ -15,10 +16,10 @@ if TYPE_CHECKING:
 
     from edge_ser.card import Accuracy
     from edge_ser.training.calibration import Calibration
-    from edge_ser.training.job import Division
+    from edge_ser.training.job import DataSplit
 
 
-def show_job(console: Console, job: Division) -> None:
+def show_job(console: Console, job: DataSplit) -> None:
     """Print what the corpora hold, how they are divided, and what stands on both sides."""
     from rich.markup import escape
 
@@ -50,13 +51,12 @@ def show_job(console: Console, job: Division) -> None:
 
 
 def show_result(
-    console: Console, recipe: str, job: Division, accuracies: tuple[Accuracy, ...], out: Path
+    console: Console, recipe: str, job: DataSplit, accuracies: tuple[Accuracy, ...], out: Path
 ) -> None:
     """Print the figures, and what they do not mean where copies of test clips were learned from."""
     from rich.markup import escape
-    from rich.table import Table
 
-    table = Table("protocol", "split", "corpus", "speakers", "clips", "WA", "UAR", box=None)
+    table = plain_table("protocol", "split", "corpus", right=("speakers", "clips", "WA", "UAR"))
     for a in accuracies:
         table.add_row(
             a.protocol,
@@ -86,7 +86,7 @@ def show_calibration(console: Console, calibration: Calibration) -> None:
     )
 
 
-def _warning(recipe: str, job: Division, out: Path) -> str:
+def _warning(recipe: str, job: DataSplit, out: Path) -> str:
     n_rows = sum(o.n_rows for o in job.leaks.found if o.kind == Shared.COPIES and o.held == "test")
     words = ["edge-ser", "train", "--recipe", recipe, "--protocol", SPEAKER_INDEPENDENT]
     for corpus in job.corpora:

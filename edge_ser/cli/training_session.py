@@ -10,14 +10,15 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
 from edge_ser._util.callbacks import OnProgress
+from edge_ser.cli._shared.progress import progress_bars, stage_bars
 from edge_ser.errors import ConfigError, missing_extra
 
 if TYPE_CHECKING:
     import torch
     from rich.console import Console
 
-    from edge_ser.training.distributed import Team
-    from edge_ser.training.paper.settings import PaperConfig
+    from edge_ser.training.baselines.paper.settings import PaperConfig
+    from edge_ser.training.distributed import ProcessGroup
     from edge_ser.training.settings import TrainConfig
     from edge_ser.training.trainer import Trainer
 
@@ -50,7 +51,7 @@ def read_config(
     return dataclasses.replace(build(kind, data, str(path)), **given)  # type: ignore[arg-type]
 
 
-def choose_device(name: str, threads: int | None, team: Team) -> torch.device:
+def choose_device(name: str, threads: int | None, group: ProcessGroup) -> torch.device:
     """Return where to train, and give torch its threads.
 
     Raises:
@@ -58,20 +59,20 @@ def choose_device(name: str, threads: int | None, team: Team) -> torch.device:
     """
     import torch
 
-    torch.set_num_threads(threads or max(1, (os.cpu_count() or 2) // 2 // team.local_size))
+    torch.set_num_threads(threads or max(1, (os.cpu_count() or 2) // 2 // group.local_size))
     if name == "cuda" and not torch.cuda.is_available():
         raise ConfigError(
             "--device cuda was asked for, torch sees no CUDA device; use --device cpu"
         )
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda" and team.size > 1:
-        if team.local_size > (n_gpus := torch.cuda.device_count()):
+    if name == "cuda" and group.size > 1:
+        if group.local_size > (n_gpus := torch.cuda.device_count()):
             raise ConfigError(
-                f"torchrun started {team.local_size} processes here, torch sees {n_gpus} CUDA "
+                f"torchrun started {group.local_size} processes here, torch sees {n_gpus} CUDA "
                 f"device(s); use --nproc-per-node {n_gpus}, or --device cpu"
             )
-        return torch.device("cuda", team.local_rank)
+        return torch.device("cuda", group.local_rank)
     return torch.device(name)
 
 
@@ -82,24 +83,15 @@ def show_start(console: Console, start: Callable[[OnProgress], Trainer]) -> Trai
         console: where to show it.
         start: gets a function to call with the name of what is computed and the share done.
     """
-    from rich.progress import Progress, TaskID
-
     from edge_ser.training.model import count_parameters
 
-    with Progress(console=console, transient=True) as bars:
-        stages: dict[str, TaskID] = {}
-
-        def show(stage: str, share: float) -> None:
-            if stage not in stages:
-                stages[stage] = bars.add_task(stage, total=1.0)
-            bars.update(stages[stage], completed=share)
-
-        trainer = start(show)
+    with stage_bars(console) as on_progress:
+        trainer = start(on_progress)
     done = len(trainer.history)
     console.print(
         f"{trainer.record.model.n_classes} classes, {count_parameters(trainer.model):,} parameters, "
         f"on {trainer.device}"
-        + (f", {trainer.team.size} processes" if trainer.team.size > 1 else "")
+        + (f", {trainer.group.size} processes" if trainer.group.size > 1 else "")
         + (f", resumed after epoch {done}" if done else "")
     )
     return trainer
@@ -107,10 +99,8 @@ def show_start(console: Console, start: Callable[[OnProgress], Trainer]) -> Trai
 
 def show_epochs(console: Console, trainer: Trainer) -> None:
     """Train to the end, with a line for each epoch."""
-    from rich.progress import Progress
-
     total = sum(phase.epochs for phase in trainer.phases)
-    with Progress(console=console, transient=True) as progress:
+    with progress_bars(console) as progress:
         run = progress.add_task("training", total=total, completed=len(trainer.history))
         steps = progress.add_task("epoch")
         for epoch in trainer.epochs(

@@ -12,8 +12,8 @@ UNKNOWN_SPEAKER = "?"
 """Stands for the speaker, in `Clip.speaker` after the corpus name, when nobody said who speaks."""
 
 
-class Copy(str, enum.Enum):
-    """The rows that the paper's notebooks make of one recording, before they split."""
+class PaperAugmentation(str, enum.Enum):
+    """Copies of a recording that the notebooks of arXiv 2507.03251 make before the split."""
 
     ORIGINAL = "original"
     NOISE = "noise"
@@ -52,7 +52,7 @@ class Clip:
     """Clips with one group hold the same audio and belong on one side of any split."""
     channel: int | None
     """Channel to read, from 0; None: the mean of all."""
-    copy: Copy = Copy.ORIGINAL
+    copy: PaperAugmentation = PaperAugmentation.ORIGINAL
     """Which augmented copy of the recording this is; only the `paper` protocol makes any."""
     role: Role = Role.LABELLED
     """What the label is worth; by the kind of the corpus."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_ser._util.hashing import content_digest
-from edge_ser.corpora import Clip, Copy
+from edge_ser.corpora import Clip, PaperAugmentation
 from edge_ser.errors import LeakError
 from edge_ser.protocols.fold import Fold, Shared
 from edge_ser.protocols.registry import protocol_of
@@ -119,7 +119,7 @@ class _Seen:
 
     def __init__(self, clips: Sequence[Clip]) -> None:
         self.speakers = {clip.speaker for clip in clips}
-        self.copies: dict[Path, set[Copy]] = defaultdict(set)
+        self.copies: dict[Path, set[PaperAugmentation]] = defaultdict(set)
         self.groups: dict[str, set[Path]] = defaultdict(set)
         self.contents: dict[str, dict[tuple[Path, str], Clip]] = defaultdict(dict)
         for clip in clips:

@@ -10,7 +10,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
-from edge_ser.corpora import Clip, Copy
+from edge_ser.corpora import Clip, PaperAugmentation
 from edge_ser.errors import ConfigError
 from edge_ser.protocols.fold import Fold
 
@@ -21,7 +21,9 @@ _SEED = 42
 
 def paper_rows(clips: Sequence[Clip]) -> tuple[Clip, ...]:
     """Return four rows of each clip: itself, with noise, shifted in pitch, with both."""
-    return tuple(dataclasses.replace(clip, copy=copy) for clip in clips for copy in Copy)
+    return tuple(
+        dataclasses.replace(clip, copy=copy) for clip in clips for copy in PaperAugmentation
+    )
 
 
 def paper_split(clips: Sequence[Clip]) -> tuple[Fold]:

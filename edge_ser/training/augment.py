@@ -19,7 +19,7 @@ from edge_ser.card import FrontendConfig
 from edge_ser.frontend import hz_to_mel, mel_edges
 from edge_ser.training.features import FeatureBank
 from edge_ser.training.scenes import SceneConfig
-from edge_ser.training.variants import Variant
+from edge_ser.training.variants import WaveformAugmentation
 
 
 @dataclass(frozen=True)
@@ -90,11 +90,11 @@ class AugmentConfig:
         )
 
     @property
-    def variants(self) -> tuple[Variant, ...]:
+    def variants(self) -> tuple[WaveformAugmentation, ...]:
         """The forms that every clip is computed in; the first is the clip as it is."""
-        speeds = (Variant(speed) for speed in self.speeds)
-        rooms = (Variant(room=number + 1) for number in range(self.rooms))
-        scenes = (Variant(scene=number + 1) for number in range(self.scene.scenes))
+        speeds = (WaveformAugmentation(speed) for speed in self.speeds)
+        rooms = (WaveformAugmentation(room=number + 1) for number in range(self.rooms))
+        scenes = (WaveformAugmentation(scene=number + 1) for number in range(self.scene.scenes))
         return (*speeds, *rooms, *scenes)
 
 

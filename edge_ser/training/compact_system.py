@@ -22,7 +22,7 @@ from edge_ser.training.run_record import RUN_FILE
 from edge_ser.training.scoring import hear
 from edge_ser.training.settings import TrainConfig
 from edge_ser.training.sounds import Sounds
-from edge_ser.training.systems import Outcome
+from edge_ser.training.systems import SystemResult
 
 
 class CompactSystem:
@@ -69,7 +69,9 @@ class CompactSystem:
             settings["sounds"] = {"names": self._sounds.names, "digest": self._sounds.digest}
         return settings
 
-    def fit_predict(self, fold: Fold, labels: tuple[str, ...], progress: OnProgress) -> Outcome:
+    def fit_predict(
+        self, fold: Fold, labels: tuple[str, ...], progress: OnProgress
+    ) -> SystemResult:
         """Train on the fold and predict its test clips; see `System`."""
         began = time.perf_counter()
         job = Job(
@@ -98,7 +100,7 @@ class CompactSystem:
             name: trainer.score(hear(clips, [neutral] * len(clips), self.config))
             for name, clips in self._gates.items()
         }
-        return Outcome(
+        return SystemResult(
             probs=scores.probs,
             n_parameters=count_parameters(trainer.model),
             train_s=time.perf_counter() - began,

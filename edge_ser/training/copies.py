@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_ser.audio import load
-from edge_ser.corpora import Clip, Copy
+from edge_ser.corpora import Clip, PaperAugmentation
 from edge_ser.errors import missing_extra
 
 Float32 = NDArray[np.float32]
@@ -53,9 +53,9 @@ def load_copy(
     samples = samples[start:stop]
     if not len(samples):
         return samples
-    if clip.copy in {Copy.PITCH, Copy.PITCH_NOISE}:
+    if clip.copy in {PaperAugmentation.PITCH, PaperAugmentation.PITCH_NOISE}:
         samples = shift_pitch(samples, sample_rate, PITCH_STEPS.get(clip.corpus, OTHER_PITCH_STEPS))
-    if clip.copy in {Copy.NOISE, Copy.PITCH_NOISE}:
+    if clip.copy in {PaperAugmentation.NOISE, PaperAugmentation.PITCH_NOISE}:
         samples = add_noise(samples, generator_of(clip, seed))
     return samples
 

@@ -32,7 +32,7 @@ from edge_ser.protocols.registry import SplitOptions, choose_fold, make_folds
 from edge_ser.scores import Scores
 from edge_ser.training.kept_scores import load_scores, save_scores
 from edge_ser.training.labels import choose_labels
-from edge_ser.training.systems import Outcome, System
+from edge_ser.training.systems import System, SystemResult
 
 PACKAGES = ("numpy", "soxr", "soundfile", "opensmile", "scikit-learn", "librosa", "torch")
 """Whose versions stand in a record."""
@@ -182,7 +182,7 @@ def _decisions(
 
 def _count(
     system: System,
-    outcome: Outcome,
+    outcome: SystemResult,
     fold: Fold,
     leaks: LeakReport,
     labels: tuple[str, ...],
@@ -206,7 +206,7 @@ def _count(
     )
 
 
-def _check(system: System, outcome: Outcome, shape: tuple[int, int]) -> None:
+def _check(system: System, outcome: SystemResult, shape: tuple[int, int]) -> None:
     """Refuse what is not probabilities: an argmax over NaN would count as a decision."""
     probs = outcome.probs
     answered = probs.any(axis=1)

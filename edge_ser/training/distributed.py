@@ -1,8 +1,18 @@
-"""Several processes that train one network, as torchrun starts them: each takes a part of each batch.
+"""Training by several processes that torchrun starts, each on its shard of every batch.
 
-All hold the same weights. The loss calls parts of the model by themselves, which PyTorch's
-DistributedDataParallel does not see; so gradients are averaged here, in one message a step. They are
-those of the whole batch, but for batch normalisation, which in each process sees its part alone.
+A training calls, in this order:
+
+1. `find_process_group()`: rank and size, from torchrun's environment variables.
+2. `with group.connected(device)`: connect the processes.
+3. `group.require_same(model)`: check that all processes begin with the same weights.
+4. In each step `group.shard(batch)`, and `group.average(gradients)` after the backward pass.
+5. After each epoch the main process scores and saves; `group.broadcast(history)` sends the result.
+
+Gradients are averaged here and not by DistributedDataParallel, because the loss calls parts of the
+model separately, which DistributedDataParallel does not see. They equal those of the whole batch,
+except through batch normalisation, which sees one shard only.
+
+Without torchrun the group has one process, and all methods return at once.
 """
 
 from __future__ import annotations
@@ -25,44 +35,47 @@ from edge_ser.errors import ConfigError, TrainingError
 T = TypeVar("T")
 
 _TIMEOUT = timedelta(hours=2)
-"""The others wait while the lead scores, or a slower one reads its clips; torchrun ends them all
-at once where one has ended."""
+"""Longest wait for another process, which may score or read clips. When one process ends, torchrun
+ends the others at once."""
 
 
 @dataclass(frozen=True)
-class Team:
-    """A process's place among those that train together; by default it is alone.
+class ProcessGroup:
+    """A process's rank among the processes that train together; by default there is one process.
 
-    All methods but `part` must be called by every process of the team. Alone they do nothing.
+    Every process of the group must call the methods that communicate: all but `shard` and
+    `require_batches_of`.
     """
 
     rank: int = 0
-    """Place in the team."""
+    """Index of this process in the group."""
     size: int = 1
+    """Number of processes."""
     local_rank: int = 0
-    """Place among those on this machine: the number of its GPU."""
+    """Index of this process on this machine, which is also the index of its GPU."""
     local_size: int = 1
+    """Number of processes on this machine."""
 
     @property
-    def leads(self) -> bool:
-        """Whether this is the process that scores, writes and speaks."""
+    def is_main(self) -> bool:
+        """Whether this process scores, writes files and prints."""
         return self.rank == 0
 
-    def part(self, batch: Tensor) -> Tensor:
-        """Return this process's share of a batch, every `size`-th entry."""
+    def shard(self, batch: Tensor) -> Tensor:
+        """Return this process's part of a batch [n, ...]: every `size`-th entry from `rank` on."""
         return batch[self.rank :: self.size]
 
     def mean(self, value: Tensor) -> Tensor:
-        """Return the mean of what each process gives, without gradient."""
+        """Return the mean of the processes' values, of the same shape, without gradient."""
         if self.size == 1:
             return value
         total = value.detach().clone()
-        with _reaching():
+        with _connection_errors():
             dist.all_reduce(total)
         return total / self.size
 
     def average(self, tensors: Sequence[Tensor]) -> None:
-        """Put the processes' means in the place of tensors, all in one message."""
+        """Replace each tensor in place by its mean over the processes, in one message."""
         if self.size == 1:
             return
         means = self.mean(torch.cat([tensor.flatten() for tensor in tensors]))
@@ -70,18 +83,18 @@ class Team:
         for tensor, piece in zip(tensors, pieces, strict=True):
             tensor.copy_(piece.view_as(tensor))
 
-    def share(self, value: T) -> T:
-        """Return the lead's value to all."""
+    def broadcast(self, value: T) -> T:
+        """Return the main process's value in every process."""
         if self.size == 1:
             return value
-        held: list[Any] = [value]
-        with _reaching():
-            dist.broadcast_object_list(held, src=0)
-        shared: T = held[0]
-        return shared
+        values: list[Any] = [value]
+        with _connection_errors():
+            dist.broadcast_object_list(values, src=0)
+        received: T = values[0]
+        return received
 
     def require_same(self, model: torch.nn.Module) -> None:
-        """Refuse to go on with weights that are not the same everywhere.
+        """Check that the model's weights are the same in every process.
 
         Raises:
             TrainingError: they differ.
@@ -89,7 +102,7 @@ class Team:
         if self.size == 1:
             return
         digests: list[Any] = [None] * self.size
-        with _reaching():
+        with _connection_errors():
             dist.all_gather_object(digests, _digest(model))
         if len(set(digests)) > 1:
             raise TrainingError(
@@ -98,10 +111,10 @@ class Team:
             )
 
     def require_batches_of(self, n_clips: int) -> None:
-        """Refuse batches that leave a process less than two clips.
+        """Check that a batch of `n_clips` has two clips or more for each process.
 
         Raises:
-            ConfigError: such a batch.
+            ConfigError: the batch is smaller.
         """
         if self.size > 1 and n_clips < 2 * self.size:
             raise ConfigError(
@@ -111,22 +124,23 @@ class Team:
             )
 
     @contextmanager
-    def joined(self, device: torch.device) -> Iterator[None]:
-        """Connect the team, by NCCL between GPUs and by Gloo between CPUs.
+    def connected(self, device: torch.device) -> Iterator[None]:
+        """Connect the processes, through NCCL on GPUs and Gloo on CPUs.
 
         Raises:
-            TrainingError: the others cannot be reached.
+            TrainingError: the other processes cannot be reached.
         """
         if self.size == 1:
             yield
             return
-        # Were it loaded later, its default arguments would keep the group alive when it is destroyed.
+        # Imported before the group exists: later, the module's default arguments would hold a
+        # reference to the group, which would outlive `destroy_process_group`.
         import torch.distributed.nn
 
         on_gpu = device.type == "cuda"
         if on_gpu:
             torch.cuda.set_device(device)
-        with _reaching():
+        with _connection_errors():
             dist.init_process_group(
                 "nccl" if on_gpu else "gloo",
                 timeout=_TIMEOUT,
@@ -135,26 +149,29 @@ class Team:
         try:
             yield
         except BaseException:
-            # Not yet: the others would see it, and speak of a lost process before this one tells why.
-            # NCCL would wait for them. Gloo's threads must be gone before the interpreter is.
+            # Disconnecting now would make the other processes report a lost connection before this
+            # one reports its error. NCCL would also wait for them. Gloo's threads must end before
+            # the interpreter does.
             if not on_gpu:
                 atexit.register(dist.destroy_process_group)
             raise
         dist.destroy_process_group()
 
 
-ALONE = Team()
+SINGLE_PROCESS = ProcessGroup()
+"""The group of a training without torchrun."""
 
 
-def find_team() -> Team:
-    """Return this process's place among those that torchrun started; alone without torchrun."""
+def find_process_group() -> ProcessGroup:
+    """Return the group that torchrun started, or `SINGLE_PROCESS` without torchrun."""
     if "TORCHELASTIC_RUN_ID" not in os.environ:
-        return ALONE
+        return SINGLE_PROCESS
     names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
-    return Team(*(int(os.environ[name]) for name in names))
+    return ProcessGroup(*(int(os.environ[name]) for name in names))
 
 
 def _digest(model: torch.nn.Module) -> str:
+    """Return the SHA-256 of all weights and buffers."""
     digest = hashlib.sha256()
     for tensor in model.state_dict().values():
         digest.update(tensor.cpu().numpy().tobytes())
@@ -162,7 +179,8 @@ def _digest(model: torch.nn.Module) -> str:
 
 
 @contextmanager
-def _reaching() -> Iterator[None]:
+def _connection_errors() -> Iterator[None]:
+    """Raise torch's communication errors as a TrainingError with the first sentence of their text."""
     try:
         yield
     except RuntimeError as error:

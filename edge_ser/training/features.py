@@ -16,12 +16,12 @@ from edge_ser._util.callbacks import OnItem
 from edge_ser._util.files import replacing
 from edge_ser._util.hashing import content_digest, text_digest
 from edge_ser.card import FrontendConfig, Normalization
-from edge_ser.corpora import Clip, Copy
+from edge_ser.corpora import Clip, PaperAugmentation
 from edge_ser.errors import AudioError
 from edge_ser.frontend import dct_basis, delta_kernels, kernel_for, log_mel
 from edge_ser.training.copies import load_copy
 from edge_ser.training.scenes import Scenes
-from edge_ser.training.variants import Variant, vary
+from edge_ser.training.variants import WaveformAugmentation
 
 Float32 = NDArray[np.float32]
 
@@ -53,7 +53,7 @@ class FeatureBank:
 def build_bank(
     clips: Sequence[Clip],
     config: FrontendConfig,
-    variants: tuple[Variant, ...] = (Variant(),),
+    variants: tuple[WaveformAugmentation, ...] = (WaveformAugmentation(),),
     progress: OnItem = lambda: None,
     scenes: Scenes | None = None,
     cache: Path | None = None,
@@ -93,7 +93,7 @@ class _ClipSpectra:
     scenes: Scenes | None
     cache: Path | None
 
-    def of(self, variant: Variant) -> Float32:
+    def of(self, variant: WaveformAugmentation) -> Float32:
         """Return float32 [n_frames, n_mels], from the cache where they are."""
         path = self.cache and self._place(self.cache, variant)
         if path and (kept := _kept(path, self.config.n_mels)) is not None:
@@ -108,17 +108,17 @@ class _ClipSpectra:
     def _samples(self) -> Float32:
         return load_copy(self.clip, self.config.sample_rate)
 
-    def _computed(self, variant: Variant) -> Float32:
+    def _computed(self, variant: WaveformAugmentation) -> Float32:
         rate = self.config.sample_rate
         samples = self._samples
         try:
-            frames = log_mel(vary(self.clip, samples, rate, variant, self.scenes), self.config)
+            frames = log_mel(variant.apply(self.clip, samples, rate, self.scenes), self.config)
         except AudioError as error:
             raise AudioError(f"{self.clip.path}: {error}") from None
         return np.ascontiguousarray(frames.T)
 
-    def _place(self, cache: Path, variant: Variant) -> Path:
-        """Return where a variant's frames are kept: another place for whatever changes them."""
+    def _place(self, cache: Path, variant: WaveformAugmentation) -> Path:
+        """Return the file of a variant's frames, named by a digest of everything that changes them."""
         clip = self.clip
         facts: tuple[object, ...] = (
             _VERSION,
@@ -129,12 +129,14 @@ class _ClipSpectra:
             self.config,
             kernel_for(self.config).name,
         )
-        if variant.room or variant.scene or clip.copy is not Copy.ORIGINAL:
+        if variant.room or variant.scene or clip.copy is not PaperAugmentation.ORIGINAL:
             # What is drawn depends on these; see `generator_of`, and `load_copy` for the corpus.
             facts += (clip.corpus, clip.speaker, clip.emotion, clip.path.stem)
         if variant.scene and self.scenes:
             facts += (self.scenes.digest,)
-        name = text_digest(repr(facts))[:24]
+        # Under the former name of the class, so that caches of earlier versions stay valid.
+        text = repr(facts).replace("WaveformAugmentation(", "Variant(", 1)
+        name = text_digest(text)[:24]
         return cache / name[:2] / f"{name}.npy"
 
 
@@ -173,8 +175,8 @@ class _Rows:
         self._rows.resize((n_rows, self._rows.shape[1]), refcheck=False)
 
 
-class Cepstrum(torch.nn.Module):
-    """Log mel frames to features by the front end's own tables: DCT and derivatives."""
+class FeatureHead(torch.nn.Module):
+    """Layer from log mel frames to features, with the tables of the front end: DCT and derivatives."""
 
     def __init__(self, config: FrontendConfig) -> None:
         super().__init__()
@@ -195,12 +197,12 @@ class Cepstrum(torch.nn.Module):
 
 
 def measure_normalization(
-    bank: FeatureBank, cepstrum: Cepstrum, n_clips: int | None = None
+    bank: FeatureBank, feature_head: FeatureHead, n_clips: int | None = None
 ) -> Normalization:
     """Return mean and deviation of each feature over the first clips at their own speed."""
     total = count = square = 0.0
     for index in range(len(bank.starts) if n_clips is None else n_clips):
-        features = cepstrum(bank.clip(index)[None])[0].double()
+        features = feature_head(bank.clip(index)[None])[0].double()
         total = total + features.sum(1)
         square = square + (features**2).sum(1)
         count += features.shape[1]

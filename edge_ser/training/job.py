@@ -46,9 +46,9 @@ from edge_ser.scores import Scores
 from edge_ser.training.arousal import KNOWN, arousal_targets
 from edge_ser.training.calibration import Calibration, calibrate
 from edge_ser.training.classes import Classes
-from edge_ser.training.distributed import ALONE, Team
+from edge_ser.training.distributed import SINGLE_PROCESS, ProcessGroup
 from edge_ser.training.encoder_record import EncoderRecord, encoder_use
-from edge_ser.training.features import Cepstrum, FeatureBank, build_bank, measure_normalization
+from edge_ser.training.features import FeatureBank, FeatureHead, build_bank, measure_normalization
 from edge_ser.training.labels import choose_labels
 from edge_ser.training.plots import draw_confusion, draw_curves
 from edge_ser.training.run_record import RunFacts, refuse_unusable
@@ -57,7 +57,7 @@ from edge_ser.training.scenes import Scenes
 from edge_ser.training.scoring import HeardClips, hear
 from edge_ser.training.settings import RunRecord, TrainConfig
 from edge_ser.training.sounds import Sounds
-from edge_ser.training.teacher import TeacherBank, build_teacher_bank
+from edge_ser.training.teacher import TeacherFeatures, build_teacher_features
 from edge_ser.training.trainer import Trainer
 from edge_ser.training.voices import Voices
 
@@ -70,21 +70,21 @@ _MIN_CLIPS = 2
 
 
 @dataclass(frozen=True)
-class Division:
-    """Which clips are learned from and which are scored: decided and checked, nothing computed yet."""
+class DataSplit:
+    """Clips to train on and clips to score, checked for leaks; no features are computed yet."""
 
     corpora: tuple[str, ...]
     split: SplitOptions
-    """How the fold was asked for."""
+    """Options that the fold was made by."""
     fold: Fold
     leaks: LeakReport
     labels: tuple[str, ...]
     left_out: dict[str, int]
     """Clips of emotions that are not among the labels, by emotion."""
     digest: str
-    """Of the data; see `protocols.data_digest`."""
+    """Digest of the data; see `protocols.data_digest`."""
     terms: Terms = field(default_factory=Terms, kw_only=True)
-    """What is stated about licences."""
+    """Licences that the user stated."""
     extra: tuple[Clip, ...] = field(default=(), kw_only=True)
     """Clips of training speakers whose emotion is not among the labels, but has a known arousal."""
     unlabelled: tuple[Clip, ...] = field(default=(), kw_only=True)
@@ -126,7 +126,7 @@ class Division:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What a run's record says of this, by the fields of `RunFacts`."""
+        """Fields of `RunFacts` for the run's record."""
         return {
             "labels": self.labels,
             "corpora": self.corpora,
@@ -145,8 +145,8 @@ class Division:
 
 
 @dataclass(frozen=True)
-class Job(Division):
-    """A division of clips, and what the compact recipe is told."""
+class Job(DataSplit):
+    """A split of clips and the settings of the compact recipe."""
 
     config: TrainConfig
     sounds: Sounds = field(default_factory=Sounds)
@@ -164,7 +164,7 @@ class Job(Division):
 
     @property
     def facts(self) -> dict[str, Any]:
-        """As those of the division, with all that is learned on."""
+        """Facts of the split, with the speech of the imitation among the corpora used."""
         return {**super().facts, "used": uses_of(self.speech, self.terms)}
 
     def hear(self, clips: Sequence[Clip], progress: OnItem = lambda: None) -> HeardClips:
@@ -180,29 +180,29 @@ def plan(
     terms: Terms | None = None,
     sounds: Sounds | None = None,
 ) -> Job:
-    """Divide the corpora for the compact recipe; arguments and errors as `divide`.
+    """Split the corpora for the compact recipe; arguments and errors as `split_corpora`.
 
     `sounds` are recordings for the scenes of the augmentation; a ConfigError is raised when scenes
     need recordings that are not given, or recordings are given that no scene uses.
     """
     sounds = sounds or Sounds()
     config.augment.scene.require_sounds(sounds)
-    division = divide(corpora, config.seed, labels, split, terms)
-    if division.unlabelled and not config.imitation_epochs:
+    data_split = split_corpora(corpora, config.seed, labels, split, terms)
+    if data_split.unlabelled and not config.imitation_epochs:
         raise ConfigError(
             "expected imitation_epochs above 0 for speech without labels, got 0; set it in --config, or "
             "leave out --unlabelled"
         )
-    return Job(**vars(division), config=config, sounds=sounds)
+    return Job(**vars(data_split), config=config, sounds=sounds)
 
 
-def divide(
+def split_corpora(
     corpora: Sequence[str],
     seed: int,
     labels: str | frozenset[str] | None = None,
     split: SplitOptions | None = None,
     terms: Terms | None = None,
-) -> Division:
+) -> DataSplit:
     """Read the corpora's file names, decide labels and fold, and look for leaks between its parts.
 
     Args:
@@ -235,7 +235,7 @@ def divide(
     if len(fold.train) < _MIN_CLIPS:
         raise ConfigError("1 clip is left for training, two or more are needed; add recordings")
     refuse_scored(unlabelled, fold)
-    return Division(
+    return DataSplit(
         corpora=tuple(absolute_spec(spec) for spec in corpora),
         split=split,
         fold=fold,
@@ -280,9 +280,9 @@ def replan(run: Path) -> Job:
         TrainingError: no run there, or the corpora, noise or microphones have changed since.
     """
     record = RunRecord.load(run)
-    division = divide_again(run, record, record.config.seed)
+    data_split = split_again(run, record, record.config.seed)
     _refuse_other_sounds(run, record.sounds)
-    return Job(**vars(division), config=record.config, sounds=record.sounds)
+    return Job(**vars(data_split), config=record.config, sounds=record.sounds)
 
 
 def _refuse_other_sounds(run: Path, sounds: Sounds) -> None:
@@ -299,8 +299,8 @@ def _refuse_other_sounds(run: Path, sounds: Sounds) -> None:
         raise TrainingError(changed)
 
 
-def divide_again(run: Path, record: RunFacts, seed: int) -> Division:
-    """Return the division that a run's record tells of, checked against the corpora as they are now.
+def split_again(run: Path, record: RunFacts, seed: int) -> DataSplit:
+    """Return the split that a run's record describes, checked against the corpora as they are now.
 
     Raises:
         TrainingError: the corpora have changed since.
@@ -310,19 +310,19 @@ def divide_again(run: Path, record: RunFacts, seed: int) -> Division:
         "files were added, removed or changed; restore them, or train anew"
     )
     try:
-        division = divide(
+        data_split = split_corpora(
             record.corpora, seed, frozenset(record.labels), record.split, record.terms
         )
     except (ConfigError, CorpusError, LeakError) as error:
         raise TrainingError(f"{changed} ({error})") from None
-    if division.digest != record.data_digest:
+    if data_split.digest != record.data_digest:
         raise changed
-    if fold_digest(division.fold) != record.fold_digest:
+    if fold_digest(data_split.fold) != record.fold_digest:
         raise TrainingError(
             f"{run} was trained on another fold {record.fold!r} than this version of edge-ser makes; "
             "go on with the version that began it, or train anew"
         )
-    return division
+    return data_split
 
 
 def start(
@@ -332,7 +332,7 @@ def start(
     progress: OnProgress = lambda *_: None,
     resume: bool = False,
     cache: Path | None = None,
-    team: Team = ALONE,
+    group: ProcessGroup = SINGLE_PROCESS,
     encoder: Path | None = None,
 ) -> Trainer:
     """Compute the features and return the trainer, its run directory written.
@@ -345,30 +345,30 @@ def start(
             of it that is done.
         resume: go on after the last epoch that is there.
         cache: a directory that keeps what is computed once for each clip: its frames in `features`,
-            what the teacher said of it in `teacher`.
-        team: the processes that train together.
+            the teacher's features in `teacher`.
+        group: the processes that train together.
         encoder: a run of `edge-ser pretrain` to start from; not needed to resume.
 
     Raises:
         LeakError: the encoder learned on audio that is to be scored.
         TrainingError: the directory holds another run, or a checkpoint that does not belong to it.
-        ConfigError: the directory cannot be written, the team is too large for the batches, or the
-            encoder's corpora forbid the weights' use.
+        ConfigError: the directory cannot be written, there are too many processes for the batches, or
+            the encoder's corpora forbid the weights' use.
         AudioError: a clip, or a recording for the scenes, cannot be read.
         MissingDependency: there is no teacher, or something that the scenes need.
     """
     config, train = job.config, job.fold.train
-    team.require_batches_of(min(config.batch_size, len(train)))
-    if team.leads:
+    group.require_batches_of(min(config.batch_size, len(train)))
+    if group.is_main:
         refuse_unusable(run, resume)
         if resume:
-            _refuse_other_team(run, team)
+            _refuse_other_group(run, group)
     pretrained = encoder and EncoderRecord.load(encoder)
     if pretrained:
         pretrained.refuse_known(itertools.chain.from_iterable(job.scored.values()))
         job.terms.refuse_forbidden(use.name for use in pretrained.used)
     learned = job.learned
-    bank, lessons = compute_speech(job.speech, config, job.sounds, progress, cache)
+    bank, teacher_targets = compute_speech(job.speech, config, job.sounds, progress, cache)
     # The test clips are read now too: one that is damaged should not end a training of hours.
     n_scored = sum(map(len, job.scored.values()))
     on_clip = counted(progress, "clips to score", n_scored)
@@ -381,13 +381,13 @@ def start(
             model=config.model(len(job.labels)),
             normalization=pretrained.normalization
             if pretrained
-            else measure_normalization(bank, Cepstrum(config.frontend), len(learned)),
+            else measure_normalization(bank, FeatureHead(config.frontend), len(learned)),
             encoder=encoder_use(encoder) if encoder else None,
-            processes=team.size,
+            processes=group.size,
             sounds=job.sounds,
             **job.facts,
         )
-        if team.leads:
+        if group.is_main:
             record.save(run)
     trainer = Trainer(
         record,
@@ -396,8 +396,8 @@ def start(
         heard,
         run,
         device,
-        lessons,
-        team,
+        teacher_targets,
+        group,
         sampling=sampling_weights(
             job.speech,
             config.balance,
@@ -419,8 +419,8 @@ def compute_speech(
     sounds: Sounds,
     progress: OnProgress,
     cache: Path | None,
-) -> tuple[FeatureBank, TeacherBank | None]:
-    """Return the frames of clips in all their forms, and the teacher's, where there is one.
+) -> tuple[FeatureBank, TeacherFeatures | None]:
+    """Return the frames of clips in all augmentations, and the teacher's features if there is a teacher.
 
     Args:
         clips: what to learn on.
@@ -439,31 +439,33 @@ def compute_speech(
     if not config.teacher_weight:
         return bank, None
     on_clip = counted(progress, "teacher", len(clips))
-    return bank, build_teacher_bank(clips, variants, cache and cache / "teacher", on_clip)
+    return bank, build_teacher_features(clips, variants, cache and cache / "teacher", on_clip)
 
 
 def counted(progress: OnProgress, what: str, n: int) -> OnItem:
-    """Return what to call after each of n clips."""
+    """Return a function to call after each of n clips."""
     done = itertools.count(1)
     return lambda: progress(what, next(done) / n)
 
 
-def _refuse_other_team(run: Path, team: Team) -> None:
-    if (begun := RunRecord.load(run).processes) != team.size:
+def _refuse_other_group(run: Path, group: ProcessGroup) -> None:
+    if (begun := RunRecord.load(run).processes) != group.size:
         raise TrainingError(
-            f"{run} was begun by {begun} process(es), {team.size} came, and would end otherwise; resume "
-            f"it by torchrun --nproc-per-node {begun}, or train anew"
+            f"{run} was begun by {begun} process(es), {group.size} came, and would end otherwise; "
+            f"resume it by torchrun --nproc-per-node {begun}, or train anew"
         )
 
 
 def finish(job: Job, trainer: Trainer) -> tuple[tuple[Accuracy, ...], Calibration]:
     """Calibrate the best epoch on the validation clips, measure it; write figures and pictures."""
     trainer.load_best()
-    said = {name: trainer.score(trainer.heard[name]) for name, clips in job.scored.items() if clips}
-    calibration = calibrate(said["validation"]) if "validation" in said else Calibration()
+    outputs = {
+        name: trainer.score(trainer.heard[name]) for name, clips in job.scored.items() if clips
+    }
+    calibration = calibrate(outputs["validation"]) if "validation" in outputs else Calibration()
     scores = {
         name: dataclasses.replace(own, temperature=calibration.temperature)
-        for name, own in said.items()
+        for name, own in outputs.items()
     }
     calibration.save(trainer.run)
     draw_curves(trainer.run / "curves.png", trainer.history)
@@ -471,26 +473,26 @@ def finish(job: Job, trainer: Trainer) -> tuple[tuple[Accuracy, ...], Calibratio
 
 
 def write_figures(
-    division: Division, run: Path, scores: Mapping[str, Scores]
+    data_split: DataSplit, run: Path, scores: Mapping[str, Scores]
 ) -> tuple[Accuracy, ...]:
     """Write a confusion matrix for each part that was scored, and metrics.json; return its figures."""
     accuracies: list[Accuracy] = []
     for name, scored in scores.items():
-        accuracies += accuracies_of(division, name, division.scored[name], scored)
-        title = f"{name}, {division.fold.protocol}"
-        draw_confusion(run / f"confusion-{name}.png", scored.confusion, division.labels, title)
+        accuracies += accuracies_of(data_split, name, data_split.scored[name], scored)
+        title = f"{name}, {data_split.fold.protocol}"
+        draw_confusion(run / f"confusion-{name}.png", scored.confusion, data_split.labels, title)
     text = json.dumps([dataclasses.asdict(a) for a in accuracies], indent=1)
     write_text(run / METRICS_FILE, text + "\n")
     return tuple(accuracies)
 
 
 def accuracies_of(
-    division: Division, split: str, clips: tuple[Clip, ...], scores: Scores
+    data_split: DataSplit, split: str, clips: tuple[Clip, ...], scores: Scores
 ) -> list[Accuracy]:
     """Return the accuracy on each corpus of a part, and on all of them together.
 
     Args:
-        division: labels and protocol.
+        data_split: labels and protocol.
         split: name of the part.
         clips: its clips.
         scores: of the clips, in their order.
@@ -503,11 +505,11 @@ def accuracies_of(
     for corpus, mask in groups.items():
         chosen = np.flatnonzero(mask)
         counts = confusion(
-            scores.truth[chosen].tolist(), scores.predicted[chosen].tolist(), len(division.labels)
+            scores.truth[chosen].tolist(), scores.predicted[chosen].tolist(), len(data_split.labels)
         )
         result.append(
             Accuracy(
-                protocol=division.fold.protocol,
+                protocol=data_split.fold.protocol,
                 split=split,
                 corpus=corpus,
                 speakers=speakers(c for c, keep in zip(clips, mask, strict=True) if keep),
@@ -516,7 +518,7 @@ def accuracies_of(
                 uar=unweighted_average_recall(counts),
                 recall={
                     label: float(r)
-                    for label, r in zip(division.labels, recalls(counts), strict=True)
+                    for label, r in zip(data_split.labels, recalls(counts), strict=True)
                     if np.isfinite(r)
                 },
             )

@@ -14,9 +14,9 @@ from edge_ser._util.hashing import content_digest
 from edge_ser.corpora import Clip, load_corpora
 from edge_ser.errors import ConfigError, TrainingError
 from edge_ser.training.classes import Classes
-from edge_ser.training.distributed import ALONE, Team
+from edge_ser.training.distributed import SINGLE_PROCESS, ProcessGroup
 from edge_ser.training.encoder_record import EncoderRecord
-from edge_ser.training.features import Cepstrum, measure_normalization
+from edge_ser.training.features import FeatureHead, measure_normalization
 from edge_ser.training.job import absolute_spec, compute_speech, uses_of
 from edge_ser.training.run_record import refuse_unusable
 from edge_ser.training.sampling import sampling_weights
@@ -79,7 +79,7 @@ def start_pretraining(
     progress: OnProgress = lambda *_: None,
     resume: bool = False,
     cache: Path | None = None,
-    team: Team = ALONE,
+    group: ProcessGroup = SINGLE_PROCESS,
 ) -> Trainer:
     """Compute features and teacher frames, and return the trainer; arguments as `job.start`.
 
@@ -89,7 +89,7 @@ def start_pretraining(
         ConfigError, MissingDependency: the directory cannot be written; no teacher is installed.
     """
     config = job.config
-    if team.leads:
+    if group.is_main:
         refuse_unusable(run, resume)
     contents = tuple(sorted({content_digest(clip.path) for clip in job.clips}))
     record = None
@@ -100,23 +100,25 @@ def start_pretraining(
                 f"expected the speech that {run} was begun on, got other files; restore them, or "
                 "pretrain anew in another directory"
             )
-    bank, lessons = compute_speech(job.clips, config, job.sounds, progress, cache)
+    bank, teacher_targets = compute_speech(job.clips, config, job.sounds, progress, cache)
     if record is None:
         record = EncoderRecord(
             config=config,
             model=config.model(_N_CLASSES),
-            normalization=measure_normalization(bank, Cepstrum(config.frontend)),
+            normalization=measure_normalization(bank, FeatureHead(config.frontend)),
             corpora=job.corpora,
             used=uses_of(job.clips),
             contents=contents,
             sounds=job.sounds,
             created=datetime.datetime.now(tz=datetime.timezone.utc).date().isoformat(),
         )
-        if team.leads:
+        if group.is_main:
             record.save(run)
     sampling = sampling_weights(job.clips, config.balance, config.crowd_share, config.draws_clips)
     classes = Classes.none(_N_CLASSES)
-    trainer = Trainer(record, bank, classes, {}, run, device, lessons, team, sampling=sampling)
+    trainer = Trainer(
+        record, bank, classes, {}, run, device, teacher_targets, group, sampling=sampling
+    )
     if resume:
         trainer.resume()
     return trainer

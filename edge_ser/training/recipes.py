@@ -1,10 +1,10 @@
-"""Settings that proved themselves, by name; everything they do not say is `TrainConfig`'s default."""
+"""Named settings; the values that they leave out are the defaults of `TrainConfig`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-TAUGHT: Mapping[str, object] = {
+DISTILLED: Mapping[str, object] = {
     "epochs": 24,
     "weight_decay": 0.0,
     "teacher_weight": 20.0,

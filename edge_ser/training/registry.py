@@ -77,8 +77,8 @@ def _svm_compare(settings: Settings, places: Places) -> System:
 
 
 def _paper(settings: Settings, places: Places) -> System:
-    from edge_ser.training.paper.settings import PaperConfig
-    from edge_ser.training.paper.system import PaperSystem
+    from edge_ser.training.baselines.paper.settings import PaperConfig
+    from edge_ser.training.baselines.paper.system import PaperSystem
 
     return PaperSystem(build(PaperConfig, settings, "paper"), places.checkpoints)
 

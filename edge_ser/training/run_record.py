@@ -1,4 +1,4 @@
-"""A run directory's `run.json`: which recipe it is of, and what every recipe writes down."""
+"""A run directory's `run.json`: the recipe, and the facts that every recipe records."""
 
 from __future__ import annotations
 
@@ -20,18 +20,21 @@ RUN_FILE = "run.json"
 
 COMPACT = "compact"
 PAPER = "paper"
-TAUGHT = "taught"
+DISTILLED = "distilled"
 ENCODER = "encoder"
 """A run of `edge-ser pretrain`: no labels, nothing to export."""
-RECIPES = (COMPACT, TAUGHT, PAPER)
-"""What `edge-ser train --recipe` can be told, the default first. A taught run is a compact one."""
+RECIPES = (COMPACT, DISTILLED, PAPER)
+"""Values of `edge-ser train --recipe`, the default first. The record of a distilled run says compact."""
+
+RECIPE_ALIASES = {"taught": DISTILLED}
+"""Former names of recipes, which are accepted still."""
 
 Record = TypeVar("Record", bound="RunFacts")
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunFacts:
-    """What a run of any recipe was told about its clips, and what was found in them."""
+    """Settings and facts about the clips that the record of every recipe holds."""
 
     recipe: str = COMPACT
     """`compact` or `paper`; a run from before there were several does not name it."""
@@ -39,15 +42,15 @@ class RunFacts:
     corpora: tuple[str, ...]
     """The `NAME=DIR` specifications, directories absolute."""
     used: tuple[CorpusUse, ...]
-    """What training heard of each corpus."""
+    """Clips and speakers of each corpus that training used."""
     terms: Terms = field(default_factory=Terms)
-    """What the user stated about licences."""
+    """Licences that the user stated."""
     split: SplitOptions
-    """How the clips were divided, so that it can be done again."""
+    """Options of the split, so that it can be made again."""
     fold: str
     """Name of the fold."""
     leaks: LeakReport
-    """What stands on both sides, all of it declared by the protocol."""
+    """Overlaps between the parts, all declared by the protocol."""
     train_speakers: tuple[str, ...]
     validation_speakers: tuple[str, ...]
     """Empty for a training of a fixed number of epochs."""
@@ -133,4 +136,5 @@ def read_run(run: Path) -> Any:
 
 
 def _recipe(data: Any) -> str:
-    return str(data.get("recipe", COMPACT)) if isinstance(data, dict) else COMPACT
+    name = str(data.get("recipe", COMPACT)) if isinstance(data, dict) else COMPACT
+    return COMPACT if RECIPE_ALIASES.get(name, name) == DISTILLED else name

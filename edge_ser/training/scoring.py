@@ -15,7 +15,7 @@ from torch import Tensor
 
 from edge_ser.audio import Chunk, file_chunks
 from edge_ser.card import ModelCard, Normalization
-from edge_ser.corpora import Clip, Copy
+from edge_ser.corpora import Clip, PaperAugmentation
 from edge_ser.metrics import Float64
 from edge_ser.runtime.listener import Listener
 from edge_ser.scores import Scores
@@ -87,7 +87,7 @@ def _card(config: TrainConfig) -> ModelCard:
 
 
 def _chunks(clip: Clip, sample_rate: int) -> Iterable[Chunk]:
-    if clip.copy is Copy.ORIGINAL:
+    if clip.copy is PaperAugmentation.ORIGINAL:
         return file_chunks(clip.path, clip.channel)
     return [Chunk(load_copy(clip, sample_rate), sample_rate)]
 

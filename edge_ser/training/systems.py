@@ -1,4 +1,4 @@
-"""What is compared on the same folds: one shape for the compact network, the paper's and baselines."""
+"""Systems that are compared on the same folds: the compact network, the paper's and baselines."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 
 from edge_ser._util.callbacks import OnProgress
 from edge_ser.protocols.fold import Fold
-from edge_ser.scores import Scores, answers
+from edge_ser.scores import Scores, predictions
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What a system, trained on a fold's training clips, says of its test clips."""
+class SystemResult:
+    """Probabilities of a fold's test clips, by a system trained on the fold's training clips."""
 
     probs: NDArray[np.float64]
     """[n_test, n_classes], in the order of the fold's test clips and of the labels; rows sum to 1.
-    Where a system only decides, all of it stands on the class decided; where it has no answer, of a
-    silent clip, the row is zero and the clip counts as an error."""
+    A system without probabilities gives one-hot rows; a clip without a prediction, being silent, has
+    a row of zeros and counts as an error."""
     n_parameters: int
     """Numbers that training adjusted."""
     train_s: float
@@ -35,8 +35,8 @@ class Outcome:
 
     @property
     def predicted(self) -> NDArray[np.int64]:
-        """The class decided for each test clip [n_test]; `n_classes` where there is no answer."""
-        return answers(self.probs)
+        """Predicted class of each test clip, int64 [n_test]; `n_classes` if there is no prediction."""
+        return predictions(self.probs)
 
 
 class System(Protocol):
@@ -50,11 +50,13 @@ class System(Protocol):
     def settings(self) -> Mapping[str, object]:
         """Everything that decides its result, for the record; values that JSON can hold."""
 
-    def fit_predict(self, fold: Fold, labels: tuple[str, ...], progress: OnProgress) -> Outcome:
+    def fit_predict(
+        self, fold: Fold, labels: tuple[str, ...], progress: OnProgress
+    ) -> SystemResult:
         """Train on the fold and predict its test clips.
 
         Args:
-            fold: a division of clips whose emotions are all among `labels`.
+            fold: a split of clips whose emotions are all among `labels`.
             labels: the classes, in the order of the probabilities.
             progress: called with what is being done and its share done, in [0, 1].
 

@@ -1,9 +1,9 @@
-"""A speech encoder as a teacher: what its first layer says of each 20 ms of a clip.
+"""A speech encoder as a teacher: the output of its first layer for each 20 ms of a clip.
 
 The teacher is the encoder of Whisper tiny (Radford et al. 2022, arXiv 2212.04356) as it stands,
-fine-tuned for hearing the end of a turn, in Smart Turn v3.2: a file of the package pipecat-ai
-(BSD-2-Clause). The shipped network learns to give the same answers from its MFCCs; the teacher
-itself is needed in training only.
+fine-tuned to detect the end of a turn, in Smart Turn v3.2: a file of the package pipecat-ai
+(BSD-2-Clause). The shipped network learns to predict the same outputs from its MFCCs; the
+teacher itself is needed in training only.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from edge_ser.corpora import Clip
 from edge_ser.errors import MissingDependency, TrainingError
 from edge_ser.runtime.onnx_session import open_session
 from edge_ser.training.copies import load_copy
-from edge_ser.training.variants import Variant, vary
+from edge_ser.training.variants import WaveformAugmentation
 
 Float32 = NDArray[np.float32]
 
 TEACHER = "Whisper tiny encoder, first layer, as in Smart Turn v3.2 (pipecat-ai, BSD-2-Clause)"
 WIDTH = 384
-"""Numbers that the teacher says of a frame."""
+"""Outputs of the teacher for each frame."""
 
 SAMPLE_RATE, N_SAMPLES = 16_000, 128_000
 FRAME_S = 0.02
@@ -41,12 +41,12 @@ _PACKAGE = "pipecat-ai==1.14.0"
 _FILE = "audio/turn/smart_turn/data/smart-turn-v3.2-cpu.onnx"
 _DIGEST = "2bb026316b14a660486a75b1733cd3fbab8c2fd0314dc9af7be49f8cca967e4f"
 _LAYER = "add_146"
-"""The residual stream after the first of four transformer layers: emotion is told best there."""
+"""The residual stream after the first of four transformer layers: emotion is separated best there."""
 
 
 @dataclass(frozen=True)
-class TeacherBank:
-    """What the teacher says of many clips, each clip once in each of its variants."""
+class TeacherFeatures:
+    """Outputs of the teacher for many clips, each clip once in each of its variants."""
 
     frames: Tensor
     """float16 [total_frames, WIDTH]."""
@@ -55,16 +55,18 @@ class TeacherBank:
     lengths: Tensor
     """int64 [n_clips, n_variants], rows of each clip."""
 
-    def to(self, device: torch.device) -> TeacherBank:
+    def to(self, device: torch.device) -> TeacherFeatures:
         """Return the bank with all its tensors on `device`."""
-        return TeacherBank(self.frames.to(device), self.starts.to(device), self.lengths.to(device))
+        return TeacherFeatures(
+            self.frames.to(device), self.starts.to(device), self.lengths.to(device)
+        )
 
     def at(self, clips: Tensor, variants: Tensor, seconds: Tensor) -> Tensor:
-        """Return what is said nearest to given times.
+        """Return the outputs nearest to given times.
 
         Args:
-            clips: int64 [batch], which clips.
-            variants: int64 [batch], which form of each.
+            clips: int64 [batch], indices of clips.
+            variants: int64 [batch], the variant of each.
             seconds: [batch, n] from the clip's start, as played.
 
         Returns:
@@ -103,9 +105,9 @@ class Teacher:
         self._session = open_session(_cut(path, layer))
 
     def listen(self, samples: Float32) -> NDArray[np.float16]:
-        """Return float16 [n_samples // 320, WIDTH] of samples at 16 kHz; 8 s are heard at most.
+        """Return float16 [n_samples // 320, WIDTH] of samples at 16 kHz.
 
-        Longer recordings are heard in pieces of 8 s.
+        Recordings longer than 8 s are processed in pieces of 8 s.
         """
         pieces = [samples[i : i + N_SAMPLES] for i in range(0, len(samples), N_SAMPLES)]
         return np.concatenate([self._piece(piece) for piece in pieces])
@@ -114,8 +116,8 @@ class Teacher:
         n_frames = len(samples) // 320
         # Smart Turn was trained with the silence before the speech.
         features = whisper_log_mel(np.pad(samples, (N_SAMPLES - len(samples), 0)))
-        said = self._session.run([self._layer], {"input_features": features[None]})[0][0]
-        kept: NDArray[np.float16] = said[len(said) - n_frames :].astype(np.float16)
+        output = self._session.run([self._layer], {"input_features": features[None]})[0][0]
+        kept: NDArray[np.float16] = output[len(output) - n_frames :].astype(np.float16)
         return kept
 
 
@@ -135,20 +137,20 @@ def whisper_log_mel(samples: Float32) -> Float32:
     return scaled
 
 
-def build_teacher_bank(
+def build_teacher_features(
     clips: Sequence[Clip],
-    variants: tuple[Variant, ...],
+    variants: tuple[WaveformAugmentation, ...],
     cache: Path | None = None,
     progress: OnItem = lambda: None,
-) -> TeacherBank:
-    """Let the teacher hear every clip at each playing speed, and in no room.
+) -> TeacherFeatures:
+    """Run the teacher on every clip at each playing speed, without rooms and scenes.
 
-    So the network learns to hear through a room's reverberation, as it does through noise.
+    So the network learns to ignore reverberation and noise.
 
     Args:
-        clips: what to hear.
+        clips: any number.
         variants: as for `features.build_bank`.
-        cache: a directory that keeps what was said, by content; None to keep nothing.
+        cache: a directory that keeps the outputs, by content; None to keep nothing.
         progress: called after each clip.
 
     Raises:
@@ -160,13 +162,13 @@ def build_teacher_bank(
     speeds = tuple(dict.fromkeys(variant.speed for variant in variants))
     pieces = []
     for clip in clips:
-        said = [_recall(teacher, clip, speed, cache) for speed in speeds]
-        pieces += [torch.from_numpy(piece) for piece in said]
+        outputs = [_recall(teacher, clip, speed, cache) for speed in speeds]
+        pieces += [torch.from_numpy(output) for output in outputs]
         progress()
     lengths = torch.tensor([len(p) for p in pieces]).reshape(len(clips), len(speeds))
     starts = (lengths.flatten().cumsum(0) - lengths.flatten()).reshape(lengths.shape)
     columns = [speeds.index(variant.speed) for variant in variants]
-    return TeacherBank(torch.cat(pieces), starts[:, columns], lengths[:, columns])
+    return TeacherFeatures(torch.cat(pieces), starts[:, columns], lengths[:, columns])
 
 
 def _recall(teacher: Teacher, clip: Clip, speed: float, cache: Path | None) -> NDArray[np.float16]:
@@ -174,15 +176,17 @@ def _recall(teacher: Teacher, clip: Clip, speed: float, cache: Path | None) -> N
     path = cache and cache / f"{text_digest(repr(facts))[:24]}.npy"
     if path and (kept := _kept(path)) is not None:
         return kept
-    said = teacher.listen(vary(clip, load_copy(clip, SAMPLE_RATE), SAMPLE_RATE, Variant(speed)))
+    output = teacher.listen(
+        WaveformAugmentation(speed).apply(clip, load_copy(clip, SAMPLE_RATE), SAMPLE_RATE)
+    )
     if path:
         with replacing(path) as temporary, temporary.open("wb") as file:
-            np.save(file, said)
-    return said
+            np.save(file, output)
+    return output
 
 
 def _kept(path: Path) -> NDArray[np.float16] | None:
-    """Return what was said before; None where nothing was, or the file is damaged."""
+    """Return cached outputs; None if there are none or the file is damaged."""
     try:
         kept: NDArray[np.float16] = np.load(path)
     except (OSError, ValueError, EOFError):

@@ -37,15 +37,15 @@ from edge_ser.training.checkpoint import (
     with_prefix,
 )
 from edge_ser.training.classes import Classes, masked_cross_entropy
-from edge_ser.training.distributed import ALONE, Team
+from edge_ser.training.distributed import SINGLE_PROCESS, ProcessGroup
 from edge_ser.training.encoder_record import EncoderRecord
-from edge_ser.training.features import Cepstrum, FeatureBank
+from edge_ser.training.features import FeatureBank, FeatureHead
 from edge_ser.training.mixstyle import MixStyle
 from edge_ser.training.model import CompactAttentionCnn
 from edge_ser.training.schedule import IMITATION, LABELS, Phase
 from edge_ser.training.scoring import HeardClips, score
 from edge_ser.training.settings import RunRecord
-from edge_ser.training.teacher import TeacherBank
+from edge_ser.training.teacher import TeacherFeatures
 from edge_ser.training.voices import Voices
 
 _USUAL = "voices.usual"
@@ -83,8 +83,8 @@ class Trainer:
             that part is empty the last epoch is.
         run: the run directory.
         device: where the network lives.
-        lessons: what the teacher says of the clips of the bank, where there is one.
-        team: the processes that train together.
+        teacher_targets: the teacher's features of the clips of the bank; None without a teacher.
+        group: the processes that train together.
         sampling: weights [n_clips of the bank] to draw clips by; None to take each once an epoch.
         voices: who speaks in the first clips of the bank, where the network learns with baselines.
     """
@@ -97,28 +97,28 @@ class Trainer:
         heard: Mapping[str, HeardClips],
         run: Path,
         device: torch.device,
-        lessons: TeacherBank | None = None,
-        team: Team = ALONE,
+        teacher_targets: TeacherFeatures | None = None,
+        group: ProcessGroup = SINGLE_PROCESS,
         sampling: Tensor | None = None,
         voices: Voices | None = None,
     ) -> None:
         self._sampling, self._voices = sampling, voices
-        self.record, self.heard, self.team = record, heard, team
+        self.record, self.heard, self.group = record, heard, group
         self.run, self.device = run, device
         self.history: list[Epoch] = []
         config = record.config
         self.phases = record.phases
         torch.manual_seed(config.seed)
         self.bank = bank.to(device)
-        self.cepstrum = Cepstrum(config.frontend).to(device)
+        self.feature_head = FeatureHead(config.frontend).to(device)
         self.model = CompactAttentionCnn(record.model, record.normalization).to(device)
         self.averaged = CompactAttentionCnn(record.model, record.normalization).to(device)
         self.averaged.load_state_dict(self.model.state_dict())
         self.optimizer = self._new_optimizer()
         self.augmenter = Augmenter(config.augment, config.frontend, config.window_frames, device)
-        self._lessons = lessons and lessons.to(device)
-        if self._lessons:
-            self._lesson_mean, self._lesson_std = self._lessons.moments()
+        self._teacher_targets = teacher_targets and teacher_targets.to(device)
+        if self._teacher_targets:
+            self._teacher_mean, self._teacher_std = self._teacher_targets.moments()
         self._classes = classes.to(device)
         self._n_clips = {LABELS: len(classes.targets), IMITATION: len(bank.starts)}
 
@@ -129,22 +129,22 @@ class Trainer:
             on_step: called with (step, steps of the epoch) after each step.
 
         Raises:
-            TrainingError: the loss is not finite, or the processes of the team do not agree.
+            TrainingError: the loss is not finite, or the processes of the group do not agree.
         """
         config = self.record.config
-        self.team.require_same(self.model)
+        self.group.require_same(self.model)
         total = sum(phase.epochs for phase in self.phases)
         while len(self.history) < total and self.stale_epochs < config.patience:
             number = len(self.history)
             if number > 0 and self._epoch_of_phase(number) == 0:
                 self._begin_phase()
             loss = self._train_epoch(number, on_step)
-            self.team.require_same(self.model)
-            if self.team.leads:
+            self.group.require_same(self.model)
+            if self.group.is_main:
                 epoch = self._judge(number, loss)
                 self.history.append(epoch)
                 self._save(epoch.best)
-            self.history = self.team.share(self.history)
+            self.history = self.group.broadcast(self.history)
             yield self.history[-1]
 
     def _judge(self, number: int, loss: float) -> Epoch:
@@ -212,7 +212,7 @@ class Trainer:
         self.model.load_state_dict({**own, **shared})
         self.averaged.load_state_dict(self.model.state_dict())
         # A training that is killed in its first epoch goes on from here too.
-        if self.team.leads:
+        if self.group.is_main:
             self._save(best=False)
 
     def resume(self) -> None:
@@ -242,8 +242,8 @@ class Trainer:
         rng = torch.Generator().manual_seed(1_000_003 * config.seed + number)
         phase, n_steps = self._phase(number), self._steps_per_epoch(number)
         order = self._order(phase, rng)
-        if not self.team.leads:
-            mixed = np.random.SeedSequence((config.seed, number, self.team.rank))
+        if not self.group.is_main:
+            mixed = np.random.SeedSequence((config.seed, number, self.group.rank))
             own = int(mixed.generate_state(1)[0])
             torch.manual_seed(own)
             rng.manual_seed(own)
@@ -256,16 +256,16 @@ class Trainer:
             done = first_step + step
             for group in self.optimizer.param_groups:
                 group["lr"] = phase.learning_rate(done, n_steps)
-            loss = losses[phase.name](self.team.part(clips), rng)
+            loss = losses[phase.name](self.group.shard(clips), rng)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
-            self.team.average([*_gradients(self.model), *_running_statistics(self.model)])
+            self.group.average([*_gradients(self.model), *_running_statistics(self.model)])
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
             self.optimizer.step()
             self._average(done)
             total += float(loss.detach())
             on_step(step + 1, n_steps)
-        total = float(self.team.mean(torch.tensor(total, dtype=torch.float64, device=self.device)))
+        total = float(self.group.mean(torch.tensor(total, dtype=torch.float64, device=self.device)))
         mean = total / n_steps
         if not math.isfinite(mean):
             raise TrainingError(
@@ -310,8 +310,8 @@ class Trainer:
 
     def _imitation_loss(self, clips: Tensor, rng: torch.Generator) -> Tensor:
         windows = self._windows(clips, rng)
-        embedded = self.model.embed(self.cepstrum(windows.log_mels))
-        return self._lesson_error(embedded, clips, windows)
+        embedded = self.model.embed(self.feature_head(windows.log_mels))
+        return self._teacher_error(embedded, clips, windows)
 
     def _windows(self, clips: Tensor, rng: torch.Generator) -> Windows:
         config = self.record.config
@@ -326,7 +326,7 @@ class Trainer:
         windows = self._windows(clips, rng)
         targets = self._classes.one_hot(clips.to(self.device))
         features, targets = mixup(
-            self.cepstrum(windows.log_mels), targets, config.augment.mixup_alpha, rng
+            self.feature_head(windows.log_mels), targets, config.augment.mixup_alpha, rng
         )
         truth, possible = targets.unbind(1)
         mix = MixStyle(config.mixstyle_share, rng) if config.mixstyle_share else None
@@ -344,27 +344,27 @@ class Trainer:
         loss, weight = masked_cross_entropy(
             logits, truth, possible, self._classes.weights, config.label_smoothing
         )
-        # By the team's mean weight, the mean of all losses is that of the whole batch.
-        loss = loss / self.team.mean(weight).clamp_min(1e-6)
+        # By the group's mean weight, the mean of all losses is that of the whole batch.
+        loss = loss / self.group.mean(weight).clamp_min(1e-6)
         if arousal is not None:
             levels = self._classes.arousal[clips.to(self.device)]
             loss = loss + config.arousal_weight * arousal_loss(arousal, levels)
-        if self._lessons is None:
+        if self._teacher_targets is None:
             return loss
-        return loss + config.teacher_weight * self._lesson_error(embedded, clips, windows)
+        return loss + config.teacher_weight * self._teacher_error(embedded, clips, windows)
 
-    def _lesson_error(self, embedded: Tensor, clips: Tensor, windows: Windows) -> Tensor:
+    def _teacher_error(self, embedded: Tensor, clips: Tensor, windows: Windows) -> Tensor:
         """Return the mean squared error against the teacher's frames, in its deviations."""
-        assert self._lessons is not None  # noqa: S101 (for the type checker)
+        assert self._teacher_targets is not None  # noqa: S101 (for the type checker)
         frontend, stride = self.record.config.frontend, self.model.stride
         centres = windows.positions[:, ::stride] * frontend.hop_length + frontend.n_fft / 2
-        said = self._lessons.at(
+        output = self._teacher_targets.at(
             clips.to(self.device), windows.variants, centres / frontend.sample_rate
         )
-        wanted = (said - self._lesson_mean) / self._lesson_std
+        wanted = (output - self._teacher_mean) / self._teacher_std
         heard = windows.heard[:, None, ::stride].float()
         errors = (embedded - wanted).square().mean(1, keepdim=True) * heard
-        return errors.sum() / self.team.mean(heard.sum()).clamp_min(1)
+        return errors.sum() / self.group.mean(heard.sum()).clamp_min(1)
 
     @torch.no_grad()
     def _average(self, step: int) -> None:

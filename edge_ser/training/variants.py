@@ -1,4 +1,4 @@
-"""Forms in which every clip is computed before training: playing speeds, rooms, and scenes."""
+"""Augmentations of waveforms, applied before training: playing speeds, rooms, and scenes."""
 
 from __future__ import annotations
 
@@ -25,43 +25,47 @@ _FIRST_ECHO_S = 0.003
 
 
 @dataclass(frozen=True)
-class Variant:
-    """One form of a clip."""
+class WaveformAugmentation:
+    """A change of a clip's samples before features are computed; by default none."""
 
     speed: float = 1.0
     """Playing speed: 1.1 is 10% faster and higher."""
     room: int = 0
-    """Which of a clip's rooms it is heard in; 0 for none."""
+    """Number of the clip's room, 0 for none."""
     scene: int = 0
     """Number of the clip's scene, see `scenes.py`; 0 for none."""
 
+    def apply(
+        self, clip: Clip, samples: Float32, sample_rate: int, scenes: Scenes | None = None
+    ) -> Float32:
+        """Return the augmented samples of a clip.
 
-def vary(
-    clip: Clip,
-    samples: Float32,
-    sample_rate: int,
-    variant: Variant,
-    scenes: Scenes | None = None,
-) -> Float32:
-    """Return a clip's `samples` [n_samples], which were read at `sample_rate`, in one of its forms.
+        Rooms and scenes are drawn by a generator of the clip and their number, so that they are the
+        same each time; they change neither the length nor the timing.
 
-    Rooms and scenes are drawn by a generator of the clip and their number, so that they are the same
-    each time; they neither shorten the clip nor move it in time.
+        Args:
+            clip: the clip that the samples belong to.
+            samples: float32 [n_samples].
+            sample_rate: Hz.
+            scenes: recordings and settings of the scenes; required if `scene` is not 0.
 
-    Raises:
-        ConfigError: a scene, and no `scenes` to take it from.
-        AudioError, MissingDependency: see `Scenes.apply`.
-    """
-    if variant.speed != 1.0:
-        samples = soxr.resample(samples, sample_rate * variant.speed, sample_rate)
-    if variant.room:
-        samples = reverberate(samples, sample_rate, generator_of(clip, variant.room))
-    if variant.scene:
-        if scenes is None:
-            raise ConfigError(f"expected scenes for {variant}, got none; pass Scenes(...) with it")
-        # Rooms have the numbers above 0.
-        samples = scenes.apply(samples, generator_of(clip, -variant.scene))
-    return samples
+        Returns:
+            float32 [n_samples / speed].
+
+        Raises:
+            ConfigError: a scene, and no `scenes` to take it from.
+            AudioError, MissingDependency: see `Scenes.apply`.
+        """
+        if self.speed != 1.0:
+            samples = soxr.resample(samples, sample_rate * self.speed, sample_rate)
+        if self.room:
+            samples = reverberate(samples, sample_rate, generator_of(clip, self.room))
+        if self.scene:
+            if scenes is None:
+                raise ConfigError(f"expected scenes for {self}, got none; pass Scenes(...) with it")
+            # Rooms have the numbers above 0.
+            samples = scenes.apply(samples, generator_of(clip, -self.scene))
+        return samples
 
 
 def reverberate(samples: Float32, sample_rate: int, rng: np.random.Generator) -> Float32:

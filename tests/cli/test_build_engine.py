@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 from support import skip_or_fail, write_tiny_model
 
-from edge_ser.cli.build_progress import BuildProgress
+from edge_ser.cli._shared.progress import BuildProgress
 from edge_ser.runtime.runner import bundled_model
 
 

@@ -72,7 +72,7 @@ def test_what_is_shown(cli, site, tmp_path):
     for words in ("4 windows of 1 s", chosen.digest, "n_mfcc 13", "site: not stated", "site/s2"):
         assert words in shown
     assert [clip.sha256[:16] in shown for clip in chosen.clips] == [True] * 4
-    (row,) = (line.split() for line in shown.splitlines() if line.startswith(" all"))
+    (row,) = (line.split() for line in shown.splitlines() if line.startswith("all"))
     counts = [sum(c.level == level for c in chosen.clips) for level in ("soft", "middle", "loud")]
     assert row[1:5] == [*map(str, counts), "4"]
 

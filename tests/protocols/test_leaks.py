@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_ser._util.records import build
-from edge_ser.corpora import Clip, Copy, load_corpora, load_corpus
+from edge_ser.corpora import Clip, PaperAugmentation, load_corpora, load_corpus
 from edge_ser.errors import CorpusError, LeakError, TrainingError
 from edge_ser.protocols import (
     Fold,
@@ -96,7 +96,10 @@ def test_another_file_of_the_same_group(clip):
 
 def test_another_copy_of_a_recording(clip):
     one = clip("a")
-    copies = [dataclasses.replace(one, copy=copy) for copy in (Copy.NOISE, Copy.PITCH)]
+    copies = [
+        dataclasses.replace(one, copy=copy)
+        for copy in (PaperAugmentation.NOISE, PaperAugmentation.PITCH)
+    ]
 
     fold = fold_of([one], copies)
 
@@ -109,7 +112,7 @@ def test_another_copy_of_a_recording(clip):
 
 def test_a_row_may_have_itself_and_a_copy_on_the_other_side(clip):
     one = clip("a")
-    noisy = dataclasses.replace(one, copy=Copy.NOISE)
+    noisy = dataclasses.replace(one, copy=PaperAugmentation.NOISE)
 
     kinds = {kind for kind, *_ in found(fold_of([one, noisy], [noisy]))}
 
@@ -182,7 +185,7 @@ def test_a_shared_speaker_is_refused_where_it_is_not_declared(clip):
 @pytest.mark.parametrize("protocol", ["speaker-independent", "emobox", "cross-corpus", GROUPED])
 def test_copies_are_refused_wherever_they_are_not_declared(clip, protocol):
     one = clip("a", speaker="ann")
-    other = dataclasses.replace(one, copy=Copy.PITCH, speaker="own/bob")
+    other = dataclasses.replace(one, copy=PaperAugmentation.PITCH, speaker="own/bob")
 
     with pytest.raises(LeakError, match=r"another copy .* \(own/a \(pitch\)\); make copies"):
         refuse_leaks(fold_of([one], [other], protocol=protocol))
@@ -233,7 +236,7 @@ def test_counts_are_those_of_a_plain_comparison(tmp_path_factory, data):
         name, content, speaker, group = (data.draw(few, label) for _ in range(4))
         path = root / f"{name}-{content}"
         path.write_text(str(content))
-        copy = data.draw(st.sampled_from(Copy))
+        copy = data.draw(st.sampled_from(PaperAugmentation))
         return Clip(path, "own", f"{speaker}", "sad", "sad", None, f"{group}", None, copy)
 
     train = [draw("train") for _ in range(data.draw(st.integers(1, 6)))]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sklearn.model_selection import train_test_split
 from support import clips_of
 
-from edge_ser.corpora import Copy, load_corpus
+from edge_ser.corpora import PaperAugmentation, load_corpus
 from edge_ser.errors import ConfigError
 from edge_ser.protocols import SplitOptions, make_folds, refuse_leaks
 from edge_ser.protocols.paper import paper_rows
@@ -49,7 +49,7 @@ def test_every_clip_becomes_four_rows():
 
     assert (fold.protocol, fold.name) == ("paper", "rows")
     assert Counter((clip.path, clip.copy) for clip in fold.clips) == Counter(
-        (clip.path, copy) for clip in clips for copy in Copy
+        (clip.path, copy) for clip in clips for copy in PaperAugmentation
     )
     assert [row.copy.value for row in paper_rows(clips)[:4]] == [
         "original",

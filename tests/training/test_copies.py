@@ -11,14 +11,14 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_ser.corpora import Clip, Copy
+from edge_ser.corpora import Clip, PaperAugmentation
 from edge_ser.errors import AudioError, MissingDependency
 from edge_ser.training.copies import add_noise, load_copy
 
 RATE = 22_050
 
 
-def make_clip(path, corpus="own", copy=Copy.ORIGINAL):
+def make_clip(path, corpus="own", copy=PaperAugmentation.ORIGINAL):
     return Clip(path, corpus, f"{corpus}/1", "sad", "sad", None, "1", None, copy)
 
 
@@ -36,7 +36,7 @@ def peak_hz(samples):
     return spectrum.argmax() * RATE / (8 * len(samples))
 
 
-@pytest.mark.parametrize("copy", Copy)
+@pytest.mark.parametrize("copy", PaperAugmentation)
 def test_a_copy_is_always_the_same(tone, copy):
     clip = make_clip(tone, copy=copy)
     first = load_copy(clip, RATE)
@@ -63,7 +63,7 @@ def test_the_original_is_the_recording(tone):
         ("TESS", 440 * 2 ** (0.7 / 12)),
     ],
 )
-@pytest.mark.parametrize("copy", [Copy.PITCH, Copy.PITCH_NOISE])
+@pytest.mark.parametrize("copy", [PaperAugmentation.PITCH, PaperAugmentation.PITCH_NOISE])
 def test_the_pitch_rises_by_the_corpus_own_steps(tone, corpus, wanted, copy):
     assert peak_hz(load_copy(make_clip(tone, corpus, copy), RATE)) == pytest.approx(
         wanted, rel=3e-3
@@ -82,7 +82,7 @@ def test_noise_is_white_and_at_most_a_share_of_the_maximum(seed, level):
 
 
 def test_noise_differs_by_clip_copy_and_seed_but_not_by_folder_and_ending(tone, tmp_path):
-    def noise(path, copy=Copy.NOISE, seed=0, **changes):
+    def noise(path, copy=PaperAugmentation.NOISE, seed=0, **changes):
         clip = dataclasses.replace(make_clip(path, copy=copy), **changes)
         return load_copy(clip, RATE, seed=seed)
 
@@ -106,18 +106,18 @@ def test_a_part_is_cut_before_it_is_changed(tone):
     assert len(load_copy(make_clip(tone), RATE, offset_s=0.6, duration_s=2.5)) == RATE - 13_230
 
 
-@pytest.mark.parametrize("copy", Copy)
+@pytest.mark.parametrize("copy", PaperAugmentation)
 def test_nothing_is_left_of_a_clip_that_ends_before(tone, copy):
     assert len(load_copy(make_clip(tone, copy=copy), RATE, offset_s=1.5)) == 0
 
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(AudioError, match=r"gone\.wav"):
-        load_copy(make_clip(tmp_path / "gone.wav", copy=Copy.NOISE), RATE)
+        load_copy(make_clip(tmp_path / "gone.wav", copy=PaperAugmentation.NOISE), RATE)
 
 
 def test_a_missing_librosa_is_named(tone, monkeypatch):
     monkeypatch.setitem(sys.modules, "librosa.effects", None)
 
     with pytest.raises(MissingDependency, match=r"librosa.*edge-ser\[train\]"):
-        load_copy(make_clip(tone, copy=Copy.PITCH), RATE)
+        load_copy(make_clip(tone, copy=PaperAugmentation.PITCH), RATE)

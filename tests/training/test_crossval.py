@@ -13,7 +13,7 @@ from edge_ser.measure.results import RunResult
 from edge_ser.protocols import SplitOptions
 from edge_ser.training import crossval
 from edge_ser.training.crossval import compare, cross_validate
-from edge_ser.training.systems import Outcome
+from edge_ser.training.systems import SystemResult
 
 LOSO = SplitOptions("speaker-independent", "leave-one-speaker-out", validation_speakers="none")
 
@@ -36,7 +36,7 @@ class Oracle:
         probs = np.eye(len(labels))[
             [0 if c.speaker.endswith("s3") else labels.index(c.emotion) for c in fold.test]
         ]
-        return Outcome(probs, n_parameters=len(fold.train), train_s=1.234, notes=("knows",))
+        return SystemResult(probs, n_parameters=len(fold.train), train_s=1.234, notes=("knows",))
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +124,7 @@ def test_damaged_results_that_were_kept_are_named(comparison, tmp_path):
 def test_answers_that_are_no_probabilities_are_refused(comparison, tmp_path, bad):
     class Broken(Oracle):
         def fit_predict(self, *_):
-            return Outcome(bad, 1, 1.0)
+            return SystemResult(bad, 1, 1.0)
 
     with pytest.raises(TrainingError, match="oracle gave"):
         cross_validate(Broken(), comparison, "how", tmp_path)

@@ -19,7 +19,7 @@ from support import ROOT
 from team_worker import N_CLIPS, plain_trainer
 
 from edge_ser.errors import ConfigError, TrainingError
-from edge_ser.training.distributed import ALONE, Team, find_team
+from edge_ser.training.distributed import SINGLE_PROCESS, ProcessGroup, find_process_group
 from edge_ser.training.export import export
 from edge_ser.training.job import start
 from edge_ser.training.model import ModelConfig
@@ -114,7 +114,7 @@ def test_stopped_together_they_resume_to_the_same_result(together, options, tmp_
         assert all(torch.equal(one[key], other[key]) for key in other), name
 
 
-def test_a_damaged_clip_is_told_once_and_ends_them_all(corpus_dir, options, tmp_path):
+def test_a_damaged_clip_is_reported_once_and_ends_all_processes(corpus_dir, options, tmp_path):
     root = Path(shutil.copytree(corpus_dir, tmp_path / "corpus"))
     clip = root / "sad" / "s6" / "0.wav"
     clip.write_bytes(clip.read_bytes()[:-1000])
@@ -133,7 +133,7 @@ def test_a_damaged_clip_is_told_once_and_ends_them_all(corpus_dir, options, tmp_
 
 @pytest.fixture(scope="module")
 def plain_record(trained, config):
-    """The record of a training without anything drawn, of a tiny taught network."""
+    """The record of a training without anything drawn, of a tiny network with a teacher."""
     record = RunRecord.load(trained)
     still = dataclasses.replace(config.augment, speeds=(1.0,), mixup_alpha=0.0)
     return dataclasses.replace(
@@ -163,14 +163,14 @@ def both(plain_record, tmp_path_factory) -> tuple[Path, dict, dict]:
     return run, *(json.loads((run / f"rank-{rank}.json").read_text()) for rank in (0, 1))
 
 
-def test_what_a_team_gives_each_of_its_processes(both):
+def test_each_process_of_a_group_receives_its_shard_and_the_means(both):
     _, lead, other = both
 
-    assert (lead["part"], other["part"]) == ([0, 2, 4], [1, 3])
+    assert (lead["shard"], other["shard"]) == ([0, 2, 4], [1, 3])
     for found in (lead, other):
         assert found["mean"] == 1.5
         assert found["average"] == [[0.5, 1.0], [[2.0]]]
-        assert found["share"] == {"from": 0}
+        assert found["broadcast"] == {"from": 0}
         assert "the 2 processes hold different weights" in found["different"]
 
 
@@ -214,37 +214,37 @@ def test_without_torchrun_a_process_is_alone(monkeypatch):
     monkeypatch.setenv("RANK", "1")  # others than torchrun set it too
     batch = torch.arange(4)
 
-    assert find_team() == ALONE == Team(rank=0, size=1)
-    assert ALONE.leads
-    assert torch.equal(ALONE.part(batch), batch)
-    assert ALONE.mean(batch) is batch
-    with ALONE.joined(CPU):
+    assert find_process_group() == SINGLE_PROCESS == ProcessGroup(rank=0, size=1)
+    assert SINGLE_PROCESS.is_main
+    assert torch.equal(SINGLE_PROCESS.shard(batch), batch)
+    assert SINGLE_PROCESS.mean(batch) is batch
+    with SINGLE_PROCESS.connected(CPU):
         assert not torch.distributed.is_initialized()
 
 
-def test_the_place_in_a_team_is_torchruns(monkeypatch):
+def test_rank_and_size_are_torchruns(monkeypatch):
     names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "TORCHELASTIC_RUN_ID")
     for name, value in zip(names, ("5", "8", "1", "4", "none"), strict=True):
         monkeypatch.setenv(name, value)
 
-    assert find_team() == Team(rank=5, size=8, local_rank=1, local_size=4)
-    assert not find_team().leads
+    assert find_process_group() == ProcessGroup(rank=5, size=8, local_rank=1, local_size=4)
+    assert not find_process_group().is_main
 
 
 @pytest.mark.parametrize(("batch_size", "size"), [(8, 5), (2, 2), (100, 33)])
-def test_batches_too_small_for_the_team_are_refused(job, tmp_path, batch_size, size):
+def test_batches_too_small_for_the_group_are_refused(job, tmp_path, batch_size, size):
     """64 clips are trained on, so a batch of 100 is one of 64."""
     small = dataclasses.replace(job, config=dataclasses.replace(job.config, batch_size=batch_size))
 
     with pytest.raises(ConfigError, match=f"is too small for {size} processes.*--batch-size"):
-        start(small, tmp_path / "run", CPU, team=Team(size=size))
+        start(small, tmp_path / "run", CPU, group=ProcessGroup(size=size))
 
     assert not (tmp_path / "run").exists()
 
 
 def test_a_run_of_one_process_is_not_resumed_by_two(job, run_copy):
     with pytest.raises(TrainingError, match=r"begun by 1 process\(es\), 2 came"):
-        start(job, run_copy, CPU, resume=True, team=Team(size=2))
+        start(job, run_copy, CPU, resume=True, group=ProcessGroup(size=2))
 
 
 def test_more_processes_than_gpus_are_refused(monkeypatch):
@@ -253,9 +253,9 @@ def test_more_processes_than_gpus_are_refused(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
 
-    assert choose_device("auto", 1, Team(1, 2, 1, 2)) == torch.device("cuda", 1)
+    assert choose_device("auto", 1, ProcessGroup(1, 2, 1, 2)) == torch.device("cuda", 1)
     with pytest.raises(ConfigError, match="started 3 processes here, torch sees 2 CUDA"):
-        choose_device("cuda", 1, Team(0, 3, 0, 3))
+        choose_device("cuda", 1, ProcessGroup(0, 3, 0, 3))
 
 
 def test_a_lost_process_is_an_error_of_the_training(monkeypatch):
@@ -265,4 +265,4 @@ def test_a_lost_process_is_an_error_of_the_training(monkeypatch):
     monkeypatch.setattr(torch.distributed, "all_reduce", lose)
 
     with pytest.raises(TrainingError, match=r"another process.*closed by peer\).*--resume"):
-        Team(size=2).mean(torch.zeros(1))
+        ProcessGroup(size=2).mean(torch.zeros(1))

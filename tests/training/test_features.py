@@ -11,14 +11,14 @@ import torch
 
 from edge_ser.audio import load
 from edge_ser.card import FrontendConfig
-from edge_ser.corpora import Clip, Copy
+from edge_ser.corpora import Clip, PaperAugmentation
 from edge_ser.errors import AudioError, ConfigError
 from edge_ser.frontend import log_mel, mfcc
 from edge_ser.training import features
-from edge_ser.training.features import Cepstrum, build_bank, measure_normalization
+from edge_ser.training.features import FeatureHead, build_bank, measure_normalization
 from edge_ser.training.scenes import SceneConfig, Scenes
 from edge_ser.training.sounds import Sounds
-from edge_ser.training.variants import Variant
+from edge_ser.training.variants import WaveformAugmentation
 
 FRONTENDS = {
     "default": FrontendConfig(),
@@ -50,7 +50,9 @@ def test_a_speed_changes_length_and_pitch(tmp_path):
     soundfile.write(tmp_path / "tone.wav", 0.3 * np.sin(2 * np.pi * 1000 * t), 16_000)
     speeds = (1.0, 0.8, 1.25)
 
-    bank = build_bank([clip_at(tmp_path / "tone.wav")], frontend, tuple(Variant(s) for s in speeds))
+    bank = build_bank(
+        [clip_at(tmp_path / "tone.wav")], frontend, tuple(WaveformAugmentation(s) for s in speeds)
+    )
 
     for place, speed in enumerate(speeds):
         assert abs(int(bank.lengths[0, place]) - frontend.n_frames(round(len(t) / speed))) <= 1
@@ -89,7 +91,7 @@ def test_cepstrum_equals_the_front_end(name, example_clips):
     samples = load(example_clips[0], frontend.sample_rate)
     log_mels = torch.from_numpy(log_mel(samples, frontend).T.copy())
 
-    features = Cepstrum(frontend)(torch.stack([log_mels, log_mels + 1]))
+    features = FeatureHead(frontend)(torch.stack([log_mels, log_mels + 1]))
 
     assert features.shape == (2, frontend.n_features, len(log_mels))
     expected = mfcc(samples, frontend)
@@ -101,9 +103,9 @@ def test_cepstrum_equals_the_front_end(name, example_clips):
 @pytest.mark.parametrize("deltas", [0, 2])
 def test_normalization_is_that_of_all_training_frames(job, deltas):
     frontend = dataclasses.replace(job.config.frontend, deltas=deltas)
-    bank = build_bank(job.clips[:6], frontend, (Variant(), Variant(0.9)))
+    bank = build_bank(job.clips[:6], frontend, (WaveformAugmentation(), WaveformAugmentation(0.9)))
 
-    normalization = measure_normalization(bank, Cepstrum(frontend))
+    normalization = measure_normalization(bank, FeatureHead(frontend))
 
     frames = [mfcc(load(clip.path, frontend.sample_rate), frontend) for clip in job.clips[:6]]
     joined = np.concatenate(frames, axis=1).astype(np.float64)
@@ -116,14 +118,20 @@ def test_normalization_of_a_constant_feature_stays_above_zero(tmp_path):
     soundfile.write(tmp_path / "silence.wav", np.zeros(16_000), 16_000)
     bank = build_bank([clip_at(tmp_path / "silence.wav")], FrontendConfig())
 
-    normalization = measure_normalization(bank, Cepstrum(FrontendConfig()))
+    normalization = measure_normalization(bank, FeatureHead(FrontendConfig()))
 
     assert min(normalization.std) >= 1e-3
 
 
 # --- the cache ---------------------------------------------------------------------------
 
-VARIANTS = (Variant(), Variant(0.9), Variant(room=1), Variant(scene=1), Variant(scene=2))
+VARIANTS = (
+    WaveformAugmentation(),
+    WaveformAugmentation(0.9),
+    WaveformAugmentation(room=1),
+    WaveformAugmentation(scene=1),
+    WaveformAugmentation(scene=2),
+)
 
 
 @pytest.fixture(scope="module")
@@ -160,12 +168,14 @@ def test_only_what_is_new_is_computed(job, scenes, tmp_path, monkeypatch):
     clips, frontend = job.clips[:2], job.config.frontend
     build_bank(clips, frontend, VARIANTS[:4], scenes=scenes, cache=tmp_path)
     computed = []
-    vary = features.vary
-    monkeypatch.setattr(features, "vary", lambda *given: computed.append(given[3]) or vary(*given))
+    apply = WaveformAugmentation.apply
+    monkeypatch.setattr(
+        WaveformAugmentation, "apply", lambda *given: computed.append(given[0]) or apply(*given)
+    )
 
     build_bank(clips, frontend, VARIANTS, scenes=scenes, cache=tmp_path)
 
-    assert computed == [Variant(scene=2)] * 2
+    assert computed == [WaveformAugmentation(scene=2)] * 2
 
 
 @pytest.mark.parametrize("change", ["front end", "scenes", "content", "channel", "copy", "name"])
@@ -173,7 +183,7 @@ def test_whatever_changes_the_frames_is_computed_again(scenes, tmp_path, change)
     rng = np.random.default_rng(0)
     path = tmp_path / "clip.wav"
     soundfile.write(path, 0.1 * rng.normal(size=(8_000, 2)), 16_000)
-    clip, frontend, variants = clip_at(path, 0), FrontendConfig(), (Variant(scene=1),)
+    clip, frontend, variants = clip_at(path, 0), FrontendConfig(), (WaveformAugmentation(scene=1),)
     cache = tmp_path / "cache"
     before = build_bank([clip], frontend, variants, scenes=scenes, cache=cache)
 
@@ -187,7 +197,7 @@ def test_whatever_changes_the_frames_is_computed_again(scenes, tmp_path, change)
     elif change == "channel":
         clip = clip_at(path, 1)
     elif change == "copy":
-        clip = dataclasses.replace(clip, copy=Copy.NOISE)
+        clip = dataclasses.replace(clip, copy=PaperAugmentation.NOISE)
     else:
         clip = clip_at(path.rename(tmp_path / "other.wav"), 0)
     after = build_bank([clip], frontend, variants, scenes=scenes, cache=cache)

@@ -17,7 +17,7 @@ from official_trees import touch_all
 from support import make_card
 
 from edge_ser.card import FrontendConfig, ModelCard, Normalization
-from edge_ser.corpora import Clip, Copy, Terms
+from edge_ser.corpora import Clip, PaperAugmentation, Terms
 from edge_ser.errors import AudioError, ConfigError, LeakError, TrainingError
 from edge_ser.metrics import recalls
 from edge_ser.protocols import SplitOptions, fold_digest, speakers
@@ -651,8 +651,8 @@ def test_copies_are_heard_as_copies(corpus, config, tmp_path):
     assert len(rows) > 1
     heard = [trainer.bank.clip(i) for i in rows.values()]
     assert all(not torch.equal(a, b) for a, b in itertools.combinations(heard, 2))
-    noisy = next(i for i, clip in enumerate(job.fold.test) if clip.copy is Copy.NOISE)
-    clean = job.hear([dataclasses.replace(job.fold.test[noisy], copy=Copy.ORIGINAL)])
+    noisy = next(i for i, clip in enumerate(job.fold.test) if clip.copy is PaperAugmentation.NOISE)
+    clean = job.hear([dataclasses.replace(job.fold.test[noisy], copy=PaperAugmentation.ORIGINAL)])
     assert not torch.equal(trainer.heard["test"].windows[noisy], clean.windows[0])
 
 

@@ -10,14 +10,14 @@ from support import ROOT
 from edge_ser._util.records import build
 from edge_ser.cli.training_session import read_config
 from edge_ser.errors import ConfigError
-from edge_ser.training.recipes import TAUGHT, overlaid
+from edge_ser.training.recipes import DISTILLED, overlaid
 from edge_ser.training.settings import TrainConfig
 
 
 def test_the_taught_recipe_is_the_one_in_the_results():
     kept = json.loads((ROOT / "results/recipes/taught.json").read_text())
 
-    assert kept == {"compact": TAUGHT}
+    assert kept == {"compact": DISTILLED}
 
 
 def test_the_bundled_models_settings_can_be_read():
@@ -46,7 +46,7 @@ def test_options_lie_over_the_file_and_the_file_over_the_recipe(tmp_path):
     path = tmp_path / "mine.json"
     path.write_text('{"epochs": 30, "augment": {"noise_share": 0.7}}')
 
-    config = read_config(TrainConfig, path, {"epochs": 3}, TAUGHT)
+    config = read_config(TrainConfig, path, {"epochs": 3}, DISTILLED)
 
     assert config.epochs == 3
     assert config.teacher_weight == 20.0
@@ -62,4 +62,4 @@ def test_a_file_that_does_not_fit_is_refused(tmp_path, text, message):
     path.write_text(text)
 
     with pytest.raises(ConfigError, match=message):
-        read_config(TrainConfig, path, {}, TAUGHT)
+        read_config(TrainConfig, path, {}, DISTILLED)

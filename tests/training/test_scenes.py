@@ -13,7 +13,7 @@ from edge_ser.errors import ConfigError
 from edge_ser.training.augment import AugmentConfig
 from edge_ser.training.scenes import SceneConfig, Scenes, active_power, add_noise, convolve
 from edge_ser.training.sounds import Sounds
-from edge_ser.training.variants import Variant, vary
+from edge_ser.training.variants import WaveformAugmentation
 
 RATE = 16_000
 CLIP = Clip(Path("a/clip.wav"), "own", "own/ann", "sad", "sad", None, "own/1", None)
@@ -161,7 +161,7 @@ def test_each_scene_of_a_clip_is_another_one_and_stays_the_same(sounds):
     scenes, samples = scenes_of(only("noise"), sounds), clicks()
 
     def scene(number: int, clip: Clip = CLIP) -> np.ndarray:
-        return vary(clip, samples, RATE, Variant(scene=number), scenes)
+        return WaveformAugmentation(scene=number).apply(clip, samples, RATE, scenes)
 
     np.testing.assert_array_equal(scene(1), scene(1))
     assert np.abs(scene(1) - scene(2)).max() > 0.001
@@ -171,7 +171,7 @@ def test_each_scene_of_a_clip_is_another_one_and_stays_the_same(sounds):
 
 def test_a_scene_without_scenes_is_refused():
     with pytest.raises(ConfigError, match="expected scenes"):
-        vary(CLIP, clicks(), RATE, Variant(scene=1))
+        WaveformAugmentation(scene=1).apply(CLIP, clicks(), RATE)
 
 
 def test_silence_and_short_clips_pass(sounds):
@@ -190,11 +190,11 @@ def test_the_variants_of_a_clip():
     config = AugmentConfig(speeds=(1.0, 0.9), rooms=1, scene=SceneConfig(scenes=2))
 
     assert config.variants == (
-        Variant(),
-        Variant(0.9),
-        Variant(room=1),
-        Variant(scene=1),
-        Variant(scene=2),
+        WaveformAugmentation(),
+        WaveformAugmentation(0.9),
+        WaveformAugmentation(room=1),
+        WaveformAugmentation(scene=1),
+        WaveformAugmentation(scene=2),
     )
 
 

@@ -24,11 +24,11 @@ from edge_ser.training.settings import TrainConfig
 from edge_ser.training.teacher import (
     WIDTH,
     Teacher,
-    TeacherBank,
-    build_teacher_bank,
+    TeacherFeatures,
+    build_teacher_features,
     whisper_log_mel,
 )
-from edge_ser.training.variants import Variant
+from edge_ser.training.variants import WaveformAugmentation
 
 CPU = torch.device("cpu")
 
@@ -58,13 +58,13 @@ def test_the_spectrum_is_that_of_its_makers(package, n_samples):
 def test_it_says_something_of_every_20_ms(package, example_clips):
     samples = load(example_clips[0], 16_000)
 
-    said = Teacher().listen(samples)
+    output = Teacher().listen(samples)
 
-    assert said.shape == (len(samples) // 320, WIDTH)
-    assert said.dtype == np.float16
-    assert np.isfinite(said).all()
+    assert output.shape == (len(samples) // 320, WIDTH)
+    assert output.dtype == np.float16
+    assert np.isfinite(output).all()
     # Neighbours are alike, frames far from each other are not: the order is that of time.
-    centred = said.astype(float) - said.mean(0)
+    centred = output.astype(float) - output.mean(0)
     near = (centred[1:] * centred[:-1]).sum() / (centred**2).sum()
     far = (centred[50:] * centred[:-50]).sum() / (centred**2).sum()
     assert near > far + 0.3
@@ -74,36 +74,36 @@ def test_a_recording_longer_than_it_hears_is_heard_in_pieces(package):
     samples = np.random.default_rng(1).normal(0, 0.1, 200_000).astype(np.float32)
     listener = Teacher()
 
-    said = listener.listen(samples)
+    output = listener.listen(samples)
 
-    assert len(said) == 625
-    np.testing.assert_array_equal(said[:400], listener.listen(samples[:128_000]))
+    assert len(output) == 625
+    np.testing.assert_array_equal(output[:400], listener.listen(samples[:128_000]))
 
 
 def test_times_are_found_at_each_speed():
     frames = torch.arange(10, dtype=torch.float16)[:, None].expand(10, WIDTH)
-    bank = TeacherBank(frames, torch.tensor([[0, 4], [6, 8]]), torch.tensor([[4, 2], [2, 2]]))
+    bank = TeacherFeatures(frames, torch.tensor([[0, 4], [6, 8]]), torch.tensor([[4, 2], [2, 2]]))
 
-    said = bank.at(
+    output = bank.at(
         torch.tensor([0, 0, 1]),
         torch.tensor([0, 1, 0]),
         torch.tensor([[-1.0, 0.0, 0.029, 9.0], [0.0, 0.02, 0.04, 0.06], [0.0, 0.01, 0.021, 0.5]]),
     )
 
-    assert said.shape == (3, WIDTH, 4)
-    assert said[:, 0].tolist() == [[0, 0, 1, 3], [4, 5, 5, 5], [6, 6, 7, 7]]
+    assert output.shape == (3, WIDTH, 4)
+    assert output[:, 0].tolist() == [[0, 0, 1, 3], [4, 5, 5, 5], [6, 6, 7, 7]]
 
 
-VARIANTS = (Variant(), Variant(1.1), Variant(room=1))
+VARIANTS = (WaveformAugmentation(), WaveformAugmentation(1.1), WaveformAugmentation(room=1))
 
 
 def test_what_was_said_is_kept_by_content(package, corpus, tmp_path, monkeypatch):
     job = plan([corpus], TrainConfig())
     clips = job.fold.train[:3]
-    first = build_teacher_bank(clips, VARIANTS, tmp_path)
+    first = build_teacher_features(clips, VARIANTS, tmp_path)
 
     monkeypatch.setattr(Teacher, "listen", lambda *_: pytest.fail("it was asked again"))
-    again = build_teacher_bank(clips, VARIANTS, tmp_path)
+    again = build_teacher_features(clips, VARIANTS, tmp_path)
 
     assert torch.equal(first.frames, again.frames)
     assert len(list(tmp_path.iterdir())) == 6
@@ -114,11 +114,11 @@ def test_what_was_said_is_kept_by_content(package, corpus, tmp_path, monkeypatch
 
 @pytest.mark.parametrize("damage", [b"", b"no array", b"\x93NUMPY\x01\x00"])
 def test_what_was_kept_damaged_is_said_again(loudness_teacher, job, tmp_path, damage):
-    first = build_teacher_bank(job.fold.train[:1], (Variant(),), tmp_path)
+    first = build_teacher_features(job.fold.train[:1], (WaveformAugmentation(),), tmp_path)
     (path,) = tmp_path.iterdir()
     path.write_bytes(damage)
 
-    again = build_teacher_bank(job.fold.train[:1], (Variant(),), tmp_path)
+    again = build_teacher_features(job.fold.train[:1], (WaveformAugmentation(),), tmp_path)
 
     assert torch.equal(first.frames, again.frames)
     assert loudness_teacher == [1, 1]
@@ -183,8 +183,8 @@ def test_the_network_learns_to_say_the_same(package, corpus, taught_config, tmp_
         trainer.model.eval()
         windows = trainer.augmenter.placed(trainer.bank, clips, rng.manual_seed(0))
         with torch.no_grad():
-            said = trainer.model.embed(trainer.cepstrum(windows.log_mels))
-            return float(trainer._lesson_error(said, clips, windows))
+            output = trainer.model.embed(trainer.feature_head(windows.log_mels))
+            return float(trainer._teacher_error(output, clips, windows))
 
     before = error()
     list(trainer.epochs())

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from edge_ser.corpora import Clip
 from edge_ser.training.augment import AugmentConfig
-from edge_ser.training.variants import REVERBERATION_S, Variant, reverberate, vary
+from edge_ser.training.variants import REVERBERATION_S, WaveformAugmentation, reverberate
 
 RATE = 16_000
 CLIP = Clip(Path("a/clip.wav"), "own", "own/ann", "sad", "sad", None, "own/1", None)
@@ -25,13 +25,20 @@ def voice(seconds=1.0, seed=0):
 def test_the_first_form_is_the_clip_itself():
     variants = AugmentConfig(speeds=(1.0, 0.9), rooms=2).variants
 
-    assert variants == (Variant(), Variant(0.9), Variant(room=1), Variant(room=2))
-    assert vary(CLIP, voice(), RATE, variants[0]) is not None
-    np.testing.assert_array_equal(vary(CLIP, voice(), RATE, variants[0]), voice())
+    assert variants == (
+        WaveformAugmentation(),
+        WaveformAugmentation(0.9),
+        WaveformAugmentation(room=1),
+        WaveformAugmentation(room=2),
+    )
+    assert variants[0].apply(CLIP, voice(), RATE) is not None
+    np.testing.assert_array_equal(variants[0].apply(CLIP, voice(), RATE), voice())
 
 
 def test_faster_is_shorter():
-    assert len(vary(CLIP, voice(), RATE, Variant(1.25))) == pytest.approx(RATE / 1.25, abs=2)
+    assert len(WaveformAugmentation(1.25).apply(CLIP, voice(), RATE)) == pytest.approx(
+        RATE / 1.25, abs=2
+    )
 
 
 @settings(max_examples=20, deadline=None)
@@ -62,11 +69,13 @@ def test_a_room_goes_on_after_the_sound_and_dies_away():
 
 
 def test_each_room_is_another_one_and_stays_the_same():
-    first, again, second = (vary(CLIP, voice(), RATE, Variant(room=n)) for n in (1, 1, 2))
+    first, again, second = (
+        WaveformAugmentation(room=n).apply(CLIP, voice(), RATE) for n in (1, 1, 2)
+    )
 
     np.testing.assert_array_equal(first, again)
     assert np.abs(first - second).max() > 0.01
 
 
 def test_silence_stays_silent():
-    assert not vary(CLIP, np.zeros(RATE, np.float32), RATE, Variant(room=1)).any()
+    assert not WaveformAugmentation(room=1).apply(CLIP, np.zeros(RATE, np.float32), RATE).any()

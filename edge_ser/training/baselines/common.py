@@ -1,4 +1,4 @@
-"""What the baselines share: the clips they may learn from, and the form of a bare decision."""
+"""Functions that the baselines share: clips to learn from, and one-hot probabilities."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def learnable(fold: Fold) -> tuple[Clip, ...]:
     return fold.train + tuple(clip for clip in fold.validation if clip not in tested)
 
 
-def decided(classes: Sequence[int], n_classes: int) -> NDArray[np.float64]:
-    """Return [n_clips, n_classes] with 1 on each class that was decided, 0 elsewhere."""
+def one_hot(classes: Sequence[int], n_classes: int) -> NDArray[np.float64]:
+    """Return float64 [n_clips, n_classes] with 1 at each clip's class, 0 elsewhere."""
     rows: NDArray[np.float64] = np.eye(n_classes)[np.asarray(classes, dtype=int)]
     return rows

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from edge_ser._util.callbacks import OnProgress
 from edge_ser.protocols.fold import Fold
-from edge_ser.training.baselines.common import decided, learnable
-from edge_ser.training.systems import Outcome
+from edge_ser.training.baselines.common import learnable, one_hot
+from edge_ser.training.systems import SystemResult
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,16 @@ class Majority:
         """There are none."""
         return {}
 
-    def fit_predict(self, fold: Fold, labels: tuple[str, ...], progress: OnProgress) -> Outcome:
+    def fit_predict(
+        self, fold: Fold, labels: tuple[str, ...], progress: OnProgress
+    ) -> SystemResult:
         """Count the training clips and give every test clip the largest class; see `System`."""
         start = time.perf_counter()
         counts = Counter(clip.emotion for clip in learnable(fold))
         largest = max(range(len(labels)), key=lambda k: counts[labels[k]])
         progress("counting", 1.0)
-        return Outcome(
-            probs=decided([largest] * len(fold.test), len(labels)),
+        return SystemResult(
+            probs=one_hot([largest] * len(fold.test), len(labels)),
             n_parameters=0,
             train_s=time.perf_counter() - start,
         )

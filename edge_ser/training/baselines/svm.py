@@ -24,9 +24,9 @@ from edge_ser.corpora import Clip
 from edge_ser.errors import TrainingError, missing_extra
 from edge_ser.metrics import confusion, unweighted_average_recall
 from edge_ser.protocols.fold import Fold, speakers
-from edge_ser.training.baselines.common import decided, learnable
+from edge_ser.training.baselines.common import learnable, one_hot
 from edge_ser.training.baselines.functionals import SAMPLE_RATE, FeatureSet, Functionals
-from edge_ser.training.systems import Outcome
+from edge_ser.training.systems import SystemResult
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
@@ -99,7 +99,9 @@ class FunctionalsSvm:
             **asdict(self._config),
         }
 
-    def fit_predict(self, fold: Fold, labels: tuple[str, ...], progress: OnProgress) -> Outcome:
+    def fit_predict(
+        self, fold: Fold, labels: tuple[str, ...], progress: OnProgress
+    ) -> SystemResult:
         """Choose C on the training speakers, train on all of them, decide; see `System`."""
         start = time.perf_counter()
         clips = learnable(fold)
@@ -120,8 +122,8 @@ class FunctionalsSvm:
         classes = _decide(known, targets, unknown, (cost,))[0]
         progress("training", 1.0)
         n_present = len(np.unique(targets))
-        return Outcome(
-            probs=decided(classes.tolist(), len(labels)),
+        return SystemResult(
+            probs=one_hot(classes.tolist(), len(labels)),
             n_parameters=n_present * (n_present - 1) // 2 * (self._features.n_features + 1),
             train_s=time.perf_counter() - start,
             notes=(f"C = {cost:g}, chosen on folds of training {by}",),

@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from support import EXAMPLES, clips_of
 
-from edge_ser.corpora import Copy, load_corpus
+from edge_ser.corpora import PaperAugmentation, load_corpus
 from edge_ser.errors import AudioError, ConfigError, TrainingError
 from edge_ser.metrics import confusion, unweighted_average_recall
 from edge_ser.protocols.fold import Fold
@@ -129,7 +129,7 @@ def test_a_damaged_cache_is_computed_again(clips, tmp_path, damage):
 
 
 def test_an_augmented_copy_has_functionals_of_its_own(clips, cache):
-    noisy = dataclasses.replace(clips[0], copy=Copy.NOISE)
+    noisy = dataclasses.replace(clips[0], copy=PaperAugmentation.NOISE)
 
     rows = Functionals(FeatureSet.EGEMAPS, cache).matrix([clips[0], noisy])
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from numpy.lib.stride_tricks import sliding_window_view
 
+from edge_ser.training.baselines.paper.network import PaperNetwork
 from edge_ser.training.model import count_parameters
-from edge_ser.training.paper.network import PaperNetwork
 
 
 def count_with_statistics(model):

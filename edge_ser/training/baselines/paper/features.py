@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_ser._util.callbacks import OnShare
-from edge_ser.corpora import Clip, Copy
+from edge_ser.corpora import Clip, PaperAugmentation
 from edge_ser.errors import AudioError, missing_extra
 from edge_ser.training.copies import load_copy
 
@@ -50,7 +50,7 @@ class FeatureRows:
 
     def __init__(self, seed: int = 0) -> None:
         self._seed = seed
-        self._rows: dict[tuple[Path, Copy], Float32] = {}
+        self._rows: dict[tuple[Path, PaperAugmentation], Float32] = {}
 
     def compute(self, clips: Sequence[Clip], progress: OnShare) -> int:
         """Compute what is not there yet; return the length of the longest row of these clips.

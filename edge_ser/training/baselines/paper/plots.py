@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edge_ser._util.files import replacing
-from edge_ser.training.paper.trainer import PaperEpoch
+from edge_ser.training.baselines.paper.trainer import PaperEpoch
 
 
 def draw_curves(path: Path, history: Sequence[PaperEpoch], test_wa: float) -> None:

@@ -10,9 +10,9 @@ import pytest
 import soundfile
 from sklearn.preprocessing import StandardScaler
 
-from edge_ser.corpora import Copy, load_corpus
+from edge_ser.corpora import PaperAugmentation, load_corpus
 from edge_ser.errors import AudioError
-from edge_ser.training.paper.features import FeatureRows, Standardizer, features
+from edge_ser.training.baselines.paper.features import FeatureRows, Standardizer, features
 
 
 def silent(_):
@@ -69,10 +69,12 @@ def test_tails_are_zero_and_the_longest_row_decides(clips):
 def test_each_copy_is_computed_once(clips, monkeypatch):
     calls = []
     monkeypatch.setattr(
-        "edge_ser.training.paper.features.features",
+        "edge_ser.training.baselines.paper.features.features",
         lambda samples, crossings: calls.append(crossings) or samples[:20],
     )
-    copies = [dataclasses.replace(clip, copy=copy) for clip in clips[:2] for copy in Copy]
+    copies = [
+        dataclasses.replace(clip, copy=copy) for clip in clips[:2] for copy in PaperAugmentation
+    ]
     rows, shares = FeatureRows(), []
     for _ in range(2):
         rows.compute(copies, shares.append)

@@ -16,13 +16,13 @@ from edge_ser._util.callbacks import OnProgress
 from edge_ser._util.hashing import json_digest
 from edge_ser.protocols.content import fold_digest
 from edge_ser.protocols.fold import Fold
+from edge_ser.training.baselines.paper.deviations import deviations
+from edge_ser.training.baselines.paper.features import FeatureRows, Float32
+from edge_ser.training.baselines.paper.rows import prepare
+from edge_ser.training.baselines.paper.settings import PaperConfig
+from edge_ser.training.baselines.paper.trainer import PaperTrainer
 from edge_ser.training.model import count_parameters
-from edge_ser.training.paper.deviations import deviations
-from edge_ser.training.paper.features import FeatureRows, Float32
-from edge_ser.training.paper.rows import prepare
-from edge_ser.training.paper.settings import PaperConfig
-from edge_ser.training.paper.trainer import PaperTrainer
-from edge_ser.training.systems import Outcome
+from edge_ser.training.systems import SystemResult
 
 
 class PaperSystem:
@@ -52,7 +52,9 @@ class PaperSystem:
         """The settings, by name."""
         return asdict(self.config)
 
-    def fit_predict(self, fold: Fold, labels: tuple[str, ...], progress: OnProgress) -> Outcome:
+    def fit_predict(
+        self, fold: Fold, labels: tuple[str, ...], progress: OnProgress
+    ) -> SystemResult:
         """Train on the fold and predict its test clips; see `System`."""
         started = time.perf_counter()
         rows = prepare(
@@ -72,7 +74,7 @@ class PaperSystem:
         )
         features_s = time.perf_counter() - started
         probs = _train(trainer, rows.test, progress)
-        return Outcome(
+        return SystemResult(
             probs=probs,
             n_parameters=count_parameters(trainer.network),
             train_s=features_s + sum(epoch.seconds for epoch in trainer.history),

@@ -17,6 +17,8 @@ from torch import Tensor
 
 from edge_ser._util.callbacks import OnShare
 from edge_ser.errors import TrainingError
+from edge_ser.training.baselines.paper.network import PaperNetwork
+from edge_ser.training.baselines.paper.settings import PaperConfig
 from edge_ser.training.checkpoint import (
     foreign_checkpoint,
     load_checkpoint,
@@ -24,8 +26,6 @@ from edge_ser.training.checkpoint import (
     strip_prefix,
     with_prefix,
 )
-from edge_ser.training.paper.network import PaperNetwork
-from edge_ser.training.paper.settings import PaperConfig
 
 L2 = 1e-3
 """What Keras multiplies the squares of the regularised weights by and adds to the loss."""

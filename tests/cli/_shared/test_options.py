@@ -10,7 +10,7 @@ import pytest
 from support import ROOT, write_tiny_model
 
 from edge_ser.build import calibration
-from edge_ser.cli.options import CalibrationFolder, DefaultOf, ModelFile
+from edge_ser.cli._shared.options import CalibrationFolder, DefaultOf, ModelFile
 from edge_ser.errors import CalibrationError, ModelError
 from edge_ser.runtime import runner
 

@@ -51,6 +51,6 @@ def paper_fold(clips):
 @pytest.fixture(scope="session")
 def small():
     """Settings with which the rows are learned by heart in a few seconds."""
-    from edge_ser.training.paper.settings import PaperConfig
+    from edge_ser.training.baselines.paper.settings import PaperConfig
 
     return PaperConfig(channels=8, stride=2, epochs=3, learning_rate=3e-3, batch_size=8)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_ser.cli.once import tell_once
+from edge_ser.cli._shared.once import tell_once
 
 
 @pytest.fixture

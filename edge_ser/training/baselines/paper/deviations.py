@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edge_ser.protocols.fold import Fold
 from edge_ser.protocols.paper import PAPER
-from edge_ser.training.paper.settings import PAPER_EPOCHS, PaperConfig
+from edge_ser.training.baselines.paper.settings import PAPER_EPOCHS, PaperConfig
 
 
 def deviations(config: PaperConfig, fold: Fold) -> tuple[str, ...]:

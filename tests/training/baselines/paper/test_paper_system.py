@@ -9,12 +9,12 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from edge_ser.corpora import Copy
+from edge_ser.corpora import PaperAugmentation
 from edge_ser.errors import TrainingError
-from edge_ser.training.paper.deviations import deviations
-from edge_ser.training.paper.rows import training_rows
-from edge_ser.training.paper.settings import PaperConfig
-from edge_ser.training.paper.system import PaperSystem
+from edge_ser.training.baselines.paper.deviations import deviations
+from edge_ser.training.baselines.paper.rows import training_rows
+from edge_ser.training.baselines.paper.settings import PaperConfig
+from edge_ser.training.baselines.paper.system import PaperSystem
 
 
 def silent(_what, _share):
@@ -27,7 +27,9 @@ def silent(_what, _share):
 def test_honest_folds_train_on_four_copies_of_training_clips(honest_fold):
     rows = training_rows(honest_fold, copies=True)
 
-    assert Counter(row.copy for row in rows) == dict.fromkeys(Copy, len(honest_fold.train))
+    assert Counter(row.copy for row in rows) == dict.fromkeys(
+        PaperAugmentation, len(honest_fold.train)
+    )
     assert {row.path for row in rows} == {clip.path for clip in honest_fold.train}
     assert training_rows(honest_fold, copies=False) == honest_fold.train
 

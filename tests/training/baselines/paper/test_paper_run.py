@@ -25,13 +25,13 @@ from edge_ser.cli import main
 from edge_ser.errors import ConfigError, TrainingError
 from edge_ser.metrics import confusion, unweighted_average_recall
 from edge_ser.protocols import SplitOptions
+from edge_ser.training.baselines.paper.features import FeatureRows, Standardizer
+from edge_ser.training.baselines.paper.network import PaperNetwork
+from edge_ser.training.baselines.paper.rows import prepare
+from edge_ser.training.baselines.paper.run import PaperRecord, plan, replan
+from edge_ser.training.baselines.paper.settings import PaperConfig
+from edge_ser.training.baselines.paper.trainer import PaperTrainer
 from edge_ser.training.job import replan as replan_compact
-from edge_ser.training.paper.features import FeatureRows, Standardizer
-from edge_ser.training.paper.network import PaperNetwork
-from edge_ser.training.paper.rows import prepare
-from edge_ser.training.paper.run import PaperRecord, plan, replan
-from edge_ser.training.paper.settings import PaperConfig
-from edge_ser.training.paper.trainer import PaperTrainer
 from edge_ser.training.run_record import recipe_of
 from edge_ser.training.settings import RunRecord
 

@@ -17,15 +17,15 @@ from edge_ser.metrics import weighted_accuracy
 from edge_ser.protocols import SplitOptions, fold_digest
 from edge_ser.protocols.choice import NONE
 from edge_ser.scores import Scores
+from edge_ser.training.baselines.paper.deviations import deviations
+from edge_ser.training.baselines.paper.features import FeatureRows
+from edge_ser.training.baselines.paper.plots import draw_curves
+from edge_ser.training.baselines.paper.rows import PaperRows, prepare
+from edge_ser.training.baselines.paper.settings import PaperConfig
+from edge_ser.training.baselines.paper.trainer import PaperTrainer
 from edge_ser.training.checkpoint import LAST, save_checkpoint, with_prefix
-from edge_ser.training.job import Division, divide, divide_again, write_figures
+from edge_ser.training.job import DataSplit, split_again, split_corpora, write_figures
 from edge_ser.training.model import count_parameters
-from edge_ser.training.paper.deviations import deviations
-from edge_ser.training.paper.features import FeatureRows
-from edge_ser.training.paper.plots import draw_curves
-from edge_ser.training.paper.rows import PaperRows, prepare
-from edge_ser.training.paper.settings import PaperConfig
-from edge_ser.training.paper.trainer import PaperTrainer
 from edge_ser.training.run_record import PAPER, RunFacts, refuse_unusable
 
 WEIGHTS = "weights.safetensors"
@@ -46,8 +46,8 @@ class PaperRecord(RunFacts):
 
 
 @dataclass(frozen=True)
-class PaperJob(Division):
-    """A division of clips, and what the paper's recipe is told."""
+class PaperJob(DataSplit):
+    """A split of clips and the settings of the paper's recipe."""
 
     config: PaperConfig
 
@@ -74,10 +74,10 @@ def plan(
     split: SplitOptions | None = None,
     terms: Terms | None = None,
 ) -> PaperJob:
-    """Divide the corpora as `job.divide` does, without validation clips.
+    """Split the corpora as `job.split_corpora` does, without validation clips.
 
     Raises:
-        ConfigError: validation is asked for, or no test; and what `divide` raises.
+        ConfigError: validation is asked for, or no test; and what `split_corpora` raises.
     """
     split = split or SplitOptions()
     asked = split.validation_speakers
@@ -87,19 +87,19 @@ def plan(
             "trains for a fixed number of epochs; leave the option out"
         )
     split = dataclasses.replace(split, validation_speakers=NONE)
-    division = divide(corpora, config.seed, labels, split, terms)
-    if not division.fold.test:
+    data_split = split_corpora(corpora, config.seed, labels, split, terms)
+    if not data_split.fold.test:
         raise ConfigError(
             "no clip is left for the test, which is all that a run of the paper's recipe is for: its "
             "network is not exported; name --test-speakers, or leave the option out"
         )
-    return PaperJob(**vars(division), config=config)
+    return PaperJob(**vars(data_split), config=config)
 
 
 def replan(run: Path) -> PaperJob:
     """Return the job of an interrupted run; errors as `job.replan`."""
     record = PaperRecord.load(run)
-    return PaperJob(**vars(divide_again(run, record, record.config.seed)), config=record.config)
+    return PaperJob(**vars(split_again(run, record, record.config.seed)), config=record.config)
 
 
 def start(
