@@ -158,7 +158,7 @@ def test_what_makes_no_sense_is_refused_with_its_reason(compare, files):
         ),
         (("first.onnx", "none.onnx", "--wav", "wavs"), 1, (" none.onnx",)),
         (("first.onnx", "bad.onnx", "--wav", "wavs"), 1, ("bad.onnx", "ONNX")),
-        (("first.onnx", "first.onnx", "--wav", "none"), 1, (" none;",)),
+        (("first.onnx", "first.onnx", "--wav", "gone.wav"), 1, (" gone.wav",)),
         (("first.onnx", "alien.onnx", "--wav", "wavs"), 2, (" 0 labels ",)),
         (("first.onnx", "first.onnx", "--wav", "wavs", "--json", "/proc/x/c"), 2, ("/proc/x/c",)),
     ],

@@ -216,7 +216,7 @@ def bad_files(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "values"),
     [
-        ("missing.wav", [" missing.wav; ", "directory"]),
+        ("missing.wav", [" missing.wav", "directory"]),
         ("folder", [" folder ", ".wav"]),
         ("text.wav", ["text.wav ", "convert"]),
         ("nothing.wav", ["nothing.wav ", "convert"]),
@@ -292,7 +292,7 @@ def test_clipped_audio_is_recognised_with_a_warning(cli, tmp_path):
         (["run", "--wav"], ("edge-ser run --wav ",)),
         (
             ["run", "--mic", "--stdin", "--rate", "16000"],
-            ("--mic", "--stdin", "--wav FILE..., --mic, --stdin, --url"),
+            ("--mic and --stdin ", "--wav FILE..., --mic, --stdin, --url"),
         ),
         (["run", "--mic", "a.wav"], ("--mic ", " a.wav ")),
         (["run", "--wav", "a.wav", "--record", "d"], ("--record", "--wav")),
