@@ -51,28 +51,28 @@ def end(**changes: float) -> Ended:
 
 
 @pytest.mark.parametrize(
-    ("events", "fault"),
+    ("events", "values"),
     [
-        ([window(1, 0, 1)], "event 1 came, 0 was next"),
-        ([window(0, 0, 1)], "where nobody speaks"),
-        ([START, window(1, 0, 1.5)], "first window of 1.500 s"),
-        ([START, window(1, 0, 1), window(2, 0, 1.5)], "windows end at 1.000 and 1.500 s"),
-        ([START, SpeechStart(**COMMON, seq=1, at_s=1.0, latency_ms=1.0)], "two starts"),
-        ([speech_end(0)], "an end without a start"),
+        ([window(1, 0, 1)], ("event 1 ", " 0 ")),
+        ([window(0, 0, 1)], ("a window ", "nobody")),
+        ([START, window(1, 0, 1.5)], ("first window ", " 1.500 s")),
+        ([START, window(1, 0, 1), window(2, 0, 1.5)], ("windows ", " 1.000 and 1.500 s")),
+        ([START, SpeechStart(**COMMON, seq=1, at_s=1.0, latency_ms=1.0)], ("two starts",)),
+        ([speech_end(0)], ("end without ",)),
     ],
 )
-def test_the_ledger_finds_what_is_missing(soak, events, fault):
+def test_the_ledger_finds_what_is_missing(soak, events, values):
     ledger = soak.Ledger(window_s=3.0, hop_s=0.25, first_s=1.0)
     for event in events:
         ledger.take(event)
-    assert any(fault in found for found in ledger.faults), ledger.faults
+    assert any(all(v in found for v in values) for found in ledger.faults), ledger.faults
 
 
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [
         ({}, None),
-        ({"n_windows": 2}, "the end counts"),
+        ({"n_windows": 2}, " 1 windows "),
         ({"lost_s": 0.1}, "0.1 s lost"),
         ({"heard_s": 4.0}, "4.0 s heard"),
     ],
@@ -84,4 +84,4 @@ def test_the_ledger_closes(soak, changes, fault):
     assert ledger.faults == []
     found = ledger.closing_faults(5.0)
     assert found == [] if fault is None else fault in found[0]
-    assert "6.0 s were pushed" in ledger.closing_faults(6.0)[0]
+    assert " 6.0 s " in ledger.closing_faults(6.0)[0]

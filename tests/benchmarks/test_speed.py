@@ -6,6 +6,7 @@ import gc
 import importlib
 import itertools
 import os
+import re
 import sys
 
 import pytest
@@ -146,7 +147,7 @@ def test_a_table_of_times_shows_ratios_to_the_base():
 
 
 def test_a_row_that_does_not_fit_its_heads_is_refused():
-    with pytest.raises(ValueError, match="a row of 1 cells, 2 heads"):
+    with pytest.raises(ValueError, match=r"\b1 cells, 2 heads\b"):
         report.Table(["a", "b"], [["1"]]).markdown()
 
 
@@ -157,7 +158,8 @@ def test_a_part_comes_back_from_json_as_it_was():
 def test_a_missed_target_is_shown_in_its_part_and_at_the_top():
     text = run_all.page([part(), part("Inference", met=False)])
     top, _, rest = text.partition("\n## ")
-    assert "1 of 2 targets are met. Missed:\n\n- a clip: 4×, wanted ≥ 3×" in top
+    assert "1 of 2 targets " in top
+    assert "\n- a clip: 4×, wanted ≥ 3×" in top
     assert rest.count("| met |") == 1
     assert rest.count("| **missed** |") == 1
 
@@ -185,7 +187,7 @@ def test_the_readmes_table_is_what_the_figures_give():
 
 def test_a_readme_without_a_place_for_the_table_is_refused():
     parts = run_all.load(ROOT / "benchmarks" / "results" / "speed")
-    with pytest.raises(ConfigError, match="put them where the table shall stand"):
+    with pytest.raises(ConfigError, match=re.escape("<!-- speed -->")):
         readme.with_speed("# A README", parts)
 
 

@@ -121,40 +121,40 @@ def test_the_same_command_writes_the_same_set(cli, site, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "values"),
     [
-        ((), "neither came"),
-        (("--corpus", "folder:site=site", "--wav", "site"), "both came"),
-        (("--wav", "site", "--speakers", "s1"), "--speakers belongs to --corpus"),
-        (("--corpus", "folder:site=site", "--channel", "0"), "--channel belongs to --wav"),
-        (("--corpus", "folder:site=site", "--speakers", "s9"), "no calibration speaker 's9'"),
-        (("--corpus", "site"), "does not name a corpus"),
-        (("--wav", "site", "--clips", "0"), "--clips"),
-        (("--wav", "site", "--out", "site.onnx"), "cannot be written"),
+        ((), ("--corpus", "--wav", "neither")),
+        (("--corpus", "folder:site=site", "--wav", "site"), ("--corpus", "--wav", "both")),
+        (("--wav", "site", "--speakers", "s1"), ("--speakers", "--corpus")),
+        (("--corpus", "folder:site=site", "--channel", "0"), ("--channel", "--wav")),
+        (("--corpus", "folder:site=site", "--speakers", "s9"), ("'s9'", "site/s1")),
+        (("--corpus", "site"), ("'site'", " RAVDESS=DIR")),
+        (("--wav", "site", "--clips", "0"), ("--clips",)),
+        (("--wav", "site", "--out", "site.onnx"), ("site.onnx/", "File exists")),
     ],
 )
-def test_bad_options_end_with_exit_code_2(cli, site, arguments, says):
+def test_bad_options_end_with_exit_code_2(cli, site, arguments, values):
     done = cli(*SELECT, *arguments)
     assert done.returncode == 2
-    assert says in done.stderr.decode()
+    assert [value for value in values if value not in done.stderr.decode()] == []
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "values"),
     [
-        (("--wav", "nowhere"), "there is no file nowhere"),
-        (("--wav", "site/low/s1/silent.wav"), "no recording gives a window of 1 s (1 silent)"),
-        (("--wav", "site/low/s1/short.wav"), "(1 shorter than a window)"),
-        (("--corpus", "folder:site=nowhere"), "does not exist"),
-        (("--wav", "site", "--model", "none.onnx"), "no model none.onnx"),
+        (("--wav", "nowhere"), (" nowhere",)),
+        (("--wav", "site/low/s1/silent.wav"), (" 1 s ", "(1 silent)")),
+        (("--wav", "site/low/s1/short.wav"), (" 1 s ", "(1 shorter ")),
+        (("--corpus", "folder:site=nowhere"), (" nowhere ", "exist")),
+        (("--wav", "site", "--model", "none.onnx"), (" none.onnx",)),
     ],
 )
 def test_what_cannot_be_used_ends_with_exit_code_1_and_writes_nothing(
-    cli, site, tmp_path, arguments, says
+    cli, site, tmp_path, arguments, values
 ):
     done = cli(*SELECT, *arguments)
     assert done.returncode == 1
-    assert says in done.stderr.decode()
+    assert [value for value in values if value not in done.stderr.decode()] == []
     assert not (tmp_path / "set").exists()
 
 

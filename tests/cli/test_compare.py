@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -71,7 +72,7 @@ def test_what_people_see(compare, files):
     assert f"B{difference['logits']['max']:>15.2g}" in text
     assert "100.00% of 2" in text
     assert "first above 1.0%: conv2 (Conv), 5%" in text
-    assert "B is furthest from A in wavs/" in text
+    assert re.search(r"^B .* A .* wavs/", text, re.MULTILINE)
     assert max(map(len, lines(done))) <= 80
     assert "\x1b" not in text
     assert done.stderr.decode() == "written: c.json\n"
@@ -82,7 +83,8 @@ def test_a_model_with_itself(compare):
 
     assert done.returncode == 0
     text = "\n".join(lines(done))
-    assert "none diverges: no error is above 1.0%" in text
+    assert "none diverges" in text
+    assert " 1.0%" in text
     assert [line.split()[:3] for line in lines(done) if line.startswith("B  ")][1] == [
         "B", "0", "0",
     ]  # fmt: skip
@@ -93,8 +95,8 @@ def test_labelled_speech_gives_accuracy(compare):
     done = compare("first.onnx", "changed.onnx", *corpus, "--json", "c.json")
 
     text = "\n".join(lines(done))
-    assert "clips: 2, speakers named; the card names no speakers of the training" in text
-    assert "left out: site, 2 clips not of the speakers named" in text
+    assert "clips: 2, speakers named; " in text
+    assert "left out: site, 2 clips " in text
     (a, b) = [line.split() for line in lines(done) if " site " in line and "%" in line]
     assert a[:5] == ["A", "site", "2", "1", "0"]
     assert b[-1] == "+0.0"
@@ -122,7 +124,8 @@ def test_too_little_agreement(compare, files):
     done = compare("first.onnx", "negated.onnx", "--wav", "wavs", "--min-agreement", "50")
 
     assert done.returncode == 1
-    assert "negated.onnx: the label is the same for 0.00% of " in done.stderr.decode()
+    assert "negated.onnx: " in done.stderr.decode()
+    assert " 0.00% " in done.stderr.decode()
 
 
 def test_what_makes_no_sense_is_refused_with_its_reason(compare, files):
@@ -131,38 +134,43 @@ def test_what_makes_no_sense_is_refused_with_its_reason(compare, files):
     done = compare("first.onnx", "other.onnx", "--wav", "wavs", "--max-difference", "1")
 
     text = " ".join(done.stdout.decode().split())
-    assert "answers are the most probable of the common labels: low, high" in text
-    assert "B: windows not compared, windows of 1 s every 0.5 s are not those of 1 s every" in text
+    assert "common labels: low, high" in text
+    assert "B: windows not " in text
+    assert " 1 s every 0.5 s " in text
     assert done.returncode == 1
-    assert "--max-difference cannot be checked" in done.stderr.decode()
+    assert "other.onnx: --max-difference " in done.stderr.decode()
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "says"),
+    ("arguments", "code", "values"),
     [
-        (("first.onnx", "--wav", "wavs"), 2, "two or more were wanted"),
-        (("first.onnx", "first.onnx"), 2, "one of --corpus and --wav is needed"),
+        (("first.onnx", "--wav", "wavs"), 2, ("1 model",)),
+        (("first.onnx", "first.onnx"), 2, ("--corpus", "--wav")),
         (
             ("first.onnx", "first.onnx", "--wav", "wavs", "--corpus", "folder:site=site"),
             2,
-            "one of --corpus and --wav is needed, and not both",
+            ("--corpus", "--wav", "both"),
         ),
-        (("first.onnx", "first.onnx", "--wav", "wavs", "--speakers", "s1"), 2, "belong to"),
-        (("first.onnx", "none.onnx", "--wav", "wavs"), 1, "no model none.onnx"),
-        (("first.onnx", "bad.onnx", "--wav", "wavs"), 1, "bad.onnx cannot be loaded"),
-        (("first.onnx", "first.onnx", "--wav", "none"), 1, "there is no file none"),
-        (("first.onnx", "alien.onnx", "--wav", "wavs"), 2, "0 labels in common"),
-        (("first.onnx", "first.onnx", "--wav", "wavs", "--json", "/proc/x/c"), 2, "cannot be"),
+        (
+            ("first.onnx", "first.onnx", "--wav", "wavs", "--speakers", "s1"),
+            2,
+            ("--speakers", "--include-trained", "--corpus"),
+        ),
+        (("first.onnx", "none.onnx", "--wav", "wavs"), 1, (" none.onnx",)),
+        (("first.onnx", "bad.onnx", "--wav", "wavs"), 1, ("bad.onnx", "ONNX")),
+        (("first.onnx", "first.onnx", "--wav", "gone.wav"), 1, (" gone.wav",)),
+        (("first.onnx", "alien.onnx", "--wav", "wavs"), 2, (" 0 labels ",)),
+        (("first.onnx", "first.onnx", "--wav", "wavs", "--json", "/proc/x/c"), 2, ("/proc/x/c",)),
     ],
 )
-def test_what_cannot_be_compared(compare, files, arguments, code, says):
+def test_what_cannot_be_compared(compare, files, arguments, code, values):
     (files / "bad.onnx").write_bytes(b"text" * 99)
     write_conv_model(files / "alien.onnx", make_card(labels=("x", "y")))
 
     done = compare(*arguments)
 
     assert done.returncode == code, done.stderr.decode()
-    assert says in done.stderr.decode()
+    assert [value for value in values if value not in done.stderr.decode()] == []
     assert done.stdout == b""
 
 
@@ -177,4 +185,5 @@ def test_without_onnx_all_but_the_layers_is_compared(files):
     )
 
     assert done.returncode == 0, done.stderr
-    assert "layers not compared, the package onnx is needed" in " ".join(done.stdout.split())
+    assert "layers not " in " ".join(done.stdout.split())
+    assert "edge-ser[build]" in done.stdout

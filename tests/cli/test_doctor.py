@@ -57,7 +57,7 @@ def test_what_does_not_work_is_exit_code_1(cli):
     )
     assert done.returncode == 1
     assert re.search(r"^missing  microphones +none", done.stdout, re.MULTILINE)
-    assert done.stdout.endswith("No: `edge-ser run --mic` does not work.\n")
+    assert done.stdout.splitlines()[-1].startswith("No: `edge-ser run --mic` ")
     assert "Traceback" not in done.stderr
 
 
@@ -82,7 +82,7 @@ def test_the_base_install_is_enough():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "`edge-ser train` does not work" in done.stdout
+    assert re.search(r"`edge-ser train`.*\bnot\b", done.stdout)
     assert "edge-ser[train]" in done.stdout
 
 

@@ -220,36 +220,36 @@ def test_live_mode_is_said_and_on_record(wide, site, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "values"),
     [
-        (("--speakers", "s1"), "add --include-trained"),
-        (("--speakers", "s9"), "there is no test speaker 's9'"),
-        (("--speakers", "s2", "--protocol", "emobox"), "choose one of them"),
-        (("--fold", "1"), "belong to --protocol"),
-        (("--protocol", "random"), "there is no protocol 'random'"),
-        (("--protocol", "paper"), "augmented copies that only a training makes"),
-        (("--protocol", "emobox"), "EmoBox has no folds of site"),
-        (("--protocol", "clip-grouped", "--folds", "2"), "no --fold came"),
-        (("--snr", "loud"), "loud"),
-        (("--noise", "white"), "--noise came without --snr"),
-        (("--bootstrap", "1"), "bootstrap"),
-        (("--min-uar", "101"), "min-uar"),
-        (("--min-neutral", "92"), "a neutral corpus"),
-        (("--max-false", "3"), "a neutral corpus"),
-        (("--max-noise-labels", "1"), "--noise-only DIR"),
-        (("--noise-only", "nowhere"), "nowhere"),
-        (("--recipe-results", "r.json"), "belongs to --card"),
-        (("--recipe-results", "r.json", "--card", "c.md"), "r.json cannot be read"),
-        (("--speakers", "lab/*"), "expected a corpus of the test speakers"),
-        (("--corpus", "elsewhere=x"), "unknown corpus 'elsewhere'"),
-        (("--html", "/proc/none/e.html"), "cannot be written"),
+        (("--speakers", "s1"), ("--include-trained",)),
+        (("--speakers", "s9"), ("'s9'", "site/s1")),
+        (("--speakers", "s2", "--protocol", "emobox"), ("--speakers", "--protocol")),
+        (("--fold", "1"), ("--fold", "--folds", "--protocol")),
+        (("--protocol", "random"), ("'random'", "speaker-independent, ")),
+        (("--protocol", "paper"), ("--protocol paper", "copies")),
+        (("--protocol", "emobox"), ("EmoBox", " site ", "RAVDESS, SAVEE, EMOVO")),
+        (("--protocol", "clip-grouped", "--folds", "2"), ("--fold ", " 1, 2")),
+        (("--snr", "loud"), ("loud",)),
+        (("--noise", "white"), ("--noise", "--snr")),
+        (("--bootstrap", "1"), ("bootstrap",)),
+        (("--min-uar", "101"), ("min-uar",)),
+        (("--min-neutral", "92"), ("--min-neutral", "neutral:NAME=DIR")),
+        (("--max-false", "3"), ("--max-false", "neutral:NAME=DIR")),
+        (("--max-noise-labels", "1"), ("--noise-only DIR",)),
+        (("--noise-only", "nowhere"), ("nowhere",)),
+        (("--recipe-results", "r.json"), ("--recipe-results", "--card")),
+        (("--recipe-results", "r.json", "--card", "c.md"), ("r.json ", "No such file")),
+        (("--speakers", "lab/*"), ("'lab/*'", " site")),
+        (("--corpus", "elsewhere=x"), ("'elsewhere'", "RAVDESS, ")),
+        (("--html", "/proc/none/e.html"), ("/proc/none", "No such file")),
     ],
 )
-def test_bad_options_end_with_exit_code_2(wide, site, options, says):
+def test_bad_options_end_with_exit_code_2(wide, site, options, values):
     done = wide(*site, *options)
 
     assert done.returncode == 2, done.stderr.decode()
-    assert says in done.stderr.decode()
+    assert [value for value in values if value not in done.stderr.decode()] == []
 
 
 def test_no_corpus(wide):
@@ -260,17 +260,20 @@ def test_no_corpus(wide):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "values"),
     [
-        (("none.onnx", "--corpus", "folder:site=site"), "no model none.onnx"),
-        (("site.onnx", "--corpus", "folder:site=nowhere"), "nowhere does not exist"),
-        (("site.onnx", "--corpus", "folder:site=site", "--snr", "5", "--noise", "brown"), "brown"),
+        (("none.onnx", "--corpus", "folder:site=site"), (" none.onnx",)),
+        (("site.onnx", "--corpus", "folder:site=nowhere"), ("nowhere ", "exist")),
+        (
+            ("site.onnx", "--corpus", "folder:site=site", "--snr", "5", "--noise", "brown"),
+            ("brown",),
+        ),
     ],
 )
-def test_what_is_not_there_ends_with_exit_code_1(wide, site, arguments, says):
+def test_what_is_not_there_ends_with_exit_code_1(wide, site, arguments, values):
     done = wide("evaluate", *arguments)
     assert done.returncode == 1
-    assert says in done.stderr.decode()
+    assert [value for value in values if value not in done.stderr.decode()] == []
 
 
 def test_labels_with_brackets_are_shown_as_they_are(wide, site, tmp_path):

@@ -111,7 +111,7 @@ def test_the_bundled_model_fits_80_columns_without_colours(cli):
 
     assert max(map(len, text.splitlines())) <= 80
     assert "\x1b" not in text
-    assert "of the weights: CC BY-NC-SA 4.0 (non-commercial)" in text
+    assert "CC BY-NC-SA 4.0 (non-commercial)" in text
     assert "/blocks/blocks.0/body/body.5/mlp/mlp.0/Conv" in text
 
 
@@ -125,7 +125,7 @@ def test_what_programs_see(cli, model):
 
 def test_a_foreign_model_is_said_to_have_no_card(cli, tmp_path):
     text = shown(cli("inspect", write_tiny_model(tmp_path / "a.onnx", key="")))
-    assert "edge-ser did not write this file" in text
+    assert "`edge-ser run`" in text
     assert "MatMul" in text
 
 
@@ -136,29 +136,32 @@ def test_an_engine(cli, tmp_path):
 
     assert "built_by.compute_capabilities  8.7" in text
     assert "low, middle, high" in text
-    assert "not read from the engine: " in text
+    assert "not read " in text
     (tmp_path / "m.engine").write_bytes(b"changed")
-    assert "it was cut short or replaced" in cli("inspect", "m.engine").stderr.decode()
+    done = cli("inspect", "m.engine")
+    assert done.returncode == 1
+    assert "m.engine " in done.stderr.decode()
+    assert " 7 bytes" in done.stderr.decode()
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "says"),
+    ("name", "content", "values"),
     [
-        ("none.onnx", None, "there is no model none.onnx"),
-        ("a.onnx", b"text" * 99, "cannot be read as an ONNX model"),
-        ("a.onnx", b"", "cannot be read as an ONNX model"),
-        ("a.txt", b"text", "ends in .txt"),
-        ("a.engine", b"engine", "has no manifest (a.engine.json was looked for"),
+        ("none.onnx", None, (" none.onnx",)),
+        ("a.onnx", b"text" * 99, ("a.onnx ", "ONNX")),
+        ("a.onnx", b"", ("a.onnx ", "ONNX")),
+        ("a.txt", b"text", ("a.txt ", " .txt", ".onnx", ".engine")),
+        ("a.engine", b"engine", ("a.engine ", "manifest", "a.engine.json")),
     ],
 )
-def test_what_cannot_be_inspected_ends_with_exit_code_1(cli, tmp_path, name, content, says):
+def test_what_cannot_be_inspected_ends_with_exit_code_1(cli, tmp_path, name, content, values):
     if content is not None:
         (tmp_path / name).write_bytes(content)
 
     done = cli("inspect", name)
 
     assert done.returncode == 1
-    assert says in done.stderr.decode()
+    assert [value for value in values if value not in done.stderr.decode()] == []
     assert done.stdout == b""
 
 

@@ -221,7 +221,7 @@ def test_an_unknown_device_lists_the_known_ones(studio):
     )
 
     assert done.returncode == 1
-    assert "no input fits --device 'Röhre'" in done.stderr
+    assert "--device 'Röhre'" in done.stderr
     assert "default" in done.stderr
 
 
@@ -254,7 +254,7 @@ def test_portaudio_missing_names_the_package():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
     assert done.returncode == 1
-    assert "sudo apt install libportaudio2" in done.stderr
+    assert "libportaudio2" in done.stderr
 
 
 def test_the_doctor_hears_of_the_microphone_and_its_server(studio):

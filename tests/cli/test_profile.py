@@ -91,13 +91,13 @@ def test_a_budget_decides_on_the_exit_code(cli, models, budget, code):
     assert done.returncode == code, said
     assert done.stdout  # the figures are printed all the same
     if code:
-        assert (
-            f"edge-ser: the budget of {float(budget):g} ms end to end is missed by a.onnx: p50 is "
-            in said
-        )
+        assert said.startswith("edge-ser: ")
+        assert f" {float(budget):g} ms " in said
+        assert " a.onnx: p50 is " in said
         assert "; b.onnx: p50 is " in said
     else:
-        assert "kept: p50 end to end within 100000 ms" in done.stdout.decode()
+        assert "kept: p50 " in done.stdout.decode()
+        assert " 100000 ms" in done.stdout.decode()
 
 
 def test_a_budget_that_cannot_be_judged_is_not_kept(cli, models):
@@ -110,7 +110,7 @@ def test_runners_are_compared_too(cli, models):
     done = cli("profile", "a.onnx", "--runner", "auto", "--runner", "cpu", *SHORT, "--json", "-")
     assert done.returncode == 0, done.stderr.decode()
     names = [model["name"] for model in json.loads(done.stdout)["models"]]
-    assert names == ["a.onnx on auto", "a.onnx on cpu"]
+    assert [name.split(" on ") for name in names] == [["a.onnx", "auto"], ["a.onnx", "cpu"]]
 
 
 def test_gated_windows_come_from_speech_only(cli, models, example_clips):
@@ -122,21 +122,21 @@ def test_gated_windows_come_from_speech_only(cli, models, example_clips):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "values"),
     [
-        (["none.onnx"], 1, "there is no model none.onnx"),
-        (["--mic", "--wav", "x.wav"], 2, "--mic and --wav came"),
-        (["--device", "1"], 2, "--device belongs to --mic"),
-        (["--gated", "--detector", "none"], 2, "--gated and --detector none came"),
-        (["--wav", "none.wav"], 1, "none.wav"),
-        (["--budget-ms", "0"], 2, "--budget-ms"),
-        (["--p", "42"], 2, "--p"),
+        (["none.onnx"], 1, (" none.onnx",)),
+        (["--mic", "--wav", "x.wav"], 2, ("--mic", "--wav")),
+        (["--device", "1"], 2, ("--device", "--mic")),
+        (["--gated", "--detector", "none"], 2, ("--gated", "--detector none")),
+        (["--wav", "none.wav"], 1, ("none.wav",)),
+        (["--budget-ms", "0"], 2, ("--budget-ms",)),
+        (["--p", "42"], 2, ("--p",)),
     ],
 )
-def test_what_cannot_be_is_said_in_one_line(cli, arguments, code, said):
+def test_what_cannot_be_is_said_in_one_line(cli, arguments, code, values):
     done = cli("profile", *arguments)
     assert done.returncode == code
-    assert said in done.stderr.decode()
+    assert [value for value in values if value not in done.stderr.decode()] == []
 
 
 def test_it_works_without_torch_and_onnx(models, tmp_path):

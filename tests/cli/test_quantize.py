@@ -34,7 +34,8 @@ def test_a_file_is_written(cli, small, tmp_path, options, kind):
 
     assert done.returncode == 0, said
     assert f"out.onnx: {kind}, " in said
-    assert "judged on 24 calibration windows, no labels: recall was not measured" in said
+    assert " 24 calibration windows, no labels: " in said
+    assert "--corpus" in said
     assert OnnxRunner(tmp_path / "out.onnx").card == make_card()
 
 
@@ -64,34 +65,42 @@ def test_tables_and_json(cli, small, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "words"),
+    ("arguments", "code", "values"),
     [
-        (("small.onnx", "--out", "out.onnx"), 1, "no --calibration came: INT8 learns"),
-        (("small.onnx", "--fp16", "--out", "out.onnx"), 1, "no --calibration came"),
-        (("small.onnx", "--calibration", "none", "--out", "o.onnx"), 1, "not a calibration set"),
-        (("small.onnx", "--calibration", "other", "--out", "o.onnx"), 1, "fmin is 50.0"),
-        (("small.onnx", "--calibration", "set", "--out", "o.bin"), 2, "ending in .onnx"),
-        (("small.onnx", "--calibration", "set"), 2, "--out did not come"),
-        (("none.onnx", "--calibration", "set", "--out", "o.onnx"), 1, "there is no model"),
+        (("small.onnx", "--out", "out.onnx"), 1, ("--calibration ", "INT8")),
+        (("small.onnx", "--fp16", "--out", "out.onnx"), 1, ("--calibration ",)),
+        (
+            ("small.onnx", "--calibration", "none", "--out", "o.onnx"),
+            1,
+            ("none ", "calibration set"),
+        ),
+        (("small.onnx", "--calibration", "other", "--out", "o.onnx"), 1, ("fmin is 50.0",)),
+        (("small.onnx", "--calibration", "set", "--out", "o.bin"), 2, ("o.bin", ".onnx")),
+        (("small.onnx", "--calibration", "set"), 2, ("--out ",)),
+        (("none.onnx", "--calibration", "set", "--out", "o.onnx"), 1, (" none.onnx",)),
         (
             ("small.onnx", "--calibration", "set", "--fp16", "--method", "mse", "--out", "o.onnx"),
             2,
-            "are about INT8",
+            ("--method", "INT8"),
         ),
         (
             ("small.onnx", "--calibration", "set", "--speakers", "1", "--out", "o.onnx"),
             2,
-            "came without --corpus",
+            ("--speakers", "--corpus"),
         ),
         (
             ("small.onnx", "--calibration", "set", "--exclude", "x", "--out", "o.onnx"),
             2,
-            "no layer 'x' to exclude",
+            ("'x'", "exclude"),
         ),
-        (("loud.onnx", "--calibration", "set", "--fp16", "--out", "o.onnx"), 1, "would overflow"),
+        (
+            ("loud.onnx", "--calibration", "set", "--fp16", "--out", "o.onnx"),
+            1,
+            ("overflow",),
+        ),
     ],
 )
-def test_refusals(cli, small, tmp_path, arguments, code, words):
+def test_refusals(cli, small, tmp_path, arguments, code, values):
     other = make_card(frontend=FrontendConfig(n_mels=26, n_mfcc=13, fmin=50.0))
     calibration_of(other, 4).save(tmp_path / "other")
     write_network(tmp_path / "loud.onnx", gain=1e5)
@@ -99,7 +108,8 @@ def test_refusals(cli, small, tmp_path, arguments, code, words):
     done = cli("quantize", *arguments)
 
     assert done.returncode == code
-    assert words in done.stderr.decode().replace("\n", " ")
+    said = done.stderr.decode().replace("\n", " ")
+    assert [value for value in values if value not in said] == []
     assert sorted(tmp_path.iterdir()) == before
 
 

@@ -214,28 +214,27 @@ def bad_files(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "says"),
+    ("name", "values"),
     [
-        ("missing.wav", ["no file missing.wav", "check the spelling"]),
-        ("folder", ["folder holds no audio", ".wav"]),
-        ("text.wav", ["text.wav cannot be read as audio", "convert"]),
-        ("nothing.wav", ["nothing.wav cannot be read as audio"]),
+        ("missing.wav", [" missing.wav", "directory"]),
+        ("folder", [" folder ", ".wav"]),
+        ("text.wav", ["text.wav ", "convert"]),
+        ("nothing.wav", ["nothing.wav ", "convert"]),
         ("truncated.wav", ["promises 1.50 s", "holds 0.62 s", "again"]),
-        ("empty.wav", ["empty.wav holds no samples"]),
+        ("empty.wav", ["empty.wav ", "no samples"]),
         ("one.wav", ["6.25e-05 s", "at least 0.5 s"]),
         ("nan.wav", ["3 sample(s) are NaN"]),
         ("slow.wav", ["2000 Hz came", "4000 to"]),
     ],
 )
-def test_bad_audio_is_named_with_exit_code_1(cli, tmp_path, name, says):
+def test_bad_audio_is_named_with_exit_code_1(cli, tmp_path, name, values):
     bad_files(tmp_path)
 
     done = cli("run", "--wav", name)
 
     assert done.returncode == 1
     assert done.stdout == b""
-    for words in says:
-        assert words in done.stderr.decode()
+    assert [value for value in values if value not in done.stderr.decode()] == []
 
 
 def test_silence_and_noise_are_no_speech(cli, tmp_path):
@@ -287,33 +286,36 @@ def test_clipped_audio_is_recognised_with_a_warning(cli, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "values"),
     [
-        (["run"], "choose one of --wav FILE..., --mic, --stdin, --url"),
-        (["run", "--wav"], "--wav came without a file"),
-        (["run", "--mic", "--stdin", "--rate", "16000"], "choose one of"),
-        (["run", "--mic", "a.wav"], "takes no files"),
-        (["run", "--wav", "a.wav", "--record", "d"], "--record keeps live audio"),
-        (["run", "--url", "-i"], "a URL, a path or a device was wanted"),
-        (["run", "--wav", "a.wav", "--abstain-below", "1"], "abstain-below"),
-        (["run", "--stdin"], "--stdin needs --rate"),
-        (["run", "--wav", "a.wav", "--prior", "bored=2"], "--prior neutral=3,happy=0.5"),
-        (["run", "--wav", "a.wav", "--prior", "neutral=0"], "ratio above 0 for neutral"),
-        (["run", "--wav", "a.wav", "--format", "xml"], "xml"),
-        (["run", "--wav", "a.wav", "--threads", "0"], "threads"),
-        (["run", "--wav", "a.wav", "--window", "0.01"], "window of 0.01 s"),
-        (["run", "--wav", "a.wav", "--window", "nan"], "window of nan s"),
-        (["run", "--wav", "a.wav", "--hop", "0"], "hop of 0 s"),
-        (["run", "--stdin", "--rate", "16000", "--channels", "0"], "0 channels"),
-        (["walk"], "No such command"),
-        (["run", "--wavv"], "No such option"),
+        (["run"], ("--wav FILE..., --mic, --stdin, --url",)),
+        (["run", "--wav"], ("edge-ser run --wav ",)),
+        (
+            ["run", "--mic", "--stdin", "--rate", "16000"],
+            ("--mic and --stdin ", "--wav FILE..., --mic, --stdin, --url"),
+        ),
+        (["run", "--mic", "a.wav"], ("--mic ", " a.wav ")),
+        (["run", "--wav", "a.wav", "--record", "d"], ("--record", "--wav")),
+        (["run", "--url", "-i"], ("'-i'", " URL,")),
+        (["run", "--wav", "a.wav", "--abstain-below", "1"], ("abstain-below",)),
+        (["run", "--stdin"], ("--stdin", "--rate")),
+        (["run", "--wav", "a.wav", "--prior", "bored=2"], ("--prior neutral=3,happy=0.5",)),
+        (["run", "--wav", "a.wav", "--prior", "neutral=0"], (" 0 for neutral",)),
+        (["run", "--wav", "a.wav", "--format", "xml"], ("xml",)),
+        (["run", "--wav", "a.wav", "--threads", "0"], ("threads",)),
+        (["run", "--wav", "a.wav", "--window", "0.01"], (" window ", " 0.01 s")),
+        (["run", "--wav", "a.wav", "--window", "nan"], (" window ", " nan s")),
+        (["run", "--wav", "a.wav", "--hop", "0"], ("hop ", " 0 s")),
+        (["run", "--stdin", "--rate", "16000", "--channels", "0"], ("0 channels",)),
+        (["walk"], ("'walk'",)),
+        (["run", "--wavv"], ("--wavv",)),
     ],
 )
-def test_usage_errors_end_with_exit_code_2(cli, arguments, says):
+def test_usage_errors_end_with_exit_code_2(cli, arguments, values):
     done = cli(*arguments)
 
     assert done.returncode == 2
-    assert says in done.stderr.decode()
+    assert [value for value in values if value not in done.stderr.decode()] == []
     assert done.stdout == b""
 
 
@@ -327,24 +329,24 @@ def foreign_models(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "says"),
+    ("name", "values"),
     [
-        ("missing.onnx", "no model missing.onnx"),
-        ("model.txt", "ends neither in .onnx nor in .engine or .plan"),
-        ("text.onnx", "cannot be loaded as an ONNX model"),
-        ("empty.onnx", "empty.onnx"),
-        ("cut.onnx", "cannot be loaded as an ONNX model"),
-        ("bare.onnx", "has no ModelCard (metadata keys: none"),
-        ("other.onnx", "has no ModelCard (metadata keys: somebody.else"),
+        ("missing.onnx", (" missing.onnx",)),
+        ("model.txt", ("model.txt ", ".onnx", ".engine", ".plan")),
+        ("text.onnx", ("text.onnx ", "ONNX")),
+        ("empty.onnx", ("empty.onnx ", "ONNX")),
+        ("cut.onnx", ("cut.onnx ", "ONNX")),
+        ("bare.onnx", ("bare.onnx", "ModelCard", "keys: none")),
+        ("other.onnx", ("other.onnx", "ModelCard", "keys: somebody.else")),
     ],
 )
-def test_bad_models_are_named(cli, tmp_path, example_clips, name, says):
+def test_bad_models_are_named(cli, tmp_path, example_clips, name, values):
     foreign_models(tmp_path)
 
     done = cli("run", "--wav", example_clips[0], "--model", name)
 
     assert done.returncode == 1
-    assert says in done.stderr.decode()
+    assert [value for value in values if value not in done.stderr.decode()] == []
 
 
 def test_a_foreign_card_is_refused(cli, tmp_path, example_clips):
@@ -358,14 +360,16 @@ def test_a_foreign_card_is_refused(cli, tmp_path, example_clips):
     done = cli("run", "--wav", example_clips[0], "--model", path)
 
     assert done.returncode == 1
-    assert "not an edge-ser ModelCard" in done.stderr.decode()
+    assert "ModelCard" in done.stderr.decode()
+    assert "'format'" in done.stderr.decode()
 
 
 def test_nothing_on_stdin(cli):
     done = cli("run", "--stdin", "--rate", 16000)
 
     assert done.returncode == 1
-    assert "no audio came on stdin" in done.stderr.decode()
+    assert "stdin" in done.stderr.decode()
+    assert "PCM" in done.stderr.decode()
 
 
 def test_a_reader_that_leaves_ends_it_quietly(example_clips):

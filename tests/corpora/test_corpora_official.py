@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import random
+import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -206,14 +207,14 @@ def test_a_nested_copy_does_not_double_the_clips(make_tree, official_paths, corp
 def test_two_sets_of_one_corpus_are_an_error(make_tree):
     root = make_tree(["clean/wav/03a01Fa.wav", "noisy/wav/03a01Fa.wav"])
 
-    with pytest.raises(CorpusError, match=r"clean/wav/03a01Fa.wav and noisy/.* same clip by name"):
+    with pytest.raises(CorpusError, match=r"clean/wav/03a01Fa\.wav .*noisy/wav/03a01Fa\.wav "):
         load_corpus(f"EMO-DB={root}")
 
 
 def test_one_clip_in_two_formats_is_an_error(make_tree):
     root = make_tree(["03a01Fa.wav", "03a01Fa.flac"])
 
-    with pytest.raises(CorpusError, match=r"03a01Fa.flac and 03a01Fa.wav .* keep one of them"):
+    with pytest.raises(CorpusError, match=r"03a01Fa\.flac .*03a01Fa\.wav "):
         load_corpus(f"EMO-DB={root}")
 
 
@@ -232,7 +233,9 @@ def test_ravdess_songs_and_sound_of_videos_are_passed_over(make_tree, official_p
 def test_ravdess_of_songs_alone_is_an_error(make_tree):
     root = make_tree(["Actor_01/03-02-03-01-01-01-01.wav"])
 
-    with pytest.raises(CorpusError, match=r"the 1 audio files .* are songs or sound of videos"):
+    with pytest.raises(
+        CorpusError, match=r"1 audio files .*\bsongs\b.*\(Actor_01/03-02-03-01-01-01-01\.wav\)"
+    ):
         load_corpus(f"RAVDESS={root}")
 
 
@@ -320,7 +323,7 @@ def test_crema_d_with_foreign_demographics_is_an_error(make_tree, text):
     root = make_tree(["AudioWAV/1001_DFA_ANG_XX.wav", "VideoDemographics.csv"])
     (root / "VideoDemographics.csv").write_bytes(text.encode("latin-1"))
 
-    with pytest.raises(CorpusError, match=r"VideoDemographics.csv cannot be used.*ActorID and Sex"):
+    with pytest.raises(CorpusError, match=r"VideoDemographics\.csv .*\bActorID\b.*\bSex\b"):
         load_corpus(f"CREMA-D={root}")
 
 
@@ -348,21 +351,21 @@ def test_links_are_followed_and_loops_are_not(make_tree, tmp_path):
 
 
 def test_missing_folder(tmp_path):
-    with pytest.raises(CorpusError, match=r"RAVDESS: the folder .*nowhere does not exist"):
+    with pytest.raises(CorpusError, match=r"^RAVDESS: .*/nowhere .*\bexist"):
         load_corpus(f"RAVDESS={tmp_path / 'nowhere'}")
 
 
 def test_file_instead_of_folder(make_tree):
     root = make_tree(["archive.zip"])
 
-    with pytest.raises(CorpusError, match=r"archive.zip is a file; give the folder"):
+    with pytest.raises(CorpusError, match=r"archive\.zip .*\bfolder\b"):
         load_corpus(f"RAVDESS={root / 'archive.zip'}")
 
 
 def test_folder_without_audio(make_tree):
     root = make_tree(["readme.txt", "clip.mp4"])
 
-    with pytest.raises(CorpusError, match=r"no audio in .* or below; looked for .wav, .flac"):
+    with pytest.raises(CorpusError, match=r"^RAVDESS: .* \.wav, \.flac$"):
         load_corpus(f"RAVDESS={root}")
 
 
@@ -370,7 +373,7 @@ def test_link_to_nothing(make_tree):
     root = make_tree(["03a01Wa.wav"])
     (root / "03a01Fa.wav").symlink_to(root / "gone.wav")
 
-    with pytest.raises(CorpusError, match=r"03a01Fa.wav is a link to a file that is not there"):
+    with pytest.raises(CorpusError, match=r"03a01Fa\.wav .*\blink\b"):
         load_corpus(f"EMO-DB={root}")
 
 
@@ -399,17 +402,19 @@ def test_another_known_corpus_is_recognised(make_tree, official_paths, given, ac
         load_corpus(f"{given}={root}")
 
     message = str(raised.value)
-    assert message.startswith(f"{given}: none of the 20 audio files in {root} is named like")
+    assert message.startswith(f"{given}: ")
+    assert " 20 audio files " in message
+    assert f" {root} " in message
     assert f"({', '.join(sorted(paths)[:3])}, …)" in message
     assert CORPORA[given].example in message
     assert CORPORA[given].layout in message
-    assert f"these look like {actual}: use {actual}={root}" in message
+    assert message.endswith(f" {actual}={root}")
 
 
 def test_savee_in_speaker_folders_is_recognised(make_tree):
     root = make_tree(["DC/a01.wav", "KL/su02.wav"])
 
-    with pytest.raises(CorpusError, match="these look like SAVEE: use SAVEE="):
+    with pytest.raises(CorpusError, match=rf" SAVEE={root}$"):
         load_corpus(f"EMO-DB={root}")
 
 
@@ -419,9 +424,9 @@ def test_unknown_names(make_tree):
     with pytest.raises(CorpusError) as raised:
         load_corpus(f"SAVEE={root}")
 
-    assert "none of the 2 audio files" in str(raised.value)
-    assert "(one.wav, two.wav); expected names like DC_a01.wav" in str(raised.value)
-    assert "look like" not in str(raised.value)
+    for value in (" 2 audio files ", "(one.wav, two.wav)", " DC_a01.wav "):
+        assert value in str(raised.value)
+    assert not [name for name in CORPORA if f" {name}=" in str(raised.value)]
 
 
 def test_strange_files_among_the_clips(make_tree, official_paths):
@@ -434,20 +439,20 @@ def test_strange_files_among_the_clips(make_tree, official_paths):
     message = str(raised.value)
     assert "4 of the 44 audio files" in message
     assert "(Actor_01/extra_1.wav, Actor_01/extra_2.wav, a.flac, …)" in message
-    assert "no other audio" in message
+    assert not [name for name in CORPORA if f" {name}=" in message]
 
 
 def test_another_corpus_among_the_clips(make_tree, official_paths):
     root = make_tree([*official_paths["TESS"][:9], *official_paths["EMOVO"][:4]])
 
-    with pytest.raises(CorpusError, match=r"4 of the 13 .* these look like EMOVO: use EMOVO=DIR"):
+    with pytest.raises(CorpusError, match=r"\b4 of the 13 .* EMOVO=DIR$"):
         load_corpus(f"TESS={root}")
 
 
 def test_several_corpora_in_one_folder(make_tree, official_paths):
     root = make_tree([*official_paths["TESS"][:9], *official_paths["EMOVO"][:4]])
 
-    with pytest.raises(CorpusError, match="most of these look like TESS: give each corpus a fold"):
+    with pytest.raises(CorpusError, match=r" 13 .*\bTESS\b[^=]*$"):
         load_corpus(f"SAVEE={root}")
 
 
@@ -472,7 +477,7 @@ def test_several_corpora_in_one_folder(make_tree, official_paths):
     ],
 )
 def test_codes_outside_the_corpus_are_not_guessed(make_tree, corpus, name):
-    with pytest.raises(CorpusError, match="none of the 1 audio files"):
+    with pytest.raises(CorpusError, match=rf" 1 audio files .*\({re.escape(name)}\)"):
         load_corpus(f"{corpus}={make_tree([name])}")
 
 

@@ -56,19 +56,19 @@ def test_audio_outside_label_folders(make_tree, stray):
     with pytest.raises(CorpusError) as raised:
         load_corpus(f"folder:lab={root}")
 
-    assert f"lab: {stray} in {root} does not lie in a label folder" in str(raised.value)
+    assert str(raised.value).startswith(f"lab: {stray} in {root} ")
     assert "LABEL/SPEAKER/FILE" in str(raised.value)
 
 
 def test_folder_without_audio(make_tree):
     root = make_tree(["sad/notes.txt", "sad/._1.wav"])
 
-    with pytest.raises(CorpusError, match=r"lab: no audio in .*looked for .wav, .flac, .ogg"):
+    with pytest.raises(CorpusError, match=r"^lab: .* \.wav, \.flac, \.ogg"):
         load_corpus(f"folder:lab={root}")
 
 
 def test_missing_folder(tmp_path):
-    with pytest.raises(CorpusError, match=r"lab: the folder .*gone does not exist"):
+    with pytest.raises(CorpusError, match=r"^lab: .*/gone .*\bexist"):
         load_corpus(f"folder:lab={tmp_path / 'gone'}")
 
 
@@ -107,48 +107,51 @@ HEADER = "path,emotion,speaker,gender,channel\n"
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("text", "values"),
     [
-        ("", "line 1: the column path is missing; expected path,emotion,speaker[,gender]"),
-        ("path,speaker\n", "line 1: the column emotion is missing; "),
-        ("path,speaker\n", "found path,speaker"),
-        ("path;emotion;speaker\n", "found path;emotion;speaker"),
-        ("path,path,emotion,speaker\n", "line 1: the column path is twice"),
-        (HEADER, "no clip below the header line"),
-        (HEADER + "1.wav,sad,ann\ngone.wav,sad,ann\n", "line 3: the file "),
-        (HEADER + "gone.wav,sad,ann\n", "gone.wav does not exist"),
-        (HEADER + "1.wav,sad,ann,robot\n", "line 2: unknown gender 'robot'; expected male, fe"),
-        (HEADER + "1.wav, ,ann\n", "line 2: empty value for emotion"),
-        (HEADER + ",sad,ann\n", "line 2: empty value for path"),
-        (HEADER + "1.wav,sad\n", "line 2: empty value for speaker; write ? if unknown"),
-        (HEADER + "1.wav,sad,ann\n\n./1.wav,sad,bob\n", "line 4: duplicate path ./1.wav, already "),
-        (HEADER + "1.wav,sad,ann\n1.wav,sad,bob\n", "already on line 2"),
-        (HEADER + "1.wav,sad,ann,,left\n", "line 2: channel 'left' is not a whole number"),
-        (HEADER + "1.wav,sad,ann,,-1\n", "line 2: channel '-1' is not a whole number"),
-        (HEADER + "1.wav,sad,Bo, jr.,male,0\n", "line 2: 6 values for 5 columns; put a value"),
-        (HEADER + '1.wav,"sad"x,ann\n', "line 2: not CSV: "),
-        (HEADER + "notes.txt,sad,ann\n", "line 2: notes.txt is not audio: expected .wav, "),
-        ((HEADER + "1.wav,sad,J\xf6rg\n").encode("latin-1"), "not UTF-8 text; save it as CSV"),
+        ("", ("line 1: ", " path ", "path,emotion,speaker[,gender]")),
+        ("path,speaker\n", ("line 1: ", " emotion ", "found path,speaker")),
+        ("path;emotion;speaker\n", ("line 1: ", " path ", "found path;emotion;speaker")),
+        ("path,path,emotion,speaker\n", ("line 1: ", " path ", "found path,path,emotion,speaker")),
+        (HEADER, ("list.csv: ", " header ")),
+        (HEADER + "1.wav,sad,ann\ngone.wav,sad,ann\n", ("line 3: ", "/gone.wav ")),
+        (HEADER + "gone.wav,sad,ann\n", ("line 2: ", "/gone.wav ", "exist")),
+        (HEADER + "1.wav,sad,ann,robot\n", ("line 2: ", " gender 'robot'", " male, female ")),
+        (HEADER + "1.wav, ,ann\n", ("line 2: empty ", " emotion")),
+        (HEADER + ",sad,ann\n", ("line 2: empty ", " path")),
+        (HEADER + "1.wav,sad\n", ("line 2: empty ", " speaker", " ? ")),
+        (HEADER + "1.wav,sad,ann\n\n./1.wav,sad,bob\n", ("line 4: ", " ./1.wav, ", " line 2")),
+        (HEADER + "1.wav,sad,ann\n1.wav,sad,bob\n", ("line 3: ", " 1.wav, ", " line 2")),
+        (HEADER + "1.wav,sad,ann,,left\n", ("line 2: ", " channel ", "'left'", " 0")),
+        (HEADER + "1.wav,sad,ann,,-1\n", ("line 2: ", " channel ", "'-1'", " 0")),
+        (
+            HEADER + "1.wav,sad,Bo, jr.,male,0\n",
+            ("line 2: ", " 6 values ", " 5 columns", " comma "),
+        ),
+        (HEADER + '1.wav,"sad"x,ann\n', ("line 2: ", " CSV: ")),
+        (HEADER + "notes.txt,sad,ann\n", ("line 2: ", " notes.txt ", " .wav, .flac")),
+        ((HEADER + "1.wav,sad,J\xf6rg\n").encode("latin-1"), (" UTF-8 ",)),
     ],
 )
-def test_csv_errors(make_tree, text, message):
+def test_csv_errors(make_tree, text, values):
     root = make_tree(["1.wav", "notes.txt"])
     path = write(root, text)
 
     with pytest.raises(CorpusError) as raised:
         load_corpus(f"csv:lab={path}")
 
-    assert message in str(raised.value)
-    assert str(path) in str(raised.value)
+    message = str(raised.value)
+    assert message.startswith(str(path))
+    assert [value for value in values if value not in message] == []
 
 
 def test_csv_file_that_does_not_exist(tmp_path):
-    with pytest.raises(CorpusError, match=r"lab: the file .*list.csv does not exist"):
+    with pytest.raises(CorpusError, match=r"^lab: .*/list\.csv .*\bexist"):
         load_corpus(f"csv:lab={tmp_path / 'list.csv'}")
 
 
 def test_csv_is_a_folder(tmp_path):
-    with pytest.raises(CorpusError, match=rf"is a folder; .*write folder:lab={tmp_path}"):
+    with pytest.raises(CorpusError, match=rf"^lab: {tmp_path} .* folder:lab={tmp_path}$"):
         load_corpus(f"csv:lab={tmp_path}")
 
 

@@ -85,30 +85,27 @@ def test_home_is_expanded(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("text", "values"),
     [
-        ("", "write for example RAVDESS=DIR"),
-        ("RAVDESS", "'RAVDESS' does not name a corpus and its place"),
-        ("RAVDESS=", "does not name a corpus and its place"),
-        ("=x", "does not name a corpus and its place"),
-        ("IEMOCAP=x", "unknown corpus 'IEMOCAP'; known are RAVDESS, EMO-DB, TESS, SAVEE, EMOVO"),
-        ("IEMOCAP=x", "folder:NAME=DIR, csv:NAME=FILE.csv, neutral:NAME=DIR or unlabelled:"),
-        (
-            "json:lab=x",
-            "unknown layout 'json' in 'json:lab=x'; known are folder:, csv:, neutral:,",
-        ),
-        ("folder:=x", "cannot be the name of a corpus; write folder:NAME="),
-        ("csv:a/b=x", "'a/b' cannot be the name of a corpus; write csv:NAME="),
-        ("folder=/", "'' cannot be the name of a corpus"),
-        ("folder:emodb=x", "'emodb' is the public corpus EMO-DB; write EMO-DB=DIR"),
-        ("csv=TESS.csv", "give own recordings another name: csv:NAME="),
+        ("", ("''", " RAVDESS=DIR")),
+        ("RAVDESS", ("'RAVDESS'", " RAVDESS=DIR")),
+        ("RAVDESS=", ("'RAVDESS='", " RAVDESS=DIR")),
+        ("=x", ("'=x'", " RAVDESS=DIR")),
+        ("IEMOCAP=x", ("'IEMOCAP'", " RAVDESS, EMO-DB, TESS, SAVEE, EMOVO")),
+        ("IEMOCAP=x", (" folder:NAME=DIR, csv:NAME=FILE.csv, neutral:NAME=DIR or unlabelled:",)),
+        ("json:lab=x", ("'json'", "'json:lab=x'", " folder:, csv:, neutral:, unlabelled:")),
+        ("folder:=x", ("''", " folder:NAME=… ")),
+        ("csv:a/b=x", ("'a/b'", " csv:NAME=… ", " slashes")),
+        ("folder=/", ("''", " folder:NAME=… ")),
+        ("folder:emodb=x", ("'emodb'", " EMO-DB=DIR ")),
+        ("csv=TESS.csv", ("'TESS'", " TESS=DIR ", " csv:NAME=…")),
     ],
 )
-def test_spec_errors(text, message):
+def test_spec_errors(text, values):
     with pytest.raises(ConfigError) as raised:
         parse_spec(text)
 
-    assert message in str(raised.value)
+    assert [value for value in values if value not in str(raised.value)] == []
 
 
 @pytest.mark.parametrize("name", CORPORA)
@@ -139,12 +136,12 @@ def test_corpora_come_in_one_order_whatever_the_specs(trees):
     [("savee={0}/S", "SAVEE={0}/E"), ("folder:lab={0}/S", "csv:LAB={0}/x.csv")],
 )
 def test_two_corpora_of_one_name(trees, pair):
-    with pytest.raises(ConfigError, match=r"two corpora are called (SAVEE|LAB): .*/S and .*/"):
+    with pytest.raises(ConfigError, match=r" (SAVEE|LAB): .*/S and .*/(E|x\.csv);"):
         load_corpora(spec.format(trees) for spec in pair)
 
 
 def test_no_corpus():
-    with pytest.raises(ConfigError, match="no corpus given"):
+    with pytest.raises(ConfigError, match=r" RAVDESS=DIR$"):
         load_corpora([])
 
 

@@ -92,7 +92,7 @@ def test_half_without_a_file(make_tree):
     root = make_tree(["1.wav"])  # SHA-256 of nothing begins with e, which is even
 
     assert len(load_corpus(f"neutral:crowd={root}#train")) == 1
-    with pytest.raises(CorpusError, match="crowd#held: none of the 1 audio files"):
+    with pytest.raises(CorpusError, match=r"^crowd#held: .* 1 audio files "):
         load_corpus(f"neutral:crowd={root}#held")
 
 

@@ -51,7 +51,7 @@ def test_validation_speakers_come_from_the_training_part(official_clips):
 
 @pytest.mark.parametrize("corpus", ["EMO-DB", "TESS", "CREMA-D"])
 def test_corpora_whose_folds_share_speakers_are_refused(official_clips, corpus):
-    with pytest.raises(ConfigError, match=f"no folds of {corpus} that keep speakers apart"):
+    with pytest.raises(ConfigError, match=f"{corpus} .*RAVDESS, SAVEE, EMOVO"):
         make_folds(official_clips[corpus], EMOBOX)
 
 

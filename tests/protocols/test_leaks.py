@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import time
 
 import pytest
@@ -14,6 +15,7 @@ from edge_ser._util.records import build
 from edge_ser.corpora import Clip, PaperAugmentation, load_corpora, load_corpus
 from edge_ser.errors import CorpusError, LeakError, TrainingError
 from edge_ser.protocols import (
+    PROTOCOLS,
     Fold,
     LeakReport,
     Shared,
@@ -56,7 +58,8 @@ def test_nothing_is_shared(clip):
     report = refuse_leaks(fold_of([clip("a")], [clip("b")], [clip("c")]))
 
     assert report.found == ()
-    assert report.summary == "no speaker, clip, copy or audio stands on two sides"
+    assert "%" not in report.summary
+    assert PROTOCOLS[STRICT].declares not in report.summary
     assert {(o.kind, o.seen, o.held) for o in report.overlaps} == {
         (kind.value, seen, held)
         for kind in Shared
@@ -170,16 +173,12 @@ def test_a_shared_speaker_is_refused_where_it_is_not_declared(clip):
 
     with pytest.raises(LeakError) as raised:
         refuse_leaks(fold_of(train, test))
-    assert str(raised.value) == (
-        "1 test rows (100.0%) are of speakers who are heard in training, which speaker-independent "
-        "does not allow (own/ann); keep all clips of a speaker on one side"
-    )
+    for value in ("1 test rows (100.0%)", "training", STRICT, "(own/ann)"):
+        assert value in str(raised.value)
     assert isinstance(raised.value, TrainingError)
     report = refuse_leaks(fold_of(train, test, protocol=GROUPED))
-    assert report.summary == (
-        "1 test rows (100.0%) are of speakers who are heard in training. "
-        "Declared: speakers of the test are heard in training, its clips are not"
-    )
+    assert "1 test rows (100.0%)" in report.summary
+    assert report.summary.endswith(PROTOCOLS[GROUPED].declares)
 
 
 @pytest.mark.parametrize("protocol", ["speaker-independent", "emobox", "cross-corpus", GROUPED])
@@ -200,7 +199,8 @@ def test_one_recording_under_two_names_is_refused_everywhere(clip, protocol):
     with pytest.raises(LeakError) as raised:
         refuse_leaks(fold_of(train, test, protocol=protocol))
     assert "(own/b0 = own/a0, own/b1 = own/a1, own/b2 = own/a2, …)" in str(raised.value)
-    assert "remove one of the two files" in str(raised.value)
+    assert "9 test rows (100.0%)" in str(raised.value)
+    assert f" {protocol} " in str(raised.value)
 
 
 def test_one_recording_under_two_speakers_is_refused(clip):
@@ -210,7 +210,7 @@ def test_one_recording_under_two_speakers_is_refused(clip):
         [one, other, clip("c")], SplitOptions(test_speakers="b", validation_speakers="a")
     )
 
-    with pytest.raises(LeakError, match="keep clips with the same audio on one side"):
+    with pytest.raises(LeakError, match=r"1 test rows .*\bvalidation\b.*\(own/b\)"):
         refuse_leaks(fold)
 
 
@@ -218,7 +218,7 @@ def test_a_file_that_is_gone_is_named(clip):
     fold = fold_of([clip("a")], [clip("b")])
     fold.test[0].path.unlink()
 
-    with pytest.raises(CorpusError, match=f"{fold.test[0].path} cannot be read"):
+    with pytest.raises(CorpusError, match=re.escape(f"{fold.test[0].path} ")):
         find_leaks(fold)
 
 

@@ -74,5 +74,5 @@ def test_how_many_test_rows_have_a_copy_in_training(corpora_dir, corpus, n_rows,
 
 
 def test_no_clip_is_refused():
-    with pytest.raises(ConfigError, match="no clip came"):
+    with pytest.raises(ConfigError, match="--corpus"):
         make_folds([], PAPER)

@@ -38,29 +38,31 @@ def test_only_the_paper_allows_copies_and_says_so():
     allowing = [name for name, p in PROTOCOLS.items() if "copies" in p.allows]
 
     assert allowing == ["paper"]
-    assert PROTOCOLS["paper"].declares == "augmented copies of test clips are in training"
+    assert "copies" in PROTOCOLS["paper"].declares
 
 
 def test_a_protocol_that_does_not_exist():
-    with pytest.raises(ConfigError, match="there is no protocol 'random'; to choose from: speaker"):
+    with pytest.raises(ConfigError, match=r"'random'.*speaker-independent, emobox"):
         protocol_of("random")
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("options", "values"),
     [
-        (SplitOptions("paper", folds="5"), "the folds of paper are given"),
-        (SplitOptions("emobox", folds="drawn"), "the folds of emobox are given"),
-        (SplitOptions("cross-corpus", folds="2"), "the folds of cross-corpus are given"),
-        (SplitOptions(folds="half"), "drawn, leave-one-speaker-out or a number"),
-        (SplitOptions(folds="-3"), "drawn, leave-one-speaker-out or a number"),
-        (SplitOptions(folds="3", test_speakers="x"), "--test-speakers is for drawn"),
-        (SplitOptions("clip-grouped", test_speakers="x"), "--test-speakers is for drawn"),
+        (SplitOptions("paper", folds="5"), ("--folds", "5", "paper")),
+        (SplitOptions("emobox", folds="drawn"), ("--folds", "drawn", "emobox")),
+        (SplitOptions("cross-corpus", folds="2"), ("--folds", "2", "cross-corpus")),
+        (SplitOptions(folds="half"), ("--folds", "'half'", "leave-one-speaker-out")),
+        (SplitOptions(folds="-3"), ("--folds", "'-3'", "leave-one-speaker-out")),
+        (SplitOptions(folds="3", test_speakers="x"), ("--test-speakers", "--fold")),
+        (SplitOptions("clip-grouped", test_speakers="x"), ("--test-speakers", "--fold")),
     ],
 )
-def test_options_that_do_not_fit_together(options, message):
-    with pytest.raises(ConfigError, match=message):
+def test_options_that_do_not_fit_together(options, values):
+    with pytest.raises(ConfigError) as raised:
         make_folds(CLIPS, options)
+
+    assert [value for value in values if value not in str(raised.value)] == []
 
 
 @pytest.mark.parametrize(
@@ -71,7 +73,7 @@ def test_a_fold_of_a_speaker(wanted, name):
     folds = make_folds(CLIPS, SplitOptions(folds="leave-one-speaker-out"))
 
     if name is None:
-        with pytest.raises(ConfigError, match="there is no fold"):
+        with pytest.raises(ConfigError, match=f"'{wanted}'.*B/tess"):
             choose_fold(folds, wanted)
     else:
         assert choose_fold(folds, wanted).name == name
@@ -82,7 +84,7 @@ def test_a_fold_of_a_corpus(wanted):
     folds = make_folds(CLIPS, SplitOptions("cross-corpus", validation_speakers="none"))
 
     if wanted == "a to b":
-        with pytest.raises(ConfigError, match="cross-corpus has 2 here: B to A, A to B"):
+        with pytest.raises(ConfigError, match=rf"'{wanted}'.*B to A, A to B"):
             choose_fold(folds, wanted)
     else:
         assert choose_fold(folds, wanted).name == "A to B"
@@ -101,7 +103,7 @@ def test_one_of_several_folds_must_be_named(wanted, message):
 def test_a_speaker_in_two_corpora_must_say_which():
     folds = make_folds(CLIPS, SplitOptions(folds="leave-one-speaker-out"))
 
-    with pytest.raises(ConfigError, match="there is no fold '1'"):
+    with pytest.raises(ConfigError, match=r"'1'.*A/01, .*B/01"):
         choose_fold(folds, "1")
 
 
@@ -198,5 +200,5 @@ def test_a_neutral_crowd_stands_in_training_only(options):
 
 
 def test_a_neutral_crowd_alone_cannot_be_divided():
-    with pytest.raises(ConfigError, match="neutral by intent"):
+    with pytest.raises(ConfigError, match=r"\bneutral\b"):
         make_folds(CROWD)

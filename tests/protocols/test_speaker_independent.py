@@ -159,13 +159,13 @@ def test_a_name_in_several_corpora_must_say_which():
 
 @pytest.mark.parametrize("name", ["25", "TESS/01", "bob"])
 def test_unknown_names_are_refused_with_the_choice(name):
-    with pytest.raises(ConfigError, match=f"no test speaker '{name}'") as raised:
+    with pytest.raises(ConfigError, match=rf"\btest\b.*'{name}'") as raised:
         speaker_independent(RAVDESS, 0, test_speakers=name)
     assert ", ".join(speakers(RAVDESS)) in str(raised.value)
 
 
 def test_a_test_speaker_cannot_validate():
-    with pytest.raises(ConfigError, match="no validation speaker '1'; to choose from: RAVDESS/02"):
+    with pytest.raises(ConfigError, match=r"\bvalidation\b.*'1'.*: RAVDESS/02,"):
         speaker_independent(RAVDESS, 0, "1", "1")
 
 
@@ -207,7 +207,7 @@ def test_unknown_speakers_are_refused_with_advice():
     ],
 )
 def test_a_part_without_speakers_is_refused(clips, test, validation, empty):
-    with pytest.raises(ConfigError, match=f"no speaker is left for {empty}"):
+    with pytest.raises(ConfigError, match=rf"^[^:]*\b{empty}: .*--test-speakers"):
         speaker_independent(clips, 0, test, validation)
 
 

@@ -52,7 +52,8 @@ def test_training_says_what_it_does(first, corpus_dir):
     assert done.stdout == ""
     assert "synth: 96 clips, 6 speakers; neutral 24, happy 24, sad 24, angry 24" in done.stderr
     assert "protocol: speaker-independent, fold named" in done.stderr
-    assert "leaks: no speaker, clip, copy or audio stands on two sides" in done.stderr
+    (leaks,) = (line for line in done.stderr.splitlines() if line.startswith("leaks: "))
+    assert "%" not in leaks
     assert "validation    16 clips: synth/s3" in done.stderr
     assert "test          16 clips: synth/s6" in done.stderr
     assert "epoch   3/3" in done.stderr
@@ -110,7 +111,7 @@ def test_a_killed_training_ends_as_one_that_was_not(edge_ser, first, arguments, 
 
     done = edge_ser("train", "--resume", "--out", run, "--threads", 1)
 
-    assert "resumed after epoch" in done.stderr
+    assert "resumed " in done.stderr
     records = [json.loads((folder / "run.json").read_text()) for folder in (run, first[0])]
     for record in records:
         del record["created"]  # midnight may lie between them
@@ -156,7 +157,8 @@ def refused(monkeypatch, capsys):
 def test_another_corpus_than_was_said(edge_ser, corpus_dir, tmp_path):
     done = edge_ser("train", "--corpus", f"RAVDESS={corpus_dir}", "--out", tmp_path / "r", code=1)
 
-    assert done.stderr.startswith("edge-ser: RAVDESS: none of the 96 audio files")
+    assert done.stderr.startswith("edge-ser: RAVDESS: ")
+    assert " 96 audio files " in done.stderr
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "r").exists()
 
@@ -165,80 +167,81 @@ def test_a_run_that_is_there(refused, trained, corpus):
     code, message = refused("train", "--corpus", corpus, "--out", trained)
 
     assert code == 1
-    assert f"{trained} already holds a training run; continue it with --resume" in message
+    assert f" {trained} " in message
+    assert "--resume" in message
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("options", "values"),
     [
-        ((), "no --corpus was given; try: --corpus RAVDESS=DIR"),
-        (("--resume", "--epochs", "3"), "--resume takes its settings from the run"),
-        (("--resume", "--corpus", "RAVDESS=x"), "--resume takes its settings from the run"),
-        (("--resume", "--protocol", "paper"), "--resume takes its settings from the run"),
-        (("--resume", "--fold", "1"), "--resume takes its settings from the run"),
-        (("--resume", "--weights-licence", "MIT"), "--resume takes its settings from the run"),
-        (("--resume", "--noise", "n"), "--resume takes its settings from the run"),
-        (("--corpus", "RAVDESS=x", "--noise", "nowhere"), "--noise: expected a folder"),
+        ((), ("--corpus RAVDESS=DIR",)),
+        (("--resume", "--epochs", "3"), ("--resume", "--out")),
+        (("--resume", "--corpus", "RAVDESS=x"), ("--resume", "--out")),
+        (("--resume", "--protocol", "paper"), ("--resume", "--out")),
+        (("--resume", "--fold", "1"), ("--resume", "--out")),
+        (("--resume", "--weights-licence", "MIT"), ("--resume", "--out")),
+        (("--resume", "--noise", "n"), ("--resume", "--out")),
+        (("--corpus", "RAVDESS=x", "--noise", "nowhere"), ("--noise", " nowhere")),
         (
             ("--corpus", "RAVDESS=x", "--recipe", "paper", "--noise", "n"),
-            "--noise and --microphones",
+            ("--noise", "--microphones"),
         ),
         (
             ("--corpus", "RAVDESS=x", "--recipe", "paper", "--encoder", "e"),
-            "--unlabelled and --encoder",
+            ("--unlabelled", "--encoder"),
         ),
-        (("--corpus", "RAVDESS=x", "--protocol", "fair"), "--protocol"),
-        (("--corpus", "RAVDESS=x", "--epochs", "0"), "--epochs"),
-        (("--corpus", "RAVDESS=x", "--batch-size", "1"), "--batch-size"),
-        (("--corpus", "RAVDESS=x", "--device", "tpu"), "--device"),
-        (("--corpus", "RAVDESS=x", "--learning-rate", "fast"), "--learning-rate"),
+        (("--corpus", "RAVDESS=x", "--protocol", "fair"), ("--protocol", "fair")),
+        (("--corpus", "RAVDESS=x", "--epochs", "0"), ("--epochs",)),
+        (("--corpus", "RAVDESS=x", "--batch-size", "1"), ("--batch-size",)),
+        (("--corpus", "RAVDESS=x", "--device", "tpu"), ("--device", "tpu")),
+        (("--corpus", "RAVDESS=x", "--learning-rate", "fast"), ("--learning-rate", "fast")),
     ],
 )
-def test_options_that_cannot_be(refused, tmp_path, options, message):
+def test_options_that_cannot_be(refused, tmp_path, options, values):
     code, said = refused("train", *options, "--out", tmp_path / "run")
 
     assert code == 2
-    assert message in said
+    assert [value for value in values if value not in said] == []
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("options", "values"),
     [
-        (("--corpus", "RAVDES=x"), "unknown corpus 'RAVDES'"),
-        (("--corpus", "RAVDESS"), "does not name a corpus"),
-        (("--learning-rate", "3"), "learning_rate is 3.0"),
-        (("--labels", "sad,joyful"), "no clip is labelled joyful"),
-        (("--test-speakers", "s9"), "there is no test speaker 's9'; to choose from: synth/s1"),
-        (("--config", "missing.json"), "missing.json cannot be read"),
-        (("--folds", "3"), "no --fold came; speaker-independent has 3 here: 1, 2, 3"),
-        (("--folds", "leave-one-speaker-out", "--fold", "s9"), "there is no fold 's9'"),
-        (("--protocol", "clip-grouped", "--folds", "few"), "--folds is 'few', wanted: a number"),
-        (("--protocol", "emobox"), "EmoBox has no folds of synth that keep speakers apart"),
-        (("--protocol", "cross-corpus"), "1 corpus came (synth)"),
-        (("--corpus-licence", "synth"), "expected NAME=TERMS"),
-        (("--corpus-licence", "lab=MIT"), "stated for 'lab'"),
+        (("--corpus", "RAVDES=x"), ("'RAVDES'", "RAVDESS, ")),
+        (("--corpus", "RAVDESS"), ("'RAVDESS'", " RAVDESS=DIR")),
+        (("--learning-rate", "3"), ("learning_rate is 3.0",)),
+        (("--labels", "sad,joyful"), (" joyful", "neutral, happy, sad, angry")),
+        (("--test-speakers", "s9"), ("test speaker 's9'", "synth/s1")),
+        (("--config", "missing.json"), ("missing.json ", "No such file")),
+        (("--folds", "3"), ("--fold ", " speaker-independent ", ": 1, 2, 3")),
+        (("--folds", "leave-one-speaker-out", "--fold", "s9"), ("fold 's9'", "synth/s1, ")),
+        (("--protocol", "clip-grouped", "--folds", "few"), ("--folds ", "'few'")),
+        (("--protocol", "emobox"), ("EmoBox", " synth ", "RAVDESS, SAVEE, EMOVO")),
+        (("--protocol", "cross-corpus"), ("1 corpus ", "(synth)")),
+        (("--corpus-licence", "synth"), ("NAME=TERMS", "'synth'")),
+        (("--corpus-licence", "lab=MIT"), ("'lab'", "(synth)")),
     ],
 )
-def test_settings_that_cannot_be(refused, corpus, tmp_path, options, message):
+def test_settings_that_cannot_be(refused, corpus, tmp_path, options, values):
     given = options if "--corpus" in options else ("--corpus", corpus, *options)
 
     code, said = refused("train", *given, "--out", tmp_path / "run")
 
     assert code == 2
-    assert message in said
+    assert [value for value in values if value not in said] == []
     assert said.count("\n") == 1
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("text", "values"),
     [
-        ("{", "is not JSON"),
-        ('{"epoch": 3}', "has unknown fields epoch"),
-        ('{"augment": {"speeds": 1}}', "augment.speeds is 1, a list was wanted"),
+        ("{", ("JSON",)),
+        ('{"epoch": 3}', (" fields epoch",)),
+        ('{"augment": {"speeds": 1}}', ("augment.speeds is 1", " list")),
     ],
 )
-def test_a_settings_file_that_cannot_be_used(refused, corpus, tmp_path, text, message):
+def test_a_settings_file_that_cannot_be_used(refused, corpus, tmp_path, text, values):
     path = tmp_path / "settings.json"
     path.write_text(text)
 
@@ -246,7 +249,7 @@ def test_a_settings_file_that_cannot_be_used(refused, corpus, tmp_path, text, me
 
     assert code == 2
     assert str(path) in said
-    assert message in said
+    assert [value for value in values if value not in said] == []
 
 
 @pytest.mark.parametrize("recipe", ["compact", "paper"])
@@ -273,11 +276,13 @@ def test_commercial_weights_of_corpora_that_forbid_it(refused, official_root, tm
 def test_export_needs_an_onnx_name_and_a_run(refused, tmp_path):
     code, message = refused("export", tmp_path, "--out", tmp_path / "model.pt")
     assert code == 2
-    assert "a name ending in .onnx was wanted" in message
+    assert "/model.pt " in message
+    assert ".onnx" in message
 
     code, message = refused("export", tmp_path, "--out", tmp_path / "model.onnx")
     assert code == 1
-    assert f"{tmp_path} is not a training run" in message
+    assert f" {tmp_path} " in message
+    assert "run.json" in message
     assert list(tmp_path.iterdir()) == []
 
 
@@ -297,7 +302,7 @@ def test_a_missing_package_is_named_with_its_extra(tmp_path, command, package):
     )
 
     assert done.returncode == 1
-    assert done.stderr == (
-        f"edge-ser: the package {package} is needed for this and is not installed; "
-        "run: pip install 'edge-ser[train]'\n"
-    )
+    assert done.stderr.startswith("edge-ser: ")
+    assert f" {package} " in done.stderr
+    assert done.stderr.endswith(" pip install 'edge-ser[train]'\n")
+    assert done.stderr.count("\n") == 1

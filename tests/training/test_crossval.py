@@ -10,7 +10,7 @@ import pytest
 
 from edge_ser.errors import ConfigError, LeakError, TrainingError
 from edge_ser.measure.results import RunResult
-from edge_ser.protocols import SplitOptions
+from edge_ser.protocols import PROTOCOLS, SplitOptions
 from edge_ser.training import crossval
 from edge_ser.training.crossval import compare, cross_validate
 from edge_ser.training.systems import SystemResult
@@ -167,7 +167,7 @@ def test_declared_leaks_are_recorded(corpus, tmp_path):
     run = cross_validate(Oracle(), compare([corpus], SplitOptions("paper")), "how", tmp_path)
 
     assert {overlap.kind for overlap in run.folds[0].shared} == {"speakers", "copies"}
-    assert "augmented copies of test clips are in training" in run.folds[0].declares
+    assert run.folds[0].declares == PROTOCOLS["paper"].declares
 
 
 def test_undeclared_leaks_stop_before_any_training(corpus_dir, tmp_path):

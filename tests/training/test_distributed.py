@@ -108,7 +108,7 @@ def test_stopped_together_they_resume_to_the_same_result(together, options, tmp_
     code, messages = train("--resume", "--out", run)
 
     assert code == 0, messages
-    assert messages.count("resumed after epoch") == 1
+    assert messages.count("resumed ") == 1
     for name in ("last.safetensors", "best.safetensors"):
         one, other = load_file(run / name), load_file(together[0] / name)
         assert all(torch.equal(one[key], other[key]) for key in other), name
@@ -171,7 +171,7 @@ def test_each_process_of_a_group_receives_its_shard_and_the_means(both):
         assert found["mean"] == 1.5
         assert found["average"] == [[0.5, 1.0], [[2.0]]]
         assert found["broadcast"] == {"from": 0}
-        assert "the 2 processes hold different weights" in found["different"]
+        assert " 2 processes " in found["different"]
 
 
 def test_two_processes_take_the_steps_of_one(both, plain_record, tmp_path):
@@ -236,7 +236,7 @@ def test_batches_too_small_for_the_group_are_refused(job, tmp_path, batch_size, 
     """64 clips are trained on, so a batch of 100 is one of 64."""
     small = dataclasses.replace(job, config=dataclasses.replace(job.config, batch_size=batch_size))
 
-    with pytest.raises(ConfigError, match=f"is too small for {size} processes.*--batch-size"):
+    with pytest.raises(ConfigError, match=rf"\b{size} processes.*--batch-size {2 * size}\b"):
         start(small, tmp_path / "run", CPU, group=ProcessGroup(size=size))
 
     assert not (tmp_path / "run").exists()
@@ -264,5 +264,5 @@ def test_a_lost_process_is_an_error_of_the_training(monkeypatch):
 
     monkeypatch.setattr(torch.distributed, "all_reduce", lose)
 
-    with pytest.raises(TrainingError, match=r"another process.*closed by peer\).*--resume"):
+    with pytest.raises(TrainingError, match=r"\bpeer\).*--resume"):
         ProcessGroup(size=2).mean(torch.zeros(1))

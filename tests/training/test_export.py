@@ -76,9 +76,9 @@ def test_the_card_travels_in_the_file(exported, trained, kind):
     assert card.labels == ("neutral", "happy", "sad", "angry")
     assert card.name == "first"
     assert (card.window_s, card.hop_s, card.min_window_s, card.seed) == (1.0, 0.25, 0.5, 0)
-    assert card.weights_licence == "not stated for synth"
+    assert card.weights_licence == Terms().weights_licence(["synth"])
     assert [(use.name, use.n_clips, use.licence) for use in card.corpora] == [
-        ("synth", 64, "the user's own recordings")
+        ("synth", 64, Terms().licence_of("synth"))
     ]
     assert card.versions.keys() == {"edge-ser", "torch", "onnx", "onnxruntime", "numpy"}
     figures = json.loads((trained / "metrics.json").read_text())
@@ -126,7 +126,7 @@ def test_the_licence_of_the_run_is_the_default(trained, tmp_path):
 
     assert export(run, tmp_path / "a.onnx", gate_clips=1)[0].weights_licence == "ours"
     card, _ = export(run, tmp_path / "a.onnx", gate_clips=1, weights_licence="commercial")
-    assert card.weights_licence.startswith("CC0 1.0; commercial use allowed")
+    assert card.weights_licence.startswith("CC0 1.0; commercial ")
 
 
 def test_commercial_weights_of_a_corpus_that_forbids_it(trained, tmp_path):
@@ -166,7 +166,7 @@ def test_licences_of_several_corpora_are_each_named_once(trainer):
 
     text = module._licence(dataclasses.replace(trainer.record, used=used))
 
-    assert text == "CC BY-NC-SA 4.0; ODbL 1.0; not stated for mine"
+    assert text == f"CC BY-NC-SA 4.0; ODbL 1.0; {Terms().weights_licence(['mine'])}"
 
 
 def test_decisions_are_in_the_last_layer_and_in_the_card(trained, trainer, tmp_path, monkeypatch):
@@ -239,7 +239,7 @@ def test_a_model_that_differs_is_not_written(trained, tmp_path, monkeypatch, kin
         monkeypatch.setitem(TOLERANCE, kind, 1e-12)
     out = tmp_path / "models" / "x.onnx"
 
-    with pytest.raises(TrainingError, match=rf"differs from PyTorch by .*{out} was not written"):
+    with pytest.raises(TrainingError, match=rf"differs from PyTorch by .*{out} "):
         export(trained, out, waveform=kind == "waveform", gate_clips=4)
     assert list(out.parent.iterdir()) == []
 
@@ -309,7 +309,7 @@ def test_the_clips_compared_on_are_spread_over_all_parts(trained, job):
 def test_a_run_that_did_not_end(run_copy, tmp_path):
     (run_copy / "metrics.json").unlink()
 
-    with pytest.raises(TrainingError, match=rf"did not end.*--resume --out {run_copy}"):
+    with pytest.raises(TrainingError, match=rf"metrics\.json.*--resume --out {run_copy}"):
         export(run_copy, tmp_path / "x.onnx")
 
 
@@ -323,7 +323,7 @@ def test_damaged_figures_are_named(run_copy, tmp_path, text):
 
 
 def test_no_run(tmp_path):
-    with pytest.raises(TrainingError, match="is not a training run"):
+    with pytest.raises(TrainingError, match=rf"^{tmp_path} .*\brun\.json\b"):
         export(tmp_path, tmp_path / "x.onnx")
 
 
@@ -341,7 +341,7 @@ def test_a_checkpoint_of_another_network_is_named(run_copy, tmp_path):
     tensors["head.2.bias"] = torch.zeros(7)
     save_checkpoint(path, tensors, {"history": []})
 
-    with pytest.raises(TrainingError, match=rf"{path} does not belong to this run"):
+    with pytest.raises(TrainingError, match=rf"{path} .*\bbelong\b"):
         export(run_copy, tmp_path / "x.onnx", gate_audio=[EXAMPLES])
 
 

@@ -20,7 +20,7 @@ from edge_ser.card import FrontendConfig, ModelCard, Normalization
 from edge_ser.corpora import Clip, PaperAugmentation, Terms
 from edge_ser.errors import AudioError, ConfigError, LeakError, TrainingError
 from edge_ser.metrics import recalls
-from edge_ser.protocols import SplitOptions, fold_digest, speakers
+from edge_ser.protocols import PROTOCOLS, SplitOptions, fold_digest, speakers
 from edge_ser.runtime.recognizer import Recognizer
 from edge_ser.runtime.runner import Runner
 from edge_ser.scores import Scores
@@ -74,7 +74,7 @@ def test_labels(tmp_path, wanted, labels, left_out):
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [
-        ("sad,joyful", "no clip is labelled joyful; there are happy, sad"),
+        ("sad,joyful", r"\bjoyful\b.*happy, sad"),
         ("sad", "1 label"),
         ("", "0 label"),
     ],
@@ -322,7 +322,7 @@ def test_licences_are_checked_and_written_down(tmp_path):
     job = plan([emo_db, crowd], TrainConfig(), labels="all", terms=commercial)
 
     licences = {use.name: use.licence for use in job.facts["used"]}
-    assert licences["crowd"] == "Apache-2.0 (stated by the user)"
+    assert licences["crowd"] == commercial.licence_of("crowd")
     assert licences["EMO-DB"].startswith("CC0 1.0")
     assert job.facts["terms"] == commercial
     with pytest.raises(ConfigError, match="nEMO"):
@@ -339,7 +339,7 @@ def test_unlabelled_is_no_label(tmp_path):
     specs = [f"folder:one={tmp_path / 'one'}"]
 
     assert plan(specs, TrainConfig(), labels="all").labels == ("calm", "sad")
-    with pytest.raises(ConfigError, match="no clip is labelled unlabelled"):
+    with pytest.raises(ConfigError, match=r"\bunlabelled\b.*calm, sad"):
         plan(specs, TrainConfig(), labels="sad,unlabelled")
 
 
@@ -376,7 +376,7 @@ def test_a_silent_clip_is_an_error_whatever_it_was():
 def test_a_run_is_not_overwritten(job, run_copy):
     before = {path: path.read_bytes() for path in run_copy.iterdir()}
 
-    with pytest.raises(TrainingError, match=rf"{run_copy} already holds a training run.*--resume"):
+    with pytest.raises(TrainingError, match=rf"^{run_copy} .*--resume"):
         start(job, run_copy, CPU)
 
     assert {path: path.read_bytes() for path in run_copy.iterdir()} == before
@@ -402,7 +402,7 @@ def test_no_run_to_go_on_with(tmp_path, make):
     if make:
         run.mkdir()
 
-    with pytest.raises(TrainingError, match=f"{run} is not a training run"):
+    with pytest.raises(TrainingError, match=rf"^{run} .*\brun\.json\b"):
         replan(run)
 
 
@@ -471,7 +471,7 @@ def test_corpora_that_changed_are_refused(moved, change):
     run, root = moved
     change(root)
 
-    with pytest.raises(TrainingError, match=f"not those that {run} was trained on"):
+    with pytest.raises(TrainingError, match=rf" {run} .*={root}\)"):
         replan(run)
 
 
@@ -534,7 +534,7 @@ def test_a_run_does_not_go_on_with_other_recordings(corpus, scenic, tmp_path, ch
         "folder": lambda: street.rename(tmp_path / "road"),
     }[change]()
 
-    with pytest.raises(TrainingError, match="noise or microphones"):
+    with pytest.raises(TrainingError, match=rf" {tmp_path / 'run'} .*\({street}, "):
         replan(tmp_path / "run")
 
 
@@ -615,7 +615,7 @@ def test_another_fold_than_was_trained_is_refused(corpus, config, tmp_path):
     record = dataclasses.replace(record_of(job), fold_digest=fold_digest(other.fold))
     record.save(tmp_path / "run")
 
-    with pytest.raises(TrainingError, match=r"was trained on another fold 'drawn'"):
+    with pytest.raises(TrainingError, match=rf"^{tmp_path / 'run'} .*'drawn'"):
         replan(tmp_path / "run")
 
 
@@ -666,7 +666,7 @@ def test_the_paper_is_planned_with_its_leak_stated(corpus, config):
 
     assert len(job.clips) == 4 * 96
     assert {o.kind for o in job.leaks.found} == {"speakers", "copies"}
-    assert "Declared: augmented copies of test clips are in training" in job.leaks.summary
+    assert PROTOCOLS["paper"].declares in job.leaks.summary
 
 
 # --- figures are those of the device -----------------------------------------------------
@@ -767,7 +767,7 @@ def test_a_label_that_no_training_speaker_says_is_refused(tmp_path):
     touch_corpus(tmp_path / "own", "angry", speakers=("ann",))
 
     split = SplitOptions(test_speakers="ann", validation_speakers="bob")
-    with pytest.raises(ConfigError, match="no training speaker says angry"):
+    with pytest.raises(ConfigError, match=r"\bangry\b.*--labels"):
         plan([f"folder:own={tmp_path / 'own'}"], TrainConfig(batch_size=2), "all", split)
 
 
@@ -776,7 +776,7 @@ def test_a_run_directory_that_cannot_be_written_is_named_before_any_work(job, tm
     (tmp_path / "file").touch()
     seen = []
 
-    with pytest.raises(ConfigError, match=r"the run directory .*file.* cannot be written"):
+    with pytest.raises(ConfigError, match=rf" {tmp_path / place} .*--out"):
         start(job, tmp_path / place, CPU, progress=lambda *step: seen.append(step))
 
     assert seen == []

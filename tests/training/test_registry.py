@@ -25,9 +25,9 @@ def test_settings_come_from_json(tmp_path):
 @pytest.mark.parametrize(
     ("name", "settings", "says"),
     [
-        ("svm", {}, "there is no system 'svm'; to choose from: majority, svm-egemaps"),
-        ("majority", {"class": "sad"}, "majority has unknown fields class"),
-        ("svm-compare", {"costs": "many"}, "costs is 'many', a list was wanted"),
+        ("svm", {}, "'svm'.*majority, svm-egemaps"),
+        ("majority", {"class": "sad"}, r"majority .*\bclass\b"),
+        ("svm-compare", {"costs": "many"}, r"costs is 'many'.*\blist\b"),
         ("svm-compare", {"costs": [-1]}, r"costs is \[-1.0\], wanted: rising"),
     ],
 )

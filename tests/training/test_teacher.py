@@ -141,7 +141,7 @@ def test_without_a_teacher_there_is_no_run(corpus, taught_config, tmp_path, monk
     other.write_bytes(b"something else")
     monkeypatch.setattr(teacher, "_find", lambda: other)
 
-    with pytest.raises(TrainingError, match="is not the teacher that is known here"):
+    with pytest.raises(TrainingError, match=rf"^{other} .*pip install"):
         start(plan([corpus], taught_config), tmp_path / "run", CPU)
 
     assert not (tmp_path / "run").exists()
@@ -200,7 +200,7 @@ def test_the_network_learns_to_say_the_same(package, corpus, taught_config, tmp_
 
 
 def test_mixup_is_refused_with_a_teacher():
-    with pytest.raises(ConfigError, match="0 with a teacher"):
+    with pytest.raises(ConfigError, match=r"^mixup\w* .* 0 .*\bteacher\b"):
         TrainConfig(teacher_weight=1.0)
 
 
@@ -216,5 +216,5 @@ def test_another_file_is_not_taken_for_it(tmp_path, monkeypatch):
     other.write_bytes(b"something else")
     monkeypatch.setattr(teacher, "_find", lambda: other)
 
-    with pytest.raises(TrainingError, match="is not the teacher that is known here"):
+    with pytest.raises(TrainingError, match=rf"^{other} .*pip install"):
         Teacher()

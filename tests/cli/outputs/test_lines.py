@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -68,7 +69,8 @@ def test_a_stream_is_a_line_for_each_change(capsys):
             output.level(-30.0, 0.5)
             output.tick()
 
-    assert capsys.readouterr().out.splitlines() == [
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if "overrun" not in line] == [
         "     1.50 s  speech_start",
         "     4.00 s  emotion       angry       75%",
         "     5.25 s  emotion       not sure    41%",
@@ -76,11 +78,14 @@ def test_a_stream_is_a_line_for_each_change(capsys):
         "     9.00 s  speech_end    not sure    30%  (1.0 s, 12 windows)",
         "     9.50 s  speech_end    too short        (0.2 s, 0 windows)",
         "     9.50 s  speech_end    no speech        (0.2 s, 12 windows)",
-        "    10.00 s  overrun       0.25 s lost: recognition lagged behind",
-        "    10.00 s  overrun       some audio lost: the system lost it",
         "    12.00 s  device_lost   USB [array]: unplugged",
         " 12345.00 s  device_back   USB [array], after 3.0 s",
     ]
+    backlog, device = (line for line in lines if "overrun" in line)
+    assert backlog.startswith("    10.00 s  overrun       0.25 s lost: recognition ")
+    assert device.startswith("    10.00 s  overrun       some audio ")
+    assert "system" in device
+    assert lines.index(device) == lines.index(backlog) + 1 == 8
 
 
 def test_a_file_is_a_line(capsys):
@@ -152,11 +157,11 @@ def test_the_end_of_a_session_sums_it_up_on_stderr(capsys):
 def test_messages_go_to_stderr(capsys):
     with JsonLines(live=False) as output:
         output.note("listening to 'Array [USB]'")
-        output.problem("no such file")
+        output.problem("no model.onnx")
 
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.splitlines() == ["listening to 'Array [USB]'", "edge-ser: no such file"]
+    assert err.splitlines() == ["listening to 'Array [USB]'", "edge-ser: no model.onnx"]
 
 
 @pytest.mark.parametrize(
@@ -227,6 +232,5 @@ def test_a_full_disk_behind_stdout_is_said():
     assert process.returncode == 1
     note, problem = errors.decode().splitlines()
     assert note == "started"
-    assert problem.startswith(
-        "edge-ser: standard output cannot be written (No space left on device)"
-    )
+    assert problem.startswith("edge-ser: standard output ")
+    assert f"({os.strerror(errno.ENOSPC)})" in problem

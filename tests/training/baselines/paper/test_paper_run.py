@@ -6,6 +6,7 @@ import dataclasses
 import io
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -24,7 +25,7 @@ from safetensors.torch import load_file, save_file
 from edge_ser.cli import main
 from edge_ser.errors import ConfigError, TrainingError
 from edge_ser.metrics import confusion, unweighted_average_recall
-from edge_ser.protocols import SplitOptions
+from edge_ser.protocols import PROTOCOLS, SplitOptions
 from edge_ser.training.baselines.paper.features import FeatureRows, Standardizer
 from edge_ser.training.baselines.paper.network import PaperNetwork
 from edge_ser.training.baselines.paper.rows import prepare
@@ -44,7 +45,6 @@ FILES = {
     "curves.png",
     "confusion-test.png",
 }
-SMALLER = "a smaller network stands for the paper's: 8 channels for 256, stride 2 for 1"
 HONEST = ("--test-speakers", "s3")
 
 
@@ -113,10 +113,10 @@ def test_the_papers_protocol_is_named_for_what_it_is(leaky, folder):
     run, said = leaky
 
     assert "protocol: paper, fold rows" in said
-    assert "20 test rows (100.0%) have another copy of the same recording in training" in said
-    assert "Declared: augmented copies of test clips are in training" in said
+    assert "20 test rows (100.0%) " in said
+    assert PROTOCOLS["paper"].declares in said
     (sentence,) = (line for line in said.splitlines() if line.startswith("This figure"))
-    assert "counts clips whose augmented copies were in training (20 of 20 test rows)" in sentence
+    assert "(20 of 20 test rows)" in sentence
     words = shlex.split(sentence.rpartition(": ")[2])
     assert words[:6] == ["edge-ser", "train", "--recipe", "paper", "--protocol", words[5]]
     assert words[5:] == [
@@ -131,7 +131,8 @@ def test_an_honest_protocol_needs_no_warning(honest):
     assert "protocol: speaker-independent, fold named" in said
     assert "validation     0 clips: none" in said
     assert "test           8 clips: synth/s3" in said
-    assert "leaks: no speaker, clip, copy or audio stands on two sides" in said
+    (leaks,) = (line for line in said.splitlines() if line.startswith("leaks: "))
+    assert "%" not in leaks
     assert "This figure" not in said
 
 
@@ -140,11 +141,12 @@ def test_training_says_what_it_does(name, request):
     _, said = request.getfixturevalue(name)
 
     lines = [line.strip() for line in said.splitlines()]
-    assert [line for line in lines if line.startswith("not as in the paper")] == [
-        f"not as in the paper: {SMALLER}",
-        "not as in the paper: 3 epochs for the paper's 100",
-        "not as in the paper: learning rate 0.003 for the paper's 1e-05",
-        "not as in the paper: batches of 8 for the paper's 16 or 32",
+    notes = [line for line in lines if line.startswith("not as ")]
+    assert [re.findall(r"\d[\d.e-]*", note) for note in notes] == [
+        ["8", "256", "2", "1"],
+        ["3", "100"],
+        ["0.003", "1e-05"],
+        ["8", "16", "32"],
     ]
     epochs = [line for line in lines if line.startswith("epoch")]
     assert [line[:11] for line in epochs] == ["epoch   1/3", "epoch   2/3", "epoch   3/3"]
@@ -170,7 +172,7 @@ def test_the_run_directory(name, protocol, n_test, small, folder, request):
     assert (record.split.protocol, record.split.validation_speakers) == (protocol, "none")
     assert record.validation_speakers == ()
     assert record.leaks.overlaps
-    assert [f"not as in the paper: {note}" in said for note in record.notes] == [True] * 4
+    assert [said.count(f": {note}\n") for note in record.notes] == [1] * 4
     assert f"of {record.length} numbers" in said
     assert f"{record.n_parameters:,} parameters" in said
     (figure,) = json.loads((run / "metrics.json").read_text())
@@ -249,8 +251,8 @@ def test_a_killed_training_ends_as_one_that_was_not(edge_ser, leaky, arguments, 
 
     said = edge_ser("train", "--resume", "--out", run, "--threads", 1).stderr
 
-    assert "resumed after epoch" in said
-    assert "not as in the paper: 3 epochs" in said
+    assert "resumed " in said
+    assert " 3 epochs " in said
     assert_same_run(run, leaky[0])
 
 
@@ -280,7 +282,7 @@ def test_ctrl_c_says_how_to_go_on(stopped, honest):
     code, said = shell("train", "--resume", "--out", run, "--threads", 1)
 
     assert code == 0
-    assert "resumed after epoch 1" in said
+    assert re.search(r"\bresumed .*\bepoch 1\b", said)
     assert "epoch   1/3" not in said
     assert_same_run(run, honest[0])
 
@@ -291,7 +293,7 @@ def test_a_run_that_ended_is_measured_again(honest, copied):
     code, said = shell("train", "--resume", "--out", copied, "--threads", 1)
 
     assert code == 0
-    assert "resumed after epoch 3" in said
+    assert re.search(r"\bresumed .*\bepoch 3\b", said)
     assert "loss" not in said
     assert_same_run(copied, honest[0])
 
@@ -306,37 +308,41 @@ def test_a_changed_corpus_is_refused(copied, folder, tmp_path):
     code, said = shell("train", "--resume", "--out", copied)
 
     assert code == 1
-    assert f"the corpora are not those that {copied} was trained on" in said
+    assert f" {copied} " in said
+    assert f"(folder:synth={root})" in said
     assert said.count("\n") == 1
 
 
 @pytest.mark.parametrize(
-    ("damage", "message"),
+    ("damage", "values"),
     [
-        (lambda path: path.write_bytes(path.read_bytes()[:-1]), "is damaged"),
-        (lambda path: save_file({"a": torch.ones(1)}, path), "is not an edge-ser checkpoint"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-1]), ("last.safetensors ", "damaged")),
+        (
+            lambda path: save_file({"a": torch.ones(1)}, path),
+            ("last.safetensors ", "`edge-ser train`"),
+        ),
         (
             lambda path: (path.parent / "weights.safetensors").replace(path),
-            "does not belong to this run",
+            ("last.safetensors ", "belong"),
         ),
         (
             lambda path: edit(path.parent / "run.json", '"learning_rate": 0.003', "0.004"),
-            "does not belong to this run (it was made with other settings",
+            ("last.safetensors ", "belong", "settings"),
         ),
         (
             lambda path: edit(path.parent / "run.json", '"channels": 8', '"8"'),
-            "does not fit",
+            ("run.json ", "channels is '8'"),
         ),
     ],
     ids=["cut", "foreign", "weights", "settings", "record"],
 )
-def test_what_does_not_belong_to_the_run_is_named(copied, damage, message):
+def test_what_does_not_belong_to_the_run_is_named(copied, damage, values):
     damage(copied / "last.safetensors")
 
     code, said = shell("train", "--resume", "--out", copied, "--threads", 1)
 
     assert code == 1
-    assert message in said
+    assert [value for value in values if value not in said] == []
     assert str(copied) in said.splitlines()[-1]
 
 
@@ -351,24 +357,24 @@ def edit(path: Path, fact: str, value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("options", "values"),
     [
-        (("--patience", "3"), "--patience came: the paper's recipe trains for a fixed number"),
-        (("--resume",), "--resume takes its settings from the run"),
-        (("--validation-speakers", "s1"), "the paper's recipe chooses nothing by them"),
-        (("--validation-speakers", "drawn"), "the paper's recipe chooses nothing by them"),
-        (("--test-speakers", "none"), "no clip is left for the test"),
-        (("--learning-rate", "2"), "learning_rate is 2.0"),
-        (("--protocol", "emobox"), "EmoBox has no folds of synth"),
-        (("--labels", "sad,joyful"), "no clip is labelled joyful"),
+        (("--patience", "3"), ["--patience", "--epochs"]),
+        (("--resume",), ["--resume", "--out"]),
+        (("--validation-speakers", "s1"), ["--validation-speakers s1 "]),
+        (("--validation-speakers", "drawn"), ["--validation-speakers drawn "]),
+        (("--test-speakers", "none"), ["--test-speakers"]),
+        (("--learning-rate", "2"), ["learning_rate is 2.0"]),
+        (("--protocol", "emobox"), ["EmoBox", " synth ", "RAVDESS, SAVEE, EMOVO"]),
+        (("--labels", "sad,joyful"), [" joyful", "neutral, happy, sad, angry"]),
     ],
     ids=lambda value: "-".join(value).strip("-") if isinstance(value, tuple) else "",
 )
-def test_options_that_the_recipe_has_no_use_for(arguments, tmp_path, options, message):
+def test_options_that_the_recipe_has_no_use_for(arguments, tmp_path, options, values):
     code, said = shell(*arguments, *options, "--out", tmp_path / "run")
 
     assert code == 2
-    assert message in said
+    assert [value for value in values if value not in said] == []
     assert not (tmp_path / "run").exists()
 
 
@@ -378,7 +384,8 @@ def test_settings_of_the_other_recipe_are_refused(arguments, tmp_path):
     code, said = shell(*arguments, "--config", tmp_path / "compact.json", "--out", tmp_path / "run")
 
     assert code == 2
-    assert "compact.json has unknown fields patience" in said
+    assert "/compact.json " in said
+    assert " patience" in said
 
 
 def test_a_run_is_not_overwritten(arguments, copied):
@@ -387,7 +394,8 @@ def test_a_run_is_not_overwritten(arguments, copied):
     code, said = shell(*arguments, "--out", copied)
 
     assert code == 1
-    assert f"{copied} already holds a training run; continue it with --resume" in said
+    assert f" {copied} " in said
+    assert "--resume" in said
     assert {path: path.read_bytes() for path in copied.iterdir()} == before
 
 
@@ -399,7 +407,8 @@ def test_a_clip_that_ends_too_early_leaves_no_run(arguments, folder, tmp_path):
     code, said = shell(*words, *HONEST, "--out", tmp_path / "run")
 
     assert code == 1
-    assert f"{root / 'sad' / 's3' / '0.wav'} ends too early" in said.splitlines()[-1]
+    assert f" {root / 'sad' / 's3' / '0.wav'} " in said.splitlines()[-1]
+    assert " 0.6 s " in said.splitlines()[-1]
     assert not (tmp_path / "run").exists()
 
 
@@ -409,25 +418,25 @@ def test_several_processes_are_refused(arguments, tmp_path, monkeypatch):
     code, said = shell(*arguments, "--out", tmp_path / "run")
 
     assert code == 2
-    assert "2 processes came, the paper's recipe trains in one" in said
+    assert "2 processes " in said
+    assert "torchrun" in said
 
 
 def test_such_a_run_is_not_exported(honest, tmp_path):
     code, said = shell("export", honest[0], "--out", tmp_path / "model.onnx")
 
     assert code == 1
-    assert said.startswith(
-        f"edge-ser: {honest[0]} holds the paper's network, which is not exported"
-    )
-    assert "librosa's features of a whole clip" in said
+    assert said.startswith(f"edge-ser: {honest[0]} ")
+    assert "librosa" in said
+    assert "--recipe compact" in said
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_runs_of_two_recipes_are_not_confused(honest, trained):
     assert recipe_of(trained) == "compact"
-    with pytest.raises(TrainingError, match="was trained by the recipe paper, not by compact"):
+    with pytest.raises(TrainingError, match=rf"{honest[0]} .*\bpaper\b.*\bcompact\b"):
         replan_compact(honest[0])
-    with pytest.raises(TrainingError, match="was trained by the recipe compact, not by paper"):
+    with pytest.raises(TrainingError, match=rf"{trained} .*\bcompact\b.*\bpaper\b"):
         replan(trained)
 
 

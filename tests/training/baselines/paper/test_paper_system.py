@@ -79,19 +79,19 @@ def test_progress_runs_from_the_features_to_the_last_epoch(outcomes):
 def test_the_notes_name_every_deviation(outcomes, paper_fold, honest_fold, small):
     assert deviations(PaperConfig(), paper_fold) == ()
     assert deviations(PaperConfig(batch_size=32), honest_fold) == ()
-    assert outcomes[0][0].notes == (
-        "a smaller network stands for the paper's: 8 channels for 256, stride 2 for 1",
-        "6 epochs for the paper's 100",
-        "learning rate 0.003 for the paper's 1e-05",
-        "batches of 8 for the paper's 16 or 32",
-    )
+    assert [re.findall(r"\d[\d.e-]*", note) for note in outcomes[0][0].notes] == [
+        ["8", "256", "2", "1"],
+        ["6", "100"],
+        ["0.003", "1e-05"],
+        ["8", "16", "32"],
+    ]
     odd = PaperConfig(bf16=True, copies=False)
     watched = dataclasses.replace(honest_fold, validation=honest_fold.test)
-    assert deviations(odd, watched) == (
-        "computed in bfloat16, weights kept in float32",
-        "without the augmented copies of training clips",
-        "the validation clips are not used",
-    )
+    precision, copies, validation = deviations(odd, watched)
+    assert "bfloat16" in precision
+    assert "float32" in precision
+    assert "copies" in copies
+    assert "validation" in validation
 
 
 def test_its_name_says_whether_it_is_the_papers_network(small):
@@ -151,9 +151,7 @@ def test_a_foreign_checkpoint_is_refused_by_name(small, paper_fold, labels, tmp_
     (mine,), (foreign,) = ((tmp_path / str(seed)).iterdir() for seed in (1, 0))
     foreign.replace(mine)
 
-    with pytest.raises(
-        TrainingError, match=rf"{mine} does not belong to this run \(it was made with"
-    ):
+    with pytest.raises(TrainingError, match=rf"{mine} .*\bsettings\b"):
         system.fit_predict(paper_fold, labels, silent)
 
 
@@ -169,7 +167,7 @@ def test_a_training_may_end_earlier_than_it_was_begun_for(small, paper_fold, lab
     assert np.array_equal(again.probs, whole.probs)
     with pytest.raises(Killed):
         PaperSystem(small, tmp_path).fit_predict(paper_fold, labels, killed_after(2))
-    with pytest.raises(TrainingError, match="it has 2 epochs, 1 are asked for"):
+    with pytest.raises(TrainingError, match=r"\b2 epochs, 1 "):
         PaperSystem(dataclasses.replace(small, epochs=1), tmp_path).fit_predict(
             paper_fold, labels, silent
         )

@@ -182,9 +182,7 @@ def test_the_checkpoint_of_another_training_is_named(make, data, small):
     run(make(), 1)
     other = PaperTrainer(small, *data, 3, CPU, path, {"labels": ("a", "c")})
 
-    with pytest.raises(
-        TrainingError, match=rf"{path} does not belong to this run \(it was made with"
-    ):
+    with pytest.raises(TrainingError, match=rf"{path} .*\bsettings\b"):
         other.resume()
 
 
@@ -192,8 +190,9 @@ def test_the_checkpoint_of_another_training_is_named(make, data, small):
 def test_the_checkpoint_of_another_network_is_named(make, changes):
     run(make(), 1)
 
-    with pytest.raises(TrainingError, match="does not belong to this run"):
-        make(**changes).resume()
+    other = make(**changes)
+    with pytest.raises(TrainingError, match=rf"{other.checkpoint} .*\bPaperNetwork\b"):
+        other.resume()
 
 
 @pytest.mark.parametrize("header", ["{}", "[]", '{"identity": {"labels": ["a", "b"]}}'])
