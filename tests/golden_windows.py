@@ -24,6 +24,7 @@ from edge_ser.audio import Chunk, Resampler, file_chunks
 from edge_ser.card import ModelCard
 from edge_ser.errors import AudioError
 from edge_ser.frontend import mfcc
+from edge_ser.recognition.windowing import WindowConfig, clip_windows
 from edge_ser.runtime.events import Event, to_json
 from edge_ser.runtime.sources import PcmSource
 
@@ -106,6 +107,18 @@ def recognizer_windows(card: ModelCard, chunks: list[Chunk]) -> dict[str, Any]:
             start, stop = round(window.start_s * rate), round(window.end_s * rate)
             assert (window.start_s, window.end_s) == (start / rate, stop / rate)
             found.append((start, stop, inputs, window.level_dbfs, window.clipped))
+    except AudioError:
+        return {**summary(found), "error": "AudioError"}
+    return summary(found)
+
+
+def cut_windows(card: ModelCard, chunks: list[Chunk]) -> dict[str, Any]:
+    """Return the windows that are cut without a model."""
+    found = []
+    try:
+        for window in clip_windows(chunks, WindowConfig.from_card(card)):
+            row = (window.start, window.stop, window.inputs, window.level_dbfs, window.clipped)
+            found.append(row)
     except AudioError:
         return {**summary(found), "error": "AudioError"}
     return summary(found)

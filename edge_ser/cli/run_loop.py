@@ -45,8 +45,7 @@ class Run:
 
         A file gets a verdict on the whole; so does a pipe that ends by itself, without a detector.
         """
-        return StreamingRecognizer(
-            self.recognizer,
+        return self.recognizer.open_stream(
             source,
             detector=None if self.detector is None else open_detector(self.detector),
             settings=self.settings,

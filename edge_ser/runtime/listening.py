@@ -14,7 +14,7 @@ from edge_ser.runtime.events import Event
 from edge_ser.runtime.recognizer import Recognizer
 from edge_ser.runtime.signals import Source
 from edge_ser.runtime.sources import open_source
-from edge_ser.runtime.streaming import StreamingRecognizer, StreamSettings
+from edge_ser.runtime.streaming import StreamSettings
 from edge_ser.runtime.vad import open_detector
 
 OnEvent = Callable[[Event], object]
@@ -38,8 +38,7 @@ def listen(
     source = open_source(source)
     with source:
         cut = vad is None or vad
-        stream = StreamingRecognizer(
-            recognizer,
+        stream = recognizer.open_stream(
             source.name,
             detector=open_detector() if cut else None,
             settings=settings or recognizer.stream_settings(live=source.live),

@@ -41,6 +41,11 @@ def test_the_recognizer_gives_its_model_the_recorded_windows(cases, exact, name)
     check_windows(golden.recognizer_windows(*cases[name]), RECORD["windows"][name], exact)
 
 
+@pytest.mark.parametrize("name", RECORD["windows"])
+def test_windows_without_a_model_are_the_recorded_ones(cases, exact, name):
+    check_windows(golden.cut_windows(*cases[name]), RECORD["windows"][name], exact)
+
+
 def test_the_events_are_those_of_the_record(exact):
     found = {name: golden.event_record(events) for name, events in golden.event_streams().items()}
 
