@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +21,7 @@ from typing import TYPE_CHECKING
 from edge_ser.audio import Chunk, file_chunks
 from edge_ser.card import BASELINE_WAYS
 from edge_ser.recognition.classifier import Classifier, PredictionStream
+from edge_ser.recognition.listen import EventSink, gets_clip, listen
 from edge_ser.recognition.windowing import (
     MIN_LEVEL_DBFS,
     Probe,
@@ -25,6 +36,7 @@ from edge_ser.runtime.runner import Runner, open_runner
 from edge_ser.runtime.smoothing import Smoothing
 from edge_ser.runtime.streaming import StreamingRecognizer, StreamSettings
 from edge_ser.runtime.utterances import UtteranceSettings
+from edge_ser.runtime.vad import open_detector
 from edge_ser.runtime.voice import VoiceDetector
 
 if TYPE_CHECKING:
@@ -221,6 +233,7 @@ class Recognizer:
         *,
         vad: bool | None = None,
         settings: StreamSettings | None = None,
+        sinks: Sequence[EventSink] = (),
     ) -> Iterator[Event]:
         """Yield what is heard, as events, until the source ends or the loop is left.
 
@@ -228,15 +241,15 @@ class Recognizer:
             source: a source of `runtime.sources`, a file, a URL for ffmpeg, or None for the default
                 microphone.
             vad: whether a voice detector cuts the stream into utterances; None for True. A file ends
-                with an event `clip`: the mean over its utterances, or without a detector over all.
+                with an event `clip`: the mean over its utterances, or without a detector over all. So
+                does a pipe without a detector.
             settings: None for the defaults, and the abstain threshold of the model's card.
+            sinks: get each event before it is yielded; they are opened and closed here.
 
         Raises:
             AudioError: the source cannot be opened or read.
         """
-        from edge_ser.runtime.listening import listen
-
-        yield from listen(self, source, vad=vad, settings=settings)
+        yield from self._events(source, vad, settings, sinks, lambda: False)
 
     def listen_async(
         self,
@@ -244,11 +257,14 @@ class Recognizer:
         *,
         vad: bool | None = None,
         settings: StreamSettings | None = None,
+        sinks: Sequence[EventSink] = (),
     ) -> AsyncIterator[Event]:
         """Return the events of `listen` for `async for`; a thread does the work."""
         from edge_ser.runtime.listening import listen_async
 
-        return listen_async(self, source, vad=vad, settings=settings)
+        return listen_async(
+            functools.partial(self._events, source, vad, settings, sinks), self.runner.take_over
+        )
 
     def listen_in_background(
         self,
@@ -257,8 +273,38 @@ class Recognizer:
         *,
         vad: bool | None = None,
         settings: StreamSettings | None = None,
+        sinks: Sequence[EventSink] = (),
     ) -> Listening:
         """Call `on_event` with the events of `listen`, in a thread; stop what is returned to end it."""
         from edge_ser.runtime.listening import Listening
 
-        return Listening(self, on_event, source, vad=vad, settings=settings)
+        return Listening(
+            functools.partial(self._events, source, vad, settings, sinks),
+            on_event,
+            on_start=self.runner.take_over,
+        )
+
+    def _events(
+        self,
+        source: Source | str | Path | None,
+        vad: bool | None,
+        settings: StreamSettings | None,
+        sinks: Sequence[EventSink],
+        stopped: Callable[[], bool],
+    ) -> Generator[Event, None, None]:
+        """Yield the events of `listen` until `stopped` returns True."""
+        from edge_ser.runtime.sources import open_source
+
+        with_detector = vad is None or vad
+
+        def open_stream(opened: Source) -> StreamingRecognizer:
+            return self.open_stream(
+                opened.name,
+                detector=open_detector() if with_detector else None,
+                settings=settings or self.stream_settings(live=opened.live),
+                clip=gets_clip(opened, with_detector=with_detector),
+            )
+
+        with contextlib.ExitStack() as stack:
+            opened = [stack.enter_context(sink) for sink in sinks]
+            yield from listen(open_source(source), open_stream, opened, stopped=stopped)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from edge_ser.errors import ConfigError
-from edge_ser.runtime.segment import BLOCK_BYTES, Segment, blocks, repair
+from edge_ser.sinks.segment import BLOCK_BYTES, Segment, blocks, repair
 
 _OURS = re.compile(r"heard-(\d{8,})-\d{8}T\d{6}Z\.(wav|jsonl|unreadable)")
 _ROOM_BYTES = 262_144
