@@ -30,8 +30,7 @@ from edge_ser.errors import ConfigError
 from edge_ser.runtime.events import DeviceLost, Event, Overrun, to_json
 from edge_ser.sinks.base import BaseSink
 from edge_ser.sinks.near_miss import Utterance, UtteranceWatch
-from edge_ser.sinks.segment import Segment
-from edge_ser.sinks.segments import SegmentStore
+from edge_ser.sinks.segments import Segment, SegmentStore
 
 if TYPE_CHECKING:
     from edge_ser.runtime.signals import Signal
