@@ -119,6 +119,14 @@ def test_imports_go_one_way(path):
             assert root in THIRD_PARTY[own], f"{own} imports {name}"
 
 
+@pytest.mark.parametrize("folder", ["runtime", "recognition", "sinks"])
+def test_nothing_below_the_facade_imports_it(folder):
+    facade = "edge_ser.runtime.recognizer"
+    users = [p for p in (PACKAGE / folder).rglob("*.py") if facade in imports_of(p)]
+
+    assert users == []
+
+
 def modules_after(code: str) -> set[str]:
     done = subprocess.run(
         [sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules)"],
