@@ -18,7 +18,6 @@ import numpy as np
 from edge_ser.audio import Chunk, load
 from edge_ser.runtime.events import Emotion, Event, SpeechEnd, SpeechStart
 from edge_ser.runtime.recognizer import Recognizer
-from edge_ser.runtime.streaming import StreamingRecognizer
 from edge_ser.runtime.vad import open_detector
 
 RATE = 16_000
@@ -50,8 +49,8 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=10.0)
     options = parser.parse_args()
     recognizer = Recognizer(options.model)
-    stream = StreamingRecognizer(
-        recognizer, "clips", detector=open_detector(), settings=recognizer.stream_settings()
+    stream = recognizer.open_stream(
+        "clips", detector=open_detector(), settings=recognizer.stream_settings()
     )
     events: list[Event] = []
     for samples in clips(options.corpora):

@@ -35,7 +35,6 @@ from edge_ser.runtime.events import (
     to_json,
 )
 from edge_ser.runtime.recognizer import Recognizer
-from edge_ser.runtime.streaming import StreamingRecognizer
 from edge_ser.runtime.vad import open_detector
 
 Float32 = NDArray[np.float32]
@@ -148,7 +147,7 @@ def soak(hours: float, corpora: Path, model: Path | None, seed: int = 0) -> dict
     ]
     recognizer = Recognizer(model)
     settings = recognizer.stream_settings()
-    stream = StreamingRecognizer(recognizer, "soak", detector=open_detector(), settings=settings)
+    stream = recognizer.open_stream("soak", detector=open_detector(), settings=settings)
     ledger = Ledger(recognizer.window_s, recognizer.hop_s, settings.utterance.first_s)
     seconds = hours * 3600
     n_samples, warm_mb, began = 0, 0.0, time.perf_counter()

@@ -22,7 +22,6 @@ from edge_ser.audio import Chunk, dbfs, load
 from edge_ser.cli.outputs.view import draw
 from edge_ser.cli.outputs.view_state import ViewState
 from edge_ser.runtime.recognizer import Recognizer
-from edge_ser.runtime.streaming import StreamingRecognizer
 from edge_ser.runtime.vad import open_detector
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -74,8 +73,7 @@ def listen() -> Iterator[tuple[ViewState, float]]:
     """Yield the state of the view after each block, and the time."""
     clock, state = Clock(), ViewState()
     recognizer = Recognizer()
-    stream = StreamingRecognizer(
-        recognizer,
+    stream = recognizer.open_stream(
         "mic:USB microphone",
         detector=open_detector(),
         settings=recognizer.stream_settings(),

@@ -28,7 +28,9 @@ LAYERS = {
     "scores": 3,
     "corpora": 3,
     "protocols": 4,
+    "recognition": 4,
     "runtime": 4,
+    "sinks": 5,
     "build": 5,
     "measure": 5,
     "adapt": 5,
@@ -61,6 +63,8 @@ THIRD_PARTY = {
         "sounddevice",
         "webrtcvad",
     },
+    "recognition": {"numpy"},
+    "sinks": {"numpy"},
     "build": {"numpy", "onnx", "onnxruntime"},
     "measure": {"numpy", "onnx", "onnxruntime"},
     "adapt": {"numpy", "onnx", "soundfile"},
@@ -111,6 +115,14 @@ def test_imports_go_one_way(path):
             assert LAYERS[layer(name)] <= LAYERS[own], f"{own} imports {name}"
         elif root not in {"edge_ser", *sys.stdlib_module_names}:
             assert root in THIRD_PARTY[own], f"{own} imports {name}"
+
+
+@pytest.mark.parametrize("folder", ["runtime", "recognition", "sinks"])
+def test_nothing_below_the_facade_imports_it(folder):
+    facade = "edge_ser.runtime.recognizer"
+    users = [p for p in (PACKAGE / folder).rglob("*.py") if facade in imports_of(p)]
+
+    assert users == []
 
 
 def modules_after(code: str) -> set[str]:

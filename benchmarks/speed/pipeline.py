@@ -21,7 +21,6 @@ from speech import unbroken, with_pauses
 from edge_ser.audio import Chunk
 from edge_ser.runtime.events import to_json
 from edge_ser.runtime.recognizer import Recognizer
-from edge_ser.runtime.streaming import StreamingRecognizer
 from edge_ser.runtime.vad import Silero
 
 Float32 = NDArray[np.float32]
@@ -64,7 +63,7 @@ class Ours:
     def __init__(self, model: Path, samples_per_push: int, *, vad: bool = True) -> None:
         self._n = samples_per_push
         self._held: Float32 = np.empty(0, dtype=np.float32)
-        self._stream = StreamingRecognizer(Recognizer(model), detector=Silero() if vad else None)
+        self._stream = Recognizer(model).open_stream(detector=Silero() if vad else None)
         self._sink = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 (as long as the stream)
 
     @property

@@ -16,7 +16,7 @@ from edge_ser.adapt.head import AdaptableModel
 from edge_ser.audio import Chunk, load
 from edge_ser.corpora import Clip
 from edge_ser.errors import ModelError
-from edge_ser.runtime.listener import Listener
+from edge_ser.recognition.windowing import WindowConfig, clip_inputs
 from edge_ser.runtime.onnx_session import open_session
 
 Float32 = NDArray[np.float32]
@@ -92,7 +92,7 @@ def embed_clips(
         AudioError: a clip that cannot be read.
         ModelError: a graph that ONNX Runtime refuses.
     """
-    embed, listener = Embedder(source, threads), Listener(source.card)
+    embed, config = Embedder(source, threads), WindowConfig.from_card(source.card)
     card = source.card
     rate = card.frontend.sample_rate
     kept: list[Clip] = []
@@ -108,8 +108,8 @@ def embed_clips(
         if len(samples) < card.min_window_s * rate:
             left_out[f"shorter than {card.min_window_s:g} s"] += 1
             continue
-        cut = listener.windows([Chunk(samples, rate)], clip.group)
-        windows = [window for window in cut if window is not None]
+        inputs = clip_inputs([Chunk(samples, rate)], config, clip.group)
+        windows = [window for window in inputs if window is not None]
         if not windows:
             left_out["silent"] += 1
             continue

@@ -16,7 +16,7 @@ from edge_ser.audio import Chunk, load
 from edge_ser.card import AROUSAL_OUTPUT, ModelCard
 from edge_ser.corpora import Clip
 from edge_ser.metrics import confusion, unweighted_average_recall
-from edge_ser.runtime.listener import Listener
+from edge_ser.recognition.windowing import WindowConfig, clip_inputs
 from edge_ser.runtime.onnx_session import open_session
 from edge_ser.runtime.prediction import mean_class
 
@@ -128,15 +128,15 @@ def heard_clips(clips: Sequence[Clip], card: ModelCard, progress: OnItem = lambd
     Raises:
         AudioError: a clip that cannot be read.
     """
-    listener = Listener(dataclasses.replace(card, input="features"))
+    config = dataclasses.replace(WindowConfig.from_card(card), input="features")
     rate = card.frontend.sample_rate
     kept = []
     for clip in clips:
         windows: list[Float32] = []
         samples = load(clip.path, rate, clip.channel)
         if len(samples) >= card.min_window_s * rate:
-            cut = listener.windows([Chunk(samples, rate)], clip.group)
-            windows = [window for window in cut if window is not None]
+            inputs = clip_inputs([Chunk(samples, rate)], config, clip.group)
+            windows = [window for window in inputs if window is not None]
         shape = (0, card.frontend.n_features, 1)
         kept.append(np.concatenate(windows or [np.empty(shape, np.float32)]))
         progress()

@@ -1,8 +1,7 @@
-"""Windows of recordings exactly as the runtime cuts them: the runtime itself does the cutting.
+"""Windows of recordings for calibration, exactly as the runtime cuts them.
 
-Recordings go through `runtime.recognizer` with a runner that recognises nothing and remembers what it
-was last given. A first pass only measures levels, a second one computes the features of the windows
-that were chosen, so that memory does not grow with the recordings.
+A first pass only measures levels. A second one computes the features of the windows that were chosen,
+so that memory does not grow with the recordings.
 """
 
 from __future__ import annotations
@@ -21,10 +20,7 @@ from edge_ser.audio import file_chunks
 from edge_ser.card import ModelCard
 from edge_ser.corpora import Clip
 from edge_ser.errors import AudioError
-from edge_ser.runtime.listener import Listener
-from edge_ser.runtime.prediction import Prediction
-from edge_ser.runtime.recognizer import Recognizer
-from edge_ser.runtime.window_stream import WindowStream
+from edge_ser.recognition.windowing import WindowConfig, clip_windows
 
 Float32 = NDArray[np.float32]
 
@@ -76,9 +72,8 @@ def survey(
     Raises:
         AudioError: a recording that cannot be read.
     """
-    # Levels need no features: the runtime computes none for a model that takes the waveform.
-    recognizer = Recognizer(Listener(dataclasses.replace(card, input="waveform")))
-    per_span = max(1, -(-recognizer.window_samples // recognizer.hop_samples))
+    config = WindowConfig.from_card(card)
+    per_span = max(1, -(-config.window_samples // config.hop_samples))
     found: list[Candidate] = []
     refused: Counter[Refused] = Counter()
     heard: set[str] = set()
@@ -87,15 +82,17 @@ def survey(
         if clip.group in heard:
             continue
         heard.add(clip.group)
-        windows = _whole_windows(recognizer, clip)
+        chunks = file_chunks(clip.path, clip.channel)
+        cut = clip_windows(chunks, config, str(clip.path), short=False, levels_only=True)
+        windows = list(cut)
         rng = random.Random(f"{seed}/{clip.group}")  # noqa: S311 (a draw, not a secret)
         spans = [windows[at : at + per_span] for at in range(0, len(windows), per_span)]
-        audible = [own for span in spans if (own := [w for w in span if w.label is not None])]
+        audible = [own for span in spans if (own := [w for w in span if w.inputs is not None])]
         if not audible:
             refused[Refused.SILENT if windows else Refused.TOO_SHORT] += 1
         for span in audible:
             window = rng.choice(span)
-            found.append(Candidate(clip, window.start_s, window.level_dbfs))
+            found.append(Candidate(clip, window.start / config.sample_rate, window.level_dbfs))
     return Pool(tuple(found), dict(refused))
 
 
@@ -114,47 +111,30 @@ def cut(
     Raises:
         AudioError: a recording that cannot be read.
     """
-    listener = Listener(dataclasses.replace(card, input="features"))
-    recognizer = Recognizer(listener)
+    config = dataclasses.replace(WindowConfig.from_card(card), input="features")
     places: dict[Clip, dict[float, int]] = {}
     for place, candidate in enumerate(candidates):
         places.setdefault(candidate.clip, {})[candidate.start_s] = place
     frontend = card.frontend
-    shape = (frontend.n_features, frontend.n_frames(recognizer.window_samples))
+    shape = (frontend.n_features, frontend.n_frames(config.window_samples))
     windows: Float32 = np.empty((len(candidates), *shape), dtype=np.float32)
     for clip, own in places.items():
-        _cut_clip(recognizer, listener, clip, own, windows)
+        _cut_clip(config, clip, own, windows)
         progress()
     return windows
 
 
 def _cut_clip(
-    recognizer: Recognizer,
-    listener: Listener,
-    clip: Clip,
-    places: Mapping[float, int],
-    windows: Float32,
+    config: WindowConfig, clip: Clip, places: Mapping[float, int], windows: Float32
 ) -> None:
     """Fill in the windows of one recording, whose places are given by their starts."""
     missing = set(places)
     chunks = file_chunks(clip.path, clip.channel)
-    for window in recognizer.stream(chunks, str(clip.path)):
-        if window.start_s in missing:
-            windows[places[window.start_s]] = listener.last[0]
-            missing.remove(window.start_s)
+    for window in clip_windows(chunks, config, str(clip.path)):
+        start_s = window.start / config.sample_rate
+        if start_s in missing and window.inputs is not None:
+            windows[places[start_s]] = window.inputs[0]
+            missing.remove(start_s)
         if not missing:
             return
     raise AudioError(f"{clip.path} changed while it was read; run the command again")
-
-
-def _whole_windows(recognizer: Recognizer, clip: Clip) -> list[Prediction]:
-    """Return the windows of a recording, none of one that is shorter than a window."""
-    stream = WindowStream(recognizer, str(clip.path))
-    found = [w for chunk in file_chunks(clip.path, clip.channel) for w in stream.push(chunk)]
-    try:
-        found += stream.finish()
-    except AudioError:
-        return []  # only a recording too short to be recognised at all is refused so late
-    rate = recognizer.card.frontend.sample_rate
-    length = recognizer.window_samples
-    return [w for w in found if round((w.end_s - w.start_s) * rate) == length]

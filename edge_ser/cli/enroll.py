@@ -120,12 +120,11 @@ def _listen(
     stop_s: float | None,
 ) -> None:
     """Take the speech of a source, until so many seconds of it came or Ctrl-C."""
-    from edge_ser.runtime.streaming import StreamingRecognizer
     from edge_ser.runtime.vad import open_detector
 
     with source:
-        stream = StreamingRecognizer(
-            recognizer, source.name, detector=open_detector(detector), baseline=enrolment
+        stream = recognizer.open_stream(
+            source.name, detector=open_detector(detector), baseline=enrolment
         )
         try:
             _push(source, stream, enrolment, stop_s)

@@ -24,6 +24,7 @@ from edge_ser.cli._shared.tables import plain_table
 from edge_ser.errors import AudioError, ConfigError
 
 if TYPE_CHECKING:
+    from edge_ser.cli.run_loop import OpenSink
     from edge_ser.runtime.recognizer import Recognizer
     from edge_ser.runtime.signals import Source
     from edge_ser.runtime.streaming import StreamSettings
@@ -233,7 +234,7 @@ def command(
         source = FfmpegSource(
             url or "", input_format, channel=channel, wait_for_device=wait_for_device
         )
-    run_source(run, source, seconds, record, record_limit_mb)
+    run_source(run, source, seconds, _sinks(record, record_limit_mb))
 
 
 def _kind(files: tuple[Path, ...], chosen: list[str]) -> str:
@@ -274,6 +275,20 @@ def _stdin(rate: int, channels: int, encoding: str, channel: int | None) -> Sour
     if sys.stdin.isatty():
         raise ConfigError("--stdin was given, but nothing is piped in; use --mic to record")
     return PcmSource(sys.stdin.buffer, rate, channels, encoding, channel)
+
+
+def _sinks(record: Path | None, record_limit_mb: float) -> list[OpenSink]:
+    """Return what else gets the events of a live source; a new sink is added here."""
+    from edge_ser.sinks.recorder import Recorder
+    from edge_ser.sinks.systemd import SystemdSink
+
+    sinks: list[OpenSink] = []
+    if record is not None:
+        sinks.append(
+            lambda output: Recorder(record, limit_mb=record_limit_mb, on_message=output.problem)
+        )
+    sinks.append(lambda _output: SystemdSink())
+    return sinks
 
 
 def _print_devices() -> None:

@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 
 from edge_ser.audio import Chunk
 from edge_ser.measure.answers import LiveFacts
+from edge_ser.recognition.classifier import PredictionStream
 from edge_ser.runtime.baseline import BaselineState
 from edge_ser.runtime.events import Emotion, Event, SpeechEnd, SpeechStart
 from edge_ser.runtime.outputs import SpeechOutputs
 from edge_ser.runtime.prediction import ClipTally, likeliest
 from edge_ser.runtime.recognizer import Recognizer
-from edge_ser.runtime.streaming import StreamingRecognizer
 from edge_ser.runtime.voice import VoiceDetector
-from edge_ser.runtime.window_stream import WindowStream
 
 Float32 = NDArray[np.float32]
 
@@ -79,8 +78,10 @@ def _recording(
     if len(samples) < card.min_window_s * rate:
         return ClipPrediction("", no_answer=TOO_SHORT)
     tally, audible, outputs = ClipTally(source), False, SpeechOutputs()
-    windows = WindowStream(recognizer, source, excess=baseline.excess())
-    for window in (*windows.push(Chunk(samples, rate)), *windows.finish()):
+    windows = PredictionStream(
+        recognizer.config, recognizer.classifier, source, excess=baseline.excess()
+    )
+    for window in (*windows.push(samples), *windows.finish()):
         tally.add(window)
         outputs.add(window.outputs)
         audible = audible or window.label is not None
@@ -102,8 +103,7 @@ def _live(
 ) -> ClipPrediction:
     detector.reset()
     card = recognizer.card
-    stream = StreamingRecognizer(
-        recognizer,
+    stream = recognizer.open_stream(
         source,
         detector=detector,
         settings=recognizer.stream_settings(),

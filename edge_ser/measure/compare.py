@@ -1,7 +1,7 @@
 """The same audio through several model files: how far apart their answers are, and how good.
 
 The first model is what the others are compared with. Audio is decoded once, and what the runtime would
-feed to a network is computed once for all models that hear alike: the same front end, window and hop.
+feed to a network is computed once for all models with the same front end, window and hop.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from edge_ser._util.callbacks import OnItem
 from edge_ser._util.hashing import file_digest
 from edge_ser._util.suffixes import is_onnx
-from edge_ser.audio import file_chunks, find_audio
+from edge_ser.audio import Chunk, file_chunks, find_audio
 from edge_ser.card import ModelCard
 from edge_ser.corpora import Clip
 from edge_ser.errors import AudioError, ConfigError, MissingDependency
@@ -32,13 +32,13 @@ from edge_ser.measure.comparison import (
     Score,
 )
 from edge_ser.measure.evaluation import ALL
-from edge_ser.measure.hearing import Ear, Windows, hearing, timing
 from edge_ser.measure.inspect import inspect_onnx
 from edge_ser.measure.provenance import versions
 from edge_ser.measure.selection import Selection
 from edge_ser.metrics import confusion, unweighted_average_recall, weighted_accuracy
 from edge_ser.protocols.content import data_digest
 from edge_ser.protocols.fold import speakers
+from edge_ser.recognition.windowing import WindowConfig, clip_inputs
 from edge_ser.runtime.prediction import mean_class
 from edge_ser.runtime.runner import Runner, open_runner
 
@@ -46,6 +46,9 @@ if TYPE_CHECKING:
     from edge_ser.measure.layer_differences import LayerMeter
 
 Float32 = NDArray[np.float32]
+
+Windows = list[Float32 | None]
+"""One entry a window: the input of a network or its logits; None where it is silent."""
 
 LAYER_WINDOWS = 32
 """Windows on which layers are compared, each of another clip."""
@@ -162,13 +165,13 @@ def compare(
     labels = common_labels(contenders)
     clips = selection.clips
     meters = [_layer_meter(contenders[0], c, layer_windows, threads) for c in contenders[1:]]
-    ears = {hearing(c.card): Ear(c.card) for c in contenders}
+    configs = [WindowConfig.from_card(c.card) for c in contenders]
     every = -(-len(clips) // max(1, layer_windows))
     heard: list[list[Windows]] = [[] for _ in contenders]
     for number, clip in enumerate(clips):
         chunks = list(file_chunks(clip.path, clip.channel))
-        inputs = {key: ear.listen(chunks, clip.group) for key, ear in ears.items()}
-        own = [inputs[hearing(c.card)] for c in contenders]
+        inputs = {config: _inputs(chunks, config, clip.group) for config in dict.fromkeys(configs)}
+        own = [inputs[config] for config in configs]
         for contender, windows, kept in zip(contenders, own, heard, strict=True):
             kept.append([None if w is None else contender.runner.run(w)[0] for w in windows])
         if number % every == 0:
@@ -201,6 +204,16 @@ def compare(
     )
 
 
+def _inputs(chunks: Sequence[Chunk], config: WindowConfig, source: str) -> Windows:
+    """Return the inputs of a clip's windows; none where it is too short."""
+    length_s = sum(len(chunk.samples) / chunk.sample_rate for chunk in chunks)
+    return [] if length_s < config.min_window_s else clip_inputs(chunks, config, source)
+
+
+def _timing(card: ModelCard) -> tuple[float, float]:
+    return WindowConfig.from_card(card).timing
+
+
 def _layer_meter(
     first: Contender, other: Contender, n_windows: int, threads: int
 ) -> LayerMeter | str:
@@ -212,7 +225,7 @@ def _layer_meter(
             return f"{path.name} is no ONNX file"
     if first.card.frontend != other.card.frontend:
         return "the front ends differ, so the networks hear different features"
-    if timing(first.card) != timing(other.card):
+    if _timing(first.card) != _timing(other.card):
         return _other_timing(first.card, other.card)
     try:
         from edge_ser.measure.layer_differences import LayerMeter
@@ -245,7 +258,7 @@ def _difference(
     refused: dict[str, str] = {}
     both = [(a, b) for a, b in zip(answers[0], answers[i], strict=True) if (a, b) != (None, None)]
     logits = windows = None
-    if timing(first.card) != timing(other.card):
+    if _timing(first.card) != _timing(other.card):
         refused["windows"] = refused["logits"] = _other_timing(first.card, other.card)
     else:
         pairs = _paired(first, other, clips, heard[0], heard[i], labels)
@@ -283,7 +296,7 @@ def _paired(
     labels: tuple[str, ...],
 ) -> list[_Pair]:
     """Return the windows that both models answered to, logits in the order of the common labels."""
-    hop_s = timing(first.card)[1]
+    hop_s = _timing(first.card)[1]
     places, other_places = _places(first, labels), _places(other, labels)
     return [
         (clip.group, k * hop_s, a[places], b[other_places])
@@ -343,7 +356,7 @@ def _places(contender: Contender, labels: tuple[str, ...]) -> list[int]:
 
 
 def _other_timing(first: ModelCard, other: ModelCard) -> str:
-    a, b = timing(first), timing(other)
+    a, b = _timing(first), _timing(other)
     return (
         f"windows of {b[0]:g} s every {b[1]:g} s are not those of {a[0]:g} s every {a[1]:g} s; "
         "compare clips"

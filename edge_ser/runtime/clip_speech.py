@@ -6,20 +6,20 @@ around that count.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_ser.audio import FULL_SCALE, Chunk, Resampler, check_finite
-from edge_ser.errors import AudioError
+from edge_ser.audio import FULL_SCALE, Chunk
+from edge_ser.recognition.classifier import Classifier, PredictionStream
+from edge_ser.recognition.windowing import WindowConfig, resampled, too_short
+from edge_ser.runtime.baseline import BaselineState, NoBaseline
 from edge_ser.runtime.loud_voice import find_loud_voice
 from edge_ser.runtime.prediction import Prediction, likeliest
-from edge_ser.runtime.recognizer import Recognizer
 from edge_ser.runtime.segmenter import Segmenter
 from edge_ser.runtime.utterances import Finished, Step, Utterances, UtteranceSettings
 from edge_ser.runtime.vad import open_detector
-from edge_ser.runtime.window_stream import WindowStream
 
 Float32 = NDArray[np.float32]
 
@@ -38,15 +38,25 @@ class SpeechTally:
     not count.
 
     Args:
-        recognizer: what recognises.
+        config: geometry of the windows.
+        classifier: the model.
         source: what predictions call the clip.
+        baseline: of the stream; None for none.
     """
 
-    def __init__(self, recognizer: Recognizer, source: str) -> None:
+    def __init__(
+        self,
+        config: WindowConfig,
+        classifier: Classifier,
+        source: str,
+        baseline: BaselineState | None = None,
+    ) -> None:
         self.evident = False
         """Whether one of the utterances evidently was speech, or somebody called out."""
-        self._recognizer = recognizer
-        self._rate = recognizer.card.frontend.sample_rate
+        self._config = config
+        self._classifier = classifier
+        self._baseline = baseline or NoBaseline()
+        self._rate = config.sample_rate
         self._source = source
         self._kept: list[Float32] = []
         """The audio of a short clip; empty once it is longer."""
@@ -90,8 +100,14 @@ class SpeechTally:
             return ()
         begin = max(0, round((found[0] - CLIP_UTTERANCE.lead_s) * self._rate))
         stop = round((found[1] + CLIP_UTTERANCE.tail_s) * self._rate)
-        stream = WindowStream(self._recognizer, self._source, at_s=begin / self._rate)
-        windows = (*stream.push(Chunk(samples[begin:stop], self._rate)), *stream.finish())
+        stream = PredictionStream(
+            self._config,
+            self._classifier,
+            self._source,
+            at_s=begin / self._rate,
+            excess=None if self._baseline.learns else self._baseline.excess(),
+        )
+        windows = (*stream.push(samples[begin:stop]), *stream.finish())
         self.evident = True
         for window in windows:
             self._add(window.probs, window.arousal, int(window.label is not None))
@@ -103,12 +119,9 @@ class SpeechTally:
         Raises:
             AudioError: it is shorter than what can be recognised.
         """
+        if self._n_samples < self._config.min_samples:
+            raise too_short(self._source, self._n_samples, self._config)
         end_s = self._n_samples / self._rate
-        if end_s < self._recognizer.min_window_s:
-            raise AudioError(
-                f"{self._source} holds {end_s:.3g} s of audio, at least "
-                f"{self._recognizer.min_window_s:g} s are needed to recognise anything; record more"
-            )
         probs = {label: total / self._n for label, total in self._sums.items()}
         return Prediction(
             source=self._source,
@@ -136,23 +149,34 @@ class SpeechTally:
 
 
 def recognize_speech(
-    recognizer: Recognizer, chunks: Iterable[Chunk], source: str
+    config: WindowConfig,
+    classifier: Classifier,
+    chunks: Iterable[Chunk],
+    source: str,
+    baseline: BaselineState | None = None,
 ) -> tuple[tuple[Prediction, ...], Prediction]:
     """Return the windows of a clip's utterances, and the clip as a whole.
+
+    Args:
+        config: geometry of the windows.
+        classifier: the model.
+        chunks: audio at any one rate.
+        source: name of the clip.
+        baseline: of the clip; None for none.
 
     Raises:
         AudioError: samples that are not finite, or a clip too short to recognise anything.
     """
-    rate = recognizer.card.frontend.sample_rate
     utterances = Utterances(
-        recognizer,
-        Segmenter(open_detector(), rate),
+        config,
+        classifier,
+        Segmenter(open_detector(), config.sample_rate),
         source,
         settings=CLIP_UTTERANCE,
-        baseline=recognizer.open_baseline(),
+        baseline=baseline,
     )
-    tally, windows = SpeechTally(recognizer, source), []
-    for samples in _resampled(chunks, rate, source):
+    tally, windows = SpeechTally(config, classifier, source, baseline), []
+    for samples in resampled(chunks, config.sample_rate, source):
         tally.add_audio(samples)
         windows += _counted(tally, utterances.push(samples))
     windows += _counted(tally, utterances.finish())
@@ -170,14 +194,3 @@ def _counted(tally: SpeechTally, steps: Iterable[Step]) -> list[Prediction]:
         elif isinstance(step, Finished):
             tally.add_utterance(step)
     return windows
-
-
-def _resampled(chunks: Iterable[Chunk], rate: int, source: str) -> Iterator[Float32]:
-    """Yield the audio of one recording at another rate, piece by piece."""
-    resampler: Resampler | None = None
-    for chunk in chunks:
-        check_finite(chunk.samples, source)
-        resampler = resampler or Resampler(chunk.sample_rate, rate)
-        yield resampler.push(chunk.samples)
-    if resampler is not None:
-        yield resampler.push(np.empty(0, dtype=np.float32), last=True)

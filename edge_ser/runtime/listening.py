@@ -1,4 +1,4 @@
-"""Listening from a program: as an iterator, by callback from a thread, or in asyncio."""
+"""Listening beside the program: by callback from a thread, or in asyncio."""
 
 from __future__ import annotations
 
@@ -7,80 +7,41 @@ import concurrent.futures
 import contextlib
 import threading
 from collections.abc import AsyncIterator, Callable, Generator
-from pathlib import Path
 from types import TracebackType
 
 from edge_ser.runtime.events import Event
-from edge_ser.runtime.recognizer import Recognizer
-from edge_ser.runtime.signals import Source
-from edge_ser.runtime.sources import open_source
-from edge_ser.runtime.streaming import StreamingRecognizer, StreamSettings
-from edge_ser.runtime.vad import open_detector
 
 OnEvent = Callable[[Event], object]
+OpenEvents = Callable[[Callable[[], bool]], Generator[Event, None, None]]
+"""Returns the events of a source; the argument says, after each item of the source, whether to stop."""
 
 _WAITING_EVENTS = 1_000
 _PATIENCE_S = 0.2
-
-
-def listen(
-    recognizer: Recognizer,
-    source: Source | str | Path | None = None,
-    *,
-    vad: bool | None = None,
-    settings: StreamSettings | None = None,
-    stopped: Callable[[], bool] = lambda: False,
-) -> Generator[Event, None, None]:
-    """Yield the events of a source until it ends; see `Recognizer.listen`.
-
-    `stopped` is asked after each signal of the source, which a live one sends at least once a second.
-    """
-    source = open_source(source)
-    with source:
-        cut = vad is None or vad
-        stream = StreamingRecognizer(
-            recognizer,
-            source.name,
-            detector=open_detector() if cut else None,
-            settings=settings or recognizer.stream_settings(live=source.live),
-            clip=not source.live,
-        )
-        reason = "source"
-        for signal in source:
-            yield from stream.push(signal)
-            if stopped():
-                reason = "asked"
-                break
-    yield from stream.finish(reason)
 
 
 class Listening:
     """Listening in a thread, which calls back with each event. Use it as a context manager, or `stop`.
 
     Args:
-        recognizer: belongs to the thread until it has stopped.
+        open_events: returns the events, given a function that says whether to stop.
         on_event: gets each event, in the thread; an exception of its own ends the listening.
-        source, vad, settings: as for `Recognizer.listen`.
+        on_start: is called first of all, in the thread.
         on_end: is called last of all, in the thread, whatever ended it.
     """
 
     def __init__(
         self,
-        recognizer: Recognizer,
+        open_events: OpenEvents,
         on_event: OnEvent,
-        source: Source | str | Path | None = None,
         *,
-        vad: bool | None = None,
-        settings: StreamSettings | None = None,
+        on_start: Callable[[], object] = lambda: None,
         on_end: Callable[[], object] = lambda: None,
     ) -> None:
-        self._recognizer = recognizer
         self._on_event = on_event
+        self._on_start = on_start
         self._on_end = on_end
-        self._events = listen(
-            recognizer, source, vad=vad, settings=settings, stopped=self._asked_to_stop
-        )
         self._stop = threading.Event()
+        self._events = open_events(self._stop.is_set)
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="edge-ser", daemon=True)
         self._thread.start()
@@ -116,12 +77,9 @@ class Listening:
             raise error
         return not self._thread.is_alive()
 
-    def _asked_to_stop(self) -> bool:
-        return self._stop.is_set()
-
     def _run(self) -> None:
         try:
-            self._recognizer.runner.take_over()
+            self._on_start()
             for event in self._events:
                 self._on_event(event)
         except BaseException as error:  # noqa: BLE001 (raised again in `wait`)
@@ -133,13 +91,11 @@ class Listening:
 
 
 async def listen_async(
-    recognizer: Recognizer,
-    source: Source | str | Path | None = None,
-    *,
-    vad: bool | None = None,
-    settings: StreamSettings | None = None,
+    open_events: OpenEvents, on_start: Callable[[], object] = lambda: None
 ) -> AsyncIterator[Event]:
-    """Yield the events of a source in asyncio; audio and inference run in a thread of their own.
+    """Yield events in asyncio; audio and inference run in a thread of their own.
+
+    The arguments are those of `Listening`.
 
     Leaving the loop or cancelling the task stops the thread. Up to 1000 events wait for a slow
     consumer; then the thread waits too, and a live source counts what it loses as overruns.
@@ -163,9 +119,7 @@ async def listen_async(
                 return
         done.cancel()
 
-    listening = Listening(
-        recognizer, put, source, vad=vad, settings=settings, on_end=lambda: put(None)
-    )
+    listening = Listening(open_events, put, on_start=on_start, on_end=lambda: put(None))
     try:
         while (event := await events.get()) is not None:
             yield event

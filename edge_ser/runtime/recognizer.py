@@ -2,29 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+import contextlib
+import functools
+import time
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_ser.audio import Chunk, file_chunks
 from edge_ser.card import BASELINE_WAYS
-from edge_ser.errors import ConfigError
+from edge_ser.recognition.classifier import Classifier, PredictionStream
+from edge_ser.recognition.listen import EventSink, gets_clip, listen
+from edge_ser.recognition.windowing import (
+    MIN_LEVEL_DBFS,
+    Probe,
+    StageTimer,
+    WindowConfig,
+    resampled,
+)
 from edge_ser.runtime.baseline import Baseline, BaselineState, open_baseline
-from edge_ser.runtime.prediction import ClipTally, Float32, Prediction, softmax
-from edge_ser.runtime.prior import check_prior, log_ratios
+from edge_ser.runtime.clip_speech import CLIP_UTTERANCE, recognize_speech
+from edge_ser.runtime.prediction import ClipTally, Float32, Prediction
 from edge_ser.runtime.runner import Runner, open_runner
-from edge_ser.runtime.window_stream import WindowStream
+from edge_ser.runtime.smoothing import Smoothing
+from edge_ser.runtime.streaming import StreamingRecognizer, StreamSettings
+from edge_ser.runtime.utterances import UtteranceSettings
+from edge_ser.runtime.vad import open_detector
+from edge_ser.runtime.voice import VoiceDetector
 
 if TYPE_CHECKING:
     from edge_ser.runtime.events import Event
     from edge_ser.runtime.listening import Listening
     from edge_ser.runtime.signals import Source
-    from edge_ser.runtime.streaming import StreamSettings
-
-MIN_LEVEL_DBFS = -70.0
-"""Default level below which 10 ms of audio count as silence. The softest clips of RAVDESS, whole
-sentences at -64 dB, are above it for a quarter of their time."""
 
 
 @dataclass(frozen=True)
@@ -72,58 +90,51 @@ class Recognizer:
     ) -> None:
         if model is None or isinstance(model, (str, Path)):
             model = open_runner(model, threads, device)
-        self.runner = model
         self.card = model.card
-        self.min_level_dbfs = min_level_dbfs
-        self.prior = check_prior(prior or {}, self.card.labels)
-        self._log_ratios = log_ratios(self.prior, self.card.labels)
+        self.classifier = Classifier(model, prior)
+        self.prior = self.classifier.prior
         if isinstance(baseline, (str, Path)) and baseline not in BASELINE_WAYS:
             baseline = Baseline.load(Path(baseline))
         self._baseline_choice = baseline
         state = self.open_baseline()
         self.excess = None if state.learns else state.excess()
         """What the enrolled baseline has beyond the usual outputs [n_outputs]; None without one."""
-        frontend = self.card.frontend
-        window_s = self.card.window_s if window_s is None else window_s
-        hop_s = self.card.hop_s if hop_s is None else hop_s
-        self.min_window_s = model.min_window_s
-        if not self.min_window_s <= window_s <= 60:
-            raise ConfigError(
-                f"a window of {window_s:g} s was asked for, {self.min_window_s:g} to 60 s "
-                f"can be recognised; the model was trained with {self.card.window_s:g} s"
-            )
-        if not frontend.hop_length / frontend.sample_rate <= hop_s <= 60:
-            raise ConfigError(
-                f"a hop of {hop_s:g} s was asked for, "
-                f"{frontend.hop_length / frontend.sample_rate:g} to 60 s can be used"
-            )
-        self.hop_samples = self.whole_frames(hop_s)
-        self.hop_frames = self.hop_samples // frontend.hop_length
-        self.window_samples = round(window_s * frontend.sample_rate)
+        self.config = WindowConfig.from_card(
+            self.card,
+            window_s=window_s,
+            hop_s=hop_s,
+            min_window_s=model.min_window_s,
+            min_level_dbfs=min_level_dbfs,
+        )
+        """Geometry of the windows."""
+
+    @property
+    def runner(self) -> Runner:
+        """The loaded model."""
+        return self.classifier.runner
+
+    @property
+    def window_samples(self) -> int:
+        """Samples classified at once."""
+        return self.config.window_samples
 
     @property
     def window_s(self) -> float:
         """Seconds classified at once."""
-        return self.window_samples / self.card.frontend.sample_rate
+        return self.config.window_s
 
     @property
     def hop_s(self) -> float:
         """Seconds between windows."""
-        return self.hop_samples / self.card.frontend.sample_rate
+        return self.config.hop_s
 
     def open_baseline(self) -> BaselineState:
         """Return the baseline of a new stream, which has learned nothing yet."""
         return open_baseline(self.card, self._baseline_choice)
 
-    def whole_frames(self, seconds: float) -> int:
-        """Return the samples of so many seconds, rounded to whole feature frames."""
-        frontend = self.card.frontend
-        return round(seconds * frontend.sample_rate / frontend.hop_length) * frontend.hop_length
-
     def class_probs(self, logits: Float32) -> dict[str, float]:
         """Return the probabilities of logits [n_classes] by label, with the prior."""
-        probs = softmax(logits + self._log_ratios if self.prior else logits)
-        return dict(zip(self.card.labels, probs.tolist(), strict=True))
+        return self.classifier.probs(logits)
 
     def stream(self, chunks: Iterable[Chunk], source: str = "stream") -> Iterator[Prediction]:
         """Yield a prediction for each window, as soon as its last sample has come.
@@ -133,9 +144,12 @@ class Recognizer:
         Raises:
             AudioError: shorter than the model's `min_window_s`, or samples that are not finite.
         """
-        windows = WindowStream(self, source)
-        for chunk in chunks:
-            yield from windows.push(chunk)
+        timer = StageTimer()
+        windows = PredictionStream(
+            self.config, self.classifier, source, excess=self.excess, timer=timer
+        )
+        for samples in resampled(chunks, self.config.sample_rate, source, timer):
+            yield from windows.push(samples)
         yield from windows.finish()
 
     def recognize(
@@ -153,10 +167,12 @@ class Recognizer:
             AudioError: unreadable, too short or, without `vad`, silent.
         """
         if vad:
-            from edge_ser.runtime.clip_speech import recognize_speech
-
             windows_of_speech, final = recognize_speech(
-                self, file_chunks(Path(path), channel), str(path)
+                self.config,
+                self.classifier,
+                file_chunks(Path(path), channel),
+                str(path),
+                self.open_baseline(),
             )
             return Recognition(windows_of_speech, final)
         tally = ClipTally(str(path))
@@ -172,14 +188,43 @@ class Recognizer:
         Args:
             live: False for a file, where more of the audio around an utterance counts.
         """
-        from edge_ser.runtime.clip_speech import CLIP_UTTERANCE
-        from edge_ser.runtime.smoothing import Smoothing
-        from edge_ser.runtime.streaming import StreamSettings
-        from edge_ser.runtime.utterances import UtteranceSettings
-
         return StreamSettings(
             smoothing=Smoothing(abstain_below=self.card.abstain_below),
             utterance=UtteranceSettings() if live else CLIP_UTTERANCE,
+        )
+
+    def open_stream(
+        self,
+        source: str = "stream",
+        *,
+        detector: VoiceDetector | None = None,
+        settings: StreamSettings | None = None,
+        clip: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+        probe: Probe | None = None,
+        baseline: BaselineState | None = None,
+    ) -> StreamingRecognizer:
+        """Return a stream to push audio into; the arguments are those of `StreamingRecognizer`.
+
+        Args:
+            source: name of the stream in events.
+            detector: a voice detector; None for none.
+            settings: None for `StreamSettings()`.
+            clip: whether a `clip` event sums up the stream at its end.
+            clock: monotonic seconds.
+            probe: gets the name of each stage when it ends.
+            baseline: None for a new one.
+        """
+        return StreamingRecognizer(
+            self.config,
+            self.classifier,
+            source,
+            detector=detector,
+            settings=settings,
+            clip=clip,
+            clock=clock,
+            probe=probe,
+            baseline=baseline or self.open_baseline(),
         )
 
     def listen(
@@ -188,6 +233,7 @@ class Recognizer:
         *,
         vad: bool | None = None,
         settings: StreamSettings | None = None,
+        sinks: Sequence[EventSink] = (),
     ) -> Iterator[Event]:
         """Yield what is heard, as events, until the source ends or the loop is left.
 
@@ -195,15 +241,15 @@ class Recognizer:
             source: a source of `runtime.sources`, a file, a URL for ffmpeg, or None for the default
                 microphone.
             vad: whether a voice detector cuts the stream into utterances; None for True. A file ends
-                with an event `clip`: the mean over its utterances, or without a detector over all.
+                with an event `clip`: the mean over its utterances, or without a detector over all. So
+                does a pipe without a detector.
             settings: None for the defaults, and the abstain threshold of the model's card.
+            sinks: get each event before it is yielded; they are opened and closed here.
 
         Raises:
             AudioError: the source cannot be opened or read.
         """
-        from edge_ser.runtime.listening import listen
-
-        yield from listen(self, source, vad=vad, settings=settings)
+        yield from self._events(source, vad, settings, sinks, lambda: False)
 
     def listen_async(
         self,
@@ -211,11 +257,14 @@ class Recognizer:
         *,
         vad: bool | None = None,
         settings: StreamSettings | None = None,
+        sinks: Sequence[EventSink] = (),
     ) -> AsyncIterator[Event]:
         """Return the events of `listen` for `async for`; a thread does the work."""
         from edge_ser.runtime.listening import listen_async
 
-        return listen_async(self, source, vad=vad, settings=settings)
+        return listen_async(
+            functools.partial(self._events, source, vad, settings, sinks), self.runner.take_over
+        )
 
     def listen_in_background(
         self,
@@ -224,8 +273,38 @@ class Recognizer:
         *,
         vad: bool | None = None,
         settings: StreamSettings | None = None,
+        sinks: Sequence[EventSink] = (),
     ) -> Listening:
         """Call `on_event` with the events of `listen`, in a thread; stop what is returned to end it."""
         from edge_ser.runtime.listening import Listening
 
-        return Listening(self, on_event, source, vad=vad, settings=settings)
+        return Listening(
+            functools.partial(self._events, source, vad, settings, sinks),
+            on_event,
+            on_start=self.runner.take_over,
+        )
+
+    def _events(
+        self,
+        source: Source | str | Path | None,
+        vad: bool | None,
+        settings: StreamSettings | None,
+        sinks: Sequence[EventSink],
+        stopped: Callable[[], bool],
+    ) -> Generator[Event, None, None]:
+        """Yield the events of `listen` until `stopped` returns True."""
+        from edge_ser.runtime.sources import open_source
+
+        with_detector = vad is None or vad
+
+        def open_stream(opened: Source) -> StreamingRecognizer:
+            return self.open_stream(
+                opened.name,
+                detector=open_detector() if with_detector else None,
+                settings=settings or self.stream_settings(live=opened.live),
+                clip=gets_clip(opened, with_detector=with_detector),
+            )
+
+        with contextlib.ExitStack() as stack:
+            opened = [stack.enter_context(sink) for sink in sinks]
+            yield from listen(open_source(source), open_stream, opened, stopped=stopped)

@@ -58,6 +58,10 @@ class Source(Protocol):
     def live(self) -> bool:
         """Whether audio comes in real time and cannot be asked for again."""
 
+    @property
+    def ends(self) -> bool:
+        """Whether it ends by itself, as a file and a pipe do; known once it is open."""
+
     def __enter__(self) -> Source:
         """Open it.
 

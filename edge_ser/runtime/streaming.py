@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from edge_ser import __version__
 from edge_ser._util.records import require
 from edge_ser.audio import Chunk, Resampler, is_usable
-from edge_ser.runtime.baseline import BaselineState
+from edge_ser.recognition.classifier import Classifier, PredictionStream
+from edge_ser.recognition.windowing import Probe, WindowConfig
+from edge_ser.runtime.baseline import BaselineState, NoBaseline
 from edge_ser.runtime.clip_speech import SpeechTally
 from edge_ser.runtime.events import (
     Clip,
@@ -32,16 +34,13 @@ from edge_ser.runtime.events import (
     Window,
 )
 from edge_ser.runtime.low_pass import LowPass
-from edge_ser.runtime.plain_windows import PlainWindows
 from edge_ser.runtime.prediction import ClipTally, Prediction, Verdict, decide
-from edge_ser.runtime.recognizer import Recognizer
 from edge_ser.runtime.segmenter import Segmenter, SegmenterSettings
 from edge_ser.runtime.session import Session
 from edge_ser.runtime.signals import Back, Gone, Lost, Signal
 from edge_ser.runtime.smoothing import Smoother, Smoothing
 from edge_ser.runtime.utterances import Begun, Finished, Step, Utterances, UtteranceSettings
 from edge_ser.runtime.voice import VoiceDetector
-from edge_ser.runtime.window_stream import Probe
 
 Float32 = NDArray[np.float32]
 
@@ -78,20 +77,22 @@ class StreamingRecognizer:
     utterances, or over all windows.
 
     Args:
-        recognizer: what recognises; belongs to this stream while it lasts.
+        config: geometry of the windows.
+        classifier: the model; belongs to this stream while it lasts.
         source: what events call the stream.
         detector: a voice detector, None for none.
         settings: how it is listened to.
         clip: whether a verdict on the whole is wanted at the end.
         clock: monotonic seconds; tests bring their own.
         probe: is told of stages: `resample`, `vad`, `features`, `inference`, `label`, `smoothing`.
-        baseline: the baseline of the stream; None for a new one, as the recognizer asks for it. One
-            that learns does so from utterances, and so only with a detector.
+        baseline: the baseline of the stream; None for none. One that learns does so from utterances,
+            and so only with a detector.
     """
 
     def __init__(
         self,
-        recognizer: Recognizer,
+        config: WindowConfig,
+        classifier: Classifier,
         source: str = "stream",
         *,
         detector: VoiceDetector | None = None,
@@ -101,20 +102,25 @@ class StreamingRecognizer:
         probe: Probe | None = None,
         baseline: BaselineState | None = None,
     ) -> None:
-        self.recognizer = recognizer
+        self.config = config
+        self.classifier = classifier
         self.settings = settings or StreamSettings()
         self._detector = detector
-        self._rate = recognizer.card.frontend.sample_rate
+        self._rate = config.sample_rate
         self._probe = probe
+        self._baseline = baseline or NoBaseline()
         self._segmenter = (
             None if detector is None else Segmenter(detector, self._rate, self.settings.segmenter)
         )
         self._tally = ClipTally(source) if clip and detector is None else None
-        self._speech = SpeechTally(recognizer, source) if clip and detector is not None else None
+        self._speech = (
+            SpeechTally(config, classifier, source, self._baseline)
+            if clip and detector is not None
+            else None
+        )
         self._session = Session(source, clock)
         self._smoother = Smoother(self.settings.smoothing)
         self._arousal = LowPass(self.settings.smoothing.time_constant_s)
-        self._baseline = baseline or recognizer.open_baseline()
         self._session.baseline_s = self._baseline.speech_s
         self._rate_in = 0
         self._device_lost = False
@@ -204,19 +210,19 @@ class StreamingRecognizer:
         if self._started:
             return []
         self._started = True
-        recognizer = self.recognizer
+        card = self.classifier.card
         return [
             Started(
                 **self._session.stamp(0.0),
                 edge_ser=__version__,
-                model=recognizer.card.name,
-                runner=recognizer.runner.backend,
-                labels=recognizer.card.labels,
-                window_s=recognizer.window_s,
-                hop_s=recognizer.hop_s,
+                model=card.name,
+                runner=self.classifier.runner.backend,
+                labels=card.labels,
+                window_s=self.config.window_s,
+                hop_s=self.config.hop_s,
                 vad="none" if self._detector is None else self._detector.name,
                 abstain_below=self.settings.smoothing.abstain_below,
-                prior=recognizer.prior,
+                prior=self.classifier.prior,
                 baseline=self._baseline.name,
             )
         ]
@@ -226,17 +232,19 @@ class StreamingRecognizer:
         self._origin_s, self._n_in = at_s, 0
         self._resampler: Resampler | None = None
         self._forget()
-        self._steps: Utterances | PlainWindows = (
-            PlainWindows(
-                self.recognizer,
+        self._steps: Utterances | PredictionStream = (
+            PredictionStream(
+                self.config,
+                self.classifier,
                 self._session.source,
                 at_s=at_s,
-                short_too=self._tally is not None,
                 probe=self._probe,
+                excess=None if self._baseline.learns else self._baseline.excess(),
             )
             if self._segmenter is None
             else Utterances(
-                self.recognizer,
+                self.config,
+                self.classifier,
                 self._segmenter,
                 self._session.source,
                 self.settings.utterance,
@@ -302,7 +310,12 @@ class StreamingRecognizer:
     def _finish_audio(self, events: list[Event]) -> None:
         """End the stretch, and with it an utterance that is still going on."""
         self._drain(events)
-        self._take(self._steps.finish(), events)
+        steps = self._steps
+        # Audio shorter than a window counts only where a clip is asked for.
+        if isinstance(steps, PredictionStream) and self._tally is None:
+            self._take(steps.flush(), events)
+        else:
+            self._take(steps.finish(), events)
         self._listen_from(self.at_s)
 
     def _go_on(self, samples: Float32, events: list[Event]) -> None:

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 from edge_ser._util.records import require
 from edge_ser.errors import AudioError
+from edge_ser.recognition.classifier import Classifier, PredictionStream
+from edge_ser.recognition.windowing import Probe, WindowConfig
 from edge_ser.runtime.baseline import BaselineState, NoBaseline
 from edge_ser.runtime.outputs import SpeechOutputs
 from edge_ser.runtime.prediction import MeanProbs, Prediction
-from edge_ser.runtime.recognizer import Recognizer
 from edge_ser.runtime.segmenter import Boundary, Segmenter
 from edge_ser.runtime.timeline import Timeline
-from edge_ser.runtime.window_stream import Probe, WindowStream
 
 Float32 = NDArray[np.float32]
 
@@ -87,18 +87,20 @@ class Utterances:
     """Take samples at the model's rate, yield windows and boundaries in the order of the stream.
 
     Args:
-        recognizer: what recognises.
+        config: geometry of the windows.
+        classifier: the model.
         segmenter: what tells speech from pauses; it is reset to `at_s`.
         source: what predictions call the stream.
         settings: what is heard of an utterance.
         at_s: stream time of the first sample.
-        probe: gets the stage `vad`, and those of `WindowStream`.
+        probe: gets the stage `vad`, and those of `PredictionStream`.
         baseline: of the stream; each utterance is compared with what it is when the utterance begins.
     """
 
     def __init__(
         self,
-        recognizer: Recognizer,
+        config: WindowConfig,
+        classifier: Classifier,
         segmenter: Segmenter,
         source: str,
         settings: UtteranceSettings | None = None,
@@ -107,14 +109,15 @@ class Utterances:
         probe: Probe | None = None,
         baseline: BaselineState | None = None,
     ) -> None:
-        self._recognizer = recognizer
+        self._config = config
+        self._classifier = classifier
         self._baseline = baseline or NoBaseline()
         self._segmenter = segmenter
         self._source = source
         self._settings = settings or UtteranceSettings()
         self._at_s = at_s
         self._probe = probe
-        self._rate = recognizer.card.frontend.sample_rate
+        self._rate = config.sample_rate
         # The segmenter decides by frames. It gets one at a time, so that nothing depends on pieces.
         self._step = round(segmenter.frame_s * self._rate)
         pause = segmenter.settings
@@ -161,7 +164,8 @@ class Utterances:
             lead = round((at_s - self._at_s - self._settings.lead_s) * self._rate)
             first = max(self._samples.start, lead)
             self._current = _Utterance(
-                self._recognizer,
+                self._config,
+                self._classifier,
                 self._source,
                 at_s,
                 self._at_s + first / self._rate,
@@ -181,7 +185,8 @@ class _Utterance:
 
     def __init__(
         self,
-        recognizer: Recognizer,
+        config: WindowConfig,
+        classifier: Classifier,
         source: str,
         start_s: float,
         heard_from_s: float,
@@ -193,11 +198,12 @@ class _Utterance:
         self._start_s = start_s
         self._heard_from_s = heard_from_s
         self._tail_s = settings.tail_s
-        self._rate = recognizer.card.frontend.sample_rate
-        self._window_samples = recognizer.window_samples
-        first_s = max(settings.first_s, recognizer.min_window_s)
-        self._windows = WindowStream(
-            recognizer,
+        self._rate = config.sample_rate
+        self._window_samples = config.window_samples
+        first_s = max(settings.first_s, config.min_window_s)
+        self._windows = PredictionStream(
+            config,
+            classifier,
             source,
             at_s=heard_from_s,
             first_s=first_s,
@@ -212,7 +218,7 @@ class _Utterance:
         self._n_windows = 0
 
     def push(self, samples: Float32) -> Iterator[Prediction]:
-        for window in self._windows.take(samples):
+        for window in self._windows.push(samples):
             self._n_windows += 1
             if round((window.end_s - window.start_s) * self._rate) == self._window_samples:
                 self._uncounted.append(window)

@@ -1,7 +1,7 @@
-"""Score a network on clips as a device would: on the windows that the runtime itself cuts.
+"""Score a network on clips as a device would: on the windows that `recognition.windowing` cuts.
 
-The clips go through `runtime.recognizer`, with a runner that keeps what it is given. So a figure of
-training is a figure of `edge-ser run`: the same windows, the same features, silence left out.
+So a figure of training is a figure of `edge-ser run`: the same windows, the same features, silence
+left out.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ import torch
 from torch import Tensor
 
 from edge_ser.audio import Chunk, file_chunks
-from edge_ser.card import ModelCard, Normalization
 from edge_ser.corpora import Clip, PaperAugmentation
 from edge_ser.metrics import Float64
-from edge_ser.runtime.listener import Listener
+from edge_ser.recognition.windowing import WindowConfig, clip_inputs
 from edge_ser.scores import Scores
 from edge_ser.training.copies import load_copy
 from edge_ser.training.model import CompactAttentionCnn
@@ -53,37 +52,21 @@ def hear(
         AudioError: a clip that is unreadable, or shorter than `config.min_window_s`.
     """
     windows = []
-    listener = Listener(_card(config))
+    cutting = WindowConfig.from_seconds(
+        config.frontend,
+        "features",
+        window_s=config.window_s,
+        hop_s=config.hop_s,
+        min_window_s=config.min_window_s,
+    )
     shape = (config.frontend.n_features, config.window_frames)
     for clip in clips:
-        cut = listener.windows(_chunks(clip, config.frontend.sample_rate), str(clip.path))
-        own = [window for window in cut if window is not None]
+        chunks = _chunks(clip, config.frontend.sample_rate)
+        own = [x for x in clip_inputs(chunks, cutting, str(clip.path)) if x is not None]
         heard = np.concatenate(own) if own else np.empty((0, *shape), np.float32)
         windows.append(torch.from_numpy(heard))
         progress()
     return HeardClips(tuple(windows), tuple(targets))
-
-
-def _card(config: TrainConfig) -> ModelCard:
-    """Return the card of a model that hears as the settings say; nothing else in it matters."""
-    n = config.frontend.n_features
-    return ModelCard(
-        name="listener",
-        architecture="none",
-        n_parameters=0,
-        labels=("some", "other"),
-        input="features",
-        frontend=config.frontend,
-        normalization=Normalization((0.0,) * n, (1.0,) * n),
-        window_s=config.window_s,
-        hop_s=config.hop_s,
-        min_window_s=config.min_window_s,
-        corpora=(),
-        weights_licence="none",
-        accuracy=(),
-        seed=0,
-        created="",
-    )
 
 
 def _chunks(clip: Clip, sample_rate: int) -> Iterable[Chunk]:

@@ -11,7 +11,7 @@ from made_events import made
 
 from edge_ser.corpora import load_corpus
 from edge_ser.runtime.events import SpeechEnd
-from edge_ser.runtime.recorder import Recorder
+from edge_ser.sinks.recorder import Recorder
 
 RATE = 16_000
 PROBS = [
@@ -29,7 +29,7 @@ def kept(tmp_path):
     recorder.audio(samples, RATE, 0.0)
     for place, probs in enumerate(PROBS):
         start_s = 1.0 + 3 * place
-        recorder.event(
+        recorder.write(
             made(SpeechEnd, start_s=start_s, at_s=start_s + 1, probs=probs, label="angry")
         )
     recorder.close()

@@ -6,7 +6,7 @@ import time
 
 from edge_ser.audio import file_chunks
 from edge_ser.build.calibration import CalibrationSet
-from edge_ser.runtime.recorder import Recorder
+from edge_ser.sinks.recorder import Recorder
 
 
 def test_recordings_calibrate_a_model(cli, tmp_path, example_clips):

@@ -11,7 +11,6 @@ from edge_ser.measure.clip_prediction import clip_prediction
 from edge_ser.runtime.baseline import RunningBaseline
 from edge_ser.runtime.events import Emotion, SpeechEnd
 from edge_ser.runtime.recognizer import Recognizer
-from edge_ser.runtime.streaming import StreamingRecognizer
 
 THRESHOLD = 0.4
 
@@ -49,8 +48,8 @@ def test_live_the_utterance_with_most_speech_counts(recognizer):
     samples = scene(1.0, 1.2, 1.5, 2.5, 1.5, 0.8, 1.0)
     found = clip_prediction(recognizer, samples, "x", LevelDetector())
 
-    stream = StreamingRecognizer(
-        recognizer, "x", detector=LevelDetector(), settings=recognizer.stream_settings()
+    stream = recognizer.open_stream(
+        "x", detector=LevelDetector(), settings=recognizer.stream_settings()
     )
     events = [*stream.push(Chunk(samples, RATE)), *stream.finish()]
     ends = [event for event in events if isinstance(event, SpeechEnd)]

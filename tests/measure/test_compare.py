@@ -23,6 +23,7 @@ from edge_ser.measure.compare import compare, joint_card, open_contenders, unlab
 from edge_ser.measure.evaluate import evaluate
 from edge_ser.measure.layer_differences import LayerMeter, common_tensors
 from edge_ser.measure.selection import select
+from edge_ser.recognition.windowing import WindowConfig
 from edge_ser.runtime.recognizer import Recognizer
 from edge_ser.runtime.runner import Runner
 
@@ -75,7 +76,7 @@ def reference(path, recordings):
             logits.append(run(inputs)[0])
             return logits[-1][None]
 
-    recognizer.runner = Remember()
+    recognizer.classifier.runner = Remember()
     for file in sorted(recordings.glob("*.wav")):
         recognizer.recognize(file, vad=False)
     return np.array(logits)
@@ -363,12 +364,16 @@ def test_audio_is_decoded_once_and_features_once_for_each_front_end(
     frontend = FrontendConfig(n_mels=30, n_mfcc=13)
     other = write_conv_model(tmp_path / "other.onnx", make_card(frontend=frontend))
     decoded, heard = [], []
-    file_chunks, listen = module.file_chunks, module.Ear.listen
+    file_chunks, clip_inputs = module.file_chunks, module.clip_inputs
     monkeypatch.setattr(
         module, "file_chunks", lambda path, *a: decoded.append(path) or file_chunks(path, *a)
     )
     monkeypatch.setattr(
-        module.Ear, "listen", lambda self, *a: heard.append(self.card.frontend) or listen(self, *a)
+        module,
+        "clip_inputs",
+        lambda chunks, config, name: (
+            heard.append(config.frontend) or clip_inputs(chunks, config, name)
+        ),
     )
 
     compared([first, changed, first, other], recordings)
@@ -416,4 +421,4 @@ def test_normalisation_is_no_part_of_what_is_heard():
     """Networks apply it themselves, so two models that differ in it share their features."""
     one: ModelCard = make_card()
     other = make_card(normalization=Normalization((1.0,) * 13, (2.0,) * 13))
-    assert module.hearing(one) == module.hearing(other)
+    assert WindowConfig.from_card(one) == WindowConfig.from_card(other)

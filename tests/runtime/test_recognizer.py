@@ -17,9 +17,10 @@ from support import FakeRunner
 from edge_ser.audio import SILENCE_DBFS, Chunk, dbfs, load
 from edge_ser.errors import AudioError, ConfigError, ModelError
 from edge_ser.frontend import mfcc
+from edge_ser.recognition.classifier import PredictionStream
+from edge_ser.recognition.windowing import WindowConfig, WindowCutter
 from edge_ser.runtime.prediction import ClipTally, softmax
 from edge_ser.runtime.recognizer import Recognizer
-from edge_ser.runtime.window_stream import WindowStream
 
 
 def times(predictions) -> list[tuple[float, float]]:
@@ -38,8 +39,8 @@ def test_windows_lie_a_hop_apart_as_far_as_the_audio_goes(name, seconds):
 
     windows = list(recognizer.stream([Chunk(noise(n_samples), rate)]))
 
-    n_windows = 1 + (n_samples - recognizer.window_samples) // recognizer.hop_samples
-    starts = recognizer.hop_samples * np.arange(n_windows)
+    n_windows = 1 + (n_samples - recognizer.window_samples) // recognizer.config.hop_samples
+    starts = recognizer.config.hop_samples * np.arange(n_windows)
     assert times(windows) == [(s / rate, (s + rate) / rate) for s in starts.tolist()]
     assert {w.source for w in windows} == {"stream"}
     assert not any(w.final for w in windows)
@@ -74,13 +75,14 @@ def test_any_chunking_gives_the_same_predictions(name, rate, seconds, window_s, 
 
 
 def test_a_window_comes_with_its_last_sample():
-    windows = WindowStream(Recognizer(FakeRunner()), "live")
+    recognizer = Recognizer(FakeRunner())
+    windows = PredictionStream(recognizer.config, recognizer.classifier, "live")
     samples = noise(RATE + 4_000)
 
-    assert list(windows.push(Chunk(samples[:15_999], RATE))) == []
-    assert times(windows.push(Chunk(samples[15_999:16_000], RATE))) == [(0.0, 1.0)]
-    assert list(windows.push(Chunk(samples[16_000:19_999], RATE))) == []
-    assert times(windows.push(Chunk(samples[19_999:], RATE))) == [(0.25, 1.25)]
+    assert list(windows.push(samples[:15_999])) == []
+    assert times(windows.push(samples[15_999:16_000])) == [(0.0, 1.0)]
+    assert list(windows.push(samples[16_000:19_999])) == []
+    assert times(windows.push(samples[19_999:])) == [(0.25, 1.25)]
     assert list(windows.finish()) == []
 
 
@@ -127,7 +129,7 @@ def test_with_context_a_window_gets_its_columns_of_the_whole_recording(name):
     n_frames = frontend.n_frames(recognizer.window_samples)
     assert len(runner.inputs) == len(windows)
     for i, inputs in enumerate(runner.inputs):
-        first = i * recognizer.hop_frames
+        first = i * recognizer.config.hop_frames
         wanted = whole[None, :, first : first + n_frames]
         np.testing.assert_allclose(inputs, wanted, rtol=1e-6, atol=1e-4)
 
@@ -185,7 +187,7 @@ def test_a_stream_without_audio(chunks):
 def test_window_and_hop_are_the_models_own_unless_asked_otherwise():
     recognizer = Recognizer(FakeRunner())
     assert recognizer.window_samples == 16_000
-    assert (recognizer.hop_frames, recognizer.hop_samples) == (25, 4_000)
+    assert (recognizer.config.hop_frames, recognizer.config.hop_samples) == (25, 4_000)
 
 
 @pytest.mark.parametrize(
@@ -193,7 +195,7 @@ def test_window_and_hop_are_the_models_own_unless_asked_otherwise():
 )
 def test_hops_are_rounded_to_whole_frames(hop_s, frames):
     recognizer = Recognizer(FakeRunner(), hop_s=hop_s)
-    assert (recognizer.hop_frames, recognizer.hop_samples) == (frames, 160 * frames)
+    assert (recognizer.config.hop_frames, recognizer.config.hop_samples) == (frames, 160 * frames)
 
 
 @pytest.mark.parametrize(
@@ -312,13 +314,13 @@ def test_an_impossible_rate():
 @pytest.mark.parametrize("name", CARDS)
 @pytest.mark.parametrize("hop_s", [0.25, 2.0])
 def test_memory_does_not_grow_with_the_stream(name, hop_s):
-    windows = WindowStream(Recognizer(FakeRunner(CARDS[name]), hop_s=hop_s), "live")
-    chunk = Chunk(noise(4_800), 48_000)
+    cutter = WindowCutter(WindowConfig.from_card(CARDS[name], hop_s=hop_s))
+    samples = noise(1_600)
     held = []
     for _ in range(300):
-        list(windows.push(chunk))
-        features = 0 if windows._features is None else windows._features._columns.shape[1]
-        held.append((windows._samples._columns.shape[1], features, len(windows._mfcc._samples)))
+        list(cutter.push(samples))
+        features = 0 if cutter._features is None else cutter._features._columns.shape[1]
+        held.append((cutter._samples._columns.shape[1], features, len(cutter._mfcc._samples)))
 
     first, second = np.array(held[:150]).max(axis=0), np.array(held[150:]).max(axis=0)
     assert (second <= first + 1_000).all()

@@ -26,7 +26,7 @@ from edge_ser.runtime.runner import ModelOutput
 from edge_ser.runtime.segmenter import SegmenterSettings
 from edge_ser.runtime.signals import Back, Gone, Lost, Signal, Tick
 from edge_ser.runtime.smoothing import Smoothing
-from edge_ser.runtime.streaming import StreamingRecognizer, StreamSettings
+from edge_ser.runtime.streaming import StreamSettings
 from edge_ser.runtime.utterances import UtteranceSettings
 from edge_ser.runtime.vad import open_detector
 
@@ -50,7 +50,7 @@ def listen(
     recognizer = options.pop("recognizer", None) or Recognizer(SensitiveRunner(CARDS[card]))
     settings = options.pop("settings", StreamSettings(segmenter=QUICK))
     detector = options.pop("detector", LevelDetector() if vad else None)
-    stream = StreamingRecognizer(recognizer, detector=detector, settings=settings, **options)
+    stream = recognizer.open_stream(detector=detector, settings=settings, **options)
     events = [event for signal in signals for event in stream.push(signal)] + stream.finish()
     check_conserved(events)
     return events
@@ -237,7 +237,7 @@ def test_a_running_baseline_survives_a_gap_in_the_audio():
 def test_the_heartbeat_says_how_much_speech_the_baseline_holds():
     clock = Clock()
     recognizer = Recognizer(BothRunner(), baseline="running")
-    stream = StreamingRecognizer(recognizer, detector=LevelDetector(), clock=clock)
+    stream = recognizer.open_stream(detector=LevelDetector(), clock=clock)
     events = stream.push(Chunk(scene(0.5, 2.0, 1.5), RATE))
     clock.now += 11
     (beat,) = of("heartbeat", stream.push(Tick()))
@@ -481,7 +481,7 @@ def test_speech_too_short_to_be_recognised_has_no_label():
 def test_latency_counts_from_the_capture_of_the_last_sample():
     """The window ends 0.1 s before its chunk; the chunk took 0.3 s from the microphone to here."""
     clock = Clock()
-    stream = StreamingRecognizer(Recognizer(FakeRunner()), clock=clock)
+    stream = Recognizer(FakeRunner()).open_stream(clock=clock)
     events = stream.push(Chunk(noise(round(1.1 * RATE)), RATE, captured_s=clock.now - 0.3))
     assert of("window", events)[0].latency_ms == pytest.approx(400)
     clock.now += 1
@@ -491,8 +491,8 @@ def test_latency_counts_from_the_capture_of_the_last_sample():
 
 def test_heartbeats_go_by_the_monotonic_clock():
     clock = Clock()
-    stream = StreamingRecognizer(
-        Recognizer(FakeRunner()), clock=clock, settings=StreamSettings(heartbeat_s=5)
+    stream = Recognizer(FakeRunner()).open_stream(
+        clock=clock, settings=StreamSettings(heartbeat_s=5)
     )
     events = []
     for _ in range(120):
@@ -511,8 +511,7 @@ def test_heartbeats_go_by_the_monotonic_clock():
 
 def test_a_heartbeat_says_how_it_stands():
     clock = Clock()
-    stream = StreamingRecognizer(
-        Recognizer(FakeRunner()),
+    stream = Recognizer(FakeRunner()).open_stream(
         clock=clock,
         detector=LevelDetector(),
         settings=StreamSettings(segmenter=QUICK, heartbeat_s=1),
@@ -669,7 +668,7 @@ def test_nothing_at_all():
 
 
 def test_who_is_asked_to_end_needs_no_verdict():
-    stream = StreamingRecognizer(Recognizer(FakeRunner()), clip=True)
+    stream = Recognizer(FakeRunner()).open_stream(clip=True)
     stream.push(Chunk(noise(1_600), RATE))
     (end,) = stream.finish("asked")
     assert (end.kind, end.reason) == ("end", "asked")
@@ -709,14 +708,14 @@ def test_any_course_of_events_is_accounted_for(course, vad):
 
 def test_memory_does_not_grow():
     """An hour of utterances: what is held afterwards is what was held after a minute."""
-    stream = StreamingRecognizer(
-        Recognizer(FakeRunner()), detector=LevelDetector(), settings=StreamSettings(segmenter=QUICK)
+    stream = Recognizer(FakeRunner()).open_stream(
+        detector=LevelDetector(), settings=StreamSettings(segmenter=QUICK)
     )
     audio = scene(1.0, 2.0, 1.0, 3.0, 0.5)
     held = []
     for _ in range(480):
         stream.push(Chunk(audio, RATE))
-        stream.recognizer.runner.inputs.clear()
+        stream.classifier.runner.inputs.clear()
         steps = stream._steps
         held.append(
             (

@@ -1,4 +1,4 @@
-"""What all outputs have in common: what they are told, and how they write."""
+"""Base of the outputs of `run`: sinks that show events on stdout and messages on stderr."""
 
 from __future__ import annotations
 
@@ -11,15 +11,22 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edge_ser.audio import dbfs
 from edge_ser.cli.outputs.summary import Summary
 from edge_ser.errors import OutputError
+from edge_ser.sinks.base import BaseSink
 
 if TYPE_CHECKING:
     from edge_ser.runtime.events import Event
+    from edge_ser.runtime.signals import Signal, Source
+    from edge_ser.runtime.streaming import StreamingRecognizer
+
+_METER_S = 0.1
+"""Seconds of audio between two levels."""
 
 
-class Output:
-    """Where events go. Use it as a context manager, from one thread.
+class Output(BaseSink):
+    """Sink that shows events. Use it as a context manager, from one thread.
 
     Args:
         live: whether the source is a stream: then its end is summed up on stderr.
@@ -27,6 +34,7 @@ class Output:
 
     def __init__(self, live: bool) -> None:
         self._summary = Summary() if live else None
+        self._metered_s = 0.0
 
     def __enter__(self) -> Output:
         """Start showing."""
@@ -43,7 +51,13 @@ class Output:
             for line in self._summary.lines():
                 self.note(line)
 
-    def event(self, event: Event) -> None:
+    def start(self, source: Source) -> None:
+        """Name a live source."""
+        self._metered_s = 0.0
+        if self._summary is not None:
+            self.note(f"listening to {source.name}; Ctrl-C ends")
+
+    def write(self, event: Event) -> None:
         """Take an event.
 
         Raises:
@@ -55,7 +69,18 @@ class Output:
         self.show(event)
 
     def show(self, event: Event) -> None:
-        """Show an event; what subclasses are for."""
+        """Show an event; subclasses override this."""
+
+    def update(self, item: Signal, stream: StreamingRecognizer) -> None:
+        """Pass on the level of live audio, some times a second, and the time while there is none."""
+        if self._summary is None:
+            return
+        samples = getattr(item, "samples", None)
+        if samples is None:
+            self.tick()
+        elif stream.at_s >= self._metered_s:
+            self._metered_s = stream.at_s + _METER_S
+            self.level(dbfs(samples), stream.voice, stream.at_s)
 
     def level(self, dbfs: float, voice: float | None, at_s: float | None = None) -> None:
         """Take the level of what is heard now; called some times a second.

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from edge_ser.cli.outputs.base import Output, write_line
-from edge_ser.runtime.events import Event, to_json
+from edge_ser.runtime.events import Event
+from edge_ser.sinks import jsonl
 
 
 class JsonLines(Output):
     """One JSON object a line on stdout, flushed at once."""
 
+    def __init__(self, live: bool) -> None:
+        super().__init__(live)
+        self._lines = jsonl.JsonLines(write_line)
+
     def show(self, event: Event) -> None:
         """Write an event."""
-        write_line(to_json(event))
+        self._lines.write(event)

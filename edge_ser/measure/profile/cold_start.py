@@ -115,14 +115,13 @@ def main(asked: str, started_ns: int) -> None:
     from edge_ser.measure.profile.stages import AlwaysSpeech
     from edge_ser.runtime.events import Window
     from edge_ser.runtime.recognizer import Recognizer
-    from edge_ser.runtime.streaming import StreamingRecognizer
     from edge_ser.runtime.vad import open_detector
 
     imported_ns = time.monotonic_ns()
     recognizer = Recognizer(model, threads=threads, device=device)
     voice = None if detector is None else AlwaysSpeech(open_detector(detector))
     loaded_ns = time.monotonic_ns()
-    stream = StreamingRecognizer(recognizer, "cold start", detector=voice)
+    stream = recognizer.open_stream("cold start", detector=voice)
     samples = np.fromfile(audio, dtype=np.float32)
     n = recognizer.window_samples
     for at in range(0, 2 * n, 320):

@@ -13,7 +13,6 @@ from edge_ser.measure.profile.stages import CAPTURE, REST, SINK, STAGES, StageCl
 from edge_ser.runtime.events import Event, Window, to_json
 from edge_ser.runtime.recognizer import Recognizer
 from edge_ser.runtime.runner import Runner
-from edge_ser.runtime.streaming import StreamingRecognizer
 from edge_ser.runtime.voice import VoiceDetector
 
 
@@ -70,8 +69,7 @@ class Lane:
         self._feed = feed
         self._clock = clock
         self._sink = sink
-        self._stream = StreamingRecognizer(
-            self.recognizer,
+        self._stream = self.recognizer.open_stream(
             "profile",
             detector=detector,
             settings=self.recognizer.stream_settings(),

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from edge_ser._util.records import require
 from edge_ser.card import ModelCard
-from edge_ser.measure.hearing import timing
 from edge_ser.measure.profile.percentiles import QUANTILES, Spread
 from edge_ser.measure.profile.report import Accuracy, Budget, ModelProfile, Recommendation
 from edge_ser.precision import Precision
+from edge_ser.recognition.windowing import WindowConfig
 
 MIN_AGREEMENT = 0.97
 """Share of the labels that a model has to have in common with the one it would replace."""
@@ -49,7 +49,7 @@ def accuracy_of(
     if place == 0:
         return Accuracy("reference", None, None, passes=True, card_uar=uar)
     first = cards[0]
-    if not same_audio or card.labels != first.labels or timing(card) != timing(first):
+    if not same_audio or card.labels != first.labels or _timing(card) != _timing(first):
         return Accuracy("unknown", None, None, None, uar)
     common = labels[0].keys() & labels[place].keys()
     if len(common) < _FEWEST:
@@ -122,3 +122,7 @@ def _figure(spread: Spread, percentile: float) -> str:
             "longer --duration"
         )
     return f"p{percentile:g} is {value:.2f} ms"
+
+
+def _timing(card: ModelCard) -> tuple[float, float]:
+    return WindowConfig.from_card(card).timing

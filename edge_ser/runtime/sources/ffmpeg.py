@@ -88,6 +88,11 @@ class FfmpegSource:
         return bool(self._live)
 
     @property
+    def ends(self) -> bool:
+        """Whether it ends by itself, which a live one does not; known once it is open."""
+        return not self._live
+
+    @property
     def overruns(self) -> int:
         """How often a live one lost audio on its way, as ffmpeg says, or samples were no numbers."""
         return self._kept.inbox.overruns

@@ -21,6 +21,7 @@ class FileSource:
     def __init__(self, path: Path, channel: int | None = None) -> None:
         self.name = str(path)
         self.live = False
+        self.ends = True
         self._path = path
         self._channel = channel
 

@@ -61,6 +61,11 @@ class MicrophoneSource:
         return True
 
     @property
+    def ends(self) -> bool:
+        """False."""
+        return False
+
+    @property
     def device(self) -> InputDevice | None:
         """The device as it was opened last; None if it never was."""
         return self._device

@@ -67,6 +67,7 @@ class PcmSource:
         check_rate(sample_rate)
         self.name = name
         self.live = True
+        self.ends = True
         self._stream = stream
         self._rate = sample_rate
         self._channel = channel

@@ -36,9 +36,9 @@ TESTS = Path(__file__).resolve().parents[2]
 def test_the_arousal_stands_behind_the_label(capsys):
     with PlainLines(live=True) as output:
         for event in (made(Emotion, 4.0, arousal=0.734), made(SpeechEnd, 7.125, arousal=0.5)):
-            output.event(event)
+            output.write(event)
     with PlainLines(live=False) as output:
-        output.event(made(Clip, 4.0, arousal=0.25))
+        output.write(made(Clip, 4.0, arousal=0.25))
     assert capsys.readouterr().out.splitlines() == [
         "     4.00 s  emotion       angry       75%  arousal 0.73",
         "     7.12 s  speech_end    angry       71%  arousal 0.50  (5.6 s, 12 windows)",
@@ -65,7 +65,7 @@ def test_a_stream_is_a_line_for_each_change(capsys):
             made(DeviceLost, 12.0),
             made(DeviceBack, 12_345.0),
         ):
-            output.event(event)
+            output.write(event)
             output.level(-30.0, 0.5)
             output.tick()
 
@@ -90,16 +90,16 @@ def test_a_stream_is_a_line_for_each_change(capsys):
 
 def test_a_file_is_a_line(capsys):
     with PlainLines(live=False) as output:
-        output.event(made(Window))
-        output.event(made(Clip))
-        output.event(made(Clip, label=None, abstained=True))
-        output.event(made(Clip, **NOTHING, no_speech=True))
-        output.event(made(Clip, **NOTHING))
-        output.event(made(SpeechStart, 1.5))
-        output.event(made(Emotion, 4.0))
-        output.event(made(SpeechEnd, 7.125))
-        output.event(made(Overrun, 8.0, reason="not_finite"))
-        output.event(made(Ended))
+        output.write(made(Window))
+        output.write(made(Clip))
+        output.write(made(Clip, label=None, abstained=True))
+        output.write(made(Clip, **NOTHING, no_speech=True))
+        output.write(made(Clip, **NOTHING))
+        output.write(made(SpeechStart, 1.5))
+        output.write(made(Emotion, 4.0))
+        output.write(made(SpeechEnd, 7.125))
+        output.write(made(Overrun, 8.0, reason="not_finite"))
+        output.write(made(Ended))
 
     out, err = capsys.readouterr()
     assert out.splitlines() == [
@@ -114,9 +114,9 @@ def test_a_file_is_a_line(capsys):
 
 def test_utterances_of_a_file_are_lines_where_they_are_asked_for(capsys):
     with PlainLines(live=False, utterances=True) as output:
-        output.event(made(SpeechEnd, 7.125))
-        output.event(made(SpeechEnd, 9.5, **NOTHING, start_s=9.3))
-        output.event(made(SpeechEnd, 9.5, **NOTHING, no_speech=True, start_s=9.3))
+        output.write(made(SpeechEnd, 7.125))
+        output.write(made(SpeechEnd, 9.5, **NOTHING, start_s=9.3))
+        output.write(made(SpeechEnd, 9.5, **NOTHING, no_speech=True, start_s=9.3))
 
     assert capsys.readouterr().out.splitlines() == [
         "mic:[USB] array: 1.50-7.12 s  angry       71%",
@@ -129,7 +129,7 @@ def test_json_lines_are_the_events(capsys):
     events = [made(kind) for kind in KINDS.values()]
     with JsonLines(live=True) as output:
         for event in events:
-            output.event(event)
+            output.write(event)
 
     lines = capsys.readouterr().out.splitlines()
     assert lines == [to_json(event) for event in events]
@@ -139,9 +139,9 @@ def test_json_lines_are_the_events(capsys):
 def test_the_end_of_a_session_sums_it_up_on_stderr(capsys):
     with JsonLines(live=True) as output:
         for ms in range(100):
-            output.event(made(Window, compute_ms=float(ms), latency_ms=2.0 * ms))
-        output.event(silent())
-        output.event(made(Ended))
+            output.write(made(Window, compute_ms=float(ms), latency_ms=2.0 * ms))
+        output.write(silent())
+        output.write(made(Ended))
 
     times = (
         "features and inference per window: p50 49.00 ms, p99 98.00 ms; from capture to decision: "
@@ -186,7 +186,7 @@ def command():
     with open_output({form!r}, True) as output:
         output.note("started")
         while True:
-            output.event(made(Emotion))
+            output.write(made(Emotion))
             output.problem("told")
 
 cli.group = command

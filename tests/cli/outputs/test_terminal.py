@@ -28,9 +28,9 @@ with open_output("text", live=LIVE) as output:
 """
 
 STREAM = """
-    output.event(made(Started, 0.0, source="mic:[USB] array"))
-    output.event(made(SpeechStart, 1.0))
-    output.event(made(Emotion, 4.0))
+    output.write(made(Started, 0.0, source="mic:[USB] array"))
+    output.write(made(SpeechStart, 1.0))
+    output.write(made(Emotion, 4.0))
     output.note("listening to 'Array [USB]'")
     output.problem("one thing failed [here]")
     for i in range(300):
@@ -39,9 +39,9 @@ STREAM = """
     print("redraws", output.n_redraws, file=sys.stderr)
     RESIZE
     time.sleep(0.11)
-    output.event(made(DeviceLost, 8.0))
-    output.event(made(DeviceBack, 9.0))
-    output.event(made(Ended, 10.0))
+    output.write(made(DeviceLost, 8.0))
+    output.write(made(DeviceBack, 9.0))
+    output.write(made(Ended, 10.0))
 """
 
 
@@ -134,14 +134,14 @@ def test_resizing_draws_anew():
 
 
 CLIPS = """
-    output.event(made(Started, 0.0, vad="none"))
-    output.event(made(Window, source="[a].wav"))
-    output.event(made(Clip, source="[a].wav"))
-    output.event(made(Clip, source="b.wav", label=None, abstained=True, clipped=0.02))
-    output.event(made(Clip, source="[e].wav", label=None, likeliest=None, confidence=None, probs={},
+    output.write(made(Started, 0.0, vad="none"))
+    output.write(made(Window, source="[a].wav"))
+    output.write(made(Clip, source="[a].wav"))
+    output.write(made(Clip, source="b.wav", label=None, abstained=True, clipped=0.02))
+    output.write(made(Clip, source="[e].wav", label=None, likeliest=None, confidence=None, probs={},
                       no_speech=True))
     output.problem("c.wav [odd] failed")
-    output.event(made(Ended))
+    output.write(made(Ended))
 """
 
 

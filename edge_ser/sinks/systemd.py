@@ -1,4 +1,4 @@
-"""What a service manager (systemd) is told: ready, alive, doing what, stopping.
+"""State of the process for a service manager (systemd): ready, alive with a status, stopping.
 
 The protocol is one datagram of `NAME=value` lines to the socket named by NOTIFY_SOCKET; see
 sd_notify(3). Without that variable nobody listens, and nothing is sent.
@@ -12,9 +12,18 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from edge_ser.errors import ConfigError
-from edge_ser.runtime.signals import Gone, Signal, Tick
+from edge_ser.recognition.listen import ends
+from edge_ser.runtime.signals import Gone, Signal, Source, Tick
+from edge_ser.sinks.base import BaseSink
+
+if TYPE_CHECKING:
+    from edge_ser.runtime.streaming import StreamingRecognizer
+
+STARVED_S = 10.0
+"""Seconds of nothing but ticks after which a source that should deliver is held to be dead."""
 
 _PATIENCE_S = 1.0
 """How long a full socket may hold us up; a manager that is busy for longer is not told."""
@@ -145,6 +154,43 @@ class Liveness:
         if self._starved_after_s is None or self._away:
             return False
         return now - self._fed > self._starved_after_s
+
+
+class SystemdSink(BaseSink):
+    """Report readiness, liveness and the end of a source to the service manager.
+
+    Args:
+        notifier: the manager; None for the one that the environment names.
+
+    Raises:
+        ConfigError: the environment makes no sense; see `Notifier.from_environment`.
+    """
+
+    def __init__(self, notifier: Notifier | None = None) -> None:
+        self._notifier = Notifier.from_environment() if notifier is None else notifier
+        self._name = ""
+        self._liveness: Liveness | None = None
+
+    def start(self, source: Source) -> None:
+        """Report readiness.
+
+        Raises:
+            ConfigError: the manager cannot be reached.
+        """
+        self._name = source.name
+        self._notifier.ready(f"listening to {self._name}")
+        # A microphone always delivers, or says that it is away; a pipe may pause for hours.
+        starved_after_s = None if ends(source) else STARVED_S
+        self._liveness = Liveness(self._notifier, starved_after_s=starved_after_s)
+
+    def update(self, item: Signal, stream: StreamingRecognizer) -> None:
+        """Report that the process is alive."""
+        if self._liveness is not None:
+            self._liveness.alive(item, f"listening to {self._name}, {stream.n_windows} windows")
+
+    def stop(self) -> None:
+        """Report that the process is about to end."""
+        self._notifier.stopping()
 
 
 def watchdog_interval_s(environ: Mapping[str, str] = os.environ) -> float | None:

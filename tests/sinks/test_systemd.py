@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,8 +20,8 @@ from hypothesis import strategies as st
 
 from edge_ser.audio import Chunk
 from edge_ser.errors import ConfigError
-from edge_ser.runtime.service import Liveness, Notifier, watchdog_interval_s
 from edge_ser.runtime.signals import Back, Gone, Lost, Signal, Tick
+from edge_ser.sinks.systemd import Liveness, Notifier, SystemdSink, watchdog_interval_s
 
 CHUNK = Chunk(np.zeros(160, np.float32), 16000)
 
@@ -67,6 +68,18 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now_s
+
+
+def test_the_sink_reports_a_source_from_its_start_to_its_end(manager):
+    source = SimpleNamespace(name="pcm", live=True, ends=True)
+    with SystemdSink(Notifier(manager.address)) as sink:
+        sink.start(source)
+        sink.update(CHUNK, SimpleNamespace(n_windows=3))
+        sink.stop()
+
+    assert manager.hear() == ["READY=1", "STATUS=listening to pcm"]
+    assert manager.hear() == ["WATCHDOG=1", "STATUS=listening to pcm, 3 windows"]
+    assert manager.hear() == ["STOPPING=1"]
 
 
 def test_a_life_as_a_service(manager):
@@ -227,7 +240,7 @@ def test_a_pipe_may_pause(manager):
 
 SERVICE = """
 import itertools
-from edge_ser.runtime.service import Liveness, Notifier
+from edge_ser.sinks.systemd import Liveness, Notifier
 from edge_ser.runtime.signals import Tick
 
 notifier = Notifier.from_environment()

@@ -20,15 +20,21 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_ser.errors import ConfigError
 from edge_ser.runtime.events import DeviceLost, Event, Overrun, to_json
-from edge_ser.runtime.near_miss import Utterance, UtteranceWatch
-from edge_ser.runtime.segment import Segment
-from edge_ser.runtime.segments import SegmentStore
+from edge_ser.sinks.base import BaseSink
+from edge_ser.sinks.near_miss import Utterance, UtteranceWatch
+from edge_ser.sinks.segments import Segment, SegmentStore
+
+if TYPE_CHECKING:
+    from edge_ser.runtime.signals import Signal
+    from edge_ser.runtime.streaming import StreamingRecognizer
 
 Float32 = NDArray[np.float32]
 
@@ -60,7 +66,7 @@ _N_SPANS = 8
 """Segments, the latest, that an utterance is sought in."""
 
 
-class Recorder:
+class Recorder(BaseSink):
     """Writes segments in a thread of its own, so that a slow SD card never delays recognition.
 
     What does not fit into memory while the disk is slow, full or away is dropped, counted and said.
@@ -73,6 +79,8 @@ class Recorder:
         segment_s: seconds of audio after which the next segment begins.
         retry_s: seconds between attempts to go on after the disk refused to take more.
         wall_clock: seconds since 1970, for the names.
+        on_message: gets what `news` would return, after each item of a source and at the end; None to
+            leave that to the caller.
 
     Raises:
         ConfigError: the directory cannot be written, another recorder is at work in it, or the
@@ -87,6 +95,7 @@ class Recorder:
         segment_s: float = 300.0,
         retry_s: float = RETRY_S,
         wall_clock: Callable[[], float] = time.time,
+        on_message: Callable[[str], object] | None = None,
     ) -> None:
         if not limit_mb >= SMALLEST_LIMIT_MB:
             raise ConfigError(
@@ -97,6 +106,7 @@ class Recorder:
             raise ConfigError(f"segments of {segment_s:g} s came, more than 0 s was wanted")
         self._store = SegmentStore(Path(directory), int(limit_mb * 1e6), wall_clock)
         self._segment_s, self._retry_s = segment_s, retry_s
+        self._on_message = on_message
         self._waiting: deque[_Item] = deque()
         self._watch = UtteranceWatch()
         self._at_s = 0.0
@@ -151,7 +161,7 @@ class Recorder:
                 self._queue(piece, sample_rate)
                 self._at_s += len(piece) / 2 / sample_rate
 
-    def event(self, event: Event) -> None:
+    def write(self, event: Event) -> None:
         """Take an event; after those that say that audio was lost, a new segment begins."""
         line = to_json(event).encode() + b"\n"
         with self._changed:
@@ -164,6 +174,20 @@ class Recorder:
                 if (utterance := self._watch.take(event)) is not None:
                     self._put(utterance, 0)
 
+    def update(self, item: Signal, stream: StreamingRecognizer) -> None:  # noqa: ARG002
+        """Pass on what the user should know."""
+        self._report()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Finish the recording, and pass on what the user should know."""
+        self.close()
+        self._report()
+
     def close(self) -> None:
         """Write what waits, finish the segment, and let other recorders in. May be called twice."""
         with self._changed:
@@ -173,6 +197,11 @@ class Recorder:
         if self._thread.is_alive():
             with self._changed:
                 self._news.append("recordings: the disk does not answer, the last are not finished")
+
+    def _report(self) -> None:
+        if self._on_message is not None:
+            for message in self.news():
+                self._on_message(message)
 
     def _queue(self, pcm: bytes, sample_rate: int) -> None:
         if self._n_waiting + len(pcm) <= PENDING_BYTES:

@@ -22,11 +22,11 @@ from hypothesis import strategies as st
 
 from edge_ser.audio import load
 from edge_ser.errors import ConfigError
-from edge_ser.runtime import recorder as recorder_module
-from edge_ser.runtime import segments
 from edge_ser.runtime.events import DeviceLost, Heartbeat, Overrun, from_json
-from edge_ser.runtime.recorder import Recorder
-from edge_ser.runtime.segments import SegmentStore
+from edge_ser.sinks import recorder as recorder_module
+from edge_ser.sinks import segments
+from edge_ser.sinks.recorder import Recorder
+from edge_ser.sinks.segments import SegmentStore
 
 NO_SPACE = os.strerror(errno.ENOSPC)
 
@@ -83,7 +83,7 @@ def test_audio_and_events_come_back_as_they_were(tmp_path):
     recorder = Recorder(tmp_path / "new" / "kept")
     for at in range(0, len(heard), 777):
         recorder.audio(heard[at : at + 777], RATE)
-        recorder.event(heartbeat(at))
+        recorder.write(heartbeat(at))
     recorder.close()
 
     (wav,) = wavs(tmp_path / "new" / "kept")
@@ -136,7 +136,7 @@ def test_a_segment_has_no_gaps(tmp_path, event):
     """Audio on both sides of a hole, put together, would be a sound that nobody made."""
     recorder = Recorder(tmp_path)
     recorder.audio(noise(1), RATE)
-    recorder.event(event)
+    recorder.write(event)
     recorder.audio(noise(2), RATE)
     recorder.close()
 
@@ -155,7 +155,7 @@ def test_another_rate_is_another_segment(tmp_path):
 
 def test_events_before_the_first_audio_are_kept(tmp_path):
     recorder = Recorder(tmp_path)
-    recorder.event(heartbeat(7))
+    recorder.write(heartbeat(7))
     recorder.audio(noise(1), RATE)
     recorder.close()
 
@@ -164,7 +164,7 @@ def test_events_before_the_first_audio_are_kept(tmp_path):
 
 def test_without_audio_nothing_is_left(tmp_path):
     recorder = Recorder(tmp_path)
-    recorder.event(heartbeat())
+    recorder.write(heartbeat())
     recorder.audio(np.zeros(0, np.float32), RATE)
     recorder.close()
     recorder.close()
@@ -208,7 +208,7 @@ def test_the_recorder_rotates(tmp_path):
     recorder = Recorder(tmp_path, limit_mb=1, segment_s=2)
     for second in range(60):
         recorder.audio(noise(1, second), RATE)
-        recorder.event(heartbeat(second))
+        recorder.write(heartbeat(second))
     recorder.close()
 
     assert recorder.lost_s == 0
@@ -280,15 +280,15 @@ def test_impossible_numbers_are_refused(tmp_path, numbers):
 KILLED = """
 import sys, time
 import numpy as np
-from edge_ser.runtime.recorder import Recorder
+from edge_ser.sinks.recorder import Recorder
 sys.path.insert(0, sys.argv[2])
 from test_recorder import heartbeat, noise
 recorder = Recorder(sys.argv[1], segment_s=1)
 for second in range(3):
     recorder.audio(noise(1, second), 16_000)
-    recorder.event(heartbeat(second))
+    recorder.write(heartbeat(second))
 recorder.audio(noise(0.5, 3), 16_000)
-recorder.event(heartbeat(3))
+recorder.write(heartbeat(3))
 print("recorded", flush=True)
 time.sleep(60)
 """
@@ -397,7 +397,7 @@ def test_a_disk_that_refuses_pauses_and_goes_on(tmp_path, monkeypatch):
     until(lambda: recorder.trouble)
     for _ in range(5):
         recorder.audio(noise(0.1, 2), RATE)
-        recorder.event(heartbeat())
+        recorder.write(heartbeat())
         time.sleep(0.15)
     until(lambda: recorder.lost_s > 1.45)
     told = recorder.news()
@@ -469,7 +469,7 @@ def test_a_limit_on_file_sizes(tmp_path):
 import resource, sys, time
 sys.path.insert(0, sys.argv[2])
 from test_recorder import noise
-from edge_ser.runtime.recorder import Recorder
+from edge_ser.sinks.recorder import Recorder
 resource.setrlimit(resource.RLIMIT_FSIZE, (50_001, 50_001))
 recorder = Recorder(sys.argv[1], retry_s=1000)
 recorder.audio(noise(3), 16_000)

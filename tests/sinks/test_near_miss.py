@@ -7,8 +7,8 @@ import pytest
 from made_events import made
 
 from edge_ser.runtime.events import Emotion, Recorded, SpeechEnd, SpeechStart, from_json
-from edge_ser.runtime.near_miss import UtteranceWatch
-from edge_ser.runtime.recorder import Recorder
+from edge_ser.sinks.near_miss import UtteranceWatch
+from edge_ser.sinks.recorder import Recorder
 
 RATE = 16_000
 CLEAR = {"neutral": 0.1, "happy": 0.2, "angry": 0.7}
@@ -66,10 +66,10 @@ def test_the_record_says_where_an_utterance_is(tmp_path):
     for second in range(8):
         recorder.audio(samples, RATE, 100.0 + second)
         if second == 2:
-            recorder.event(end(CLOSE, start_s=101.25, at_s=102.5))
+            recorder.write(end(CLOSE, start_s=101.25, at_s=102.5))
         if second == 6:
-            recorder.event(end(start_s=103.5, at_s=106.0))
-            recorder.event(end(start_s=50.0, at_s=60.0))
+            recorder.write(end(start_s=103.5, at_s=106.0))
+            recorder.write(end(start_s=50.0, at_s=60.0))
     recorder.close()
     wavs = sorted(path.name for path in (tmp_path / "kept").glob("*.wav"))
     first, second = lines(tmp_path / "kept")

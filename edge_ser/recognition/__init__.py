@@ -1,0 +1,1 @@
+"""From audio to events: windows, their predictions, and the loop over a source."""

@@ -1,0 +1,54 @@
+"""Base class of sinks: every method of `recognition.listen.EventSink`, doing nothing."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edge_ser.runtime.events import Event
+    from edge_ser.runtime.prediction import Float32
+    from edge_ser.runtime.signals import Signal, Source
+    from edge_ser.runtime.streaming import StreamingRecognizer
+
+
+class BaseSink:
+    """A sink that ignores everything. Derive from it and override what is needed, mostly `write`."""
+
+    def __enter__(self) -> BaseSink:
+        """Open the sink, before any source is opened."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the sink, after all sources are closed."""
+
+    def start(self, source: Source) -> None:
+        """Note that a source is open."""
+
+    def audio(self, samples: Float32, sample_rate: int, at_s: float) -> None:
+        """Take audio before it is recognised.
+
+        Args:
+            samples: float32 [n_samples] in [-1, 1].
+            sample_rate: Hz.
+            at_s: stream time of the first sample, in seconds.
+        """
+
+    def write(self, event: Event) -> None:
+        """Take an event."""
+
+    def update(self, item: Signal, stream: StreamingRecognizer) -> None:
+        """Note that an item of the source has been handled and its events written.
+
+        Args:
+            item: the item.
+            stream: the stream, for its time, state and counts.
+        """
+
+    def stop(self) -> None:
+        """Note that the source ends, before it is closed."""
