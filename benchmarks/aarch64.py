@@ -26,11 +26,11 @@ import numpy as np
 
 from edge_ser import Recognizer, __version__
 from edge_ser._util.files import write_text
-from edge_ser.audio import Chunk, load
+from edge_ser.audio.io import AudioChunk, load
 from edge_ser.card import FrontendConfig
 from edge_ser.errors import EdgeSerError
 from edge_ser.frontend import kernel_for, mfcc
-from edge_ser.runtime.prediction import Prediction, softmax
+from edge_ser.recognition.prediction import Prediction, softmax
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "examples"
@@ -161,13 +161,13 @@ def jitter(recognizer: Recognizer, features: np.ndarray) -> float:
     return furthest
 
 
-def in_chunks(samples: np.ndarray, rate: int) -> Iterator[Chunk]:
+def in_chunks(samples: np.ndarray, rate: int) -> Iterator[AudioChunk]:
     """Cut samples [n_samples] into pieces of random sizes, the same ones each time."""
     rng = np.random.default_rng(0)
     start = 0
     while start < len(samples):
         n = int(rng.integers(1, int(LONGEST_CHUNK_S * rate)))
-        yield Chunk(samples[start : start + n], rate)
+        yield AudioChunk(samples[start : start + n], rate)
         start += n
 
 
@@ -181,9 +181,9 @@ def plain(windows: Iterable[Prediction]) -> list[dict[str, Any]]:
 
 def voice(clips: list[Path]) -> dict[str, list[float]] | None:
     """Return the voice detector's probability of each frame, by clip."""
-    if find_spec("edge_ser.runtime.vad") is None:
+    if find_spec("edge_ser.vad.detectors") is None:
         return None
-    from edge_ser.runtime.vad import open_detector
+    from edge_ser.vad.detectors import open_detector
 
     detector = open_detector()
     probs: dict[str, list[float]] = {}

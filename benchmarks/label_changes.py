@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_ser.audio import Chunk, load
-from edge_ser.runtime.events import Emotion, Event, SpeechEnd, SpeechStart
-from edge_ser.runtime.recognizer import Recognizer
-from edge_ser.runtime.vad import open_detector
+from edge_ser.audio.io import AudioChunk, load
+from edge_ser.recognition.events import Emotion, Event, SpeechEnd, SpeechStart
+from edge_ser.recognition.recognizer import Recognizer
+from edge_ser.vad.detectors import open_detector
 
 RATE = 16_000
 GAP_S = 0.4
@@ -54,7 +54,7 @@ def main() -> int:
     )
     events: list[Event] = []
     for samples in clips(options.corpora):
-        events += stream.push(Chunk(samples, RATE))
+        events += stream.push(AudioChunk(samples, RATE))
         if stream.at_s >= 60 * options.minutes:
             break
     minutes = stream.at_s / 60

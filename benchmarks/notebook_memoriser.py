@@ -25,7 +25,7 @@ from rich.progress import track
 
 from edge_ser._util.files import write_text
 from edge_ser.corpora import Clip, load_corpus
-from edge_ser.training.copies import load_copy
+from edge_ser.training.augmentation.copies import load_copy
 
 SAMPLE_RATE, OFFSET_S, DURATION_S = 22_050, 0.6, 2.5
 N_ROWS, N_FFT, HOP_LENGTH, FMAX_HZ = 256, 2048, 512, 8000

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import onnxruntime
 
-from edge_ser.build.calibration import CalibrationSet
-from edge_ser.build.judge import Gate, interleaved_ms
-from edge_ser.build.quantize import Quantizer, Wish
-from edge_ser.build.source import open_source
 from edge_ser.errors import EdgeSerError
-from edge_ser.runtime.runner import bundled_model
+from edge_ser.inference.loader import bundled_model
+from edge_ser.quantization.accuracy_gate import Gate, interleaved_ms
+from edge_ser.quantization.calibration_set import CalibrationSet
+from edge_ser.quantization.model_parts import open_source
+from edge_ser.quantization.quantizer import QuantizeConfig, Quantizer
 
 
 def main() -> int:
@@ -32,7 +32,11 @@ def main() -> int:
     try:
         source = open_source(options.model or bundled_model())
         quantizer = Quantizer(source, CalibrationSet.load(options.calibration))
-        wishes = [Wish(), Wish(int8=False, fp16=True), Wish(fp16=True)]
+        wishes = [
+            QuantizeConfig(),
+            QuantizeConfig(int8=False, fp16=True),
+            QuantizeConfig(fp16=True),
+        ]
         made = [quantizer.quantize(wish, Gate()) for wish in wishes]
     except EdgeSerError as error:
         print(error, file=sys.stderr)

@@ -16,7 +16,7 @@ from rich.progress import track
 from edge_ser.cli import group
 from edge_ser.corpora import load_corpus
 from edge_ser.metrics import confusion, unweighted_average_recall, weighted_accuracy
-from edge_ser.runtime.recognizer import Recognizer
+from edge_ser.recognition.recognizer import Recognizer
 
 EMOBOX_FOLDS = (
     (1, 11, 20, 21),

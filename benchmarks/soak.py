@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from rich.progress import Progress
 
 from edge_ser._util.files import write_text
-from edge_ser.audio import Chunk, load
+from edge_ser.audio.io import AudioChunk, load
 from edge_ser.corpora import load_corpus
 from edge_ser.machine.process import memory
-from edge_ser.runtime.events import (
+from edge_ser.recognition.events import (
     Ended,
     Event,
     Heartbeat,
@@ -34,8 +34,8 @@ from edge_ser.runtime.events import (
     from_json,
     to_json,
 )
-from edge_ser.runtime.recognizer import Recognizer
-from edge_ser.runtime.vad import open_detector
+from edge_ser.recognition.recognizer import Recognizer
+from edge_ser.vad.detectors import open_detector
 
 Float32 = NDArray[np.float32]
 
@@ -156,7 +156,7 @@ def soak(hours: float, corpora: Path, model: Path | None, seed: int = 0) -> dict
         task = progress.add_task(f"{hours:g} h of audio", total=seconds)
         for samples in chunks(audio(clips, seconds, seed)):
             n_samples += len(samples)
-            for event in stream.push(Chunk(samples, RATE)):
+            for event in stream.push(AudioChunk(samples, RATE)):
                 ledger.take(event)
             if n_samples / RATE >= next_look:
                 next_look += seconds / 200

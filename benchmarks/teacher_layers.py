@@ -18,11 +18,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from edge_ser.audio import load
+from edge_ser.audio.io import load
 from edge_ser.corpora import load_corpus
 from edge_ser.errors import EdgeSerError
-from edge_ser.protocols.emobox import TEST_SPEAKERS
-from edge_ser.training.teacher import SAMPLE_RATE, Teacher
+from edge_ser.splits.other import TEST_SPEAKERS
+from edge_ser.training.distillation.teacher import SAMPLE_RATE, Teacher
 
 LAYERS = {
     "convolutions": "add_20",

@@ -25,9 +25,9 @@ from voice_scores import score
 
 from edge_ser._util.files import with_section, write_text
 from edge_ser.errors import EdgeSerError
-from edge_ser.runtime.segmenter import SegmenterSettings
-from edge_ser.runtime.vad import Silero, WebRtc
-from edge_ser.runtime.voice import VoiceDetector
+from edge_ser.vad.base import VoiceDetector
+from edge_ser.vad.detectors import Silero, WebRtc
+from edge_ser.vad.segmenter import SegmenterConfig
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "voice.md"
@@ -150,13 +150,13 @@ def measure(corpora: Path, results: Path) -> None:
     scores: dict[str, dict[str, object]] = {c.name: {} for c in there}
     for name, heard in scenes(corpora):
         for c in there:
-            scores[c.name][name] = dataclasses.asdict(score(c.make(), heard, SegmenterSettings()))
+            scores[c.name][name] = dataclasses.asdict(score(c.make(), heard, SegmenterConfig()))
             print(f"{c.name} {name}: {scores[c.name][name]}", file=sys.stderr)
     for c in there:
         found = {
             "package": f"{c.package} {version(c.package)}",
             "machine": f"{platform.machine()}, CPython {platform.python_version()}",
-            "settings": dataclasses.asdict(SegmenterSettings()),
+            "settings": dataclasses.asdict(SegmenterConfig()),
             "cost": costs[c.name],
             "scores": scores[c.name],
         }

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_ser.audio import load
+from edge_ser.audio.io import load
 from edge_ser.corpora import Clip, load_corpus
-from edge_ser.measure.noise import NoiseSource, active_power, open_noise
+from edge_ser.evaluation.noise import NoiseSource, active_power, open_noise
 
 Float32 = NDArray[np.float32]
 

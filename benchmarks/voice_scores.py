@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from voice_scenes import RATE, STEP_S, Scene
 
-from edge_ser.runtime.segmenter import Segmenter, SegmenterSettings
-from edge_ser.runtime.voice import VoiceDetector
+from edge_ser.vad.base import VoiceDetector
+from edge_ser.vad.segmenter import Segmenter, SegmenterConfig
 
 Span = tuple[float, float]
 
@@ -65,7 +65,7 @@ class Recorder:
         self._detector.reset()
 
 
-def score(detector: VoiceDetector, scene: Scene, settings: SegmenterSettings) -> Score:
+def score(detector: VoiceDetector, scene: Scene, settings: SegmenterConfig) -> Score:
     """Let a detector that has heard nothing yet hear a scene in hops of 250 ms."""
     recorder = Recorder(detector)
     segmenter = Segmenter(recorder, RATE, settings)

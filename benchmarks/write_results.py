@@ -18,10 +18,9 @@ from typing import Any
 from edge_ser._util.files import read_json, with_section, write_text
 from edge_ser.corpora import CORPORA
 from edge_ser.errors import ConfigError, EdgeSerError
-from edge_ser.measure.results import RunResult, load_runs
-from edge_ser.protocols.cross_corpus import CROSS_CORPUS
-from edge_ser.protocols.emobox import EMOBOX, TEST_SPEAKERS
-from edge_ser.protocols.registry import LEAVE_ONE_SPEAKER_OUT, PROTOCOLS
+from edge_ser.evaluation.results import RunResult, load_runs
+from edge_ser.splits.other import CROSS_CORPUS, EMOBOX, TEST_SPEAKERS
+from edge_ser.splits.registry import LEAVE_ONE_SPEAKER_OUT, PROTOCOLS
 
 ROOT = Path(__file__).resolve().parent.parent
 NOT_RUN = "not run"

@@ -11,7 +11,7 @@ import json
 
 from edge_ser._util.files import write_text
 from edge_ser.doctor.self_test import run_self_test
-from edge_ser.runtime.runner import bundled_model
+from edge_ser.inference.loader import bundled_model
 
 
 def main() -> None:

@@ -18,11 +18,11 @@ from rich.console import Console, Group
 from rich.terminal_theme import MONOKAI, TerminalTheme
 
 from edge_ser._util.files import write_text
-from edge_ser.audio import Chunk, dbfs, load
-from edge_ser.cli.outputs.view import draw
-from edge_ser.cli.outputs.view_state import ViewState
-from edge_ser.runtime.recognizer import Recognizer
-from edge_ser.runtime.vad import open_detector
+from edge_ser.audio.io import AudioChunk, dbfs, load
+from edge_ser.cli.view.screen import draw
+from edge_ser.cli.view.view_state import ViewState
+from edge_ser.recognition.recognizer import Recognizer
+from edge_ser.vad.detectors import open_detector
 
 ROOT = Path(__file__).resolve().parent.parent
 RATE = 16_000
@@ -37,7 +37,7 @@ _ANSI = [(0, 0, 0)] * 8
 LIGHT = TerminalTheme((255, 255, 255), (36, 41, 47), _ANSI, _ANSI)
 
 
-def chunks() -> Iterator[Chunk]:
+def chunks() -> Iterator[AudioChunk]:
     """Yield the clips with soft noise around them, in the blocks and at the times of a microphone."""
     rng = np.random.default_rng(0)
     first, *others = sorted((ROOT / "examples").glob("*.wav"))
@@ -48,7 +48,7 @@ def chunks() -> Iterator[Chunk]:
     audio += rng.normal(0, 3e-4, len(audio)).astype(np.float32)
     size = int(BLOCK_S * RATE)
     for at in range(0, len(audio), size):
-        yield Chunk(audio[at : at + size], RATE)
+        yield AudioChunk(audio[at : at + size], RATE)
 
 
 class Clock:

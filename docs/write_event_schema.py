@@ -14,7 +14,7 @@ import typing
 from pathlib import Path
 from typing import Any
 
-from edge_ser.runtime import events
+from edge_ser.recognition import events
 
 ROOT = Path(__file__).resolve().parent.parent
 SCHEMA = ROOT / "edge_ser" / "assets" / "events.schema.json"
@@ -25,7 +25,7 @@ _JSON_TYPES = {str: "string", float: "number", int: "integer", bool: "boolean"}
 _INTRODUCTION = """# Events
 
 `edge-ser run --format jsonl` writes one event a line; `Recognizer.listen` yields the same as frozen
-dataclasses of `edge_ser.runtime.events`. This page and the JSON Schema in
+dataclasses of `edge_ser.recognition.events`. This page and the JSON Schema in
 `edge_ser/assets/events.schema.json` are written by `make event-schema` from those classes. The
 version (`v`) changes when a field goes or changes its meaning; new kinds of events and fields may
 come within a version, so pass over what you do not know.

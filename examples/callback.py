@@ -3,7 +3,7 @@
 import sys
 
 from edge_ser import Recognizer
-from edge_ser.runtime.events import Event
+from edge_ser.recognition.events import Event
 
 heard: list[str] = []
 

@@ -3,7 +3,7 @@
 import sys
 
 from edge_ser import Recognizer
-from edge_ser.runtime.events import Clip, Emotion, SpeechEnd
+from edge_ser.recognition.events import Clip, Emotion, SpeechEnd
 
 for event in Recognizer().listen(sys.argv[1] if len(sys.argv) > 1 else None):
     match event:

@@ -10,7 +10,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from edge_ser.card import CARD_KEY, ModelCard
-from edge_ser.runtime.runner import bundled_model
+from edge_ser.inference.loader import bundled_model
 
 EXCITED = ("angry", "happy", "fearful")
 

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import onnx
 
-from edge_ser.build.calibration import CalibrationSet, default_calibration
-from edge_ser.build.frontend_graph import with_frontend
-from edge_ser.build.gate import Gate
-from edge_ser.build.quantize import Quantizer, Wish
-from edge_ser.build.source import open_source
 from edge_ser.card import CARD_KEY, ModelCard
+from edge_ser.inference.loader import bundled_model
 from edge_ser.precision import KEY, Precision
-from edge_ser.runtime.runner import bundled_model
+from edge_ser.quantization.calibration_set import CalibrationSet, default_calibration
+from edge_ser.quantization.frontend_graph import with_frontend
+from edge_ser.quantization.gate_config import Gate
+from edge_ser.quantization.model_parts import open_source
+from edge_ser.quantization.quantizer import Quantizer, Wish
 
 
 def stamp(path: Path, kind: str) -> Path:

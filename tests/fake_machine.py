@@ -14,8 +14,8 @@ from support import make_card, write_engine
 
 from edge_ser.card import ModelCard
 from edge_ser.machine.cuda_device import CudaDevice
-from edge_ser.manifest import BuiltBy, ProfileShapes
-from edge_ser.runtime.tensorrt_runner import TensorRTRunner
+from edge_ser.tensorrt.manifest import BuiltBy, ProfileShapes
+from edge_ser.tensorrt.runner import TensorRTRunner
 
 PACKAGES = ("cuda-python", "pycuda")
 ORIN = CudaDevice("Orin", "8.7", "12.6")

@@ -20,13 +20,13 @@ from streams import CARDS, RATE, SensitiveRunner, in_chunks, noise, scene
 from support import EXAMPLES
 
 from edge_ser import Recognizer
-from edge_ser.audio import Chunk, Resampler, file_chunks
+from edge_ser.audio.io import AudioChunk, Resampler, file_chunks
+from edge_ser.audio.sources import PcmSource
 from edge_ser.card import ModelCard
 from edge_ser.errors import AudioError
 from edge_ser.frontend import mfcc
+from edge_ser.recognition.events import Event, to_json
 from edge_ser.recognition.windowing import WindowConfig, clip_windows
-from edge_ser.runtime.events import Event, to_json
-from edge_ser.runtime.sources import PcmSource
 
 GOLDEN = Path(__file__).parent / "golden" / "windows.json"
 TIMES = {"time", "monotonic_s", "compute_ms", "latency_ms", "edge_ser", "runner", "source"}
@@ -38,7 +38,7 @@ def clips() -> list[Path]:
     return sorted(EXAMPLES.glob("*.wav"))
 
 
-def window_cases(folder: Path) -> dict[str, tuple[ModelCard, list[Chunk]]]:
+def window_cases(folder: Path) -> dict[str, tuple[ModelCard, list[AudioChunk]]]:
     """Return cards and audio whose windows are recorded, by name.
 
     Args:
@@ -95,7 +95,7 @@ def summary(windows: Iterable[tuple[int, int, np.ndarray | None, float, float]])
     return {"windows": rows, "sha256": digest.hexdigest()}
 
 
-def recognizer_windows(card: ModelCard, chunks: list[Chunk]) -> dict[str, Any]:
+def recognizer_windows(card: ModelCard, chunks: list[AudioChunk]) -> dict[str, Any]:
     """Return the windows that a recognizer gives to its model."""
     runner = SensitiveRunner(card)
     rate = card.frontend.sample_rate
@@ -112,7 +112,7 @@ def recognizer_windows(card: ModelCard, chunks: list[Chunk]) -> dict[str, Any]:
     return summary(found)
 
 
-def cut_windows(card: ModelCard, chunks: list[Chunk]) -> dict[str, Any]:
+def cut_windows(card: ModelCard, chunks: list[AudioChunk]) -> dict[str, Any]:
     """Return the windows that are cut without a model."""
     found = []
     try:

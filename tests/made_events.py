@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from edge_ser.runtime.events import (
+from edge_ser.recognition.events import (
     Clip,
     DeviceBack,
     DeviceLost,

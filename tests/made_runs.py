@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edge_ser.measure.results import FoldResult, RunResult
+from edge_ser.evaluation.results import FoldResult, RunResult
 
 LABELS = ("sad", "happy", "angry")
 

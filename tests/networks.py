@@ -14,10 +14,10 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from support import make_card
 
-from edge_ser.build.calibration import CalibrationClip, CalibrationSet
-from edge_ser.build.frontend_graph import with_frontend
 from edge_ser.card import CARD_KEY, ModelCard
 from edge_ser.frontend import mfcc
+from edge_ser.quantization.calibration_set import CalibrationClip, CalibrationSet
+from edge_ser.quantization.frontend_graph import with_frontend
 
 N_CHANNELS = 16
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edge_ser.machine.power.rails import Whole
+from edge_ser.machine.power.ina import TotalPower
 from edge_ser.machine.power.sensor import Unit, What
 from edge_ser.machine.power.sensors import Sensors
 
@@ -99,7 +99,7 @@ class SimulatedSensor:
         self.closed = True
 
 
-def sensors_of(*sensors: SimulatedSensor, total: Whole | None = None) -> Sensors:
+def sensors_of(*sensors: SimulatedSensor, total: TotalPower | None = None) -> Sensors:
     """Return sensors whose sum is the whole board, unless said otherwise."""
     names = tuple(sensor.name for sensor in sensors)
-    return Sensors(sensors, total or Whole(names, "all of it"), ())
+    return Sensors(sensors, total or TotalPower(names, "all of it"), ())

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 from support import FakeRunner, make_card
 
+from edge_ser.inference.base import ModelOutput
 from edge_ser.machine.power.sensors import Sensors
-from edge_ser.measure.profile.arrival import SoundFeed
-from edge_ser.measure.profile.lane import Lane
-from edge_ser.measure.profile.models import Contestant
-from edge_ser.measure.profile.sound import Sound
-from edge_ser.runtime.cuda.api import DeviceMemory
-from edge_ser.runtime.engine_session import Timings
-from edge_ser.runtime.runner import ModelOutput
+from edge_ser.profiling.arrival import SoundFeed
+from edge_ser.profiling.models import Contestant
+from edge_ser.profiling.sound import Sound
+from edge_ser.profiling.stream_bench import StreamBenchmark
+from edge_ser.tensorrt.cuda.api import DeviceMemory
+from edge_ser.tensorrt.session import Timings
 
 RATE = 16_000
 MS = 1_000_000
@@ -104,10 +104,10 @@ def lane_of(
     detector: SlowDetector | None = None,
     timed: bool = True,
     chunk_s: float = 0.02,
-) -> Lane:
+) -> StreamBenchmark:
     """Return a lane on noise that has warmed up."""
     feed = SoundFeed(noise_sound(), arrival, clock, chunk_s)
-    lane = Lane(runner, feed, clock, detector, timed=timed, sink=sink)
+    lane = StreamBenchmark(runner, feed, clock, detector, timed=timed, sink=sink)
     lane.warm_up(1, SoundFeed(noise_sound(), "closed", clock, chunk_s))
     return lane
 

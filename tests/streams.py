@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from support import FakeRunner, make_card
 
-from edge_ser.audio import Chunk, dbfs
+from edge_ser.audio.io import AudioChunk, dbfs
 from edge_ser.card import FrontendConfig, ModelCard, Normalization
 
 RATE = 16_000
@@ -42,10 +42,10 @@ def noise(n_samples: int, level: float = 0.1) -> np.ndarray:
     return (level * np.random.default_rng(0).standard_normal(n_samples)).astype(np.float32)
 
 
-def in_chunks(samples: np.ndarray, sizes: list[int], rate: int = RATE) -> list[Chunk]:
+def in_chunks(samples: np.ndarray, sizes: list[int], rate: int = RATE) -> list[AudioChunk]:
     """Cut samples into pieces of these sizes, and the rest."""
     cuts = np.minimum(np.cumsum(sizes), len(samples)) if sizes else []
-    return [Chunk(piece, rate) for piece in np.split(samples, cuts)]
+    return [AudioChunk(piece, rate) for piece in np.split(samples, cuts)]
 
 
 class LevelDetector:

@@ -14,9 +14,15 @@ import pytest
 
 from edge_ser.card import FrontendConfig, ModelCard, Normalization
 from edge_ser.corpora import Clip
-from edge_ser.manifest import BuiltBy, EngineManifest, EngineOptions, ProfileShapes, manifest_path
+from edge_ser.inference.base import Runner
 from edge_ser.precision import Precision
-from edge_ser.runtime.runner import Runner
+from edge_ser.tensorrt.manifest import (
+    BuiltBy,
+    EngineConfig,
+    EngineManifest,
+    ProfileShapes,
+    manifest_path,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "examples"
@@ -184,7 +190,7 @@ def make_manifest(**changes: object) -> EngineManifest:
         engine_bytes=6,
         onnx="../m.int8.onnx",
         onnx_sha256="0" * 64,
-        options=EngineOptions("int8"),
+        options=EngineConfig("int8"),
         precision=Precision(
             kind="int8",
             source_sha256="5a",

@@ -12,13 +12,13 @@ from pathlib import Path
 import torch
 
 from edge_ser.errors import TrainingError
-from edge_ser.training.augment import Windows
+from edge_ser.training.augmentation.augment import Windows
 from edge_ser.training.classes import Classes
+from edge_ser.training.config import RunRecord
+from edge_ser.training.distillation.teacher import WIDTH, TeacherFeatures
 from edge_ser.training.distributed import SINGLE_PROCESS, ProcessGroup, find_process_group
 from edge_ser.training.features import FeatureBank
 from edge_ser.training.scoring import HeardClips
-from edge_ser.training.settings import RunRecord
-from edge_ser.training.teacher import WIDTH, TeacherFeatures
 from edge_ser.training.trainer import Trainer
 
 N_CLIPS, N_FRAMES = 24, 30

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support import EXAMPLES
 
-from edge_ser.runtime.recognizer import Recognizer
+from edge_ser.recognition.recognizer import Recognizer
 
 
 def run(name: str, clip: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import importlib.metadata
 import re
 import subprocess
@@ -14,65 +15,68 @@ from support import ROOT
 
 PACKAGE = ROOT / "edge_ser"
 
-LAYERS = {
+RANKS = {
     "errors": 0,
     "_util": 1,
-    "wav": 1,
     "card": 2,
     "precision": 2,
-    "manifest": 2,
+    "metrics": 2,
+    "scores": 2,
     "machine": 2,
     "frontend": 3,
     "audio": 3,
-    "metrics": 3,
-    "scores": 3,
     "corpora": 3,
-    "protocols": 4,
-    "recognition": 4,
-    "runtime": 4,
-    "sinks": 5,
-    "build": 5,
-    "measure": 5,
-    "adapt": 5,
-    "doctor": 5,
-    "training": 6,
-    "cli": 7,
+    "splits": 4,
+    "inference.base": 4,
+    "inference.checks": 4,
+    "inference.outputs": 4,
+    "inference.session": 4,
+    "vad": 5,
+    "inference.onnxruntime": 5,
+    "tensorrt": 5,
+    "inference.loader": 6,
+    "recognition": 7,
+    "sinks": 8,
+    "evaluation": 8,
+    "quantization": 9,
+    "profiling": 9,
+    "adapt": 9,
+    "doctor": 9,
+    "reports": 10,
+    "training": 11,
+    "cli": 12,
 }
-"""A module imports from its own layer or those below; see `edge_ser` in CONTRIBUTING."""
+"""A module imports from its own rank or a lower one; see "Import rule" in CONTRIBUTING."""
 
+DEVICE = {"numpy", "onnxruntime"}
 THIRD_PARTY = {
     "errors": set(),
     "_util": set(),
-    "wav": set(),
     "card": set(),
     "precision": set(),
-    "manifest": set(),
-    "machine": {"pynvml"},
-    "frontend": {"numpy"},
-    "audio": {"numpy", "soundfile", "soxr"},
     "metrics": {"numpy"},
     "scores": {"numpy"},
+    "machine": {"pynvml"},
+    "frontend": {"numpy"},
+    # sounddevice is imported when a microphone is opened.
+    "audio": {"numpy", "sounddevice", "soundfile", "soxr"},
     "corpora": set(),
-    "protocols": {"numpy"},
-    # cuda, pycuda and the voice detectors are imported where they are chosen.
-    "runtime": {
-        "cuda",
-        "numpy",
-        "onnxruntime",
-        "pycuda",
-        "sounddevice",
-        "webrtcvad",
-    },
+    "splits": {"numpy"},
+    "inference": DEVICE,
+    "vad": {*DEVICE, "webrtcvad"},
+    # CUDA's packages are imported where they are chosen.
+    "tensorrt": {"cuda", "numpy", "pycuda"},
     "recognition": {"numpy"},
     "sinks": {"numpy"},
-    "build": {"numpy", "onnx", "onnxruntime"},
-    "measure": {"numpy", "onnx", "onnxruntime"},
+    "evaluation": {*DEVICE, "onnx"},
+    "quantization": {*DEVICE, "onnx"},
+    "profiling": {"numpy"},
     "adapt": {"numpy", "onnx", "soundfile"},
     "doctor": {"numpy"},
+    "reports": {"numpy"},
     "training": {
-        "numpy",
+        *DEVICE,
         "onnx",
-        "onnxruntime",
         "torch",
         "safetensors",
         "matplotlib",
@@ -86,43 +90,64 @@ THIRD_PARTY = {
     },
     "cli": {"click", "rich", "torch"},
 }
-"""Packages that a layer may name at all; torch in `cli` is for annotations and settings."""
+"""Packages that a folder may name at all; torch in `cli` is for annotations and settings."""
 
 
 def imports_of(path: Path) -> set[str]:
+    """Modules that a file imports, wherever in the file."""
     names = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module)
+            whole = {f"{node.module}.{alias.name}" for alias in node.names}
+            names |= (whole & MODULES) or {node.module}
     return names
 
 
-def layer(module: str) -> str:
-    return module.split(".")[1]
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-SOURCES = [p for p in sorted(PACKAGE.rglob("*.py")) if p.parent != PACKAGE or p.stem in LAYERS]
+SOURCES = [p for p in sorted(PACKAGE.rglob("*.py")) if p.stem != "__main__"]
+MODULES = {module_name(path) for path in SOURCES}
+
+
+def rank(module: str) -> int:
+    """Rank of a module: its own where it has one, otherwise that of its folder."""
+    parts = module.split(".")[1:]
+    return RANKS.get(".".join(parts[:2]), RANKS.get(parts[0], -1))
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_imports_go_one_way(path):
-    own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    own = module_name(path)
+    if own == "edge_ser":
+        return
+    folder = own.split(".")[1]
     for name in imports_of(path):
         root = name.split(".")[0]
-        if root == "edge_ser" and name != "edge_ser":
-            assert LAYERS[layer(name)] <= LAYERS[own], f"{own} imports {name}"
+        if name in MODULES and name != "edge_ser":
+            package = own.startswith(f"{name}.") or name.startswith(f"{own}.")
+            assert package or 0 <= rank(name) <= rank(own), f"{own} imports {name}"
         elif root not in {"edge_ser", *sys.stdlib_module_names}:
-            assert root in THIRD_PARTY[own], f"{own} imports {name}"
+            assert root in THIRD_PARTY[folder], f"{folder} imports {name}"
 
 
-@pytest.mark.parametrize("folder", ["runtime", "recognition", "sinks"])
-def test_nothing_below_the_facade_imports_it(folder):
-    facade = "edge_ser.runtime.recognizer"
-    users = [p for p in (PACKAGE / folder).rglob("*.py") if facade in imports_of(p)]
+def test_every_module_has_a_rank():
+    assert {
+        name for name in MODULES - {"edge_ser", "edge_ser.inference"} if rank(name) < 0
+    } == set()
 
-    assert users == []
+
+def test_no_module_imports_itself_through_others():
+    packages = {"edge_ser", *(name.rpartition(".")[0] for name in MODULES)}
+    graph = {module_name(p): (imports_of(p) & MODULES) - packages for p in SOURCES}
+
+    order = [*graphlib.TopologicalSorter(graph).static_order()]
+
+    assert set(order) == MODULES
 
 
 def modules_after(code: str) -> set[str]:

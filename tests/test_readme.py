@@ -11,9 +11,9 @@ import pytest
 from support import ROOT
 
 from edge_ser.cli import group
-from edge_ser.runtime.events import to_json
-from edge_ser.runtime.recognizer import Recognizer
-from edge_ser.runtime.runner import open_runner
+from edge_ser.inference.loader import open_runner
+from edge_ser.recognition.events import to_json
+from edge_ser.recognition.recognizer import Recognizer
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from report import Part, Target, deliver, parser, timing_table
 from speech import clip
 
-from edge_ser.frontend import StreamingMfcc, kernel_for, mfcc
+from edge_ser.frontend import StreamingFeatures, kernel_for, mfcc
 from edge_ser.frontend.in_numpy import NumpyKernel
-from edge_ser.runtime.onnx_runner import OnnxRunner
-from edge_ser.runtime.runner import bundled_model
+from edge_ser.inference.loader import bundled_model
+from edge_ser.inference.onnxruntime import OnnxRunner
 
 Float32 = NDArray[np.float32]
 
@@ -106,7 +106,7 @@ def main() -> int:
 def measure(rounds: int) -> Part:
     """Return what was found."""
     samples = clip(3.0)
-    stream = StreamingMfcc(CONFIG)
+    stream = StreamingFeatures(CONFIG)
     pieces = [samples[start : start + HOP] for start in range(0, len(samples), HOP)]
     turn = iter(range(sys.maxsize))
 

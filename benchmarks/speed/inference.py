@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from report import Part, Table, Target, deliver, parser, timing_table
 from speech import clip
 
+from edge_ser.evaluation import onnx_graph
 from edge_ser.frontend import mfcc
-from edge_ser.measure import onnx_graph
-from edge_ser.runtime.onnx_runner import OnnxRunner
-from edge_ser.runtime.onnx_session import open_session
-from edge_ser.runtime.runner import bundled_model
+from edge_ser.inference.loader import bundled_model
+from edge_ser.inference.onnxruntime import OnnxRunner
+from edge_ser.inference.session import open_session
 
 Float32 = NDArray[np.float32]
 

@@ -14,12 +14,12 @@ import onnx
 import torch
 from speech import ROOT
 
-from edge_ser.build.frontend_graph import IR_VERSION, OPSET
-from edge_ser.runtime.onnx_runner import OnnxRunner
-from edge_ser.runtime.runner import bundled_model
+from edge_ser.inference.loader import bundled_model
+from edge_ser.inference.onnxruntime import OnnxRunner
+from edge_ser.quantization.frontend_graph import IR_VERSION, OPSET
 from edge_ser.training.baselines.paper.network import PaperNetwork
+from edge_ser.training.distillation.teacher import WIDTH
 from edge_ser.training.model import CompactAttentionCnn, ModelConfig, count_parameters
-from edge_ser.training.teacher import WIDTH
 
 PAPER_LENGTH, PAPER_CLASSES = 2_268, 7
 """Numbers that describe a clip of the paper's longest corpus, RAVDESS, and its classes: with so many

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from report import Part, Table, Target, deliver, parser
 from speech import unbroken, with_pauses
 
-from edge_ser.audio import Chunk
-from edge_ser.runtime.events import to_json
-from edge_ser.runtime.recognizer import Recognizer
-from edge_ser.runtime.vad import Silero
+from edge_ser.audio.io import AudioChunk
+from edge_ser.recognition.events import to_json
+from edge_ser.recognition.recognizer import Recognizer
+from edge_ser.vad.detectors import Silero
 
 Float32 = NDArray[np.float32]
 
@@ -76,7 +76,7 @@ class Ours:
         samples = np.concatenate([self._held, samples])
         whole = len(samples) // self._n * self._n
         for start in range(0, whole, self._n):
-            for event in self._stream.push(Chunk(samples[start : start + self._n], MIC_RATE)):
+            for event in self._stream.push(AudioChunk(samples[start : start + self._n], MIC_RATE)):
                 self._sink.write(to_json(event) + "\n")
         self._held = samples[whole:]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_ser.audio import find_audio, load
-from edge_ser.runtime.vad import Silero
+from edge_ser.audio.io import find_audio, load
+from edge_ser.vad.detectors import Silero
 
 Float32 = NDArray[np.float32]
 

@@ -13,11 +13,11 @@ from onnx import TensorProto, helper
 
 from edge_ser._util.callbacks import OnItem
 from edge_ser.adapt.head import AdaptableModel
-from edge_ser.audio import Chunk, load
+from edge_ser.audio.io import AudioChunk, load
 from edge_ser.corpora import Clip
 from edge_ser.errors import ModelError
+from edge_ser.inference.session import open_session
 from edge_ser.recognition.windowing import WindowConfig, clip_inputs
-from edge_ser.runtime.onnx_session import open_session
 
 Float32 = NDArray[np.float32]
 
@@ -108,7 +108,7 @@ def embed_clips(
         if len(samples) < card.min_window_s * rate:
             left_out[f"shorter than {card.min_window_s:g} s"] += 1
             continue
-        inputs = clip_inputs([Chunk(samples, rate)], config, clip.group)
+        inputs = clip_inputs([AudioChunk(samples, rate)], config, clip.group)
         windows = [window for window in inputs if window is not None]
         if not windows:
             left_out["silent"] += 1

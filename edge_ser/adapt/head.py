@@ -21,7 +21,7 @@ from edge_ser._util.records import build, require
 from edge_ser._util.suffixes import is_engine
 from edge_ser.card import CARD_KEY, ModelCard
 from edge_ser.errors import ConfigError, ModelError
-from edge_ser.measure.onnx_graph import load_model
+from edge_ser.evaluation.onnx_graph import load_model
 from edge_ser.precision import KEY as PRECISION_KEY
 from edge_ser.precision import Precision
 

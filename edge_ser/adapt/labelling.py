@@ -20,7 +20,7 @@ import soundfile
 from edge_ser._util.files import replacing
 from edge_ser.corpora import UNKNOWN_SPEAKER
 from edge_ser.errors import ConfigError, EventError, OutputError
-from edge_ser.runtime.events import Recorded, from_json
+from edge_ser.recognition.events import Recorded, from_json
 
 _COLUMNS = ("path", "emotion", "speaker")
 _PADDING_S = 0.25

@@ -22,9 +22,9 @@ from edge_ser.adapt.head import AdaptableModel, stored_head, undone, with_head
 from edge_ser.card import Accuracy, Adaptation, CorpusUse, ModelCard
 from edge_ser.corpora import Clip, speaker_known
 from edge_ser.errors import ConfigError, EdgeSerError, ModelError
-from edge_ser.protocols.content import data_digest
-from edge_ser.protocols.fold import speakers
-from edge_ser.runtime.onnx_runner import OnnxRunner
+from edge_ser.inference.onnxruntime import OnnxRunner
+from edge_ser.splits.digest import data_digest
+from edge_ser.splits.fold import speakers
 
 KIND = "edge-ser adaptation"
 SCHEMA = 1

@@ -87,7 +87,7 @@ def command(
     from edge_ser.adapt.head import open_adaptable
     from edge_ser.adapt.site import require_out
     from edge_ser.corpora import load_corpora
-    from edge_ser.runtime.runner import bundled_model
+    from edge_ser.inference.loader import bundled_model
 
     messages = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
     path = model or bundled_model()
@@ -157,7 +157,7 @@ def _print(adapted: SiteModel, json_file: str | None) -> None:
 
     from edge_ser._util.files import write_text
     from edge_ser.adapt.site import record_json
-    from edge_ser.cli.adapt_tables import print_adaptation
+    from edge_ser.cli.tables.adapt import print_adaptation
 
     # JSON alone belongs on stdout where it is asked for.
     to_stdout = json_file == "-"

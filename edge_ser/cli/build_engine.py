@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     "--batch",
     nargs=3,
     type=click.IntRange(1),
-    default=DefaultOf("edge_ser.manifest:EngineOptions.batch"),
+    default=DefaultOf("edge_ser.tensorrt.manifest:EngineConfig.batch"),
     show_default=True,
     metavar="MIN OPT MAX",
     help="Windows at once.",
@@ -70,7 +70,7 @@ if TYPE_CHECKING:
     "--workspace",
     "workspace_mib",
     type=click.IntRange(1),
-    default=DefaultOf("edge_ser.manifest:EngineOptions.workspace_mib"),
+    default=DefaultOf("edge_ser.tensorrt.manifest:EngineConfig.workspace_mib"),
     show_default=True,
     metavar="MIB",
     help="Most scratch memory of a layer.",
@@ -127,10 +127,10 @@ def command(
     require_suffix(out, *ENGINE_SUFFIXES)
     from rich.console import Console
 
-    from edge_ser.build.engine.job import build_engine
-    from edge_ser.manifest import EngineOptions
+    from edge_ser.tensorrt.build import build_engine
+    from edge_ser.tensorrt.manifest import EngineConfig
 
-    options = EngineOptions(
+    options = EngineConfig(
         precision=_precision(fp32, fp16, int8),
         batch=batch,
         window_s=window_s or (),
@@ -150,7 +150,7 @@ def command(
             choice=tensorrt,
             level=log_level,
             targets=targets,
-            calibration=calibration,
+            calibration_digest=_digest(calibration),
             timing_folder=timing_cache or default_cache() / "timing",
             progress=progress,
         )
@@ -169,6 +169,15 @@ def command(
             "types of the built layers: only the GPU can tell; run edge-ser inspect there"
         )
     console.print(f"next: edge-ser inspect {out}")
+
+
+def _digest(calibration: Path | None) -> str | None:
+    """Return the digest of a calibration set."""
+    if calibration is None:
+        return None
+    from edge_ser.quantization.calibration_set import CalibrationSet
+
+    return CalibrationSet.load(calibration).digest
 
 
 def _precision(fp32: bool, fp16: bool, int8: bool) -> str:

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from edge_ser.build.calibration import CalibrationClip, CalibrationSet
-    from edge_ser.build.windows import Pool
     from edge_ser.card import ModelCard
     from edge_ser.corpora import Clip
+    from edge_ser.quantization.calibration_sampling import WindowPool
+    from edge_ser.quantization.calibration_set import CalibrationClip, CalibrationSet
 
 
 @click.group(name="calibrate")
@@ -95,8 +95,8 @@ def select(
 
     from rich.console import Console
 
-    from edge_ser.build.selection import cautions, site_clips
-    from edge_ser.runtime.runner import open_runner
+    from edge_ser.inference.loader import open_runner
+    from edge_ser.quantization.calibration_sampling import cautions, site_clips
 
     card = open_runner(model).card
     console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
@@ -129,7 +129,7 @@ def show(folder: Path | None, files: bool) -> None:
     """
     from rich.console import Console
 
-    from edge_ser.build.calibration import CalibrationSet, default_calibration
+    from edge_ser.quantization.calibration_set import CalibrationSet, default_calibration
 
     folder = folder or default_calibration()
     held = CalibrationSet.load(folder)
@@ -148,9 +148,9 @@ def show(folder: Path | None, files: bool) -> None:
 def _labelled(
     console: Console, corpora: tuple[str, ...], speakers: str | None, card: ModelCard
 ) -> tuple[Clip, ...]:
-    from edge_ser.build.selection import eligible
     from edge_ser.corpora import load_corpora
-    from edge_ser.protocols.choice import named_speakers
+    from edge_ser.quantization.calibration_sampling import eligible
+    from edge_ser.splits.choice import named_speakers
 
     clips = load_corpora(corpora)
     if speakers:
@@ -171,12 +171,11 @@ def _make(
     n_clips: int,
     seed: int,
     licence: str | None,
-) -> tuple[CalibrationSet, Pool]:
-    from edge_ser.build.selection import choose
-    from edge_ser.build.windows import survey
+) -> tuple[CalibrationSet, WindowPool]:
+    from edge_ser.quantization.calibration_sampling import choose, scan
 
     with counting_bar(console, "measuring levels", len(clips)) as step:
-        pool = survey(clips, card, seed, step)
+        pool = scan(clips, card, seed, step)
     n_windows = min(n_clips, len(pool.candidates))
     with counting_bar(console, "computing features", n_windows) as step:
         return choose(pool, card, n_clips=n_clips, seed=seed, licence=licence, progress=step), pool
@@ -189,8 +188,8 @@ def _size(held: CalibrationSet) -> str:
 
 
 def _by_class(clips: tuple[CalibrationClip, ...]) -> Table:
-    from edge_ser.build.selection import LEVELS
     from edge_ser.corpora import sort_emotions
+    from edge_ser.quantization.calibration_sampling import LEVELS
 
     table = plain_table("class", right=(*LEVELS, "all", "dBFS"))
     names = sort_emotions(clip.emotion for clip in clips)

@@ -21,9 +21,9 @@ from edge_ser.cli._shared.progress import counting_bar
 from edge_ser.errors import EdgeSerError
 
 if TYPE_CHECKING:
-    from edge_ser.measure.compare import Contender
-    from edge_ser.measure.comparison import Comparison
-    from edge_ser.measure.selection import Selection
+    from edge_ser.evaluation.compare import LoadedModel
+    from edge_ser.evaluation.comparison import Comparison
+    from edge_ser.evaluation.selection import Selection
 
 
 @click.command(name="compare")
@@ -50,14 +50,14 @@ if TYPE_CHECKING:
 @click.option(
     "--layer-windows",
     type=click.IntRange(0),
-    default=DefaultOf("edge_ser.measure.compare:LAYER_WINDOWS"),
+    default=DefaultOf("edge_ser.evaluation.compare:LAYER_WINDOWS"),
     show_default=True,
     help="On how many windows layers are compared; 0 for none.",
 )
 @click.option(
     "--layer-error",
     type=click.FloatRange(0),
-    default=DefaultOf("edge_ser.measure.comparison:DIVERGES"),
+    default=DefaultOf("edge_ser.evaluation.comparison:DIVERGES"),
     show_default=True,
     help="Relative error (root mean square) above which a layer diverges.",
 )
@@ -93,8 +93,8 @@ def command(
 
     from rich.console import Console
 
-    from edge_ser.cli.compare_tables import print_comparison
-    from edge_ser.measure.compare import compare, open_contenders, unlabelled
+    from edge_ser.cli.tables.compare import print_comparison
+    from edge_ser.evaluation.compare import compare, open_contenders, unlabelled
 
     contenders = open_contenders(models, threads)
     selection = (
@@ -122,15 +122,15 @@ def command(
 
 
 def _labelled(
-    contenders: tuple[Contender, ...],
+    contenders: tuple[LoadedModel, ...],
     corpora: tuple[str, ...],
     speakers: str | None,
     include_trained: bool,
 ) -> Selection:
     from edge_ser.corpora import load_corpora
-    from edge_ser.measure.compare import joint_card
-    from edge_ser.measure.selection import select
-    from edge_ser.protocols.choice import named_speakers
+    from edge_ser.evaluation.compare import joint_card
+    from edge_ser.evaluation.selection import select
+    from edge_ser.splits.choice import named_speakers
 
     clips = load_corpora(corpora)
     chosen, choice = clips, "all speakers"

@@ -29,16 +29,16 @@ from edge_ser.cli._shared.options import (
 from edge_ser.cli._shared.progress import progress_bars
 from edge_ser.cli._shared.tables import plain_table
 from edge_ser.errors import ConfigError, TrainingError
-from edge_ser.protocols.cross_corpus import CROSS_CORPUS
+from edge_ser.splits.other import CROSS_CORPUS
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from edge_ser.corpora import Clip
-    from edge_ser.measure.results import RunResult
-    from edge_ser.training.crossval import Comparison
-    from edge_ser.training.sounds import Sounds
-    from edge_ser.training.systems import System
+    from edge_ser.evaluation.results import RunResult
+    from edge_ser.training.augmentation.sounds import Sounds
+    from edge_ser.training.cross_validation.crossval import Comparison
+    from edge_ser.training.cross_validation.systems import System
 
 
 @click.command(name="cross-validate")
@@ -55,14 +55,14 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--protocol",
-    default=DefaultOf("edge_ser.protocols:SplitOptions.protocol"),
+    default=DefaultOf("edge_ser.splits:SplitConfig.protocol"),
     show_default=True,
     metavar="NAME",
     help="speaker-independent, emobox, clip-grouped, paper or cross-corpus.",
 )
 @folds_option(
     "leave-one-speaker-out, or a number of folds.  [default: the protocol's own]",
-    default=DefaultOf("edge_ser.protocols:SplitOptions.folds"),
+    default=DefaultOf("edge_ser.splits:SplitConfig.folds"),
 )
 @click.option(
     "--fold",
@@ -73,7 +73,7 @@ if TYPE_CHECKING:
 )
 @validation_speakers_option(
     "Speakers by which epochs are chosen, drawn, or none.  [default: the protocol's own]",
-    default=DefaultOf("edge_ser.protocols:SplitOptions.validation_speakers"),
+    default=DefaultOf("edge_ser.splits:SplitConfig.validation_speakers"),
 )
 @labels_option(
     "Emotions to learn, or all; in cross-corpus a corpus may lack some.  "
@@ -133,12 +133,12 @@ def command(
     """
     from rich.console import Console
 
-    from edge_ser.protocols.registry import SplitOptions
-    from edge_ser.training.crossval import compare, cross_validate
+    from edge_ser.splits.registry import SplitConfig
+    from edge_ser.training.cross_validation.crossval import compare, cross_validate
 
     console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
     cache = cache or default_cache()
-    options = SplitOptions(protocol, folds, validation_speakers=validation_speakers)
+    options = SplitConfig(protocol, folds, validation_speakers=validation_speakers)
     comparison = compare(corpora, options, chosen, seed, labels)
     _show(console, comparison)
     checkpoints = cache / "checkpoints" / comparison.digest[:16]
@@ -213,7 +213,7 @@ def _gates(specs: tuple[str, ...], comparison: Comparison) -> dict[str, tuple[Cl
 def _sounds(
     names: tuple[str, ...], noise: tuple[Path, ...], microphones: tuple[Path, ...]
 ) -> Sounds:
-    from edge_ser.training.sounds import Sounds
+    from edge_ser.training.augmentation.sounds import Sounds
 
     if (noise or microphones) and "compact" not in names:
         raise ConfigError(
@@ -232,7 +232,7 @@ def _systems(
     gates: Mapping[str, tuple[Clip, ...]],
 ) -> dict[str, System]:
     from edge_ser._util.files import read_json
-    from edge_ser.training.registry import make_system
+    from edge_ser.training.cross_validation.registry import make_system
 
     settings: Mapping[str, Mapping[str, object]] = {}
     if config_file is not None:

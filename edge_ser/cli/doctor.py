@@ -39,7 +39,7 @@ def command(asked: str | None, no_self_test: bool, as_json: bool) -> None:
     else:
         from rich.console import Console
 
-        from edge_ser.cli.doctor_table import print_report
+        from edge_ser.cli.tables.doctor import print_report
 
         print_report(Console(highlight=False), report)
     if not report.works:

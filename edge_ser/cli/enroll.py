@@ -21,10 +21,10 @@ from edge_ser.cli._shared.options import (
 from edge_ser.cli._shared.progress import progress_bars
 
 if TYPE_CHECKING:
-    from edge_ser.runtime.baseline import Baseline, Enrolment
-    from edge_ser.runtime.recognizer import Recognizer
-    from edge_ser.runtime.signals import Signal, Source
-    from edge_ser.runtime.streaming import StreamingRecognizer
+    from edge_ser.audio.sources.base import Source, SourceItem
+    from edge_ser.recognition.baseline import Baseline, Enrolment
+    from edge_ser.recognition.recognizer import Recognizer
+    from edge_ser.recognition.streaming import StreamingRecognizer
 
 
 @click.command(name="enroll")
@@ -77,8 +77,8 @@ def command(
             "no speech came; give --mic, or files: edge-ser enroll --wav FILE... --out FILE"
         )
 
-    from edge_ser.runtime.baseline import ENOUGH_SPEECH_S, Enrolment, require_baseline
-    from edge_ser.runtime.recognizer import Recognizer
+    from edge_ser.recognition.baseline import ENOUGH_SPEECH_S, Enrolment, require_baseline
+    from edge_ser.recognition.recognizer import Recognizer
 
     recognizer = Recognizer(model, threads=threads, baseline="none")
     require_baseline(recognizer.card)
@@ -101,8 +101,8 @@ def command(
 def _sources(
     files: tuple[Path, ...], mic: bool, device: str | None, channel: int | None
 ) -> Iterator[Source]:
-    from edge_ser.audio import find_audio
-    from edge_ser.runtime.sources import FileSource, MicrophoneSource
+    from edge_ser.audio.io import find_audio
+    from edge_ser.audio.sources import FileSource, MicrophoneSource
 
     if mic:
         yield MicrophoneSource(device, channel)
@@ -120,7 +120,7 @@ def _listen(
     stop_s: float | None,
 ) -> None:
     """Take the speech of a source, until so many seconds of it came or Ctrl-C."""
-    from edge_ser.runtime.vad import open_detector
+    from edge_ser.vad.detectors import open_detector
 
     with source:
         stream = recognizer.open_stream(
@@ -135,7 +135,7 @@ def _listen(
 
 
 def _push(
-    signals: Iterator[Signal] | Source,
+    signals: Iterator[SourceItem] | Source,
     stream: StreamingRecognizer,
     enrolment: Enrolment,
     stop_s: float | None,

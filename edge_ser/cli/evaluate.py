@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
     from edge_ser.card import ModelCard
     from edge_ser.corpora import Clip
-    from edge_ser.measure.evaluation import Evaluation
-    from edge_ser.measure.results import RunResult
-    from edge_ser.measure.selection import Selection
-    from edge_ser.runtime.recognizer import Recognizer
+    from edge_ser.evaluation.report import Evaluation
+    from edge_ser.evaluation.results import RunResult
+    from edge_ser.evaluation.selection import Selection
+    from edge_ser.recognition.recognizer import Recognizer
 
 
 @click.command(name="evaluate")
@@ -171,14 +171,14 @@ def command(
 
     from rich.console import Console
 
-    from edge_ser.cli.evaluation_tables import print_evaluation
-    from edge_ser.measure.gates import Gates
-    from edge_ser.measure.noise import open_noise
-    from edge_ser.measure.recipe_results import load_recipe
-    from edge_ser.runtime.prior import parse_prior
-    from edge_ser.runtime.recognizer import Recognizer
-    from edge_ser.runtime.runner import bundled_model, open_runner
-    from edge_ser.runtime.vad import open_detector
+    from edge_ser.cli.tables.evaluation import print_evaluation
+    from edge_ser.evaluation.gates import Gates
+    from edge_ser.evaluation.noise import open_noise
+    from edge_ser.inference.loader import bundled_model, open_runner
+    from edge_ser.recognition.prior import parse_prior
+    from edge_ser.recognition.recognizer import Recognizer
+    from edge_ser.reports.recipe_results import load_recipe
+    from edge_ser.vad.detectors import open_detector
 
     recipes = [load_recipe(path) for path in recipe_files]
     gates = Gates(min_uar, min_neutral, max_false, max_noise_labels)
@@ -220,9 +220,9 @@ def _chosen(
     fold: str,
 ) -> tuple[str, tuple[Clip, ...]]:
     """Return what the clips are chosen by, in words, and those that are."""
-    from edge_ser.protocols.choice import NONE, named_speakers
-    from edge_ser.protocols.paper import PAPER
-    from edge_ser.protocols.registry import SplitOptions, choose_fold, make_folds
+    from edge_ser.splits.choice import NONE, named_speakers
+    from edge_ser.splits.other import PAPER
+    from edge_ser.splits.registry import SplitConfig, choose_fold, make_folds
 
     if speakers:
         names = named_speakers(clips, speakers, "test")
@@ -234,7 +234,7 @@ def _chosen(
             "the test rows of --protocol paper are augmented copies that only a training makes; "
             "here, take a protocol that tests recordings"
         )
-    options = SplitOptions(protocol, folds=folds, validation_speakers=NONE)
+    options = SplitConfig(protocol, folds=folds, validation_speakers=NONE)
     # The seed of the training, so that what it drew is drawn again.
     known = [clip for clip in clips if clip.emotion in card.labels]
     made = choose_fold(make_folds(known, options, card.seed), fold)
@@ -249,7 +249,7 @@ def _select(
     include_trained: bool,
 ) -> Selection:
     from edge_ser.corpora import load_corpora
-    from edge_ser.measure.plain import noise_clips, plain_corpora, select_all
+    from edge_ser.evaluation.plain import noise_clips, plain_corpora, select_all
 
     clips = load_corpora(corpora) if corpora else ()
     noise = noise_clips(noise_folders)
@@ -268,7 +268,7 @@ def _select(
 def _measure(
     console: Console, recognizer: Recognizer, selection: Selection, how: dict[str, Any]
 ) -> Evaluation:
-    from edge_ser.measure.evaluate import evaluate
+    from edge_ser.evaluation.evaluate import evaluate
 
     n_clips = len(selection.clips) + len(selection.plain)
     with counting_bar(console, "measuring", n_clips) as step:
@@ -284,8 +284,8 @@ def _write(
     recipes: list[RunResult],
 ) -> list[Path]:
     from edge_ser._util.files import write_text
-    from edge_ser.measure.model_card import model_card_markdown
-    from edge_ser.measure.page import page
+    from edge_ser.reports.evaluation_page import page
+    from edge_ser.reports.model_card import model_card_markdown
 
     if json_file:
         evaluation.save(json_file)

@@ -24,7 +24,7 @@ def command(file: Path, as_json: bool) -> None:
     Nothing is run. Multiplications (MACs) are counted for the model's own window. ONNX files need
     the `build` extra, engines nothing.
     """
-    from edge_ser.measure.inspect import inspect, to_json
+    from edge_ser.evaluation.inspect import inspect, to_json
 
     inspection = inspect(file)
     if as_json:
@@ -33,6 +33,6 @@ def command(file: Path, as_json: bool) -> None:
 
     from rich.console import Console
 
-    from edge_ser.cli.inspect_tables import print_inspection
+    from edge_ser.cli.tables.inspect import print_inspection
 
     print_inspection(Console(highlight=False), inspection)

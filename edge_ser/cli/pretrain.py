@@ -19,7 +19,7 @@ from edge_ser.cli._shared.options import (
     train_seed_option,
     train_threads_option,
 )
-from edge_ser.cli.training_session import (
+from edge_ser.cli._shared.training_session import (
     choose_device,
     need_training_packages,
     read_config,
@@ -75,10 +75,14 @@ def command(
     from rich.console import Console
 
     from edge_ser.training import recipes
+    from edge_ser.training.augmentation.sounds import Sounds
+    from edge_ser.training.config import TrainConfig
+    from edge_ser.training.distillation.pretrain import (
+        plan_pretraining,
+        replan_pretraining,
+        start_pretraining,
+    )
     from edge_ser.training.distributed import find_process_group
-    from edge_ser.training.pretrain import plan_pretraining, replan_pretraining, start_pretraining
-    from edge_ser.training.settings import TrainConfig
-    from edge_ser.training.sounds import Sounds
 
     group = find_process_group()
     console = Console(stderr=True, highlight=False, soft_wrap=True, quiet=not group.is_main)

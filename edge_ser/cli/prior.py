@@ -13,8 +13,8 @@ from edge_ser.cli._shared.options import json_flag, model_option, threads_option
 from edge_ser.errors import AudioError, ConfigError
 
 if TYPE_CHECKING:
-    from edge_ser.runtime.prior import PriorEstimate
-    from edge_ser.runtime.recognizer import Recognizer
+    from edge_ser.recognition.prior import PriorEstimate
+    from edge_ser.recognition.recognizer import Recognizer
 
 
 @click.command(name="prior")
@@ -34,8 +34,8 @@ def command(paths: tuple[Path, ...], model: Path | None, as_json: bool, threads:
     Decaestecker 2002), and the ratios are what `--prior` takes. They go to stdout, all else to
     stderr. The estimate of a model that errs is wrong, too: measure with labelled clips where you can.
     """
-    from edge_ser.runtime.prior import estimate_prior
-    from edge_ser.runtime.recognizer import Recognizer
+    from edge_ser.recognition.prior import estimate_prior
+    from edge_ser.recognition.recognizer import Recognizer
 
     recognizer = Recognizer(model, threads=threads)
     labels = recognizer.card.labels
@@ -56,7 +56,7 @@ def command(paths: tuple[Path, ...], model: Path | None, as_json: bool, threads:
 
 def _clips(recognizer: Recognizer, paths: tuple[Path, ...]) -> Iterator[dict[str, float]]:
     """Yield the probabilities of each clip that holds speech; name those that cannot be read."""
-    from edge_ser.audio import find_audio
+    from edge_ser.audio.io import find_audio
 
     for path in (file for named in paths for file in find_audio(named)):
         try:

@@ -25,11 +25,11 @@ from edge_ser.errors import EdgeSerError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from edge_ser.measure.profile.models import Contestant
-    from edge_ser.measure.profile.report import Profile
-    from edge_ser.measure.profile.session import Request
-    from edge_ser.measure.profile.sound import Sound
-    from edge_ser.runtime.signals import Source
+    from edge_ser.audio.sources.base import Source
+    from edge_ser.profiling.models import ProfiledModel
+    from edge_ser.profiling.report import Profile
+    from edge_ser.profiling.session import SessionConfig
+    from edge_ser.profiling.sound import Sound
 
 _PERCENTILES = ("50", "90", "95", "99", "99.9")
 
@@ -53,7 +53,7 @@ _PERCENTILES = ("50", "90", "95", "99", "99.9")
 @click.option(
     "--arrival",
     type=click.Choice(["closed", "paced", "bursty"]),
-    default=DefaultOf("edge_ser.measure.profile.session:Request.arrival"),
+    default=DefaultOf("edge_ser.profiling.session:SessionConfig.arrival"),
     show_default=True,
     help="closed: the next piece as soon as the last is done. paced: in real time. bursty: a second "
     "of audio at once, then silence.",
@@ -62,7 +62,7 @@ _PERCENTILES = ("50", "90", "95", "99", "99.9")
     "--duration",
     "duration_s",
     type=click.FloatRange(0.5, 604_800),
-    default=DefaultOf("edge_ser.measure.profile.session:Request.duration_s"),
+    default=DefaultOf("edge_ser.profiling.session:SessionConfig.duration_s"),
     show_default=True,
     help="Seconds of measuring, for each model.",
 )
@@ -70,7 +70,7 @@ _PERCENTILES = ("50", "90", "95", "99", "99.9")
     "--chunk",
     "chunk_ms",
     type=click.FloatRange(1, 1000),
-    default=DefaultOf("edge_ser.measure.profile.session:Request.chunk_s", lambda s: 1000 * s),
+    default=DefaultOf("edge_ser.profiling.session:SessionConfig.chunk_s", lambda s: 1000 * s),
     show_default=True,
     help="Milliseconds of audio that arrive at once.",
 )
@@ -84,7 +84,7 @@ _PERCENTILES = ("50", "90", "95", "99", "99.9")
 @detector_option(
     "Voice detector. It is run, but all windows are classified.",
     none=True,
-    default=DefaultOf("edge_ser.measure.profile.session:Request.detector"),
+    default=DefaultOf("edge_ser.profiling.session:SessionConfig.detector"),
 )
 @click.option(
     "--gated", is_flag=True, help="Classify only while the detector hears speech, as `run` does."
@@ -94,7 +94,7 @@ _PERCENTILES = ("50", "90", "95", "99", "99.9")
 @click.option(
     "--cold-starts",
     type=click.IntRange(0, 100),
-    default=DefaultOf("edge_ser.measure.profile.session:Request.n_cold_starts"),
+    default=DefaultOf("edge_ser.profiling.session:SessionConfig.n_cold_starts"),
     show_default=True,
     help="Fresh processes that are timed for each model; 0 for none.",
 )
@@ -102,7 +102,7 @@ _PERCENTILES = ("50", "90", "95", "99", "99.9")
     "--idle",
     "idle_s",
     type=click.FloatRange(1, 600),
-    default=DefaultOf("edge_ser.measure.profile.session:Request.idle_s"),
+    default=DefaultOf("edge_ser.profiling.session:SessionConfig.idle_s"),
     show_default=True,
     help="Seconds at rest that power is compared with, where it is measured.",
 )
@@ -115,7 +115,7 @@ _PERCENTILES = ("50", "90", "95", "99", "99.9")
     "--p",
     "percentile",
     type=click.Choice(_PERCENTILES),
-    default=DefaultOf("edge_ser.measure.profile.session:Request.percentile", "{:g}".format),
+    default=DefaultOf("edge_ser.profiling.session:SessionConfig.percentile", "{:g}".format),
     show_default=True,
     help="Percentile of --budget-ms and of the recommendation.",
 )
@@ -162,12 +162,12 @@ def command(
 
     from rich.console import Console
 
-    from edge_ser.cli.profile_tables import print_profile
-    from edge_ser.measure.profile.models import open_models
-    from edge_ser.measure.profile.session import Request, bundled_or
-    from edge_ser.measure.profile.verdict import missed
+    from edge_ser.cli.tables.profile import print_profile
+    from edge_ser.profiling.models import open_models
+    from edge_ser.profiling.recommendation import missed
+    from edge_ser.profiling.session import SessionConfig, bundled_or
 
-    request = Request(
+    request = SessionConfig(
         arrival=arrival,
         duration_s=duration_s,
         chunk_s=chunk_ms / 1e3,
@@ -202,21 +202,21 @@ def command(
 
 def _source(wavs: tuple[Path, ...], mic: bool, device: str | None, rate: int) -> Sound | Source:
     if mic:
-        from edge_ser.runtime.sources import MicrophoneSource
+        from edge_ser.audio.sources import MicrophoneSource
 
         return MicrophoneSource(device)
-    from edge_ser.measure.profile.sound import made_sound, recorded_sound
+    from edge_ser.profiling.sound import made_sound, recorded_sound
 
     return recorded_sound(wavs) if wavs else made_sound(rate)
 
 
 def _measure(
     console: Console,
-    contestants: tuple[Contestant, ...],
+    contestants: tuple[ProfiledModel, ...],
     source: Sound | Source,
-    request: Request,
+    request: SessionConfig,
 ) -> Profile:
-    from edge_ser.measure.profile.session import profile
+    from edge_ser.profiling.session import profile
 
     # A bar that redraws itself ten times a second would be measured too.
     with progress_bars(console, auto_refresh=False) as progress:
@@ -237,7 +237,7 @@ def _write(profile: Profile, json_file: str | None, html_file: Path | None) -> l
         profile.save(Path(json_file))
         written.append(Path(json_file))
     if html_file:
-        from edge_ser.measure.profile.page import page
+        from edge_ser.reports.profile_page import page
 
         write_text(html_file, page(profile))
         written.append(html_file)

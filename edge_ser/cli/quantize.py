@@ -26,12 +26,12 @@ from edge_ser.errors import CalibrationError, missing_extra
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from edge_ser.build.calibration import CalibrationSet
-    from edge_ser.build.gate import Gate
-    from edge_ser.build.judge import Heard
-    from edge_ser.build.quantize import Quantized, Quantizer, Wish
-    from edge_ser.build.sensitivity import Sensitivity
-    from edge_ser.build.source import Source
+    from edge_ser.quantization.accuracy_gate import GateClip
+    from edge_ser.quantization.calibration_set import CalibrationSet
+    from edge_ser.quantization.gate_config import Gate
+    from edge_ser.quantization.model_parts import Source
+    from edge_ser.quantization.quantizer import QuantizeConfig, Quantized, Quantizer
+    from edge_ser.quantization.sensitivity import Sensitivity
 
 
 @click.command(name="quantize")
@@ -60,13 +60,13 @@ if TYPE_CHECKING:
 @click.option(
     "--max-uar-loss",
     type=click.FloatRange(0, 100),
-    default=DefaultOf("edge_ser.build.gate:Gate.max_uar_loss", percent),
+    default=DefaultOf("edge_ser.quantization.gate_config:Gate.max_uar_loss", percent),
     show_default=True,
     help="Gate: points of UAR that may be lost on the corpus.",
 )
 @min_agreement_option(
     "Gate: percent of clips (windows, without a corpus) that keep their label.",
-    default=DefaultOf("edge_ser.build.gate:Gate.min_agreement", percent),
+    default=DefaultOf("edge_ser.quantization.gate_config:Gate.min_agreement", percent),
 )
 @click.option("--sensitivity", is_flag=True, help="Show what each layer alone costs in INT8.")
 @json_file_option("Write the sensitivity report as JSON.")
@@ -118,16 +118,16 @@ def command(
 
     from rich.console import Console
 
-    from edge_ser.build.gate import Gate
-    from edge_ser.build.quantize import METHOD, Quantizer, Wish
-    from edge_ser.build.source import open_source, save_checked
-    from edge_ser.runtime.runner import bundled_model
+    from edge_ser.inference.loader import bundled_model
+    from edge_ser.quantization.gate_config import Gate
+    from edge_ser.quantization.model_parts import open_source, save_checked
+    from edge_ser.quantization.quantizer import METHOD, QuantizeConfig, Quantizer
 
     console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
     source = open_source(model or bundled_model())
     heard = _heard(console, source, corpora, speakers) if corpora else None
     quantizer = Quantizer(source, _calibration(calibration), heard)
-    wish = Wish(int8, fp16, method or METHOD, per_channel, exclude)
+    wish = QuantizeConfig(int8, fp16, method or METHOD, per_channel, exclude)
     if compare_methods:
         _print_methods(console, quantizer, wish)
     report = None
@@ -167,19 +167,19 @@ def _check_usage(
 
 
 def _calibration(folder: Path) -> CalibrationSet:
-    from edge_ser.build.calibration import CalibrationSet
+    from edge_ser.quantization.calibration_set import CalibrationSet
 
     return CalibrationSet.load(folder)
 
 
 def _heard(
     console: Console, source: Source, corpora: tuple[str, ...], speakers: str | None
-) -> Heard:
+) -> GateClip:
     """Return the clips to judge on, without those that the model was trained on."""
-    from edge_ser.build.judge import heard_clips
     from edge_ser.corpora import load_corpora
-    from edge_ser.measure.selection import select
-    from edge_ser.protocols.choice import named_speakers
+    from edge_ser.evaluation.selection import select
+    from edge_ser.quantization.accuracy_gate import heard_clips
+    from edge_ser.splits.choice import named_speakers
 
     clips, choice, chosen = load_corpora(corpora), "all speakers", None
     if speakers:
@@ -190,10 +190,10 @@ def _heard(
         return heard_clips(kept, source.card, step)
 
 
-def _print_methods(console: Console, quantizer: Quantizer, wish: Wish) -> None:
-    from edge_ser.build.compare_methods import compare_methods
-    from edge_ser.build.ranges import METHODS
-    from edge_ser.cli.quantize_tables import methods_table, output_console
+def _print_methods(console: Console, quantizer: Quantizer, wish: QuantizeConfig) -> None:
+    from edge_ser.cli.tables.quantize import methods_table, output_console
+    from edge_ser.quantization.quantizer import compare_methods
+    from edge_ser.quantization.ranges import METHODS
 
     with counting_bar(console, "comparing", 2 * len(METHODS)) as step:
         rows = compare_methods(quantizer, wish, step)
@@ -209,8 +209,8 @@ def _print_methods(console: Console, quantizer: Quantizer, wish: Wish) -> None:
     )
 
 
-def _print_sensitivity(console: Console, quantizer: Quantizer, wish: Wish) -> Sensitivity:
-    from edge_ser.cli.quantize_tables import output_console, sensitivity_table
+def _print_sensitivity(console: Console, quantizer: Quantizer, wish: QuantizeConfig) -> Sensitivity:
+    from edge_ser.cli.tables.quantize import output_console, sensitivity_table
 
     with counting_bar(console, "layers", len(quantizer.tried)) as step:
         report = quantizer.sensitivity(wish, step)
@@ -226,7 +226,7 @@ def _print_result(
     source: Source,
     quantizer: Quantizer,
     quantized: Quantized,
-    wish: Wish,
+    wish: QuantizeConfig,
     gate: Gate,
     out: Path,
 ) -> None:
@@ -240,8 +240,8 @@ def _print_result(
             f"{len(quantized.quantized)} of {len(quantizer.layers)} layers in INT8 ({wish.method}, "
             f"one scale a {'channel' if wish.per_channel else 'tensor'})"
         )
-    if quantized.sacrificed:
-        console.print(f"kept in float to pass the gate: {', '.join(quantized.sacrificed)}")
+    if quantized.kept_in_float:
+        console.print(f"kept in float to pass the gate: {', '.join(quantized.kept_in_float)}")
     console.print(f"gate: {gate.in_words(bool(heard.truth))}")
     if score.uar is not None and score.uar_fp32 is not None:
         console.print(

@@ -24,10 +24,10 @@ from edge_ser.cli._shared.tables import plain_table
 from edge_ser.errors import AudioError, ConfigError
 
 if TYPE_CHECKING:
+    from edge_ser.audio.sources.base import Source
     from edge_ser.cli.run_loop import OpenSink
-    from edge_ser.runtime.recognizer import Recognizer
-    from edge_ser.runtime.signals import Source
-    from edge_ser.runtime.streaming import StreamSettings
+    from edge_ser.recognition.recognizer import Recognizer
+    from edge_ser.recognition.streaming import StreamConfig
 
 
 @click.command(name="run")
@@ -68,7 +68,7 @@ if TYPE_CHECKING:
     "--smoothing",
     "smoothing_s",
     type=click.FloatRange(0, 60),
-    default=DefaultOf("edge_ser.runtime.smoothing:Smoothing.time_constant_s"),
+    default=DefaultOf("edge_ser.recognition.smoothing:Smoothing.time_constant_s"),
     show_default=True,
     help="Time constant in seconds by which probabilities are smoothed; 0 for none.",
 )
@@ -89,7 +89,7 @@ if TYPE_CHECKING:
     "--min-level",
     "min_level_dbfs",
     type=click.FloatRange(-120, 0),
-    default=DefaultOf("edge_ser.runtime.recognizer:MIN_LEVEL_DBFS"),
+    default=DefaultOf("edge_ser.recognition.recognizer:MIN_LEVEL_DBFS"),
     show_default=True,
     help="Level in dB of full scale below which a window is silence.",
 )
@@ -122,7 +122,7 @@ if TYPE_CHECKING:
     "--heartbeat",
     "heartbeat_s",
     type=click.FloatRange(0.1, 86_400),
-    default=DefaultOf("edge_ser.runtime.streaming:StreamSettings.heartbeat_s"),
+    default=DefaultOf("edge_ser.recognition.streaming:StreamConfig.heartbeat_s"),
     show_default=True,
     help="Seconds between signs of life in JSON lines.",
 )
@@ -196,11 +196,11 @@ def command(
             "--baseline running learns from utterances, which --no-vad does not cut; leave it out"
         )
 
-    from edge_ser.cli.outputs import open_output
     from edge_ser.cli.run_loop import Run, run_files, run_source
-    from edge_ser.runtime.prior import parse_prior
-    from edge_ser.runtime.recognizer import Recognizer
-    from edge_ser.runtime.runner import open_runner
+    from edge_ser.cli.view import open_output
+    from edge_ser.inference.loader import open_runner
+    from edge_ser.recognition.prior import parse_prior
+    from edge_ser.recognition.recognizer import Recognizer
 
     opened = open_runner(model, threads, runner)
     recognizer = Recognizer(
@@ -223,13 +223,13 @@ def command(
         return
     source: Source
     if kind == "--mic":
-        from edge_ser.runtime.sources import MicrophoneSource
+        from edge_ser.audio.sources import MicrophoneSource
 
         source = MicrophoneSource(device, channel, wait_for_device=wait_for_device)
     elif kind == "--stdin":
         source = _stdin(rate or 0, channels, encoding, channel)
     else:
-        from edge_ser.runtime.sources import FfmpegSource
+        from edge_ser.audio.sources import FfmpegSource
 
         source = FfmpegSource(
             url or "", input_format, channel=channel, wait_for_device=wait_for_device
@@ -259,7 +259,7 @@ def _settings(
     smoothing_s: float,
     abstain_below: float | None,
     heartbeat_s: float,
-) -> StreamSettings:
+) -> StreamConfig:
     import dataclasses
 
     settings = recognizer.stream_settings(live=live)
@@ -270,7 +270,7 @@ def _settings(
 
 
 def _stdin(rate: int, channels: int, encoding: str, channel: int | None) -> Source:
-    from edge_ser.runtime.sources import PcmSource
+    from edge_ser.audio.sources import PcmSource
 
     if sys.stdin.isatty():
         raise ConfigError("--stdin was given, but nothing is piped in; use --mic to record")
@@ -295,7 +295,7 @@ def _print_devices() -> None:
     from rich.console import Console
     from rich.markup import escape
 
-    from edge_ser.runtime.sources.devices import list_devices
+    from edge_ser.audio.sources.devices import list_devices
 
     devices = list_devices()
     if not devices:

@@ -8,16 +8,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_ser.audio import find_audio
-from edge_ser.cli.outputs import Output
+from edge_ser.audio.io import find_audio
+from edge_ser.audio.sources import FileSource
+from edge_ser.audio.sources.base import Source
+from edge_ser.cli.view import Output
 from edge_ser.errors import AudioError, EdgeSerError
+from edge_ser.recognition.events import Clip
 from edge_ser.recognition.listen import EventSink, gets_clip, listen
-from edge_ser.runtime.events import Clip
-from edge_ser.runtime.recognizer import Recognizer
-from edge_ser.runtime.signals import Source
-from edge_ser.runtime.sources import FileSource
-from edge_ser.runtime.streaming import StreamingRecognizer, StreamSettings
-from edge_ser.runtime.vad import open_detector
+from edge_ser.recognition.recognizer import Recognizer
+from edge_ser.recognition.streaming import StreamConfig, StreamingRecognizer
+from edge_ser.vad.detectors import open_detector
 
 _CLIPPED = 0.002
 """Share of clipped samples from which a user should hear of it."""
@@ -32,7 +32,7 @@ class Run:
 
     recognizer: Recognizer
     output: Output
-    settings: StreamSettings
+    settings: StreamConfig
     detector: str | None
     """Name of a voice detector, None for none."""
 

@@ -27,7 +27,7 @@ from edge_ser.cli._shared.options import (
     validation_speakers_option,
     weights_licence_option,
 )
-from edge_ser.cli.training_session import (
+from edge_ser.cli._shared.training_session import (
     choose_device,
     need_training_packages,
     read_config,
@@ -36,7 +36,7 @@ from edge_ser.cli.training_session import (
 )
 from edge_ser.corpora import Terms, parse_licences
 from edge_ser.errors import TrainingError
-from edge_ser.protocols import PROTOCOLS, SplitOptions
+from edge_ser.splits import PROTOCOLS, SplitConfig
 from edge_ser.training.run_record import (
     COMPACT,
     DISTILLED,
@@ -215,7 +215,7 @@ def command(
         "test_speakers": test_speakers,
         "validation_speakers": validation_speakers,
     }
-    split = SplitOptions(**{name: value for name, value in options.items() if value})
+    split = SplitConfig(**{name: value for name, value in options.items() if value})
     terms = Terms(weights_licence or "", parse_licences(corpus_licences))
     stated = (given, labels, weights_licence, corpus_licences, *options.values())
     speech = (corpora, unlabelled, encoder, noise, microphones)
@@ -231,10 +231,10 @@ def command(
     from rich.console import Console
 
     from edge_ser.training import recipes
+    from edge_ser.training.augmentation.sounds import Sounds
+    from edge_ser.training.config import TrainConfig
     from edge_ser.training.distributed import find_process_group
     from edge_ser.training.job import plan, replan, start
-    from edge_ser.training.settings import TrainConfig
-    from edge_ser.training.sounds import Sounds
 
     group = find_process_group()
     console = Console(stderr=True, highlight=False, soft_wrap=True, quiet=not group.is_main)
@@ -271,7 +271,7 @@ def _train_compact(
     console: Console, job: Job, out: Path, begin: Callable[[OnProgress], Trainer]
 ) -> None:
     """Train the compact network to the end, measure it and show the figures."""
-    from edge_ser.cli.train_tables import show_calibration, show_job, show_result
+    from edge_ser.cli.tables.train import show_calibration, show_job, show_result
     from edge_ser.training.job import finish
 
     show_job(console, job)

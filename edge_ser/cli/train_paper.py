@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_ser.cli._shared.progress import progress_bars, stage_bars
-from edge_ser.cli.train_tables import show_job, show_result
+from edge_ser.cli.tables.train import show_job, show_result
 from edge_ser.errors import ConfigError, TrainingError
 from edge_ser.training.run_record import PAPER
 

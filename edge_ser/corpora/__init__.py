@@ -9,20 +9,23 @@ from __future__ import annotations
 from edge_ser.corpora.clip import (
     UNKNOWN_SPEAKER,
     Clip,
+    CorpusSummary,
     PaperAugmentation,
     Role,
+    common_emotions,
+    describe,
     is_background,
     is_labelled,
+    occurring_emotions,
+    possible_emotions,
     speaker_known,
 )
 from edge_ser.corpora.crowd import Half
-from edge_ser.corpora.emotions import common_emotions, occurring_emotions, possible_emotions
 from edge_ser.corpora.info import CORPORA, CorpusInfo, corpus_info
 from edge_ser.corpora.labels import EMOTIONS, UNLABELLED, shared_emotion, sort_emotions
 from edge_ser.corpora.licences import COMMERCIAL, Terms, parse_licences
 from edge_ser.corpora.load import load_corpora, load_corpus
 from edge_ser.corpora.spec import CorpusKind, CorpusSpec, parse_spec
-from edge_ser.corpora.summary import CorpusSummary, describe
 
 __all__ = [
     "COMMERCIAL",

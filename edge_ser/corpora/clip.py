@@ -3,10 +3,77 @@
 from __future__ import annotations
 
 import enum
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_ser.corpora.labels import UNLABELLED
+from edge_ser.corpora.info import CORPORA
+from edge_ser.corpora.labels import UNLABELLED, sort_emotions
+
+
+@dataclass(frozen=True)
+class CorpusSummary:
+    """The size of one corpus."""
+
+    corpus: str
+    n_clips: int
+    n_official: int | None
+    """Clips in the official release; None for own recordings."""
+    n_speakers: int
+    """Known speakers."""
+    n_speaker_unknown: int
+    """Clips of which it is not known who speaks."""
+    emotions: Mapping[str, int]
+    """Emotion → clips, in the order of `sort_emotions`."""
+
+
+def describe(clips: Iterable[Clip]) -> tuple[CorpusSummary, ...]:
+    """Return a summary of each corpus, in the order in which the corpora first appear."""
+    by_corpus: dict[str, list[Clip]] = {}
+    for clip in clips:
+        by_corpus.setdefault(clip.corpus, []).append(clip)
+    return tuple(_summary(corpus, members) for corpus, members in by_corpus.items())
+
+
+def _summary(corpus: str, clips: list[Clip]) -> CorpusSummary:
+    known = [clip.speaker for clip in clips if speaker_known(clip)]
+    counts = Counter(clip.emotion for clip in clips)
+    return CorpusSummary(
+        corpus=corpus,
+        n_clips=len(clips),
+        n_official=CORPORA[corpus].n_clips if corpus in CORPORA else None,
+        n_speakers=len(set(known)),
+        n_speaker_unknown=len(clips) - len(known),
+        emotions={emotion: counts[emotion] for emotion in sort_emotions(counts)},
+    )
+
+
+def possible_emotions(clips: Sequence[Clip]) -> dict[str, frozenset[str]]:
+    """Return corpus → the emotions that its clips can have, in the order of first appearance.
+
+    A corpus that was labelled clip by clip can have those that occur in it. A clip that is neutral
+    by intent denies every other emotion, so a `neutral:` corpus can have all that occur in any
+    corpus. A corpus without labels is left out.
+    """
+    every = occurring_emotions(clips)
+    found: dict[str, frozenset[str]] = {}
+    for clip in filter(is_labelled, clips):
+        own = every if is_background(clip) else frozenset({clip.emotion})
+        found[clip.corpus] = found.get(clip.corpus, frozenset()) | own
+    return found
+
+
+def common_emotions(clips: Sequence[Clip]) -> frozenset[str]:
+    """Return the emotions that clips of every corpus can have; none where no clip is labelled."""
+    possible = possible_emotions(clips)
+    return frozenset.intersection(*possible.values()) if possible else frozenset()
+
+
+def occurring_emotions(clips: Iterable[Clip]) -> frozenset[str]:
+    """Return the emotions that occur, `UNLABELLED` aside."""
+    return frozenset(clip.emotion for clip in clips if is_labelled(clip))
+
 
 UNKNOWN_SPEAKER = "?"
 """Stands for the speaker, in `Clip.speaker` after the corpus name, when nobody said who speaks."""

@@ -6,10 +6,9 @@ from collections.abc import Iterable
 
 from edge_ser.corpora.clip import Clip, Role
 from edge_ser.corpora.crowd import load_crowd
-from edge_ser.corpora.folder import load_folder
 from edge_ser.corpora.info import CORPORA
-from edge_ser.corpora.manifest import load_manifest
 from edge_ser.corpora.official import load_official
+from edge_ser.corpora.own import load_folder, load_manifest
 from edge_ser.corpora.spec import CorpusKind, CorpusSpec, parse_spec
 from edge_ser.errors import ConfigError
 

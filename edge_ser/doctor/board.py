@@ -5,21 +5,21 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from edge_ser.doctor.check import OK, UNKNOWN, WARNING, Check, Examine, Here
+from edge_ser.doctor.check import OK, UNKNOWN, WARNING, Check, Examine, Probes
 from edge_ser.machine.clocks import Clock, all_locked
 
 _LOW_DISK = 1 << 30
 _LOW_MEMORY = 512 << 20
 
 
-def system(here: Here) -> Check:
+def system(here: Probes) -> Check:
     """Operating system, kernel, and whether this is a container."""
     facts = here.facts
     inside = f", in a container ({facts.container})" if facts.container else ""
     return Check("system", f"{facts.os}, kernel {facts.kernel}{inside}")
 
 
-def jetson_linux(here: Here) -> Check | None:
+def jetson_linux(here: Probes) -> Check | None:
     """JetPack and Jetson Linux, on a Jetson."""
     jetson = here.facts.jetson
     if jetson is None:
@@ -35,7 +35,7 @@ def jetson_linux(here: Here) -> Check | None:
     return Check("JetPack", f"{known}, Jetson Linux {jetson.l4t}")
 
 
-def module(here: Here) -> Check | None:
+def module(here: Probes) -> Check | None:
     """The name of the board."""
     jetson = here.facts.jetson
     if jetson is None:
@@ -43,7 +43,7 @@ def module(here: Here) -> Check | None:
     return Check("module", jetson.module or "not told", OK if jetson.module else UNKNOWN)
 
 
-def cpu(here: Here) -> Check:
+def cpu(here: Probes) -> Check:
     """The processor, and how much of it may be used."""
     cpu = here.facts.cpu
     cores = f"{cpu.n_cores} cores" if cpu.n_cores > 1 else "1 core"
@@ -59,7 +59,7 @@ def cpu(here: Here) -> Check:
     return Check("CPU", found + (f"; limited to {cpu.quota:g}" if cpu.quota else ""))
 
 
-def memory(here: Here) -> Check:
+def memory(here: Probes) -> Check:
     """Free memory, within a container's limit."""
     memory = here.facts.memory
     if memory.total is None or memory.available is None:
@@ -74,7 +74,7 @@ def memory(here: Here) -> Check:
     return Check("memory", found)
 
 
-def disk(here: Here) -> Check:  # noqa: ARG001
+def disk(here: Probes) -> Check:  # noqa: ARG001
     """Space where outputs and caches go."""
     places = (Path.cwd(), Path.home())
     free, place = min((shutil.disk_usage(p).free, p) for p in places if p.exists())
@@ -86,7 +86,7 @@ def disk(here: Here) -> Check:  # noqa: ARG001
     return Check("disk", found)
 
 
-def power_mode(here: Here) -> Check | None:
+def power_mode(here: Probes) -> Check | None:
     """Whether a Jetson is in its fastest power mode."""
     jetson = here.facts.jetson
     if jetson is None:
@@ -103,7 +103,7 @@ def power_mode(here: Here) -> Check | None:
     return Check("power mode", f"{mode.name}: clocks are capped to save power", WARNING, how)
 
 
-def clocks(here: Here) -> Check | None:
+def clocks(here: Probes) -> Check | None:
     """Whether a Jetson's clocks change with the load."""
     jetson = here.facts.jetson
     if jetson is None:
@@ -128,7 +128,7 @@ def clocks(here: Here) -> Check | None:
     )
 
 
-def governor(here: Here) -> Check | None:
+def governor(here: Probes) -> Check | None:
     """What chooses the CPU's clock, where that is told and a Jetson's `clocks` does not say it."""
     cpu = here.facts.cpu
     if here.facts.jetson is not None or not cpu.clocks:
@@ -144,7 +144,7 @@ def governor(here: Here) -> Check | None:
     )
 
 
-def heat(here: Here) -> Check | None:
+def heat(here: Probes) -> Check | None:
     """Temperature, and whether it, or current, takes speed away."""
     thermal, warmest = here.facts.thermal, here.facts.thermal.warmest
     gpu = here.facts.gpu.state if here.facts.gpu else None

@@ -12,9 +12,9 @@ from edge_ser.machine.facts import MachineFacts
 from edge_ser.machine.reading import Run
 
 if TYPE_CHECKING:
+    from edge_ser.audio.sources.devices import InputDevice
     from edge_ser.doctor.self_test import SelfTest
     from edge_ser.machine.audio import Audio
-    from edge_ser.runtime.sources.devices import InputDevice
 
 OK = "ok"
 WARNING = "warning"
@@ -40,7 +40,7 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Here:
+class Probes:
     """The machine that is examined. What several checks need is looked up once."""
 
     root: Path
@@ -63,8 +63,8 @@ class Here:
             AudioError: PortAudio cannot list them.
             MissingDependency: PortAudio is not installed.
         """
+        from edge_ser.audio.sources.devices import list_devices
         from edge_ser.doctor.quiet import quiet
-        from edge_ser.runtime.sources.devices import list_devices
 
         with quiet():
             return list_devices()
@@ -81,5 +81,5 @@ class Here:
         return run_self_test()
 
 
-Examine = Callable[[Here], "Check | None"]
+Examine = Callable[[Probes], "Check | None"]
 """Looks at one feature; None where the feature does not concern this machine."""

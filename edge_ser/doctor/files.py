@@ -6,7 +6,7 @@ import importlib
 import shutil
 
 from edge_ser.card import FrontendConfig
-from edge_ser.doctor.check import MISSING, WARNING, Check, Examine, Here
+from edge_ser.doctor.check import MISSING, WARNING, Check, Examine, Probes
 from edge_ser.doctor.self_test import TOLERANCE, expected
 from edge_ser.errors import EdgeSerError
 from edge_ser.frontend.compiled import CompiledKernel, NotCompiled
@@ -15,7 +15,7 @@ _DIGEST = 12
 """Characters of a digest that people compare."""
 
 
-def python(here: Here) -> Check:
+def python(here: Probes) -> Check:
     """The interpreter, and the environment that it runs in."""
     facts = here.facts
     if facts.environment is None:
@@ -26,7 +26,7 @@ def python(here: Here) -> Check:
     return Check("Python", f"{facts.python}, {where}")
 
 
-def onnx_runtime(here: Here) -> Check:  # noqa: ARG001
+def onnx_runtime(here: Probes) -> Check:  # noqa: ARG001
     """The package that runs models, and what it can run them on."""
     try:
         ort = importlib.import_module("onnxruntime")
@@ -40,7 +40,7 @@ def onnx_runtime(here: Here) -> Check:  # noqa: ARG001
     )
 
 
-def audio_files(here: Here) -> Check:  # noqa: ARG001
+def audio_files(here: Probes) -> Check:  # noqa: ARG001
     """The packages that read and resample audio."""
     try:
         soundfile, soxr = (importlib.import_module(name) for name in ("soundfile", "soxr"))
@@ -51,7 +51,7 @@ def audio_files(here: Here) -> Check:  # noqa: ARG001
     return Check("audio files", f"{read}{mp3}, soxr {soxr.__version__}")
 
 
-def front_end(here: Here) -> Check:  # noqa: ARG001
+def front_end(here: Probes) -> Check:  # noqa: ARG001
     """Whether features come from the compiled kernel."""
     try:
         return Check("front end", CompiledKernel(FrontendConfig()).name)
@@ -59,7 +59,7 @@ def front_end(here: Here) -> Check:  # noqa: ARG001
         return Check("front end", f"NumPy; {error.found}", WARNING, f"faster: {error.remedy}")
 
 
-def ffmpeg(here: Here) -> Check:  # noqa: ARG001
+def ffmpeg(here: Probes) -> Check:  # noqa: ARG001
     """The program that turns what libsndfile cannot read into a pipe."""
     path = shutil.which("ffmpeg")
     if path:
@@ -72,7 +72,7 @@ def ffmpeg(here: Here) -> Check:  # noqa: ARG001
     )
 
 
-def model(here: Here) -> Check | None:
+def model(here: Probes) -> Check | None:
     """Whether the bundled model opens and answers as it did when it was released."""
     if not here.with_self_test:
         return None
@@ -100,7 +100,7 @@ def model(here: Here) -> Check | None:
     return Check("bundled model", f"{named}; hears {got.label!r} in the test signal, as it should")
 
 
-def speed(here: Here) -> Check | None:
+def speed(here: Probes) -> Check | None:
     """How long a window takes: information for files, which need not be kept up with."""
     if not here.with_self_test:
         return None
@@ -110,8 +110,8 @@ def speed(here: Here) -> Check | None:
         return Check("speed", str(error), MISSING)
 
 
-def said_of_speed(here: Here) -> str:
-    """Return the figures of the self-test in words; raises as `Here.self_test`."""
+def said_of_speed(here: Probes) -> str:
+    """Return the figures of the self-test in words; raises as `Probes.self_test`."""
     got = here.self_test
     return (
         f"p50 {got.p50_ms:.1f} ms a window, RTF {got.rtf:.3f} "

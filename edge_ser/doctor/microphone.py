@@ -7,14 +7,14 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from edge_ser.doctor.check import MISSING, WARNING, Check, Examine, Here
+from edge_ser.doctor.check import MISSING, WARNING, Check, Examine, Probes
 from edge_ser.doctor.files import said_of_speed
 from edge_ser.doctor.quiet import quiet
 from edge_ser.errors import AudioError, EdgeSerError, MissingDependency, ModelError
-from edge_ser.runtime.vad import open_detector
+from edge_ser.vad.detectors import open_detector
 
 if TYPE_CHECKING:
-    from edge_ser.runtime.sources.devices import InputDevice
+    from edge_ser.audio.sources.devices import InputDevice
 
 _SHOWN = 3
 """Inputs that are named; `edge-ser run --list-devices` names all."""
@@ -23,7 +23,7 @@ _BOARD_INPUT = re.compile(r"tegra|\bAPE\b|XBAR-ADMAIF", re.IGNORECASE)
 """A Jetson's audio processor offers twenty inputs whether or not anything is wired to its pins."""
 
 
-def portaudio(here: Here) -> Check:  # noqa: ARG001
+def portaudio(here: Probes) -> Check:  # noqa: ARG001
     """The system library that microphones are opened with."""
     try:
         with quiet():
@@ -37,7 +37,7 @@ def portaudio(here: Here) -> Check:  # noqa: ARG001
     return Check("PortAudio", version.removeprefix("PortAudio "))
 
 
-def inputs(here: Here) -> Check:
+def inputs(here: Probes) -> Check:
     """The microphones, and which of them is taken."""
     try:
         devices = here.inputs
@@ -65,7 +65,7 @@ def inputs(here: Here) -> Check:
     return Check("microphones", f"{found}; the board's own input is mostly not wired", WARNING, how)
 
 
-def audio_server(here: Here) -> Check:
+def audio_server(here: Probes) -> Check:
     """Who mixes sound: PulseAudio, PipeWire, or ALSA alone."""
     audio = here.audio
     if audio.server:
@@ -76,7 +76,7 @@ def audio_server(here: Here) -> Check:
     return Check("audio server", "none, and no sound card", WARNING, "see microphones")
 
 
-def permissions(here: Here) -> Check | None:
+def permissions(here: Probes) -> Check | None:
     """Whether this user may open sound cards."""
     folder = here.root / "dev/snd"
     captures = sorted(folder.glob("pcmC*c")) if folder.is_dir() else []
@@ -93,7 +93,7 @@ def permissions(here: Here) -> Check | None:
     return Check("sound cards", f"{len(captures)} inputs in /dev/snd, open to this user")
 
 
-def voice_detector(here: Here) -> Check:  # noqa: ARG001
+def voice_detector(here: Probes) -> Check:  # noqa: ARG001
     """Whether what tells speech from everything else can be opened: live sources want it by default."""
     try:
         return Check("voice detector", open_detector().name)
@@ -103,7 +103,7 @@ def voice_detector(here: Here) -> Check:  # noqa: ARG001
         return Check("voice detector", str(error), MISSING, how)
 
 
-def keeps_up(here: Here) -> Check | None:
+def keeps_up(here: Probes) -> Check | None:
     """Whether a live stream can be kept up with. Only RTF above 1 is too slow."""
     if not here.with_self_test:
         return None
@@ -125,7 +125,7 @@ def _said(device: InputDevice) -> str:
     return f"{device.name} ({device.n_channels} ch, {device.sample_rate} Hz)"
 
 
-def _how_to_get_one(here: Here) -> str:
+def _how_to_get_one(here: Probes) -> str:
     if here.audio.server:
         return "plug one in; if `pactl list short sources` has one: sudo apt install libasound2-plugins"
     if here.facts.container:

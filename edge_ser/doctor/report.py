@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_ser.doctor import board, files, gpu, making, microphone
-from edge_ser.doctor.check import MISSING, UNKNOWN, WARNING, Check, Examine, Here
+from edge_ser.doctor import board, engines, files, microphone
+from edge_ser.doctor.check import MISSING, UNKNOWN, WARNING, Check, Examine, Probes
 from edge_ser.machine.facts import MachineFacts, read_facts
 from edge_ser.machine.reading import ROOT, Run, commands_of
 
@@ -37,9 +37,9 @@ USES = (
     Use("machine", "This machine", board.CHECKS, "nothing", "was found that slows it down"),
     Use("wav", "Files", files.CHECKS, "`edge-ser run --wav`"),
     Use("mic", "Live microphone", microphone.CHECKS, "`edge-ser run --mic`"),
-    Use("gpu", "Engines on the GPU", gpu.CHECKS, "engines", "run here", "do not run here"),
-    Use("build", "Building engines", making.BUILD_CHECKS, "`edge-ser build-engine`"),
-    Use("train", "Training", making.TRAIN_CHECKS, "`edge-ser train`"),
+    Use("gpu", "Engines on the GPU", engines.CHECKS, "engines", "run here", "do not run here"),
+    Use("build", "Building engines", engines.BUILD_CHECKS, "`edge-ser build-engine`"),
+    Use("train", "Training", engines.TRAIN_CHECKS, "`edge-ser train`"),
 )
 
 CHOICES = tuple(use.name for use in USES if use.name != "machine")
@@ -98,14 +98,14 @@ def examine(
         run: how to run commands there; see `machine.reading.commands_of`.
     """
     run = run or commands_of(root)
-    here = Here(root, run, read_facts(root, run), with_self_test)
+    here = Probes(root, run, read_facts(root, run), with_self_test)
     groups = tuple(_examine(use, here) for use in USES)
     needed = (asked,) if asked else ("wav", "mic") if has_input(here) else ("wav",)
     works = all(group.verdict == WORKS for group in groups if group.name in needed)
     return Report(works, needed, groups, here.facts)
 
 
-def has_input(here: Here) -> bool:
+def has_input(here: Probes) -> bool:
     """Return whether this machine has anything to listen with."""
     try:
         return bool(here.inputs)
@@ -113,13 +113,13 @@ def has_input(here: Here) -> bool:
         return False
 
 
-def _examine(use: Use, here: Here) -> Group:
+def _examine(use: Use, here: Probes) -> Group:
     checks = tuple(check for function in use.checks if (check := _try(function, here)))
     verdict, says = _judge(use, checks)
     return Group(use.name, use.title, verdict, says, checks)
 
 
-def _try(function: Examine, here: Here) -> Check | None:
+def _try(function: Examine, here: Probes) -> Check | None:
     """Run a check; one that fails must neither hide that nor take the others with it."""
     try:
         return function(here)

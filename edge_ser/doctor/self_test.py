@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from edge_ser._util.files import read_json
 from edge_ser._util.hashing import file_digest
 from edge_ser._util.records import build
-from edge_ser.audio import Chunk
+from edge_ser.audio.io import AudioChunk
 from edge_ser.errors import ConfigError, ModelError
-from edge_ser.runtime.prediction import likeliest
-from edge_ser.runtime.recognizer import Recognizer
-from edge_ser.runtime.runner import bundled_model
+from edge_ser.inference.loader import bundled_model
+from edge_ser.recognition.prediction import likeliest
+from edge_ser.recognition.recognizer import Recognizer
 
 Float32 = NDArray[np.float32]
 
@@ -121,7 +121,7 @@ def expected() -> Expected:
         raise ModelError(f"{path} cannot be read ({error}); install edge-ser again") from None
 
 
-def _chunks(samples: Float32) -> Iterator[Chunk]:
+def _chunks(samples: Float32) -> Iterator[AudioChunk]:
     step = int(_CHUNK_S * SAMPLE_RATE)
     for start in range(0, len(samples), step):
-        yield Chunk(samples[start : start + step], SAMPLE_RATE)
+        yield AudioChunk(samples[start : start + step], SAMPLE_RATE)

@@ -6,7 +6,7 @@ samples -> `offline` | `streaming` -> `kernel` (`compiled` | `in_numpy`) <- `tab
 from edge_ser.frontend.kernel import kernel_for as kernel_for
 from edge_ser.frontend.offline import log_mel as log_mel
 from edge_ser.frontend.offline import mfcc as mfcc
-from edge_ser.frontend.streaming import StreamingMfcc as StreamingMfcc
+from edge_ser.frontend.streaming import StreamingFeatures as StreamingFeatures
 from edge_ser.frontend.tables import DELTA_WIDTH as DELTA_WIDTH
 from edge_ser.frontend.tables import dct_basis as dct_basis
 from edge_ser.frontend.tables import delta_kernels as delta_kernels

@@ -11,7 +11,7 @@ from edge_ser.frontend.offline import preemphasize
 from edge_ser.frontend.tables import Float32
 
 
-class StreamingMfcc:
+class StreamingFeatures:
     """MFCCs of a stream: push samples in pieces of any size, get the frames that became complete.
 
     All that `push` and `flush` return, put together, equals `mfcc` of the whole. With derivatives

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_ser.inference.base import Runner
+from edge_ser.inference.outputs import output_vector, relative
+from edge_ser.recognition.prediction import Float32, Prediction, likeliest, softmax
+from edge_ser.recognition.prior import check_prior, log_ratios
 from edge_ser.recognition.windowing import Probe, StageTimer, Window, WindowConfig, WindowCutter
-from edge_ser.runtime.outputs import output_vector, relative
-from edge_ser.runtime.prediction import Float32, Prediction, likeliest, softmax
-from edge_ser.runtime.prior import check_prior, log_ratios
-from edge_ser.runtime.runner import Runner
 
 Float64 = NDArray[np.float64]
 

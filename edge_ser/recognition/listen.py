@@ -6,11 +6,11 @@ from collections.abc import Callable, Generator, Sequence
 from types import TracebackType
 from typing import Protocol
 
-from edge_ser.audio import Chunk
-from edge_ser.runtime.events import Event
-from edge_ser.runtime.prediction import Float32
-from edge_ser.runtime.signals import Signal, Source
-from edge_ser.runtime.streaming import StreamingRecognizer
+from edge_ser.audio.io import AudioChunk
+from edge_ser.audio.sources.base import Source, SourceItem
+from edge_ser.recognition.events import Event
+from edge_ser.recognition.prediction import Float32
+from edge_ser.recognition.streaming import StreamingRecognizer
 
 
 class EventSink(Protocol):
@@ -36,7 +36,7 @@ class EventSink(Protocol):
     def write(self, event: Event) -> None:
         """Take an event."""
 
-    def update(self, item: Signal, stream: StreamingRecognizer) -> None:
+    def update(self, item: SourceItem, stream: StreamingRecognizer) -> None:
         """Note that an item of the source has been handled."""
 
     def stop(self) -> None:
@@ -99,7 +99,7 @@ def _push_all(
 ) -> Generator[Event, None, str]:
     """Yield the events of all items; return the reason of the end for `StreamingRecognizer.finish`."""
     for item in source:
-        if isinstance(item, Chunk):
+        if isinstance(item, AudioChunk):
             for sink in sinks:
                 sink.audio(item.samples, item.sample_rate, stream.at_s)
         yield from _written(stream.push(item), sinks)

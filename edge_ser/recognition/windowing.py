@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_ser.audio import FULL_SCALE, Chunk, Resampler, check_finite, dbfs
+from edge_ser.audio.io import FULL_SCALE, AudioChunk, Resampler, check_finite, dbfs
 from edge_ser.card import FrontendConfig, ModelCard
 from edge_ser.errors import AudioError, ConfigError
-from edge_ser.frontend import StreamingMfcc
-from edge_ser.runtime.timeline import Timeline
+from edge_ser.frontend import StreamingFeatures
+from edge_ser.recognition.ring_buffer import RingBuffer
 
 Float32 = NDArray[np.float32]
 
@@ -223,10 +223,10 @@ class WindowCutter:
         self._source = source
         self._levels_only = levels_only
         self._timer = timer or StageTimer()
-        self._samples = Timeline(1)
+        self._samples = RingBuffer(1)
         with_features = config.input != "waveform" and not levels_only
-        self._features = Timeline(config.frontend.n_features) if with_features else None
-        self._mfcc = StreamingMfcc(config.frontend)
+        self._features = RingBuffer(config.frontend.n_features) if with_features else None
+        self._mfcc = StreamingFeatures(config.frontend)
         self._n_transformed = 0
         """Samples that the front end got: it is fed all new ones at once when a window is due."""
         self._n_windows = 0
@@ -330,7 +330,7 @@ class WindowCutter:
 
 
 def clip_windows(
-    chunks: Iterable[Chunk],
+    chunks: Iterable[AudioChunk],
     config: WindowConfig,
     source: str = "clip",
     *,
@@ -357,14 +357,14 @@ def clip_windows(
 
 
 def clip_inputs(
-    chunks: Iterable[Chunk], config: WindowConfig, source: str = "clip"
+    chunks: Iterable[AudioChunk], config: WindowConfig, source: str = "clip"
 ) -> list[Float32 | None]:
     """Return the inputs of a clip's windows, None for a silent one; errors as `clip_windows`."""
     return [window.inputs for window in clip_windows(chunks, config, source)]
 
 
 def resampled(
-    chunks: Iterable[Chunk], sample_rate: int, source: str, timer: StageTimer | None = None
+    chunks: Iterable[AudioChunk], sample_rate: int, source: str, timer: StageTimer | None = None
 ) -> Iterator[Float32]:
     """Yield the samples [n] of one recording at another rate, piece by piece.
 

@@ -6,10 +6,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edge_ser.runtime.events import Event
-    from edge_ser.runtime.prediction import Float32
-    from edge_ser.runtime.signals import Signal, Source
-    from edge_ser.runtime.streaming import StreamingRecognizer
+    from edge_ser.audio.sources.base import Source, SourceItem
+    from edge_ser.recognition.events import Event
+    from edge_ser.recognition.prediction import Float32
+    from edge_ser.recognition.streaming import StreamingRecognizer
 
 
 class BaseSink:
@@ -42,7 +42,7 @@ class BaseSink:
     def write(self, event: Event) -> None:
         """Take an event."""
 
-    def update(self, item: Signal, stream: StreamingRecognizer) -> None:
+    def update(self, item: SourceItem, stream: StreamingRecognizer) -> None:
         """Note that an item of the source has been handled and its events written.
 
         Args:

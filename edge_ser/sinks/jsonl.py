@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from edge_ser.runtime.events import to_json
+from edge_ser.recognition.events import to_json
 from edge_ser.sinks.base import BaseSink
 
 if TYPE_CHECKING:
-    from edge_ser.runtime.events import Event
+    from edge_ser.recognition.events import Event
 
 
 class JsonLines(BaseSink):

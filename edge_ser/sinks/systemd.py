@@ -14,13 +14,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edge_ser.audio.sources.base import Disconnected, Idle, Source, SourceItem
 from edge_ser.errors import ConfigError
 from edge_ser.recognition.listen import ends
-from edge_ser.runtime.signals import Gone, Signal, Source, Tick
 from edge_ser.sinks.base import BaseSink
 
 if TYPE_CHECKING:
-    from edge_ser.runtime.streaming import StreamingRecognizer
+    from edge_ser.recognition.streaming import StreamingRecognizer
 
 STARVED_S = 10.0
 """Seconds of nothing but ticks after which a source that should deliver is held to be dead."""
@@ -118,8 +118,8 @@ class Liveness:
 
         Args:
             notifier: who is told.
-            starved_after_s: seconds of nothing but `Tick` after which a source is held to be dead,
-                unless it said `Gone`: a microphone always delivers, or says that it is away. None
+            starved_after_s: seconds of nothing but `Idle` after which a source is held to be dead,
+                unless it yielded `Disconnected`: a microphone delivers, or reports that it is away. None
                 for sources that may pause, such as a pipe.
             clock: seconds, monotonic.
         """
@@ -134,7 +134,7 @@ class Liveness:
         self._fed = clock()
         self._away = False
 
-    def alive(self, signal: Signal, status: str) -> None:
+    def alive(self, signal: SourceItem, status: str) -> None:
         """Say that a signal was handled; it is passed on at most every third of the watchdog's time.
 
         Args:
@@ -142,9 +142,9 @@ class Liveness:
             status: a line for people, e.g. `listening to mic:USB Audio, 1234 windows`.
         """
         now = self._clock()
-        if not isinstance(signal, Tick):
+        if not isinstance(signal, Idle):
             self._fed = now
-            self._away = isinstance(signal, Gone)
+            self._away = isinstance(signal, Disconnected)
         if self._starved(now) or (self._told is not None and now - self._told < self._every_s):
             return
         self._notifier.alive(status)
@@ -183,7 +183,7 @@ class SystemdSink(BaseSink):
         starved_after_s = None if ends(source) else STARVED_S
         self._liveness = Liveness(self._notifier, starved_after_s=starved_after_s)
 
-    def update(self, item: Signal, stream: StreamingRecognizer) -> None:
+    def update(self, item: SourceItem, stream: StreamingRecognizer) -> None:
         """Report that the process is alive."""
         if self._liveness is not None:
             self._liveness.alive(item, f"listening to {self._name}, {stream.n_windows} windows")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from edge_ser.measure.arousal import HIGH_AROUSAL, LOW_AROUSAL
+from edge_ser.evaluation.arousal import HIGH_AROUSAL, LOW_AROUSAL
 
 KNOWN = HIGH_AROUSAL | LOW_AROUSAL
 """Emotions whose arousal is known."""

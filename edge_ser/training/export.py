@@ -22,23 +22,23 @@ from numpy.typing import NDArray
 import edge_ser
 from edge_ser._util.files import read_json, replacing
 from edge_ser._util.records import build
-from edge_ser.audio import find_audio, load
-from edge_ser.build.frontend_graph import IR_VERSION, OPSET, with_frontend
+from edge_ser.audio.io import find_audio, load
 from edge_ser.card import CARD_KEY, Accuracy, ModelCard
 from edge_ser.errors import ConfigError, EdgeSerError, TrainingError
+from edge_ser.evaluation.left_out import Decisions
+from edge_ser.evaluation.results import RunResult
 from edge_ser.frontend import mfcc
-from edge_ser.measure.left_out import Decisions
-from edge_ser.measure.results import RunResult
-from edge_ser.runtime.onnx_runner import OnnxRunner
-from edge_ser.runtime.prior import log_ratios, parse_prior
-from edge_ser.training.calibration import Calibration
+from edge_ser.inference.onnxruntime import OnnxRunner
+from edge_ser.quantization.frontend_graph import IR_VERSION, OPSET, with_frontend
+from edge_ser.recognition.prior import log_ratios, parse_prior
 from edge_ser.training.checkpoint import BEST, load_weights
+from edge_ser.training.config import RunRecord
+from edge_ser.training.distillation.teacher import TEACHER
 from edge_ser.training.job import METRICS_FILE, accuracies_of, replan
 from edge_ser.training.model import CompactAttentionCnn, count_parameters
 from edge_ser.training.run_record import PAPER, recipe_of
 from edge_ser.training.scoring import score
-from edge_ser.training.settings import RunRecord
-from edge_ser.training.teacher import TEACHER
+from edge_ser.training.temperature import Calibration
 
 Float32 = NDArray[np.float32]
 

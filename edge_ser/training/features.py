@@ -19,9 +19,9 @@ from edge_ser.card import FrontendConfig, Normalization
 from edge_ser.corpora import Clip, PaperAugmentation
 from edge_ser.errors import AudioError
 from edge_ser.frontend import dct_basis, delta_kernels, kernel_for, log_mel
-from edge_ser.training.copies import load_copy
-from edge_ser.training.scenes import Scenes
-from edge_ser.training.variants import WaveformAugmentation
+from edge_ser.training.augmentation.copies import load_copy
+from edge_ser.training.augmentation.scenes import Scenes
+from edge_ser.training.augmentation.variants import WaveformAugmentation
 
 Float32 = NDArray[np.float32]
 

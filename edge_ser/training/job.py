@@ -31,10 +31,11 @@ from edge_ser.corpora import (
 )
 from edge_ser.errors import ConfigError, CorpusError, LeakError, TrainingError
 from edge_ser.metrics import confusion, recalls, unweighted_average_recall, weighted_accuracy
-from edge_ser.protocols import (
+from edge_ser.scores import Scores
+from edge_ser.splits import (
     Fold,
     LeakReport,
-    SplitOptions,
+    SplitConfig,
     choose_fold,
     data_digest,
     fold_digest,
@@ -42,22 +43,21 @@ from edge_ser.protocols import (
     refuse_leaks,
     speakers,
 )
-from edge_ser.scores import Scores
 from edge_ser.training.arousal import KNOWN, arousal_targets
-from edge_ser.training.calibration import Calibration, calibrate
+from edge_ser.training.augmentation.scenes import Scenes
+from edge_ser.training.augmentation.sounds import Sounds
 from edge_ser.training.classes import Classes
+from edge_ser.training.config import RunRecord, TrainConfig
+from edge_ser.training.distillation.encoder_record import EncoderRecord, encoder_use
+from edge_ser.training.distillation.teacher import TeacherFeatures, build_teacher_features
 from edge_ser.training.distributed import SINGLE_PROCESS, ProcessGroup
-from edge_ser.training.encoder_record import EncoderRecord, encoder_use
 from edge_ser.training.features import FeatureBank, FeatureHead, build_bank, measure_normalization
 from edge_ser.training.labels import choose_labels
 from edge_ser.training.plots import draw_confusion, draw_curves
 from edge_ser.training.run_record import RunFacts, refuse_unusable
 from edge_ser.training.sampling import sampling_weights
-from edge_ser.training.scenes import Scenes
 from edge_ser.training.scoring import HeardClips, hear
-from edge_ser.training.settings import RunRecord, TrainConfig
-from edge_ser.training.sounds import Sounds
-from edge_ser.training.teacher import TeacherFeatures, build_teacher_features
+from edge_ser.training.temperature import Calibration, calibrate
 from edge_ser.training.trainer import Trainer
 from edge_ser.training.voices import Voices
 
@@ -74,7 +74,7 @@ class DataSplit:
     """Clips to train on and clips to score, checked for leaks; no features are computed yet."""
 
     corpora: tuple[str, ...]
-    split: SplitOptions
+    split: SplitConfig
     """Options that the fold was made by."""
     fold: Fold
     leaks: LeakReport
@@ -176,7 +176,7 @@ def plan(
     corpora: Sequence[str],
     config: TrainConfig,
     labels: str | frozenset[str] | None = None,
-    split: SplitOptions | None = None,
+    split: SplitConfig | None = None,
     terms: Terms | None = None,
     sounds: Sounds | None = None,
 ) -> Job:
@@ -200,7 +200,7 @@ def split_corpora(
     corpora: Sequence[str],
     seed: int,
     labels: str | frozenset[str] | None = None,
-    split: SplitOptions | None = None,
+    split: SplitConfig | None = None,
     terms: Terms | None = None,
 ) -> DataSplit:
     """Read the corpora's file names, decide labels and fold, and look for leaks between its parts.
@@ -218,7 +218,7 @@ def split_corpora(
         CorpusError, ConfigError: the corpora, labels, fold, speakers or licences do not fit.
         LeakError: more stands on both sides than the protocol declares.
     """
-    split, terms = split or SplitOptions(), terms or Terms()
+    split, terms = split or SplitConfig(), terms or Terms()
     clips = load_corpora(corpora)
     terms.refuse_unknown(clip.corpus for clip in clips)
     chosen = choose_labels(clips, labels)

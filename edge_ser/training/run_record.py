@@ -14,7 +14,7 @@ from edge_ser._util.records import build
 from edge_ser.card import CorpusUse
 from edge_ser.corpora import Terms
 from edge_ser.errors import ConfigError, TrainingError
-from edge_ser.protocols import LeakReport, SplitOptions
+from edge_ser.splits import LeakReport, SplitConfig
 
 RUN_FILE = "run.json"
 
@@ -45,7 +45,7 @@ class RunFacts:
     """Clips and speakers of each corpus that training used."""
     terms: Terms = field(default_factory=Terms)
     """Licences that the user stated."""
-    split: SplitOptions
+    split: SplitConfig
     """Options of the split, so that it can be made again."""
     fold: str
     """Name of the fold."""

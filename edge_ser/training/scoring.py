@@ -13,14 +13,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from edge_ser.audio import Chunk, file_chunks
+from edge_ser.audio.io import AudioChunk, file_chunks
 from edge_ser.corpora import Clip, PaperAugmentation
 from edge_ser.metrics import Float64
 from edge_ser.recognition.windowing import WindowConfig, clip_inputs
 from edge_ser.scores import Scores
-from edge_ser.training.copies import load_copy
+from edge_ser.training.augmentation.copies import load_copy
+from edge_ser.training.config import TrainConfig
 from edge_ser.training.model import CompactAttentionCnn
-from edge_ser.training.settings import TrainConfig
 
 _BATCH = 128
 
@@ -69,10 +69,10 @@ def hear(
     return HeardClips(tuple(windows), tuple(targets))
 
 
-def _chunks(clip: Clip, sample_rate: int) -> Iterable[Chunk]:
+def _chunks(clip: Clip, sample_rate: int) -> Iterable[AudioChunk]:
     if clip.copy is PaperAugmentation.ORIGINAL:
         return file_chunks(clip.path, clip.channel)
-    return [Chunk(load_copy(clip, sample_rate), sample_rate)]
+    return [AudioChunk(load_copy(clip, sample_rate), sample_rate)]
 
 
 def score(model: CompactAttentionCnn, clips: HeardClips) -> Scores:

@@ -25,7 +25,8 @@ from edge_ser.errors import TrainingError
 from edge_ser.metrics import unweighted_average_recall, weighted_accuracy
 from edge_ser.scores import Scores
 from edge_ser.training.arousal import arousal_loss
-from edge_ser.training.augment import Augmenter, Windows, mixup
+from edge_ser.training.augmentation.augment import Augmenter, Windows, mixup
+from edge_ser.training.augmentation.mixstyle import MixStyle
 from edge_ser.training.checkpoint import (
     BEST,
     LAST,
@@ -37,15 +38,14 @@ from edge_ser.training.checkpoint import (
     with_prefix,
 )
 from edge_ser.training.classes import Classes, masked_cross_entropy
+from edge_ser.training.config import RunRecord
+from edge_ser.training.distillation.encoder_record import EncoderRecord
+from edge_ser.training.distillation.teacher import TeacherFeatures
 from edge_ser.training.distributed import SINGLE_PROCESS, ProcessGroup
-from edge_ser.training.encoder_record import EncoderRecord
 from edge_ser.training.features import FeatureBank, FeatureHead
-from edge_ser.training.mixstyle import MixStyle
 from edge_ser.training.model import CompactAttentionCnn
 from edge_ser.training.schedule import IMITATION, LABELS, Phase
 from edge_ser.training.scoring import HeardClips, score
-from edge_ser.training.settings import RunRecord
-from edge_ser.training.teacher import TeacherFeatures
 from edge_ser.training.voices import Voices
 
 _USUAL = "voices.usual"

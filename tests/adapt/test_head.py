@@ -15,9 +15,9 @@ from edge_ser.adapt.embed import Embedder
 from edge_ser.adapt.head import BASE_KEY, Head, open_adaptable, undone, with_head
 from edge_ser.card import ModelCard
 from edge_ser.errors import ModelError
+from edge_ser.inference.loader import bundled_model
+from edge_ser.inference.onnxruntime import OnnxRunner
 from edge_ser.precision import KEY, Precision
-from edge_ser.runtime.onnx_runner import OnnxRunner
-from edge_ser.runtime.runner import bundled_model
 
 
 @pytest.mark.parametrize("gemm", [True, False])

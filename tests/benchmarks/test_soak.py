@@ -7,7 +7,7 @@ import importlib
 import pytest
 from support import ROOT
 
-from edge_ser.runtime.events import Ended, SpeechEnd, SpeechStart, Window
+from edge_ser.recognition.events import Ended, SpeechEnd, SpeechStart, Window
 
 
 @pytest.fixture

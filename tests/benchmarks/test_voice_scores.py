@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from support import ROOT
 
-from edge_ser.runtime.segmenter import SegmenterSettings
+from edge_ser.vad.segmenter import SegmenterConfig
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def test_a_detector_that_knows_the_truth_is_right(modules):
         def reset(self):
             pass
 
-    score = scores.score(Knows(), scene, SegmenterSettings(lead_s=0, look_s=0))
+    score = scores.score(Knows(), scene, SegmenterConfig(pre_roll_s=0, search_s=0))
 
     assert (score.miss, score.false_alarm, score.within) == (0, 0, 1)
     assert (score.missed, score.split, score.merged, score.invented) == (0, 0, 0, 0)

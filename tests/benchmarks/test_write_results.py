@@ -12,7 +12,7 @@ import sys
 import pytest
 from support import ROOT
 
-from edge_ser.measure.results import FoldResult, RunResult
+from edge_ser.evaluation.results import FoldResult, RunResult
 
 
 def load(name):

@@ -9,7 +9,7 @@ import pytest
 from adaptable import write_adaptable, write_site
 from support import make_card
 
-from edge_ser.runtime.onnx_runner import OnnxRunner
+from edge_ser.inference.onnxruntime import OnnxRunner
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from rich.console import Console
 from support import skip_or_fail, write_tiny_model
 
 from edge_ser.cli._shared.progress import BuildProgress
-from edge_ser.runtime.runner import bundled_model
+from edge_ser.inference.loader import bundled_model
 
 
 def test_an_engine_is_built_without_a_gpu(cli, tmp_path):

@@ -10,8 +10,8 @@ import pytest
 import soundfile
 from support import make_card, write_tiny_model
 
-from edge_ser.build.calibration import CalibrationSet
 from edge_ser.card import Accuracy, CorpusUse
+from edge_ser.quantization.calibration_set import CalibrationSet
 
 RATE = 16_000
 

@@ -13,7 +13,7 @@ from machine_trees import BOARDS, board_commands, board_tree
 from rich.console import Console
 
 from edge_ser.cli.doctor import command
-from edge_ser.cli.doctor_table import print_report
+from edge_ser.cli.tables.doctor import print_report
 from edge_ser.doctor.report import CHOICES, examine
 
 
@@ -48,7 +48,7 @@ def test_what_does_not_work_is_exit_code_1(cli):
     """No audio server and no sound card can be reached below an empty home."""
     silent = {"PULSE_SERVER": "unix:/nowhere", "XDG_RUNTIME_DIR": "/nowhere", "HOME": "/nowhere"}
     script = (
-        "import sys, edge_ser.runtime.sources.devices as m; m.list_devices = lambda: ()\n"
+        "import sys, edge_ser.audio.sources.devices as m; m.list_devices = lambda: ()\n"
         "sys.argv = ['edge-ser', 'doctor', '--for', 'mic', '--no-self-test']\n"
         "from edge_ser.cli import main; main()"
     )
@@ -115,9 +115,9 @@ def test_colours_add_nothing_to_the_words(tmp_path):
 
 def test_what_was_found_is_no_markup(tmp_path, monkeypatch):
     """Names of devices and paths may hold brackets."""
-    from edge_ser.runtime.sources.devices import InputDevice
+    from edge_ser.audio.sources.devices import InputDevice
 
     named = InputDevice(0, "Mic [/bold] [red]", "ALSA", 1, 48_000, is_default=True)
-    monkeypatch.setattr("edge_ser.runtime.sources.devices.list_devices", lambda: (named,))
+    monkeypatch.setattr("edge_ser.audio.sources.devices.list_devices", lambda: (named,))
     report = examine(root=tmp_path, with_self_test=False)
     assert "Mic [/bold] [red] (1 ch, 48000 Hz) is taken" in table(report, 120)

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 from bundled_with_both import write_bundled_with_both
 
-from edge_ser.runtime.baseline import Baseline
+from edge_ser.recognition.baseline import Baseline
 
 
 @pytest.fixture

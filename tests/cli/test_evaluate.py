@@ -13,7 +13,7 @@ import soundfile
 from support import make_card, write_tiny_model
 
 from edge_ser.card import Accuracy, CorpusUse
-from edge_ser.measure.evaluation import Evaluation
+from edge_ser.evaluation.report import Evaluation
 
 RATE = 16_000
 TRAINED = b"includes speakers of the training data"
@@ -285,7 +285,7 @@ def test_labels_with_brackets_are_shown_as_they_are(wide, site, tmp_path):
 
 def test_the_bundled_model_is_the_default_and_agrees_with_its_card(cli, corpora_dir, tmp_path):
     """On the test speakers of EMO-DB that its card names, the figures are the card's."""
-    from edge_ser.runtime.runner import open_runner
+    from edge_ser.inference.loader import open_runner
 
     (own,) = (a for a in open_runner().card.accuracy if (a.split, a.corpus) == ("test", "EMO-DB"))
     named = ",".join(own.speakers)

@@ -105,7 +105,7 @@ def test_what_people_see(cli, model):
 
 
 def test_the_bundled_model_fits_80_columns_without_colours(cli):
-    from edge_ser.runtime.runner import bundled_model
+    from edge_ser.inference.loader import bundled_model
 
     text = shown(cli("inspect", bundled_model(), env={**os.environ, "COLUMNS": "80"}))
 

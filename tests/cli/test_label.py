@@ -10,7 +10,7 @@ import soundfile
 from made_events import made
 
 from edge_ser.corpora import load_corpus
-from edge_ser.runtime.events import SpeechEnd
+from edge_ser.recognition.events import SpeechEnd
 from edge_ser.sinks.recorder import Recorder
 
 RATE = 16_000

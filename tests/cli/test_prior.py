@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from edge_ser.runtime.prior import parse_prior
-from edge_ser.runtime.runner import open_runner
+from edge_ser.inference.loader import open_runner
+from edge_ser.recognition.prior import parse_prior
 
 RATE = 16_000
 

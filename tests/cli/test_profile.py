@@ -12,7 +12,7 @@ import pytest
 import soundfile
 from support import write_tiny_model
 
-from edge_ser.measure.profile.report import Profile
+from edge_ser.profiling.report import Profile
 
 SHORT = ("--duration", "1", "--cold-starts", "0")
 

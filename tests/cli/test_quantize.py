@@ -11,7 +11,7 @@ from networks import calibration_of, write_network
 from support import make_card
 
 from edge_ser.card import FrontendConfig
-from edge_ser.runtime.onnx_runner import OnnxRunner
+from edge_ser.inference.onnxruntime import OnnxRunner
 
 LOOSE = ("--max-uar-loss", 100, "--min-agreement", 0)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from edge_ser.audio import file_chunks
-from edge_ser.build.calibration import CalibrationSet
+from edge_ser.audio.io import file_chunks
+from edge_ser.quantization.calibration_set import CalibrationSet
 from edge_ser.sinks.recorder import Recorder
 
 

@@ -14,7 +14,7 @@ import soundfile
 from support import make_card, skip_or_fail, write_tiny_model
 
 from edge_ser.card import CARD_KEY
-from edge_ser.runtime.runner import bundled_model, open_runner
+from edge_ser.inference.loader import bundled_model, open_runner
 
 RATE = 16_000
 

@@ -9,24 +9,24 @@ from pathlib import Path
 import pytest
 from machine_trees import Commands, board_commands, board_tree
 
-from edge_ser.doctor.check import Here
+from edge_ser.doctor.check import Probes
 from edge_ser.doctor.self_test import SelfTest, expected
 from edge_ser.machine.facts import read_facts
 
-MakeHere = Callable[..., Here]
+MakeHere = Callable[..., Probes]
 
 
 @pytest.fixture
 def make_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeHere:
-    """Return a function that makes a `Here` of a board, or of an empty machine."""
+    """Return a function that makes a `Probes` of a board, or of an empty machine."""
     monkeypatch.setattr("os.geteuid", lambda: 1000)
 
-    def make(board: str | None = None, commands: Commands | None = None, **facts: object) -> Here:
+    def make(board: str | None = None, commands: Commands | None = None, **facts: object) -> Probes:
         if board:
             board_tree(tmp_path, board)
         run = commands or (board_commands(board) if board else Commands())
         known = dataclasses.replace(read_facts(tmp_path, run), **facts)  # type: ignore[arg-type]
-        return Here(tmp_path, run, known)
+        return Probes(tmp_path, run, known)
 
     return make
 

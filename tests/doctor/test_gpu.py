@@ -8,12 +8,12 @@ import sys
 import pytest
 from machine_trees import Commands, write
 
-from edge_ser.doctor import gpu, making
+from edge_ser.doctor import engines
 from edge_ser.doctor.check import MISSING, OK, WARNING
 from edge_ser.errors import EngineError, MissingDependency
 from edge_ser.machine.gpu import Gpu, GpuState
-from edge_ser.machine.libraries import find_libraries, parse_ldconfig
-from edge_ser.runtime.tensorrt_module import TensorRT
+from edge_ser.machine.packages import find_libraries, parse_ldconfig
+from edge_ser.tensorrt.library import TensorRT
 
 ORIN = Gpu("Orin", "8.7", "12.6", "540.4.0", None)
 
@@ -38,8 +38,8 @@ def modules(monkeypatch):
                     return TensorRT(name, found[name], None)
             raise MissingDependency(f"the package {choice}", "on a Jetson it comes with JetPack")
 
-        monkeypatch.setattr(gpu, "find_tensorrt", find)
-        monkeypatch.setattr(making, "find_tensorrt", find)
+        monkeypatch.setattr(engines, "find_tensorrt", find)
+        monkeypatch.setattr(engines, "find_tensorrt", find)
 
     return give
 
@@ -62,45 +62,45 @@ def test_the_loader_of_this_machine_knows_the_c_library():
 
 def test_the_cuda_runtime_of_a_jetson(make_here):
     with_it = make_here("orin-nx-jetpack6", Commands(ldconfig=LDCONFIG))
-    assert gpu.cuda_runtime(with_it).state == OK
-    assert gpu.cuda_runtime(make_here("orin-nx-jetpack6", Commands())).state == WARNING
+    assert engines.cuda_runtime(with_it).state == OK
+    assert engines.cuda_runtime(make_here("orin-nx-jetpack6", Commands())).state == WARNING
 
 
 def test_a_machine_without_nvidia(make_here, modules):
     modules()
     here = make_here()
-    assert gpu.driver(here).state == MISSING
+    assert engines.driver(here).state == MISSING
     # One line says it all; nobody is told to install packages for a GPU that is not there.
-    rest = [check(here) for check in gpu.CHECKS if check is not gpu.driver]
+    rest = [check(here) for check in engines.CHECKS if check is not engines.driver]
     assert rest == [None] * len(rest)
 
 
 def test_a_driver_that_offers_no_gpu(make_here):
-    check = gpu.driver(make_here(gpu=Gpu(None, None, None, "540.4.0", None)))
+    check = engines.driver(make_here(gpu=Gpu(None, None, None, "540.4.0", None)))
     assert check.state == MISSING
     assert "docker run --runtime nvidia" in check.remedy
 
 
 def test_a_gpu_and_what_it_does_now(make_here):
-    assert gpu.driver(make_here(gpu=ORIN)).found == "540.4.0, CUDA 12.6"
-    assert gpu.device(make_here(gpu=ORIN)).found == "Orin, SM 8.7"
+    assert engines.driver(make_here(gpu=ORIN)).found == "540.4.0, CUDA 12.6"
+    assert engines.device(make_here(gpu=ORIN)).found == "Orin, SM 8.7"
     state = GpuState("RTX 4060", 41.0, 22.1, None, 900.0, 3105.0, ())
     card = Gpu("RTX 4060", "8.9", "12.8", "570.86.15", state)
-    assert gpu.device(make_here(gpu=card)).found == "RTX 4060, SM 8.9, now 900 of 3105 MHz"
+    assert engines.device(make_here(gpu=card)).found == "RTX 4060, SM 8.9, now 900 of 3105 MHz"
 
 
 @pytest.mark.parametrize(("opens", "state"), [(True, OK), (False, MISSING)])
 def test_the_nodes_of_a_jetson(make_here, tmp_path, monkeypatch, opens, state):
-    assert gpu.access(make_here()) is None
+    assert engines.access(make_here()) is None
     write(tmp_path, {"dev/nvmap": "", "dev/nvhost-ctrl-gpu": ""})
-    monkeypatch.setattr(gpu.os, "access", lambda *_: opens)
-    check = gpu.access(make_here())
+    monkeypatch.setattr(engines.os, "access", lambda *_: opens)
+    check = engines.access(make_here())
     assert (check.state, "video,render" in check.remedy) == (state, not opens)
 
 
 def test_tensorrt_of_this_environment(make_here, modules):
     modules(tensorrt="10.3.0")
-    check = gpu.tensorrt(make_here("orin-nx-jetpack6", gpu=ORIN))
+    check = engines.tensorrt(make_here("orin-nx-jetpack6", gpu=ORIN))
     assert (check.state, check.found.split(",")[0]) == (OK, "10.3.0")
 
 
@@ -113,7 +113,7 @@ def test_tensorrt_that_only_the_systems_python_sees(make_here, modules, tmp_path
     write(tmp_path, {f"{folder}/tensorrt/__init__.py": ""})
     write(tmp_path, {f"{folder}/tensorrt-10.3.0.dist-info/METADATA": ""})
     here = make_here("orin-nx-jetpack6", environment="/home/me/ser", sees_system_packages=False)
-    check = gpu.tensorrt(here)
+    check = engines.tensorrt(here)
 
     assert check.state == MISSING
     assert re.fullmatch(rf"10\.3\.0 .*\(/{folder}\).*", check.found)
@@ -123,27 +123,27 @@ def test_tensorrt_that_only_the_systems_python_sees(make_here, modules, tmp_path
 
 def test_tensorrt_that_is_nowhere(make_here, modules):
     modules()
-    jetson = gpu.tensorrt(make_here("orin-nx-jetpack6"))
+    jetson = engines.tensorrt(make_here("orin-nx-jetpack6"))
     assert (jetson.state, jetson.found) == (MISSING, "not installed")
     assert "python3-libnvinfer" in jetson.remedy
-    laptop = gpu.tensorrt(make_here(gpu=ORIN))
+    laptop = engines.tensorrt(make_here(gpu=ORIN))
     assert laptop.state == MISSING
 
 
 def test_a_laptop_needs_no_tensorrt_beside_that_for_rtx(make_here, modules):
     modules(tensorrt_rtx="1.7.1")
     here = make_here(gpu=ORIN)
-    assert gpu.tensorrt(here) is None
-    assert (gpu.tensorrt_rtx(here).state, gpu.tensorrt_rtx(here).found) == (OK, "1.7.1")
-    assert making.builder(here).state == OK
+    assert engines.tensorrt(here) is None
+    assert (engines.tensorrt_rtx(here).state, engines.tensorrt_rtx(here).found) == (OK, "1.7.1")
+    assert engines.builder(here).state == OK
 
 
 def test_tensorrt_for_rtx_is_of_no_use_on_a_jetson(make_here, modules):
     modules(tensorrt_rtx="1.7.1")
     here = make_here("orin-nx-jetpack6", gpu=ORIN)
-    assert gpu.tensorrt(here).state == MISSING
-    assert gpu.tensorrt_rtx(here).state == WARNING
-    assert making.builder(here).state == MISSING
+    assert engines.tensorrt(here).state == MISSING
+    assert engines.tensorrt_rtx(here).state == WARNING
+    assert engines.builder(here).state == MISSING
 
 
 @pytest.mark.parametrize(
@@ -165,8 +165,8 @@ def test_a_tensorrt_that_cannot_be_used_says_why(make_here, monkeypatch, error, 
     def find(_):
         raise error
 
-    monkeypatch.setattr(gpu, "find_tensorrt", find)
-    check = gpu.tensorrt(make_here("orin-nx-jetpack6"))
+    monkeypatch.setattr(engines, "find_tensorrt", find)
+    check = engines.tensorrt(make_here("orin-nx-jetpack6"))
     assert check.state == MISSING
     assert check.found.startswith(found)
 
@@ -177,8 +177,8 @@ def test_the_words_of_a_real_import_that_fails(make_here, monkeypatch):
     def fails(name):
         raise ImportError("libnvinfer.so.10: cannot open", name="other")
 
-    monkeypatch.setattr("edge_ser.runtime.tensorrt_module.importlib.import_module", fails)
-    check = gpu.tensorrt(make_here("orin-nx-jetpack6"))
+    monkeypatch.setattr("edge_ser.tensorrt.library.importlib.import_module", fails)
+    check = engines.tensorrt(make_here("orin-nx-jetpack6"))
     assert check.found.endswith("libnvinfer.so.10: cannot open")
 
 
@@ -192,7 +192,7 @@ def test_the_words_of_a_real_import_that_fails(make_here, monkeypatch):
     ],
 )
 def test_packages_that_talk_to_the_gpu(make_here, packages, state, words):
-    check = gpu.cuda_python(make_here("orin-nx-jetpack6", gpu=ORIN, packages=packages))
+    check = engines.cuda_python(make_here("orin-nx-jetpack6", gpu=ORIN, packages=packages))
     assert check.state == state
     assert words in check.found + check.remedy
 
@@ -200,15 +200,15 @@ def test_packages_that_talk_to_the_gpu(make_here, packages, state, words):
 def test_building_needs_a_gpu_to_build_for(make_here, modules):
     modules(tensorrt="10.3.0")
     assert (
-        making.builder(make_here("orin-nx-jetpack6", gpu=ORIN)).found
+        engines.builder(make_here("orin-nx-jetpack6", gpu=ORIN)).found
         == "tensorrt 10.3.0, for SM 8.7"
     )
-    assert making.builder(make_here("orin-nx-jetpack6")).state == MISSING
+    assert engines.builder(make_here("orin-nx-jetpack6")).state == MISSING
 
 
 def test_packages_of_extras(make_here, monkeypatch):
-    assert making.onnx(make_here()).state == OK
-    monkeypatch.setattr(making.importlib.util, "find_spec", lambda name: name != "torch" or None)
-    check = making.training(make_here())
+    assert engines.onnx(make_here()).state == OK
+    monkeypatch.setattr(engines.importlib.util, "find_spec", lambda name: name != "torch" or None)
+    check = engines.training(make_here())
     assert (check.state, check.found) == (MISSING, "not installed: torch")
     assert "edge-ser[train]" in check.remedy

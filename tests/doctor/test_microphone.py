@@ -7,13 +7,13 @@ import os
 import pytest
 from machine_trees import Commands, write
 
+from edge_ser.audio.sources.devices import InputDevice
 from edge_ser.doctor import microphone
 from edge_ser.doctor.check import MISSING, OK, WARNING
 from edge_ser.doctor.quiet import quiet
 from edge_ser.errors import AudioError, MissingDependency
 from edge_ser.machine.audio import parse_asound_cards, parse_pactl_info, read_audio
-from edge_ser.runtime.sources.devices import InputDevice
-from edge_ser.runtime.vad import open_detector
+from edge_ser.vad.detectors import open_detector
 
 PIPEWIRE = """\
 Server String: /run/user/1000/pulse/native
@@ -45,7 +45,7 @@ def devices(monkeypatch):
     """Return a function that decides what PortAudio offers."""
 
     def offer(*found: InputDevice) -> None:
-        monkeypatch.setattr("edge_ser.runtime.sources.devices.list_devices", lambda: found)
+        monkeypatch.setattr("edge_ser.audio.sources.devices.list_devices", lambda: found)
 
     return offer
 
@@ -133,7 +133,7 @@ def test_without_portaudio(make_here, monkeypatch):
             "the system library PortAudio", "run: sudo apt install libportaudio2"
         )
 
-    monkeypatch.setattr("edge_ser.runtime.sources.devices.list_devices", lists)
+    monkeypatch.setattr("edge_ser.audio.sources.devices.list_devices", lists)
     assert microphone.inputs(make_here()).state == MISSING
 
 
@@ -163,7 +163,7 @@ def test_the_voice_detector_that_live_sources_take(make_here):
 
 
 def test_no_voice_detector_and_what_to_do(make_here, monkeypatch):
-    monkeypatch.setattr("edge_ser.runtime.silero.NETWORK", "gone.onnx")
+    monkeypatch.setattr("edge_ser.vad.silero.NETWORK", "gone.onnx")
     check = microphone.voice_detector(make_here())
     assert (check.state, "gone.onnx" in check.found) == (MISSING, True)
     assert "pip install --force-reinstall" in check.remedy
@@ -174,7 +174,7 @@ def test_an_audio_server_that_hangs_is_told(make_here, monkeypatch):
     def lists():
         raise AudioError("PortAudio cannot list the microphones (timed out)")
 
-    monkeypatch.setattr("edge_ser.runtime.sources.devices.list_devices", lists)
+    monkeypatch.setattr("edge_ser.audio.sources.devices.list_devices", lists)
     check = microphone.inputs(make_here())
     assert (check.state, "timed out" in check.found) == (MISSING, True)
 

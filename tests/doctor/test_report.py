@@ -9,10 +9,10 @@ import json
 import pytest
 from machine_trees import BOARDS, board_commands, board_tree
 
+from edge_ser.audio.sources.devices import InputDevice
 from edge_ser.doctor import report as report_module
 from edge_ser.doctor.check import MISSING, OK, STATES, UNKNOWN, WARNING, Check
 from edge_ser.doctor.report import CHOICES, USES, Use, examine
-from edge_ser.runtime.sources.devices import InputDevice
 
 MICROPHONE = InputDevice(0, "USB", "ALSA", 1, 44_100, is_default=True)
 
@@ -108,7 +108,7 @@ def test_verdicts(said, name, states, verdict, works):
 
 @pytest.mark.parametrize(("devices", "asked"), [((), ("wav",)), ((MICROPHONE,), ("wav", "mic"))])
 def test_the_microphone_counts_where_there_is_one(monkeypatch, said, devices, asked):
-    monkeypatch.setattr("edge_ser.runtime.sources.devices.list_devices", lambda: devices)
+    monkeypatch.setattr("edge_ser.audio.sources.devices.list_devices", lambda: devices)
     said("mic", MISSING)
     report = examine(with_self_test=False)
     assert report.asked == asked
@@ -119,7 +119,7 @@ def test_a_portaudio_that_falls_over_is_no_microphone(monkeypatch):
     def falls():
         raise RuntimeError("Error initializing PortAudio")
 
-    monkeypatch.setattr("edge_ser.runtime.sources.devices.list_devices", falls)
+    monkeypatch.setattr("edge_ser.audio.sources.devices.list_devices", falls)
     report = examine(with_self_test=False)
     assert report.asked == ("wav",)
     told = [check.found for check in report.groups[2].checks if check.state == UNKNOWN]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from front_ends import CONFIGS, GOLDEN, SIGNALS, each_config, golden_features, synthetic
 
-from edge_ser import audio
+from edge_ser.audio import io as audio
 from edge_ser.card import FrontendConfig
 from edge_ser.errors import AudioError
 from edge_ser.frontend import log_mel, mfcc

@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from edge_ser.card import FrontendConfig
-from edge_ser.frontend import DELTA_WIDTH, StreamingMfcc, mfcc
+from edge_ser.frontend import DELTA_WIDTH, StreamingFeatures, mfcc
 
 pytestmark = pytest.mark.usefixtures("each_kernel")
 
@@ -34,7 +34,7 @@ def small_configs(draw):
 
 def stream_in_chunks(samples: np.ndarray, config: FrontendConfig, sizes: list[int]) -> np.ndarray:
     """Push pieces of these sizes, then the rest, and put together what comes out."""
-    stream = StreamingMfcc(config)
+    stream = StreamingFeatures(config)
     pieces = np.split(samples, np.minimum(np.cumsum(sizes), len(samples)))
     return np.concatenate([stream.push(piece) for piece in pieces] + [stream.flush()], axis=1)
 
@@ -75,13 +75,13 @@ def test_a_stream_sample_by_sample():
 
 @pytest.mark.parametrize("config", [FrontendConfig(), FrontendConfig.paper()])
 def test_a_stream_without_audio_has_no_frames(config):
-    stream = StreamingMfcc(config)
+    stream = StreamingFeatures(config)
     assert stream.push(np.zeros(0, np.float32)).shape == (config.n_features, 0)
     assert stream.flush().shape == (config.n_features, 0)
 
 
 def test_frames_come_with_their_last_sample():
-    stream = StreamingMfcc(FrontendConfig())
+    stream = StreamingFeatures(FrontendConfig())
     samples = synthetic("noise", 16_000)
     assert stream.push(samples[:511]).shape[1] == 0
     assert stream.push(samples[511:512]).shape[1] == 1
@@ -93,7 +93,7 @@ def test_frames_come_with_their_last_sample():
 def test_after_the_end_a_new_stream_begins(end):
     config = FrontendConfig(deltas=1, preemphasis=0.97, center=True)
     samples = synthetic("chirp", 16_000)
-    used = StreamingMfcc(config)
+    used = StreamingFeatures(config)
     used.push(synthetic("noise", 16_000)[:3_333])
     getattr(used, end)()
 
@@ -103,7 +103,7 @@ def test_after_the_end_a_new_stream_begins(end):
 
 
 def test_a_long_stream_keeps_little():
-    stream = StreamingMfcc(FrontendConfig(deltas=2))
+    stream = StreamingFeatures(FrontendConfig(deltas=2))
     kept = set()
     for _ in range(200):
         stream.push(np.zeros(800, np.float32))

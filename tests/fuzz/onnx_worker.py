@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from edge_ser.errors import EdgeSerError
-from edge_ser.runtime.onnx_runner import OnnxRunner
+from edge_ser.inference.onnxruntime import OnnxRunner
 
 
 def main() -> None:

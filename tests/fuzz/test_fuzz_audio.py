@@ -10,8 +10,8 @@ import soundfile
 from fuzzing import damaged, fuzz
 from hypothesis import strategies as st
 
-from edge_ser.audio import Chunk, file_chunks, load
-from edge_ser.runtime.sources import PCM_ENCODINGS, PcmSource
+from edge_ser.audio.io import AudioChunk, file_chunks, load
+from edge_ser.audio.sources import PCM_ENCODINGS, PcmSource
 
 FORMATS = (
     ("WAV", "PCM_16"),
@@ -77,6 +77,6 @@ def test_any_bytes_on_a_pipe_are_heard_or_refused():
         rest = {name: value for name, value in said.items() if name != "data"}
         with PcmSource(stream, **rest) as source:
             for signal in source:
-                assert not isinstance(signal, Chunk) or np.isfinite(signal.samples).all()
+                assert not isinstance(signal, AudioChunk) or np.isfinite(signal.samples).all()
 
     fuzz("PCM on a pipe", settings, use)

@@ -13,15 +13,15 @@ from fuzzing import changed, changed_text, damaged, fuzz
 from hypothesis import strategies as st
 from support import ROOT, make_card, make_manifest, write_engine
 
-from edge_ser import manifest as manifest_module
 from edge_ser._util.records import build
-from edge_ser.build.calibration import CalibrationSet
 from edge_ser.card import FrontendConfig, ModelCard
 from edge_ser.frontend import mel_filterbank
-from edge_ser.manifest import EngineManifest, manifest_path
 from edge_ser.precision import Precision
-from edge_ser.runtime import events
-from edge_ser.runtime.engine_file import read_engine
+from edge_ser.quantization.calibration_set import CalibrationSet
+from edge_ser.recognition import events
+from edge_ser.tensorrt import manifest as manifest_module
+from edge_ser.tensorrt.engine import read_engine
+from edge_ser.tensorrt.manifest import EngineManifest, manifest_path
 
 
 def test_a_changed_card_is_read_or_refused():

@@ -21,13 +21,13 @@ from support import ROOT, skip_or_fail
 
 import edge_ser
 from edge_ser._util.files import write_text
-from edge_ser.build.engine.job import build_engine
 from edge_ser.errors import MissingDependency
+from edge_ser.inference.onnxruntime import OnnxRunner
 from edge_ser.machine.cuda_device import CudaDevice
-from edge_ser.manifest import EngineManifest, EngineOptions
-from edge_ser.runtime.cuda.choose import open_cuda
-from edge_ser.runtime.onnx_runner import OnnxRunner
-from edge_ser.runtime.tensorrt_runner import TensorRTRunner
+from edge_ser.tensorrt.build import build_engine
+from edge_ser.tensorrt.cuda.choose import open_cuda
+from edge_ser.tensorrt.manifest import EngineConfig, EngineManifest
+from edge_ser.tensorrt.runner import TensorRTRunner
 
 pytestmark = [pytest.mark.gpu, pytest.mark.timeout(1800)]
 
@@ -52,7 +52,7 @@ class Built:
         onnx = make_graph(folder, kind, "features")
         begin = time.perf_counter()
         self.manifest: EngineManifest = build_engine(
-            onnx, self.path, EngineOptions(kind, batch=(1, 1, 4)), on_message=lambda *_: None
+            onnx, self.path, EngineConfig(kind, batch=(1, 1, 4)), on_message=lambda *_: None
         )
         self.build_s = time.perf_counter() - begin
         self.reference = OnnxRunner(onnx)

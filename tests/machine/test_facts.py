@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from machine_trees import BOARDS, board_commands, board_tree, write
 
 from edge_ser import __version__
-from edge_ser.machine import l4t, power_mode
+from edge_ser.machine import jetson
 from edge_ser.machine.clocks import parse_jetson_clocks
 from edge_ser.machine.cpu import parse_cgroups, parse_cpu_max, parse_cpuinfo, parse_meminfo
 from edge_ser.machine.facts import parse_os_release, parse_pyvenv, read_facts
@@ -56,10 +56,10 @@ def test_an_empty_root_is_no_error(tmp_path):
 @pytest.mark.parametrize(
     "parse",
     [
-        l4t.parse_tegra_release,
-        power_mode.parse_nvpmodel,
-        power_mode.parse_modes,
-        power_mode.parse_status,
+        jetson.parse_tegra_release,
+        jetson.parse_nvpmodel,
+        jetson.parse_modes,
+        jetson.parse_status,
         parse_jetson_clocks,
         parse_cpuinfo,
         parse_meminfo,

@@ -12,13 +12,16 @@ from edge_ser.machine.clocks import (
     read_cpu_clocks,
     read_gpu_clock,
 )
-from edge_ser.machine.jetson import read_jetson
-from edge_ser.machine.l4t import jetpack_of, parse_dpkg_status, parse_tegra_release, read_l4t
-from edge_ser.machine.power_mode import (
+from edge_ser.machine.jetson import (
     PowerMode,
+    jetpack_of,
+    parse_dpkg_status,
     parse_modes,
     parse_nvpmodel,
     parse_status,
+    parse_tegra_release,
+    read_jetson,
+    read_l4t,
     read_power_mode,
 )
 

@@ -9,11 +9,11 @@ from types import SimpleNamespace
 import pytest
 from streams import RATE, SensitiveRunner, noise
 
-from edge_ser.audio import Chunk
+from edge_ser.audio.io import AudioChunk
+from edge_ser.audio.sources import FfmpegSource, FileSource, MicrophoneSource, PcmSource
+from edge_ser.audio.sources.base import Idle
 from edge_ser.recognition.listen import ends, listen
-from edge_ser.runtime.recognizer import Recognizer
-from edge_ser.runtime.signals import Tick
-from edge_ser.runtime.sources import FfmpegSource, FileSource, MicrophoneSource, PcmSource
+from edge_ser.recognition.recognizer import Recognizer
 from edge_ser.sinks.base import BaseSink
 
 
@@ -111,11 +111,11 @@ class Items:
         yield from self.items
 
 
-SECOND = Chunk(noise(RATE), RATE)
+SECOND = AudioChunk(noise(RATE), RATE)
 
 
 def test_sinks_get_all_of_a_source_in_their_order(recognizer):
-    source = Items(SECOND, Tick())
+    source = Items(SECOND, Idle())
     sinks = [Notes("a", source.calls), Notes("b", source.calls)]
 
     events = list(recognizer.listen(source, vad=False, sinks=sinks))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from streams import CARDS, RATE, in_chunks, noise, scene
 from support import make_card
 
-from edge_ser.audio import Chunk
+from edge_ser.audio.io import AudioChunk
 from edge_ser.card import FrontendConfig
 from edge_ser.errors import AudioError, ConfigError
 from edge_ser.frontend import mfcc
@@ -54,7 +54,7 @@ def test_pieces_of_any_size_give_the_same_windows(name, sizes):
     samples = scene(1.1, 1.3, 0.3)
 
     one = list(clip_windows(in_chunks(samples, sizes), config))
-    other = list(clip_windows([Chunk(samples, RATE)], config))
+    other = list(clip_windows([AudioChunk(samples, RATE)], config))
 
     assert spans(one) == spans(other)
     for a, b in zip(one, other, strict=True):
@@ -67,7 +67,7 @@ def test_pieces_of_any_size_give_the_same_windows(name, sizes):
 def test_the_first_window_holds_the_features_of_its_samples():
     samples = noise(RATE)
 
-    (window,) = clip_windows([Chunk(samples, RATE)], CONFIG)
+    (window,) = clip_windows([AudioChunk(samples, RATE)], CONFIG)
 
     np.testing.assert_allclose(window.inputs[0], mfcc(samples, CONFIG.frontend), atol=1e-3)
     assert window.inputs.flags.c_contiguous
@@ -93,7 +93,7 @@ def test_a_growing_window_reaches_the_full_length_a_hop_at_a_time():
 
 
 def test_a_short_clip_is_one_window_or_none():
-    chunks = [Chunk(noise(9_000), RATE)]
+    chunks = [AudioChunk(noise(9_000), RATE)]
 
     assert spans(clip_windows(chunks, CONFIG)) == [(0, 9_000)]
     assert spans(clip_windows(chunks, CONFIG, short=False)) == []
@@ -101,19 +101,19 @@ def test_a_short_clip_is_one_window_or_none():
 
 def test_a_clip_below_the_minimum_is_refused_by_name():
     with pytest.raises(AudioError, match=r"a\.wav"):
-        list(clip_windows([Chunk(noise(3_999), RATE)], CONFIG, "a.wav"))
-    assert list(clip_windows([Chunk(noise(3_999), RATE)], CONFIG, short=False)) == []
+        list(clip_windows([AudioChunk(noise(3_999), RATE)], CONFIG, "a.wav"))
+    assert list(clip_windows([AudioChunk(noise(3_999), RATE)], CONFIG, short=False)) == []
 
 
 def test_silent_windows_have_no_inputs():
-    quiet, loud = clip_inputs([Chunk(scene(1.0, 0.25) * np.float32(0.01), RATE)], CONFIG)
+    quiet, loud = clip_inputs([AudioChunk(scene(1.0, 0.25) * np.float32(0.01), RATE)], CONFIG)
 
     assert quiet is None
     assert loud is not None
 
 
 def test_levels_alone_need_no_features():
-    chunks = [Chunk(scene(1.0, 1.0), RATE)]
+    chunks = [AudioChunk(scene(1.0, 1.0), RATE)]
     quiet = dataclasses.replace(CONFIG, min_level_dbfs=-50)
 
     full = list(clip_windows(chunks, quiet))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from made_events import made
 
-from edge_ser.runtime.events import Emotion, Window, from_json
+from edge_ser.recognition.events import Emotion, Window, from_json
 from edge_ser.sinks.jsonl import JsonLines
 
 

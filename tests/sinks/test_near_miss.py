@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from made_events import made
 
-from edge_ser.runtime.events import Emotion, Recorded, SpeechEnd, SpeechStart, from_json
-from edge_ser.sinks.near_miss import UtteranceWatch
-from edge_ser.sinks.recorder import Recorder
+from edge_ser.recognition.events import Emotion, Recorded, SpeechEnd, SpeechStart, from_json
+from edge_ser.sinks.recorder import Recorder, UtteranceWatch
 
 RATE = 16_000
 CLEAR = {"neutral": 0.1, "happy": 0.2, "angry": 0.7}

@@ -20,9 +20,9 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_ser.audio import load
+from edge_ser.audio.io import load
 from edge_ser.errors import ConfigError
-from edge_ser.runtime.events import DeviceLost, Heartbeat, Overrun, from_json
+from edge_ser.recognition.events import DeviceLost, Heartbeat, Overrun, from_json
 from edge_ser.sinks import recorder as recorder_module
 from edge_ser.sinks import segments
 from edge_ser.sinks.recorder import Recorder

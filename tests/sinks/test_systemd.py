@@ -18,12 +18,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_ser.audio import Chunk
+from edge_ser.audio.io import AudioChunk
+from edge_ser.audio.sources.base import AudioLost, Disconnected, Idle, Reconnected, SourceItem
 from edge_ser.errors import ConfigError
-from edge_ser.runtime.signals import Back, Gone, Lost, Signal, Tick
 from edge_ser.sinks.systemd import Liveness, Notifier, SystemdSink, watchdog_interval_s
 
-CHUNK = Chunk(np.zeros(160, np.float32), 16000)
+CHUNK = AudioChunk(np.zeros(160, np.float32), 16000)
 
 
 class Manager:
@@ -174,7 +174,7 @@ class Service:
     manager: Manager
     clock: Clock
 
-    def signs(self, signal: Signal, *, times: int, every_s: float) -> int:
+    def signs(self, signal: SourceItem, *, times: int, every_s: float) -> int:
         count = 0
         for _ in range(times):
             self.clock.now_s += every_s
@@ -212,21 +212,21 @@ def test_without_a_watchdog_the_status_is_told_now_and_then(manager):
 
 
 def test_a_device_that_is_away_is_alive_for_as_long_as_it_takes(service):
-    assert service.signs(Gone("USB", "unplugged"), times=1, every_s=1) == 1
-    assert service.signs(Tick(), times=100, every_s=10) == 100
+    assert service.signs(Disconnected("USB", "unplugged"), times=1, every_s=1) == 1
+    assert service.signs(Idle(), times=100, every_s=10) == 100
 
 
 def test_a_device_that_is_back_has_to_deliver(service):
-    service.signs(Gone("USB", "unplugged"), times=1, every_s=1)
-    assert service.signs(Back("USB", 1000.0), times=1, every_s=10) == 1
+    service.signs(Disconnected("USB", "unplugged"), times=1, every_s=1)
+    assert service.signs(Reconnected("USB", 1000.0), times=1, every_s=10) == 1
 
-    assert service.signs(Tick(), times=100, every_s=10.5) == 0
+    assert service.signs(Idle(), times=100, every_s=10.5) == 0
 
 
 def test_a_source_that_only_ticks_is_dead_if_it_should_deliver(service):
-    service.signs(Lost(0.1, "device"), times=1, every_s=1)
-    service.signs(Tick(), times=10, every_s=1)
-    assert service.signs(Tick(), times=100, every_s=1) == 0
+    service.signs(AudioLost(0.1, "device"), times=1, every_s=1)
+    service.signs(Idle(), times=10, every_s=1)
+    assert service.signs(Idle(), times=100, every_s=1) == 0
 
     assert service.signs(CHUNK, times=1, every_s=1) == 1
 
@@ -235,13 +235,13 @@ def test_a_pipe_may_pause(manager):
     clock = Clock()
     liveness = Liveness(Notifier(manager.address, watchdog_s=30), clock=clock)
 
-    assert Service(liveness, manager, clock).signs(Tick(), times=100, every_s=10) == 100
+    assert Service(liveness, manager, clock).signs(Idle(), times=100, every_s=10) == 100
 
 
 SERVICE = """
 import itertools
 from edge_ser.sinks.systemd import Liveness, Notifier
-from edge_ser.runtime.signals import Tick
+from edge_ser.audio.sources.base import Tick
 
 notifier = Notifier.from_environment()
 liveness = Liveness(notifier)

@@ -92,8 +92,8 @@ def corpus(corpus_dir) -> str:
 def config():
     """Settings with which the corpus is learned within six epochs."""
     from edge_ser.card import FrontendConfig
-    from edge_ser.training.augment import AugmentConfig
-    from edge_ser.training.settings import TrainConfig
+    from edge_ser.training.augmentation.augment import AugmentConfig
+    from edge_ser.training.config import TrainConfig
 
     return TrainConfig(
         epochs=6,
@@ -108,10 +108,10 @@ def config():
 
 @pytest.fixture(scope="session")
 def job(corpus, config):
-    from edge_ser.protocols import SplitOptions
+    from edge_ser.splits import SplitConfig
     from edge_ser.training.job import plan
 
-    split = SplitOptions(test_speakers="s6", validation_speakers="s3")
+    split = SplitConfig(test_speakers="s6", validation_speakers="s3")
     return plan([corpus], config, split=split)
 
 
@@ -184,7 +184,7 @@ def make_trainer(trainer, job, bank, validation):
 @pytest.fixture
 def loudness_teacher(monkeypatch) -> list:
     """Put a teacher in its place that gives the loudness; return a list that grows with each clip."""
-    from edge_ser.training import teacher
+    from edge_ser.training.distillation import teacher
 
     calls = []
 
@@ -202,7 +202,7 @@ def loudness_teacher(monkeypatch) -> list:
 @pytest.fixture(scope="session")
 def taught_config(config):
     """The settings of `config` with a teacher."""
-    from edge_ser.training.augment import AugmentConfig
+    from edge_ser.training.augmentation.augment import AugmentConfig
 
     return dataclasses.replace(
         config,

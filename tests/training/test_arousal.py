@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from edge_ser.protocols import SplitOptions
-from edge_ser.runtime.onnx_runner import OnnxRunner
+from edge_ser.inference.onnxruntime import OnnxRunner
+from edge_ser.splits import SplitConfig
 from edge_ser.training.arousal import arousal_loss, arousal_targets
 from edge_ser.training.export import export
 from edge_ser.training.job import finish, plan, start
@@ -38,7 +38,7 @@ def test_nothing_known_costs_nothing():
 @pytest.fixture(scope="module")
 def run(corpus, config, tmp_path_factory):
     settings = dataclasses.replace(config, arousal_weight=1.0, baseline_share=0.5, epochs=4)
-    split = SplitOptions(test_speakers="s6", validation_speakers="s3")
+    split = SplitConfig(test_speakers="s6", validation_speakers="s3")
     job = plan([corpus], settings, labels="neutral,happy,sad", split=split)
     path = tmp_path_factory.mktemp("arousal") / "run"
     trainer = start(job, path, torch.device("cpu"))

@@ -19,12 +19,12 @@ from support import ROOT
 from team_worker import N_CLIPS, plain_trainer
 
 from edge_ser.errors import ConfigError, TrainingError
+from edge_ser.training.config import RunRecord
+from edge_ser.training.distillation.teacher import WIDTH
 from edge_ser.training.distributed import SINGLE_PROCESS, ProcessGroup, find_process_group
 from edge_ser.training.export import export
 from edge_ser.training.job import start
 from edge_ser.training.model import ModelConfig
-from edge_ser.training.settings import RunRecord
-from edge_ser.training.teacher import WIDTH
 
 CPU = torch.device("cpu")
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
@@ -248,7 +248,7 @@ def test_a_run_of_one_process_is_not_resumed_by_two(job, run_copy):
 
 
 def test_more_processes_than_gpus_are_refused(monkeypatch):
-    from edge_ser.cli.training_session import choose_device
+    from edge_ser.cli._shared.training_session import choose_device
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)

@@ -14,17 +14,17 @@ import torch
 from safetensors.torch import load_file
 from support import EXAMPLES
 
-from edge_ser.audio import load
+from edge_ser.audio.io import load
 from edge_ser.card import CARD_KEY, ModelCard
 from edge_ser.corpora import Terms
 from edge_ser.errors import AudioError, ConfigError, TrainingError
+from edge_ser.evaluation.left_out import Decisions
 from edge_ser.frontend import mfcc
-from edge_ser.measure.left_out import Decisions
-from edge_ser.runtime.onnx_runner import OnnxRunner
+from edge_ser.inference.onnxruntime import OnnxRunner
 from edge_ser.training import export as module
 from edge_ser.training.checkpoint import load_checkpoint, save_checkpoint
+from edge_ser.training.config import EncoderUse, RunRecord
 from edge_ser.training.export import TOLERANCE, export
-from edge_ser.training.settings import EncoderUse, RunRecord
 
 KINDS = ("features", "waveform")
 pytestmark = pytest.mark.filterwarnings("error")

@@ -9,16 +9,16 @@ import pytest
 import soundfile
 import torch
 
-from edge_ser.audio import load
+from edge_ser.audio.io import load
 from edge_ser.card import FrontendConfig
 from edge_ser.corpora import Clip, PaperAugmentation
 from edge_ser.errors import AudioError, ConfigError
 from edge_ser.frontend import log_mel, mfcc
 from edge_ser.training import features
+from edge_ser.training.augmentation.scenes import SceneConfig, Scenes
+from edge_ser.training.augmentation.sounds import Sounds
+from edge_ser.training.augmentation.variants import WaveformAugmentation
 from edge_ser.training.features import FeatureHead, build_bank, measure_normalization
-from edge_ser.training.scenes import SceneConfig, Scenes
-from edge_ser.training.sounds import Sounds
-from edge_ser.training.variants import WaveformAugmentation
 
 FRONTENDS = {
     "default": FrontendConfig(),

@@ -19,20 +19,20 @@ from support import make_card
 from edge_ser.card import FrontendConfig, ModelCard, Normalization
 from edge_ser.corpora import Clip, PaperAugmentation, Terms
 from edge_ser.errors import AudioError, ConfigError, LeakError, TrainingError
+from edge_ser.inference.base import Runner
 from edge_ser.metrics import recalls
-from edge_ser.protocols import PROTOCOLS, SplitOptions, fold_digest, speakers
-from edge_ser.runtime.recognizer import Recognizer
-from edge_ser.runtime.runner import Runner
+from edge_ser.recognition.recognizer import Recognizer
 from edge_ser.scores import Scores
-from edge_ser.training.augment import AugmentConfig
-from edge_ser.training.calibration import Calibration
+from edge_ser.splits import PROTOCOLS, SplitConfig, fold_digest, speakers
+from edge_ser.training.augmentation.augment import AugmentConfig
+from edge_ser.training.augmentation.scenes import SceneConfig
+from edge_ser.training.augmentation.sounds import Sounds
+from edge_ser.training.config import RunRecord, TrainConfig
 from edge_ser.training.export import export
 from edge_ser.training.job import Job, finish, plan, replan, start
 from edge_ser.training.model import CompactAttentionCnn, ModelConfig
-from edge_ser.training.scenes import SceneConfig
 from edge_ser.training.scoring import hear, score
-from edge_ser.training.settings import RunRecord, TrainConfig
-from edge_ser.training.sounds import Sounds
+from edge_ser.training.temperature import Calibration
 
 CPU = torch.device("cpu")
 
@@ -175,7 +175,7 @@ def test_the_run_directory(trained, job):
     record = RunRecord.load(trained)
     assert record.config == job.config
     assert record.labels == ("neutral", "happy", "sad", "angry")
-    assert record.split == SplitOptions(test_speakers="s6", validation_speakers="s3")
+    assert record.split == SplitConfig(test_speakers="s6", validation_speakers="s3")
     assert (record.split.protocol, record.fold) == ("speaker-independent", "named")
     assert record.leaks == job.leaks
     assert len(record.leaks.overlaps) == 12
@@ -245,7 +245,7 @@ def test_several_corpora_are_measured_each_and_together(trainer, job, run_copy):
 
 
 def test_without_a_test_set_there_is_only_validation(corpus, config, tmp_path):
-    split = SplitOptions(test_speakers="none", validation_speakers="s3")
+    split = SplitConfig(test_speakers="none", validation_speakers="s3")
     job = plan([corpus], config, split=split)
     trainer = start(job, tmp_path / "run", CPU)
     next(trainer.epochs())
@@ -262,7 +262,7 @@ def test_a_clip_could_have_had_the_labels_of_its_corpus(tmp_path):
         ("site", ("sad",)),
     ):
         touch_corpus(tmp_path / corpus, *emotions, speakers=("ann", "bob", "eve"))
-    split = SplitOptions(test_speakers="none", validation_speakers="none")
+    split = SplitConfig(test_speakers="none", validation_speakers="none")
     specs = [f"folder:{name}={tmp_path / name}" for name in ("one", "two", "site")]
     job = plan(specs, TrainConfig(), labels="all", split=split)
 
@@ -328,7 +328,7 @@ def test_licences_are_checked_and_written_down(tmp_path):
     with pytest.raises(ConfigError, match="nEMO"):
         plan([emo_db, nemo], TrainConfig(), terms=Terms("commercial"))
     # A corpus that is only tested on does not bind the weights.
-    across = SplitOptions("cross-corpus", fold="nEMO", validation_speakers="none")
+    across = SplitConfig("cross-corpus", fold="nEMO", validation_speakers="none")
     assert plan([emo_db, nemo], TrainConfig(), split=across, terms=Terms("commercial"))
     with pytest.raises(ConfigError, match="'lab'"):
         plan([emo_db], TrainConfig(), terms=Terms("", {"lab": "MIT"}))
@@ -389,7 +389,7 @@ def test_a_clip_that_cannot_be_read_leaves_no_run(corpus_dir, config, tmp_path, 
     clip = root / "sad" / speaker / "0.wav"
     clip.write_bytes(clip.read_bytes()[:-1000])
 
-    split = SplitOptions(test_speakers="s6", validation_speakers="s3")
+    split = SplitConfig(test_speakers="s6", validation_speakers="s3")
     with pytest.raises(AudioError, match=str(clip)):
         start(plan([f"folder:synth={root}"], config, None, split), tmp_path / "run", CPU)
 
@@ -503,7 +503,7 @@ def scenic(tmp_path, config) -> tuple[TrainConfig, Sounds]:
 
 def test_a_run_with_scenes_is_recorded_resumed_and_exported(corpus, scenic, tmp_path):
     config, sounds = scenic
-    split = SplitOptions(test_speakers="s6", validation_speakers="none")
+    split = SplitConfig(test_speakers="s6", validation_speakers="none")
     job = plan([corpus], config, split=split, sounds=sounds)
     run, cache = tmp_path / "run", tmp_path / "cache"
     trainer = start(job, run, CPU, cache=cache)
@@ -580,11 +580,11 @@ def record_of(job: Job) -> RunRecord:
 @pytest.mark.parametrize(
     "split",
     [
-        SplitOptions(validation_speakers="none"),
-        SplitOptions(folds="leave-one-speaker-out", fold="synth/s2"),
-        SplitOptions(folds="3", fold="2", validation_speakers="none"),
-        SplitOptions("clip-grouped", fold="4"),
-        SplitOptions("paper"),
+        SplitConfig(validation_speakers="none"),
+        SplitConfig(folds="leave-one-speaker-out", fold="synth/s2"),
+        SplitConfig(folds="3", fold="2", validation_speakers="none"),
+        SplitConfig("clip-grouped", fold="4"),
+        SplitConfig("paper"),
     ],
     ids=lambda split: f"{split.protocol} {split.folds}",
 )
@@ -601,7 +601,7 @@ def test_every_protocol_is_planned_again_as_it_was(corpus, config, tmp_path, spl
 
 def test_two_corpora_are_planned_again_as_they_were(tmp_path):
     corpora = [touch_corpus(tmp_path / name, "sad", "happy") for name in ("one", "two")]
-    job = plan(corpora, TrainConfig(), split=SplitOptions("cross-corpus", fold="one"))
+    job = plan(corpora, TrainConfig(), split=SplitConfig("cross-corpus", fold="one"))
     record_of(job).save(tmp_path / "run")
 
     assert replan(tmp_path / "run") == job
@@ -623,13 +623,13 @@ def test_a_leak_is_refused_before_any_training(corpus_dir, config, tmp_path):
     root = Path(shutil.copytree(corpus_dir, tmp_path / "corpus"))
     shutil.copy(root / "sad/s1/0.wav", root / "sad/s6/mine.wav")
 
-    split = SplitOptions(test_speakers="s6", validation_speakers="s3")
+    split = SplitConfig(test_speakers="s6", validation_speakers="s3")
     with pytest.raises(LeakError, match=r"synth/mine\.wav = synth/0\.wav"):
         plan([f"folder:synth={root}"], config, split=split)
 
 
 def test_without_validation_the_last_epoch_is_kept(corpus, config, tmp_path):
-    job = plan([corpus], config, split=SplitOptions(validation_speakers="none"))
+    job = plan([corpus], config, split=SplitConfig(validation_speakers="none"))
     trainer = start(job, tmp_path / "run", CPU)
 
     history = list(trainer.epochs())
@@ -644,7 +644,7 @@ def test_without_validation_the_last_epoch_is_kept(corpus, config, tmp_path):
 
 def test_copies_are_heard_as_copies(corpus, config, tmp_path):
     """Four rows of one recording are four different sounds, in training and in the test."""
-    job = plan([corpus], config, split=SplitOptions("paper"))
+    job = plan([corpus], config, split=SplitConfig("paper"))
     trainer = start(job, tmp_path / "run", CPU)
 
     rows = {clip.copy: i for i, clip in enumerate(job.fold.train) if clip.path == _fullest(job)}
@@ -662,7 +662,7 @@ def _fullest(job):
 
 
 def test_the_paper_is_planned_with_its_leak_stated(corpus, config):
-    job = plan([corpus], config, split=SplitOptions("paper"))
+    job = plan([corpus], config, split=SplitConfig("paper"))
 
     assert len(job.clips) == 4 * 96
     assert {o.kind for o in job.leaks.found} == {"speakers", "copies"}
@@ -766,7 +766,7 @@ def test_a_label_that_no_training_speaker_says_is_refused(tmp_path):
     touch_corpus(tmp_path / "own", "sad", "happy", speakers=("ann", "bob", "eve"))
     touch_corpus(tmp_path / "own", "angry", speakers=("ann",))
 
-    split = SplitOptions(test_speakers="ann", validation_speakers="bob")
+    split = SplitConfig(test_speakers="ann", validation_speakers="bob")
     with pytest.raises(ConfigError, match=r"\bangry\b.*--labels"):
         plan([f"folder:own={tmp_path / 'own'}"], TrainConfig(batch_size=2), "all", split)
 

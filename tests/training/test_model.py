@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from edge_ser.card import Normalization
+from edge_ser.training.config import TrainConfig
 from edge_ser.training.model import (
     AttentiveStatistics,
     ChannelAttention,
@@ -14,7 +15,6 @@ from edge_ser.training.model import (
     SpatialAttention,
     count_parameters,
 )
-from edge_ser.training.settings import TrainConfig
 
 PLAIN = Normalization((0.0,) * 40, (1.0,) * 40)
 SHORTEST = TrainConfig().frontend.n_frames(8_000)

@@ -11,15 +11,19 @@ import torch
 from safetensors.torch import load_file
 
 from edge_ser.errors import ConfigError, LeakError, TrainingError
-from edge_ser.protocols import SplitOptions
+from edge_ser.splits import SplitConfig
 from edge_ser.training.checkpoint import BEST, LAST
-from edge_ser.training.encoder_record import EncoderRecord, encoder_use
+from edge_ser.training.distillation.encoder_record import EncoderRecord, encoder_use
+from edge_ser.training.distillation.pretrain import (
+    plan_pretraining,
+    replan_pretraining,
+    start_pretraining,
+)
 from edge_ser.training.job import finish, plan, start
-from edge_ser.training.pretrain import plan_pretraining, replan_pretraining, start_pretraining
 from edge_ser.training.schedule import IMITATION, LABELS, Phase
 
 CPU = torch.device("cpu")
-SPLIT = SplitOptions(test_speakers="s6", validation_speakers="s3")
+SPLIT = SplitConfig(test_speakers="s6", validation_speakers="s3")
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +130,7 @@ def test_patience_counts_epochs_with_labels_only(
 def test_unlabelled_speech_lengthens_the_first_phase_alone(
     loudness_teacher, corpus, two_phases, other_speech, tmp_path
 ):
-    split = SplitOptions(test_speakers="s6,s5", validation_speakers="s4,s3")
+    split = SplitConfig(test_speakers="s6,s5", validation_speakers="s4,s3")
     config = dataclasses.replace(two_phases, batch_size=16)
     job = plan([corpus, f"unlabelled:other={other_speech}"], config, split=split)
     trainer, steps = start(job, tmp_path / "run", CPU), []
@@ -161,7 +165,7 @@ def encoder(loudness_teacher, two_phases, other_speech, tmp_path):
 
 
 def test_a_training_starts_from_an_encoder(encoder, corpus, two_phases, tmp_path):
-    split = SplitOptions(test_speakers="s6", validation_speakers="s5")
+    split = SplitConfig(test_speakers="s6", validation_speakers="s5")
     trainer = start(plan([corpus], two_phases, split=split), tmp_path / "run", CPU, encoder=encoder)
     learned = load_file(encoder / BEST)
 
@@ -179,7 +183,7 @@ def test_a_training_that_was_killed_in_its_first_epoch_starts_from_the_encoder_t
     encoder, corpus, two_phases, tmp_path
 ):
     job = plan(
-        [corpus], two_phases, split=SplitOptions(test_speakers="s6", validation_speakers="s5")
+        [corpus], two_phases, split=SplitConfig(test_speakers="s6", validation_speakers="s5")
     )
     whole = start(job, tmp_path / "whole", CPU, encoder=encoder)
     list(whole.epochs())
@@ -192,14 +196,14 @@ def test_a_training_that_was_killed_in_its_first_epoch_starts_from_the_encoder_t
 
 
 def test_an_encoder_that_knows_the_test_clips_is_refused(encoder, corpus, two_phases, tmp_path):
-    job = plan([corpus], two_phases, split=SplitOptions(test_speakers="s1"))
+    job = plan([corpus], two_phases, split=SplitConfig(test_speakers="s1"))
     with pytest.raises(LeakError, match="pretrained"):
         start(job, tmp_path / "run", CPU, encoder=encoder)
 
 
 def test_an_encoder_of_another_size_is_refused(encoder, corpus, two_phases, tmp_path):
     config = dataclasses.replace(two_phases, channels=(32, 32, 32, 32))
-    split = SplitOptions(test_speakers="s6", validation_speakers="s5")
+    split = SplitConfig(test_speakers="s6", validation_speakers="s5")
     with pytest.raises(TrainingError, match="channels"):
         start(plan([corpus], config, split=split), tmp_path / "run", CPU, encoder=encoder)
 

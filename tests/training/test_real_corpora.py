@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from edge_ser.runtime.onnx_runner import OnnxRunner
+from edge_ser.inference.onnxruntime import OnnxRunner
 
 RUN_FILES = {"run.json", "best.safetensors", "last.safetensors", "metrics.json", "curves.png"}
 

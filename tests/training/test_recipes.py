@@ -8,10 +8,10 @@ import pytest
 from support import ROOT
 
 from edge_ser._util.records import build
-from edge_ser.cli.training_session import read_config
+from edge_ser.cli._shared.training_session import read_config
 from edge_ser.errors import ConfigError
+from edge_ser.training.config import TrainConfig
 from edge_ser.training.recipes import DISTILLED, overlaid
-from edge_ser.training.settings import TrainConfig
 
 
 def test_the_taught_recipe_is_the_one_in_the_results():

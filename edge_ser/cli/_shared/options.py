@@ -72,7 +72,7 @@ class ModelFile(click.Path):
         Raises:
             ModelError: a bundled model that is not installed.
         """
-        from edge_ser.runtime.runner import model_path
+        from edge_ser.inference.loader import model_path
 
         return model_path(Path(str(super().convert(str(value), param, ctx))))
 
@@ -87,7 +87,7 @@ class CalibrationFolder(click.Path):
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> Path:
         """Return the folder; an existing folder takes precedence over a name."""
-        from edge_ser.build.calibration import SETS, bundled_calibration
+        from edge_ser.quantization.calibration_set import SETS, bundled_calibration
 
         path = Path(str(super().convert(str(value), param, ctx)))
         return bundled_calibration(str(path)) if str(path) in SETS and not path.exists() else path

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from edge_ser.machine.power.ina import find_rails
-from edge_ser.machine.power.nvidia_smi import find_smi
-from edge_ser.machine.power.nvml import find_nvml
-from edge_ser.machine.power.rails import Whole, whole_of
+from edge_ser.machine.power.ina import TotalPower, find_rails, whole_of
+from edge_ser.machine.power.nvidia import find_nvml, find_smi
 from edge_ser.machine.power.rapl import find_rapl
 from edge_ser.machine.power.sensor import Found, PowerSensor, What
 from edge_ser.machine.power.tegrastats import find_tegrastats
@@ -25,7 +23,7 @@ class Sensors:
 
     sensors: tuple[PowerSensor, ...]
     """Empty where there are none."""
-    total: Whole | None
+    total: TotalPower | None
     """Those that add up to the whole, or to as much of it as is measured; None when not known."""
     reasons: tuple[str, ...]
     """Why other sensors are missing, one sentence each."""
@@ -87,11 +85,11 @@ def open_sensors(
     return Sensors(sensors, _sum_of(sensors), reasons)
 
 
-def _sum_of(sensors: tuple[PowerSensor, ...]) -> Whole | None:
+def _sum_of(sensors: tuple[PowerSensor, ...]) -> TotalPower | None:
     """Return the sensors that may be added, None where none may."""
     apart = [sensor for sensor in sensors if sensor.what in _APART]
     if not apart:
         return None
     what = dict.fromkeys(_APART[sensor.what] for sensor in apart)
     covers = f"{' and '.join(what)} only, not the board"
-    return Whole(tuple(sensor.name for sensor in apart), covers, whole_board=False)
+    return TotalPower(tuple(sensor.name for sensor in apart), covers, whole_board=False)

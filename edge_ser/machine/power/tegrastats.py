@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from edge_ser.errors import ConfigError, MissingDependency
+from edge_ser.machine.power.ina import is_whole
 from edge_ser.machine.power.line_process import LineProcess
-from edge_ser.machine.power.rails import is_whole
 from edge_ser.machine.power.sensor import Found, Unit, What
 
 _RAM = re.compile(r"(?<!\S)RAM\s+(\d+)/(\d+)MB")

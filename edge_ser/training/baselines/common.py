@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_ser.corpora import Clip
-from edge_ser.protocols.fold import Fold
+from edge_ser.splits.fold import Fold
 
 
 def learnable(fold: Fold) -> tuple[Clip, ...]:

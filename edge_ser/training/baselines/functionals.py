@@ -21,7 +21,7 @@ from edge_ser._util.files import replacing
 from edge_ser._util.hashing import bytes_digest
 from edge_ser.corpora import Clip
 from edge_ser.errors import AudioError, missing_extra
-from edge_ser.training.copies import load_copy
+from edge_ser.training.augmentation.copies import load_copy
 
 SAMPLE_RATE = 16_000
 """Hz. All clips are brought to it first, so that corpora of different rates can be compared."""

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from edge_ser._util.callbacks import OnProgress
-from edge_ser.protocols.fold import Fold
+from edge_ser.splits.fold import Fold
 from edge_ser.training.baselines.common import learnable, one_hot
-from edge_ser.training.systems import SystemResult
+from edge_ser.training.cross_validation.systems import SystemResult
 
 
 @dataclass(frozen=True)

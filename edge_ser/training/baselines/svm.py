@@ -23,10 +23,10 @@ from edge_ser._util.records import require
 from edge_ser.corpora import Clip
 from edge_ser.errors import TrainingError, missing_extra
 from edge_ser.metrics import confusion, unweighted_average_recall
-from edge_ser.protocols.fold import Fold, speakers
+from edge_ser.splits.fold import Fold, speakers
 from edge_ser.training.baselines.common import learnable, one_hot
 from edge_ser.training.baselines.functionals import SAMPLE_RATE, FeatureSet, Functionals
-from edge_ser.training.systems import SystemResult
+from edge_ser.training.cross_validation.systems import SystemResult
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]

@@ -9,10 +9,10 @@ import click
 import pytest
 from support import ROOT, write_tiny_model
 
-from edge_ser.build import calibration
 from edge_ser.cli._shared.options import CalibrationFolder, DefaultOf, ModelFile
 from edge_ser.errors import CalibrationError, ModelError
-from edge_ser.runtime import runner
+from edge_ser.inference import loader
+from edge_ser.quantization import calibration_set as calibration
 
 
 def parameter(module: str, name: str, command: str = "command") -> click.Parameter:
@@ -44,7 +44,7 @@ def test_calibrate_takes_names():
 
 
 def test_a_name_becomes_the_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(runner, "ASSETS", tmp_path)
+    monkeypatch.setattr(loader, "ASSETS", tmp_path)
     path = write_tiny_model(tmp_path / "edge_ser_commercial.onnx")
 
     assert ModelFile().convert("bundled-commercial", None, None) == path
@@ -126,5 +126,5 @@ def test_defaults_are_those_of_the_configurations(module, name, expected):
 
 
 def test_a_default_is_shown_as_the_option_takes_it():
-    assert str(DefaultOf("edge_ser.manifest:EngineOptions.batch")) == "1, 1, 1"
-    assert str(DefaultOf("edge_ser.manifest:EngineOptions.workspace_mib")) == "256"
+    assert str(DefaultOf("edge_ser.tensorrt.manifest:EngineConfig.batch")) == "1, 1, 1"
+    assert str(DefaultOf("edge_ser.tensorrt.manifest:EngineConfig.workspace_mib")) == "256"

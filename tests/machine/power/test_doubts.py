@@ -8,14 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from edge_ser.machine.power.doubts import doubts
-from edge_ser.machine.power.report import Draw, PowerReport
+from edge_ser.machine.power.report import PowerReport, RailEnergy, doubts
 from edge_ser.machine.power.tegrastats import parse_tegrastats
 
 
-def draw(name: str = "VDD_IN", watts: float = 5.0, **changes: object) -> Draw:
+def draw(name: str = "VDD_IN", watts: float = 5.0, **changes: object) -> RailEnergy:
     """Return ten seconds of constant power."""
-    made = Draw(
+    made = RailEnergy(
         name=name,
         what="board",
         joules=watts * 10,
@@ -28,7 +27,7 @@ def draw(name: str = "VDD_IN", watts: float = 5.0, **changes: object) -> Draw:
     return dataclasses.replace(made, **changes)  # type: ignore[arg-type]
 
 
-def report(total: Draw | None, *rails: Draw, **changes: object) -> PowerReport:
+def report(total: RailEnergy | None, *rails: RailEnergy, **changes: object) -> PowerReport:
     """Return a good run of ten seconds."""
     made = PowerReport(
         total=total,

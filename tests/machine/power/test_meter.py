@@ -15,11 +15,9 @@ from hypothesis import strategies as st
 from power_parts import Clock, SimulatedSensor, sensors_of
 
 from edge_ser.errors import ConfigError
-from edge_ser.machine.power.meter import EnergyMeter
-from edge_ser.machine.power.rails import Whole
-from edge_ser.machine.power.recorder import Recorder, sum_of
-from edge_ser.machine.power.report import Draw, PowerReport
-from edge_ser.machine.power.timeline import trapezoid
+from edge_ser.machine.power.ina import TotalPower
+from edge_ser.machine.power.meter import EnergyMeter, Recorder, sum_of
+from edge_ser.machine.power.report import PowerReport, RailEnergy, trapezoid
 
 
 def recorded(*sensors: SimulatedSensor, clock: Clock, seconds: float, rate_hz: float) -> Recorder:
@@ -272,7 +270,7 @@ def test_a_report_before_any_run_is_refused():
 
 
 def a_report(**changes: object) -> PowerReport:
-    draw = Draw("VDD_IN", "board", 40.0, 8.0, 6.0, 0.1, (), 0.03, idle_w=3.0)
+    draw = RailEnergy("VDD_IN", "board", 40.0, 8.0, 6.0, 0.1, (), 0.03, idle_w=3.0)
     values: dict[str, object] = {
         "total": draw,
         "covers": "the module",
@@ -306,6 +304,6 @@ def test_energy_over_decisions():
 
 def test_the_sensors_are_closed_by_whoever_opened_them():
     sensor = SimulatedSensor(bursts, time.monotonic)
-    with sensors_of(sensor, total=Whole(("VDD_IN",), "x")):
+    with sensors_of(sensor, total=TotalPower(("VDD_IN",), "x")):
         assert not sensor.closed
     assert sensor.closed

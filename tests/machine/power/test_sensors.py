@@ -13,9 +13,8 @@ from pathlib import Path
 import pytest
 from power_parts import hwmon, iio, powercap, write
 
-from edge_ser.machine.power import nvidia_smi, sensors
-from edge_ser.machine.power.nvidia_smi import find_smi
-from edge_ser.machine.power.nvml import find_nvml
+from edge_ser.machine.power import nvidia, sensors
+from edge_ser.machine.power.nvidia import find_nvml, find_smi
 from edge_ser.machine.power.rapl import RaplZone, find_rapl
 from edge_ser.machine.power.sensor import Found, read_number
 from edge_ser.machine.power.sensors import find_gpus, open_sensors
@@ -388,7 +387,7 @@ def test_nvidia_smi_that_fails_is_quoted(tmp_path, monkeypatch):
 
 def test_nvidia_smi_that_hangs_is_given_up(tmp_path, monkeypatch):
     fake_smi(tmp_path, monkeypatch, "time.sleep(60)")
-    monkeypatch.setattr(nvidia_smi, "_LIST_S", 0.2)
+    monkeypatch.setattr(nvidia, "_LIST_S", 0.2)
 
     (reason,) = find_smi().reasons
     assert re.match(r"nvidia-smi .*\b0 s\b", reason)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from power_parts import hwmon
 
 from edge_ser.errors import ConfigError, MissingDependency
-from edge_ser.machine.power.rails import whole_of
+from edge_ser.machine.power.ina import whole_of
 from edge_ser.machine.power.sensor import Found
 from edge_ser.machine.power.sensors import Sensors, open_sensors
 from edge_ser.machine.power.tegrastats import (

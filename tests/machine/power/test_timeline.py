@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_ser.machine.power.timeline import added, counter_curve, power_at, spread, trapezoid
+from edge_ser.machine.power.report import added, counter_curve, power_at, spread, trapezoid
 
 watts = st.floats(-1, 1000)
 gaps = st.lists(st.floats(1e-3, 10), min_size=1, max_size=40)

@@ -20,7 +20,7 @@ from support import EXAMPLES, clips_of
 from edge_ser.corpora import PaperAugmentation, load_corpus
 from edge_ser.errors import AudioError, ConfigError, TrainingError
 from edge_ser.metrics import confusion, unweighted_average_recall
-from edge_ser.protocols.fold import Fold
+from edge_ser.splits.fold import Fold
 from edge_ser.training.baselines import FeatureSet, Functionals, FunctionalsSvm, Majority, SvmConfig
 from edge_ser.training.baselines.svm import _decide
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from edge_ser.protocols.fold import Fold
-from edge_ser.protocols.paper import PAPER
+from edge_ser.splits.fold import Fold
+from edge_ser.splits.other import PAPER
 from edge_ser.training.baselines.paper.settings import PAPER_EPOCHS, PaperConfig
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edge_ser._util.callbacks import OnShare
 from edge_ser.corpora import Clip, PaperAugmentation
 from edge_ser.errors import AudioError, missing_extra
-from edge_ser.training.copies import load_copy
+from edge_ser.training.augmentation.copies import load_copy
 
 Float32 = NDArray[np.float32]
 

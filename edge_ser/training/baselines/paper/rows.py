@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from edge_ser._util.callbacks import OnShare
 from edge_ser.corpora import Clip
-from edge_ser.protocols.fold import Fold
-from edge_ser.protocols.paper import PAPER, paper_rows
+from edge_ser.splits.fold import Fold
+from edge_ser.splits.other import PAPER, paper_rows
 from edge_ser.training.baselines.paper.features import FeatureRows, Float32, Standardizer
 
 

@@ -14,9 +14,9 @@ from edge_ser.card import Accuracy
 from edge_ser.corpora import Terms
 from edge_ser.errors import ConfigError
 from edge_ser.metrics import weighted_accuracy
-from edge_ser.protocols import SplitOptions, fold_digest
-from edge_ser.protocols.choice import NONE
 from edge_ser.scores import Scores
+from edge_ser.splits import SplitConfig, fold_digest
+from edge_ser.splits.choice import NONE
 from edge_ser.training.baselines.paper.deviations import deviations
 from edge_ser.training.baselines.paper.features import FeatureRows
 from edge_ser.training.baselines.paper.plots import draw_curves
@@ -71,7 +71,7 @@ def plan(
     corpora: Sequence[str],
     config: PaperConfig,
     labels: str | None = None,
-    split: SplitOptions | None = None,
+    split: SplitConfig | None = None,
     terms: Terms | None = None,
 ) -> PaperJob:
     """Split the corpora as `job.split_corpora` does, without validation clips.
@@ -79,7 +79,7 @@ def plan(
     Raises:
         ConfigError: validation is asked for, or no test; and what `split_corpora` raises.
     """
-    split = split or SplitOptions()
+    split = split or SplitConfig()
     asked = split.validation_speakers
     if asked.strip().lower() not in ("", NONE):
         raise ConfigError(

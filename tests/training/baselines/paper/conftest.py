@@ -34,7 +34,7 @@ def labels():
 
 @pytest.fixture(scope="session")
 def honest_fold(clips):
-    from edge_ser.protocols.fold import Fold
+    from edge_ser.splits.fold import Fold
 
     train = tuple(c for c in clips if not c.speaker.endswith("3"))
     test = tuple(c for c in clips if c.speaker.endswith("3"))
@@ -43,7 +43,7 @@ def honest_fold(clips):
 
 @pytest.fixture(scope="session")
 def paper_fold(clips):
-    from edge_ser.protocols.paper import paper_split
+    from edge_ser.splits.other import paper_split
 
     return paper_split(clips)[0]
 

@@ -25,16 +25,16 @@ from safetensors.torch import load_file, save_file
 from edge_ser.cli import main
 from edge_ser.errors import ConfigError, TrainingError
 from edge_ser.metrics import confusion, unweighted_average_recall
-from edge_ser.protocols import PROTOCOLS, SplitOptions
+from edge_ser.splits import PROTOCOLS, SplitConfig
 from edge_ser.training.baselines.paper.features import FeatureRows, Standardizer
 from edge_ser.training.baselines.paper.network import PaperNetwork
 from edge_ser.training.baselines.paper.rows import prepare
 from edge_ser.training.baselines.paper.run import PaperRecord, plan, replan
 from edge_ser.training.baselines.paper.settings import PaperConfig
 from edge_ser.training.baselines.paper.trainer import PaperTrainer
+from edge_ser.training.config import RunRecord
 from edge_ser.training.job import replan as replan_compact
 from edge_ser.training.run_record import recipe_of
-from edge_ser.training.settings import RunRecord
 
 posix = pytest.mark.skipif(os.name != "posix", reason="stops a process by a signal")
 FILES = {
@@ -455,11 +455,11 @@ def test_a_run_from_before_there_were_recipes_is_compact(run_copy):
 @pytest.mark.parametrize(
     "split",
     [
-        SplitOptions(),
-        SplitOptions(validation_speakers="none"),
-        SplitOptions(folds="leave-one-speaker-out", fold="s2"),
-        SplitOptions("clip-grouped", fold="4"),
-        SplitOptions("paper"),
+        SplitConfig(),
+        SplitConfig(validation_speakers="none"),
+        SplitConfig(folds="leave-one-speaker-out", fold="s2"),
+        SplitConfig("clip-grouped", fold="4"),
+        SplitConfig("paper"),
     ],
     ids=lambda split: f"{split.protocol} {split.folds} {split.validation_speakers}",
 )
@@ -483,6 +483,4 @@ def test_the_seed_decides_who_is_drawn(folder):
 
 def test_validation_is_refused_by_the_library_too(folder):
     with pytest.raises(ConfigError, match="--validation-speakers s1 came"):
-        plan(
-            [f"folder:synth={folder}"], PaperConfig(), split=SplitOptions(validation_speakers="s1")
-        )
+        plan([f"folder:synth={folder}"], PaperConfig(), split=SplitConfig(validation_speakers="s1"))

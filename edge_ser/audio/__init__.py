@@ -1,0 +1,1 @@
+"""Audio samples: reading, resampling and live sources."""

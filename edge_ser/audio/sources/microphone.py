@@ -1,0 +1,256 @@
+"""Live audio through PortAudio, at the device's own rate and channel count."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from edge_ser.audio.io import AudioChunk, to_mono
+from edge_ser.audio.sources.base import SourceItem
+from edge_ser.audio.sources.devices import (
+    InputDevice,
+    find_again,
+    find_device,
+    leave_behind,
+    portaudio,
+    stream_closed,
+    stream_opened,
+)
+from edge_ser.audio.sources.queue import BACKLOG_S
+from edge_ser.audio.sources.reconnect import Deliver, ReconnectingInput
+from edge_ser.errors import AudioError
+
+BLOCK_S = 0.02
+"""Seconds that PortAudio hands over at once."""
+
+CLOSE_S = 2.0
+"""A stream that is not closed by then is left behind."""
+
+LONGEST_LAG_S = 2.0
+"""No sound card holds audio back for longer: time stamps that say so are wrong."""
+
+_VIRTUAL_CHANNELS = 8
+"""PipeWire, PulseAudio and ALSA's plug devices claim 32 and more channels; no microphone has them."""
+
+
+class Capture:
+    """An open device, which delivers mono chunks from PortAudio's thread until it is closed.
+
+    Args:
+        device: what to open, at its own rate and with its own channels.
+        channel: the channel to take, None for the mean of all.
+        deliver: where audio goes; must not wait.
+        ended: called when the stream ends by itself.
+
+    Raises:
+        AudioError: it is busy, gone, refuses its own settings, or lacks the channel.
+    """
+
+    def __init__(
+        self,
+        device: InputDevice,
+        channel: int | None,
+        deliver: Deliver,
+        ended: Callable[[str], None],
+    ) -> None:
+        self._device = device
+        self._channel = channel
+        self._deliver = deliver
+        self._ended = ended
+        self._is_closing = False
+        native = device.n_channels if device.n_channels <= _VIRTUAL_CHANNELS else 2
+        reasons = []
+        with portaudio() as sd:
+            for n_channels in dict.fromkeys((native, 2, 1)):
+                try:
+                    self._stream = self._start(sd, n_channels)
+                    self.n_channels = n_channels
+                    return
+                except sd.PortAudioError as error:
+                    reasons.append(f"{n_channels} channel(s): {error}")
+        raise AudioError(
+            f"the microphone {device.name!r} cannot be opened at {device.sample_rate} Hz "
+            f"({'; '.join(reasons)}); close what else uses it, or choose another with --device"
+        )
+
+    def close(self) -> None:
+        """Let the device go; errors of one that is gone do not matter.
+
+        A stream that cannot be closed is left behind: libpulse, for one, may lock itself up for ever
+        when its server crashes, and hangs as long as its server does. Another one can still be opened.
+        """
+        self._is_closing = True
+        closing = threading.Thread(target=self._close_stream, daemon=True)
+        with portaudio():
+            closing.start()
+            closing.join(CLOSE_S)
+        if closing.is_alive():
+            leave_behind()
+
+    def _close_stream(self) -> None:
+        self._stream.abort(ignore_errors=True)
+        self._stream.close(ignore_errors=True)
+        stream_closed()
+
+    def _start(self, sd: Any, n_channels: int) -> Any:
+        to_mono(np.empty((0, n_channels), np.float32), self._channel, self._device.name)
+        stream = sd.InputStream(
+            device=self._device.index,
+            samplerate=self._device.sample_rate,
+            channels=n_channels,
+            dtype="float32",
+            blocksize=int(BLOCK_S * self._device.sample_rate),
+            callback=self._callback,
+            finished_callback=self._finished,
+        )
+        try:
+            stream.start()
+        except BaseException:
+            stream.close(ignore_errors=True)
+            raise
+        stream_opened()
+        return stream
+
+    def _finished(self) -> None:
+        """Run in PortAudio's thread at the end of the stream."""
+        if not self._is_closing:
+            self._ended("the stream ended")
+
+    def _callback(self, block: Any, frames: int, stamps: Any, status: Any) -> None:
+        """Run in PortAudio's thread, which owns `block`: copy it, and never wait."""
+        if self._is_closing:
+            return
+        now = time.monotonic()
+        rate = self._device.sample_rate
+        lag_s = held_back_s(stamps.inputBufferAdcTime, stamps.currentTime, frames / rate)
+        samples = np.array(to_mono(block, self._channel, self._device.name))
+        self._deliver(AudioChunk(samples, rate, now - lag_s), bool(status.input_overflow))
+
+
+def held_back_s(first_sample_s: float, now_s: float, block_s: float) -> float:
+    """Return how long ago a block's last sample was captured, in seconds.
+
+    Only the difference of the two time stamps counts, as their clock differs by host API and may be
+    the wall clock. Some host APIs leave them 0, and plug-ins may be off by the length of a buffer.
+
+    Args:
+        first_sample_s: when the first sample was captured; 0 if the host API does not know.
+        now_s: when the callback was called, by the same clock.
+        block_s: how long the block is.
+
+    Returns:
+        0 to LONGEST_LAG_S; 0 where the time stamps make no sense.
+    """
+    lag_s = now_s - first_sample_s - block_s
+    return lag_s if first_sample_s > 0 and 0 <= lag_s <= LONGEST_LAG_S else 0.0
+
+
+STALL_S = 3.0
+"""A device that delivers nothing for so long is gone."""
+
+
+class MicrophoneSource:
+    """A microphone as a `Source`; one that goes away is opened again.
+
+    Args:
+        wanted: its index, or part of its name; None for the default one.
+        channel: the channel to take, None for the mean of all.
+        reopen: False to end with an `AudioError` when it goes away.
+        wait_for_device: start with `Disconnected` where the device is missing or busy, for a
+            service that starts before the audio server. Otherwise that is an error: a wrong name must
+            not wait for ever.
+        stall_s: without audio for so long it is gone.
+        backlog_s: seconds of audio that may wait for recognition.
+    """
+
+    def __init__(
+        self,
+        wanted: str | None = None,
+        channel: int | None = None,
+        *,
+        reopen: bool = True,
+        wait_for_device: bool = False,
+        stall_s: float = STALL_S,
+        backlog_s: float = BACKLOG_S,
+    ) -> None:
+        self._wanted = wanted
+        self._channel = channel
+        self._wait = wait_for_device
+        self._device: InputDevice | None = None
+        self._n_channels = 0
+        self._kept = ReconnectingInput(
+            self._open,
+            device=lambda: self._device.name if self._device else wanted or "default",
+            stall_s=stall_s,
+            reopen=reopen,
+            backlog_s=backlog_s,
+        )
+
+    @property
+    def name(self) -> str:
+        """`mic:` and the device's name, or what was wanted as long as it was never open."""
+        return f"mic:{self._device.name if self._device else self._wanted or 'default'}"
+
+    @property
+    def live(self) -> bool:
+        """True."""
+        return True
+
+    @property
+    def ends(self) -> bool:
+        """False."""
+        return False
+
+    @property
+    def device(self) -> InputDevice | None:
+        """The device as it was opened last; None if it never was."""
+        return self._device
+
+    @property
+    def n_channels(self) -> int:
+        """Channels that it was opened with last, 0 if it never was."""
+        return self._n_channels
+
+    @property
+    def overruns(self) -> int:
+        """How often the system lost audio before it was fetched."""
+        return self._kept.inbox.overruns
+
+    @property
+    def dropped_s(self) -> float:
+        """Seconds that were dropped because recognition lagged behind."""
+        return self._kept.inbox.dropped_s
+
+    def __enter__(self) -> MicrophoneSource:
+        """Open the device.
+
+        Raises:
+            AudioError: it does not exist, is busy, or refuses its own settings.
+            MissingDependency: PortAudio is not installed.
+        """
+        self._kept.start(self._wait)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Close the device; one that is already gone is let go."""
+        if not self._kept.close():
+            leave_behind()
+
+    def __iter__(self) -> Iterator[SourceItem]:
+        """Yield mono chunks as they come, and what happens to the device.
+
+        Raises:
+            AudioError: the device disappeared, and `reopen` is False.
+        """
+        return self._kept.signals()
+
+    def _open(self, deliver: Deliver, ended: Callable[[str], None]) -> Capture:
+        """Open the device that was open before, by name: numbers shift when one is plugged in."""
+        self._device = find_again(self._device) if self._device else find_device(self._wanted)
+        capture = Capture(self._device, self._channel, deliver, ended)
+        self._n_channels = capture.n_channels
+        return capture

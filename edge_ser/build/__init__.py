@@ -1,1 +1,0 @@
-"""Everything done to an ONNX file. Never torch."""

@@ -1,0 +1,33 @@
+"""What `run` shows of the events: JSON lines, plain lines for a pipe, or a live view on a terminal."""
+
+from __future__ import annotations
+
+from edge_ser.cli.view.base import Output
+from edge_ser.cli.view.json_lines import JsonLines
+from edge_ser.cli.view.plain_lines import PlainLines
+
+__all__ = ["JsonLines", "Output", "PlainLines", "open_output"]
+
+
+def open_output(form: str, live: bool, *, utterances: bool = False) -> Output:
+    """Return the output for `--format`: text is a view on a terminal and lines anywhere else.
+
+    Args:
+        form: `text` or `jsonl`.
+        live: whether the source is a stream; files get a line, or bars, for each clip.
+        utterances: whether each utterance of a file gets a line, too.
+    """
+    if form == "jsonl":
+        return JsonLines(live)
+    from rich.console import Console
+
+    console = Console()
+    if not console.is_terminal or console.is_dumb_terminal or console.options.ascii_only:
+        return PlainLines(live, utterances=utterances)
+    if live:
+        from edge_ser.cli.view.live_view import LiveView
+
+        return LiveView(console)
+    from edge_ser.cli.view.clip_view import ClipView
+
+    return ClipView(console, utterances=utterances)

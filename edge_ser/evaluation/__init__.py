@@ -1,0 +1,1 @@
+"""Accuracy of a model on labelled, neutral and unlabelled speech."""

@@ -1,0 +1,1 @@
+"""Model runners: one interface, ONNX Runtime, and the loader that chooses."""

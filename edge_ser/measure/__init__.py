@@ -1,1 +1,0 @@
-"""What a model is worth: accuracy with its uncertainty, reports. Never torch."""

@@ -1,0 +1,196 @@
+"""A clip as a whole, by the speech in it: the mean over the windows of its utterances.
+
+A clip that holds no utterance may hold a scream, which the voice detector misses: then the windows
+around that count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_ser.audio.io import FULL_SCALE, AudioChunk
+from edge_ser.recognition.baseline import BaselineState, NoBaseline
+from edge_ser.recognition.classifier import Classifier, PredictionStream
+from edge_ser.recognition.prediction import Prediction, likeliest
+from edge_ser.recognition.utterances import UtteranceConfig, UtteranceEnd, UtteranceItem, Utterances
+from edge_ser.recognition.windowing import WindowConfig, resampled, too_short
+from edge_ser.vad.detectors import open_detector
+from edge_ser.vad.loud_voice import find_loud_voice
+from edge_ser.vad.segmenter import Segmenter
+
+Float32 = NDArray[np.float32]
+
+CLIP_UTTERANCE = UtteranceConfig(pre_roll_s=1.0, post_roll_s=1.0)
+"""Around an utterance of a file: a labelled clip is heard nearly from end to end, as in training."""
+
+_SILENT_DBFS = -120.0
+_KEPT_S = 30.0
+"""A loud voice is sought in clips up to this length."""
+
+
+class SpeechTally:
+    """Sum up the utterances of one clip, in constant memory, into its final prediction.
+
+    Each counts by its windows, so that a long one weighs more. One that is not evidently speech does
+    not count.
+
+    Args:
+        config: geometry of the windows.
+        classifier: the model.
+        source: what predictions call the clip.
+        baseline: of the stream; None for none.
+    """
+
+    def __init__(
+        self,
+        config: WindowConfig,
+        classifier: Classifier,
+        source: str,
+        baseline: BaselineState | None = None,
+    ) -> None:
+        self.evident = False
+        """Whether one of the utterances evidently was speech, or somebody called out."""
+        self._config = config
+        self._classifier = classifier
+        self._baseline = baseline or NoBaseline()
+        self._rate = config.sample_rate
+        self._source = source
+        self._kept: list[Float32] = []
+        """The audio of a short clip; empty once it is longer."""
+        self._sums: dict[str, float] = {}
+        self._arousal: float | None = None
+        self._n = 0
+        self._windows_dbfs: float | None = None
+        self._clipped = 0.0
+        self._compute_ms = 0.0
+        self._energy, self._n_samples, self._n_full = 0.0, 0, 0
+
+    def add_audio(self, samples: Float32) -> None:
+        """Count audio [n] in, speech or not, for the level of a clip without windows."""
+        self._energy += float(samples @ samples)
+        self._n_samples += len(samples)
+        self._n_full += int(np.count_nonzero(np.abs(samples) >= FULL_SCALE))
+        self._kept.append(samples.copy())
+        if self._n_samples > _KEPT_S * self._rate:
+            self._kept.clear()
+
+    def add_window(self, window: Prediction) -> None:
+        """Count the level and the cost of a window in."""
+        self._windows_dbfs = max(window.level_dbfs, self._windows_dbfs or window.level_dbfs)
+        self._clipped = max(self._clipped, window.clipped)
+        self._compute_ms += window.compute_ms
+
+    def add_utterance(self, utterance: UtteranceEnd) -> None:
+        """Count an utterance in."""
+        if not utterance.evident:
+            return
+        self.evident = True
+        self._add(utterance.probs, utterance.arousal, utterance.n_counted)
+
+    def loud_voice(self) -> tuple[Prediction, ...]:
+        """Return the windows around a loud voice in a short clip without speech; they count."""
+        if self.evident or not 0 < self._n_samples <= _KEPT_S * self._rate:
+            return ()
+        samples = np.concatenate(self._kept)
+        found = find_loud_voice(samples, self._rate)
+        if found is None:
+            return ()
+        begin = max(0, round((found[0] - CLIP_UTTERANCE.pre_roll_s) * self._rate))
+        stop = round((found[1] + CLIP_UTTERANCE.post_roll_s) * self._rate)
+        stream = PredictionStream(
+            self._config,
+            self._classifier,
+            self._source,
+            at_s=begin / self._rate,
+            excess=None if self._baseline.learns else self._baseline.excess(),
+        )
+        windows = (*stream.push(samples[begin:stop]), *stream.finish())
+        self.evident = True
+        for window in windows:
+            self._add(window.probs, window.arousal, int(window.label is not None))
+        return windows
+
+    def final(self) -> Prediction:
+        """Return the prediction of the clip; without a label where nothing counts.
+
+        Raises:
+            AudioError: it is shorter than what can be recognised.
+        """
+        if self._n_samples < self._config.min_samples:
+            raise too_short(self._source, self._n_samples, self._config)
+        end_s = self._n_samples / self._rate
+        probs = {label: total / self._n for label, total in self._sums.items()}
+        return Prediction(
+            source=self._source,
+            start_s=0.0,
+            end_s=end_s,
+            label=likeliest(probs),
+            probs=probs,
+            level_dbfs=self._audio_dbfs() if self._windows_dbfs is None else self._windows_dbfs,
+            clipped=max(self._clipped, self._n_full / max(1, self._n_samples)),
+            compute_ms=self._compute_ms,
+            final=True,
+            arousal=None if self._arousal is None else self._arousal / self._n,
+        )
+
+    def _add(self, probs: Mapping[str, float], arousal: float | None, n: int) -> None:
+        self._n += n
+        if arousal is not None:
+            self._arousal = (self._arousal or 0.0) + n * arousal
+        for label, p in probs.items():
+            self._sums[label] = self._sums.get(label, 0.0) + n * p
+
+    def _audio_dbfs(self) -> float:
+        power = self._energy / max(1, self._n_samples)
+        return max(_SILENT_DBFS, 10 * float(np.log10(power + 1e-12)))
+
+
+def recognize_speech(
+    config: WindowConfig,
+    classifier: Classifier,
+    chunks: Iterable[AudioChunk],
+    source: str,
+    baseline: BaselineState | None = None,
+) -> tuple[tuple[Prediction, ...], Prediction]:
+    """Return the windows of a clip's utterances, and the clip as a whole.
+
+    Args:
+        config: geometry of the windows.
+        classifier: the model.
+        chunks: audio at any one rate.
+        source: name of the clip.
+        baseline: of the clip; None for none.
+
+    Raises:
+        AudioError: samples that are not finite, or a clip too short to recognise anything.
+    """
+    utterances = Utterances(
+        config,
+        classifier,
+        Segmenter(open_detector(), config.sample_rate),
+        source,
+        settings=CLIP_UTTERANCE,
+        baseline=baseline,
+    )
+    tally, windows = SpeechTally(config, classifier, source, baseline), []
+    for samples in resampled(chunks, config.sample_rate, source):
+        tally.add_audio(samples)
+        windows += _counted(tally, utterances.push(samples))
+    windows += _counted(tally, utterances.finish())
+    windows += _counted(tally, tally.loud_voice())
+    return tuple(windows), tally.final()
+
+
+def _counted(tally: SpeechTally, steps: Iterable[UtteranceItem]) -> list[Prediction]:
+    """Count what came of an utterance, and return its windows."""
+    windows = []
+    for step in steps:
+        if isinstance(step, Prediction):
+            tally.add_window(step)
+            windows.append(step)
+        elif isinstance(step, UtteranceEnd):
+            tally.add_utterance(step)
+    return windows

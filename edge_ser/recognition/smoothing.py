@@ -1,0 +1,127 @@
+"""A label that does not flicker: exponential smoothing, hysteresis, a minimum dwell, abstaining."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from edge_ser._util.records import require
+from edge_ser.recognition.prediction import is_sure
+
+
+@dataclass(frozen=True)
+class Smoothing:
+    """How labels of successive windows become one label that a robot can act on.
+
+    Raises:
+        ConfigError: a value out of range.
+    """
+
+    time_constant_s: float = 0.5
+    """Seconds after which a window counts for 1/e of a new one; 0: the last window alone counts."""
+    margin: float = 0.1
+    """By how much another class must be likelier than the present one to replace it, in [0, 1)."""
+    dwell_s: float = 0.75
+    """Seconds for which a label stays at least; doubt may be replaced at once."""
+    abstain_below: float = 0.0
+    """Smoothed probability, in [0, 1), that a class needs to become the label."""
+    doubt_margin: float = 0.15
+    """A label is in doubt while its smoothed probability is below `abstain_below` by more than this,
+    in [0, 1)."""
+    doubt_s: float = 1.5
+    """Seconds of unbroken doubt after which there is no label; so at the beginning, too."""
+
+    def __post_init__(self) -> None:
+        for name in ("time_constant_s", "dwell_s", "doubt_s"):
+            value = getattr(self, name)
+            require(0 <= value <= 60, name, value, "0 to 60 seconds")
+        for name in ("margin", "abstain_below", "doubt_margin"):
+            value = getattr(self, name)
+            require(0 <= value < 1, name, value, "in [0, 1)")
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The label after a window."""
+
+    label: str | None
+    """None where the model is not sure enough, and before the first decision."""
+    previous: str | None
+    """The label before this window; None where there was none."""
+    changed: bool
+    """Whether the label is another than before, or this is the first decision."""
+    confidence: float
+    """Smoothed probability of the likeliest class."""
+    probs: Mapping[str, float]
+    """Smoothed, by label; sums to 1."""
+
+
+class Smoother:
+    """Follow the probabilities of one utterance. `reset` before the next.
+
+    - A class becomes the label at once where there is none, and after the present label's dwell where
+      it leads that one by the margin. Either way its probability is at least `abstain_below`.
+    - A label stays while nothing replaces it, until it has been in doubt for `doubt_s`.
+    - An utterance begins undecided: with the first sure class, or with `doubt_s` without one, comes
+      the first decision.
+    """
+
+    def __init__(self, settings: Smoothing) -> None:
+        self.settings = settings
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all windows and the label."""
+        self._probs: dict[str, float] = {}
+        self._label: str | None = None
+        self._at_s = 0.0
+        self._since_s = -math.inf
+        self._doubt_from_s: float | None = None
+        self._decided = False
+
+    def update(self, probs: Mapping[str, float], at_s: float) -> Decision:
+        """Take a window's probabilities, by label, and the stream time of its end in seconds."""
+        self._smooth(probs, at_s)
+        best = max(self._probs, key=self._probs.__getitem__)
+        previous, label = self._label, self._next(best, at_s)
+        changed = label != previous
+        if not self._decided:
+            changed = label is not None or self._doubted(at_s)
+        if changed:
+            self._label, self._since_s, self._decided = label, at_s, True
+            self._doubt_from_s = None
+        return Decision(self._label, previous, changed, self._probs[best], dict(self._probs))
+
+    def _smooth(self, probs: Mapping[str, float], at_s: float) -> None:
+        """First-order low pass: y += (1 - exp(-dt / tau)) (x - y)."""
+        elapsed, self._at_s = at_s - self._at_s, at_s
+        if not self._probs or self.settings.time_constant_s == 0:
+            self._probs = dict(probs)
+            return
+        gain = -math.expm1(-max(0.0, elapsed) / self.settings.time_constant_s)
+        for label, p in probs.items():
+            self._probs[label] += gain * (p - self._probs[label])
+
+    def _next(self, best: str, at_s: float) -> str | None:
+        """Return the label after this window."""
+        settings, p = self.settings, self._probs[best]
+        sure = is_sure(p, settings.abstain_below)
+        if self._label is None:
+            return best if sure else None
+        present = self._probs[self._label]
+        in_doubt = present < settings.abstain_below - settings.doubt_margin
+        if not in_doubt:
+            self._doubt_from_s = None
+        doubted = in_doubt and self._doubted(at_s)
+        if at_s - self._since_s < settings.dwell_s:
+            return self._label
+        if best != self._label and sure and p - present >= settings.margin:
+            return best
+        return None if doubted else self._label
+
+    def _doubted(self, at_s: float) -> bool:
+        """Return whether doubt, which is or begins now, has lasted for `doubt_s`."""
+        if self._doubt_from_s is None:
+            self._doubt_from_s = at_s
+        return at_s - self._doubt_from_s >= self.settings.doubt_s

@@ -1,0 +1,440 @@
+"""From what a source hands over to events: the live form of a recogniser, made to run for weeks.
+
+Push chunks of any size and sample rate, and the other signals of a source; take events. Memory does
+not grow, nothing is lost without a word, and what is decided does not depend on how the audio came
+in pieces.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_ser import __version__
+from edge_ser._util.records import require
+from edge_ser.audio.io import AudioChunk, Resampler, is_usable
+from edge_ser.audio.sources.base import AudioLost, Disconnected, Reconnected, SourceItem
+from edge_ser.recognition.baseline import BaselineState, NoBaseline
+from edge_ser.recognition.classifier import Classifier, PredictionStream
+from edge_ser.recognition.clip_speech import SpeechTally
+from edge_ser.recognition.event_log import EventLog
+from edge_ser.recognition.events import (
+    Clip,
+    DeviceBack,
+    DeviceLost,
+    Emotion,
+    Event,
+    Overrun,
+    SpeechEnd,
+    SpeechStart,
+    Started,
+    Window,
+)
+from edge_ser.recognition.prediction import ClipTally, Prediction, Verdict, decide
+from edge_ser.recognition.smoothing import Smoother, Smoothing
+from edge_ser.recognition.utterances import (
+    UtteranceConfig,
+    UtteranceEnd,
+    UtteranceItem,
+    Utterances,
+    UtteranceStart,
+)
+from edge_ser.recognition.windowing import Probe, WindowConfig
+from edge_ser.vad.base import VoiceDetector
+from edge_ser.vad.loud_voice import LowPass
+from edge_ser.vad.segmenter import Segmenter, SegmenterConfig
+
+Float32 = NDArray[np.float32]
+
+SHORT_GAP_S = 0.5
+"""Lost audio up to so many seconds is stood in for by silence; after more, everything starts anew."""
+
+
+@dataclass(frozen=True)
+class StreamConfig:
+    """How a stream is listened to.
+
+    Raises:
+        ConfigError: a value out of range.
+    """
+
+    smoothing: Smoothing = field(default_factory=Smoothing)
+    segmenter: SegmenterConfig = field(default_factory=SegmenterConfig)
+    utterance: UtteranceConfig = field(default_factory=UtteranceConfig)
+    heartbeat_s: float = 10.0
+    """Seconds, by the monotonic clock, between heartbeats."""
+
+    def __post_init__(self) -> None:
+        require(
+            0.1 <= self.heartbeat_s <= 86_400, "heartbeat_s", self.heartbeat_s, "0.1 to 86400 s"
+        )
+
+
+class StreamingRecognizer:
+    """Listen to one stream.
+
+    With a detector the stream is cut into utterances: `speech_start`, windows and `emotion` while
+    somebody speaks, `speech_end` with the utterance's own label. Without one every window is
+    classified. With `clip` there is one `clip` event for all of it when it ends: the mean over its
+    utterances, or over all windows.
+
+    Args:
+        config: geometry of the windows.
+        classifier: the model; belongs to this stream while it lasts.
+        source: what events call the stream.
+        detector: a voice detector, None for none.
+        settings: how it is listened to.
+        clip: whether a verdict on the whole is wanted at the end.
+        clock: monotonic seconds; tests bring their own.
+        probe: is told of stages: `resample`, `vad`, `features`, `inference`, `label`, `smoothing`.
+        baseline: the baseline of the stream; None for none. One that learns does so from utterances,
+            and so only with a detector.
+    """
+
+    def __init__(
+        self,
+        config: WindowConfig,
+        classifier: Classifier,
+        source: str = "stream",
+        *,
+        detector: VoiceDetector | None = None,
+        settings: StreamConfig | None = None,
+        clip: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+        probe: Probe | None = None,
+        baseline: BaselineState | None = None,
+    ) -> None:
+        self.config = config
+        self.classifier = classifier
+        self.settings = settings or StreamConfig()
+        self._detector = detector
+        self._rate = config.sample_rate
+        self._probe = probe
+        self._baseline = baseline or NoBaseline()
+        self._segmenter = (
+            None if detector is None else Segmenter(detector, self._rate, self.settings.segmenter)
+        )
+        self._tally = ClipTally(source) if clip and detector is None else None
+        self._speech = (
+            SpeechTally(config, classifier, source, self._baseline)
+            if clip and detector is not None
+            else None
+        )
+        self._session = EventLog(source, clock)
+        self._smoother = Smoother(self.settings.smoothing)
+        self._arousal = LowPass(self.settings.smoothing.time_constant_s)
+        self._session.baseline_s = self._baseline.speech_s
+        self._rate_in = 0
+        self._device_lost = False
+        self._started = False
+        self._beat_s = clock()
+        self._listen_from(0.0)
+
+    @property
+    def at_s(self) -> float:
+        """Stream time of the end of what was heard: audio, and what is known to be lost."""
+        return self._origin_s + (self._n_in / self._rate_in if self._n_in else 0.0)
+
+    @property
+    def n_windows(self) -> int:
+        """Windows so far."""
+        return self._session.n_windows
+
+    @property
+    def state(self) -> str:
+        """`listening`, `speech` or `device_lost`."""
+        if self._device_lost:
+            return "device_lost"
+        speaking = self._segmenter is not None and self._segmenter.speaking
+        return "speech" if speaking else "listening"
+
+    @property
+    def voice(self) -> float | None:
+        """Probability of speech in the last frame; None without a detector."""
+        return None if self._segmenter is None else self._segmenter.probability
+
+    def push(self, signal: SourceItem) -> list[Event]:
+        """Take what a source hands over and return the events that follow.
+
+        Raises:
+            AudioError: a sample rate that cannot be speech.
+            ModelError, EngineError: inference failed.
+        """
+        events = self._start()
+        if isinstance(signal, AudioChunk):
+            self._hear(signal, events)
+        elif isinstance(signal, AudioLost):
+            self._lose(signal.seconds, signal.reason, events)
+        elif isinstance(signal, Disconnected):
+            self._finish_audio(events)
+            self._device_lost = True
+            events.append(
+                DeviceLost(
+                    **self._session.stamp(self.at_s), device=signal.device, reason=signal.reason
+                )
+            )
+        elif isinstance(signal, Reconnected):
+            self._device_lost = False
+            self._finish_audio(events)
+            self._listen_from(self.at_s + signal.away_s)
+            events.append(
+                DeviceBack(
+                    **self._session.stamp(self.at_s), device=signal.device, away_s=signal.away_s
+                )
+            )
+        self._beat(events)
+        return events
+
+    def finish(self, reason: str = "source") -> list[Event]:
+        """End the stream: the last windows, `speech_end` or `clip`, and `end` with the counts.
+
+        Args:
+            reason: `source` when the audio ended, `asked` when somebody ended it. Then nothing is
+                asked of what is too short for a window.
+
+        Raises:
+            AudioError: a `clip` that is shorter than the model's `min_window_s` or, without a
+                detector, silent.
+        """
+        events = self._start()
+        if self._tally is None:
+            self._finish_audio(events)
+            if self._speech is not None and reason == "source":
+                self._take(self._speech.loud_voice(), events)
+                events.append(self._clip(self._speech.final()))
+        elif reason == "source":
+            self._finish_audio(events)
+            events.append(self._clip(self._tally.final()))
+        events.append(self._session.ended(self.at_s, reason))
+        return events
+
+    def _start(self) -> list[Event]:
+        if self._started:
+            return []
+        self._started = True
+        card = self.classifier.card
+        return [
+            Started(
+                **self._session.stamp(0.0),
+                edge_ser=__version__,
+                model=card.name,
+                runner=self.classifier.runner.backend,
+                labels=card.labels,
+                window_s=self.config.window_s,
+                hop_s=self.config.hop_s,
+                vad="none" if self._detector is None else self._detector.name,
+                abstain_below=self.settings.smoothing.abstain_below,
+                prior=self.classifier.prior,
+                baseline=self._baseline.name,
+            )
+        ]
+
+    def _listen_from(self, at_s: float) -> None:
+        """Begin a stretch of audio without gaps."""
+        self._origin_s, self._n_in = at_s, 0
+        self._resampler: Resampler | None = None
+        self._forget()
+        self._steps: Utterances | PredictionStream = (
+            PredictionStream(
+                self.config,
+                self.classifier,
+                self._session.source,
+                at_s=at_s,
+                probe=self._probe,
+                excess=None if self._baseline.learns else self._baseline.excess(),
+            )
+            if self._segmenter is None
+            else Utterances(
+                self.config,
+                self.classifier,
+                self._segmenter,
+                self._session.source,
+                self.settings.utterance,
+                at_s=at_s,
+                probe=self._probe,
+                baseline=self._baseline,
+            )
+        )
+
+    def _forget(self) -> None:
+        """Let nothing of what was smoothed go over into the next utterance."""
+        self._smoother.reset()
+        self._arousal.reset()
+
+    def _hear(self, chunk: AudioChunk, events: list[Event]) -> None:
+        now = self._session.clock()
+        length_s = len(chunk.samples) / chunk.sample_rate
+        if not is_usable(chunk.samples):
+            self._lose(length_s, "not_finite", events)
+            return
+        if chunk.sample_rate != self._rate_in:
+            self._change_rate(chunk.sample_rate, events)
+        samples = self._resampled(chunk.samples)
+        self._session.heard_s += length_s
+        self._session.captured.heard(self.at_s, chunk.captured_s, now)
+        if self._probe is not None:
+            self._probe("resample")
+        self._go_on(samples, events)
+
+    def _change_rate(self, sample_rate: int, events: list[Event]) -> None:
+        """Go on at another rate: a device may come back with one."""
+        self._drain(events)
+        self._origin_s, self._n_in, self._rate_in = self.at_s, 0, sample_rate
+
+    def _resampled(self, samples: Float32) -> Float32:
+        """Return what is ready at the model's rate: the filter holds some back."""
+        if self._resampler is None:
+            self._resampler = Resampler(self._rate_in, self._rate)
+        self._n_in += len(samples)
+        return self._resampler.push(samples)
+
+    def _drain(self, events: list[Event]) -> None:
+        """Hear what the resampler still holds."""
+        if self._resampler is not None:
+            rest = self._resampler.push(np.empty(0, dtype=np.float32), last=True)
+            self._resampler = None
+            self._go_on(rest, events)
+
+    def _lose(self, seconds: float | None, reason: str, events: list[Event]) -> None:
+        session = self._session
+        session.n_overruns += 1
+        session.lost_s += seconds or 0.0
+        events.append(Overrun(**session.stamp(self.at_s), lost_s=seconds, reason=reason))
+        if seconds is None or seconds == 0:
+            return
+        if seconds > SHORT_GAP_S or self._n_in == 0:
+            self._finish_audio(events)
+            self._listen_from(self.at_s + seconds)
+        else:
+            silence = np.zeros(round(seconds * self._rate_in), dtype=np.float32)
+            self._go_on(self._resampled(silence), events)
+
+    def _finish_audio(self, events: list[Event]) -> None:
+        """End the stretch, and with it an utterance that is still going on."""
+        self._drain(events)
+        steps = self._steps
+        # Audio shorter than a window counts only where a clip is asked for.
+        if isinstance(steps, PredictionStream) and self._tally is None:
+            self._take(steps.flush(), events)
+        else:
+            self._take(steps.finish(), events)
+        self._listen_from(self.at_s)
+
+    def _go_on(self, samples: Float32, events: list[Event]) -> None:
+        """Take samples [n] at the model's rate."""
+        if self._speech is not None:
+            self._speech.add_audio(samples)
+        self._take(self._steps.push(samples), events)
+
+    def _take(self, steps: Iterable[UtteranceItem], events: list[Event]) -> None:
+        for step in steps:
+            if isinstance(step, Prediction):
+                self._window(step, events)
+            elif isinstance(step, UtteranceStart):
+                self._forget()
+                latency_ms = self._session.latency_ms(step.at_s)
+                events.append(SpeechStart(**self._session.stamp(step.at_s), latency_ms=latency_ms))
+            else:
+                events.append(self._speech_end(step))
+
+    def _window(self, window: Prediction, events: list[Event]) -> None:
+        session = self._session
+        session.n_windows += 1
+        if self._tally is not None:
+            self._tally.add(window)
+        if self._speech is not None:
+            self._speech.add_window(window)
+        heard = window.label is not None
+        latency_ms = session.latency_ms(window.end_s, of_window=heard)
+        events.append(
+            Window(
+                **session.stamp(window.end_s),
+                start_s=window.start_s,
+                end_s=window.end_s,
+                label=window.label,
+                confidence=window.confidence,
+                probs=window.probs,
+                level_dbfs=window.level_dbfs,
+                clipped=window.clipped,
+                compute_ms=window.compute_ms,
+                latency_ms=latency_ms,
+                arousal=window.arousal,
+            )
+        )
+        if not heard:
+            self._forget()
+            return
+        if self._segmenter is not None and not self._segmenter.evident:
+            return  # perhaps a noise: its label would mean nothing
+        arousal = self._arousal.update(window.arousal, window.end_s)
+        decision = self._smoother.update(window.probs, window.end_s)
+        if decision.changed:
+            events.append(
+                Emotion(
+                    **session.stamp(window.end_s),
+                    label=decision.label,
+                    previous=decision.previous,
+                    confidence=decision.confidence,
+                    abstained=decision.label is None,
+                    probs=decision.probs,
+                    latency_ms=session.latency_ms(window.end_s),
+                    arousal=arousal,
+                )
+            )
+        if self._probe is not None:
+            self._probe("smoothing")
+
+    def _speech_end(self, heard: UtteranceEnd) -> SpeechEnd:
+        self._session.n_utterances += 1
+        if self._speech is not None:
+            self._speech.add_utterance(heard)
+        if heard.outputs and heard.evident:
+            self._baseline.learn(heard.outputs, heard.end_s - heard.start_s)
+            self._session.baseline_s = self._baseline.speech_s
+        probs = heard.probs if heard.evident else {}
+        verdict = self._verdict(probs)
+        return SpeechEnd(
+            **self._session.stamp(heard.end_s),
+            start_s=heard.start_s,
+            probs=probs,
+            n_windows=heard.n_windows,
+            latency_ms=self._session.latency_ms(heard.end_s),
+            arousal=heard.arousal if heard.evident else None,
+            baseline_s=self._session.baseline_s,
+            no_speech=not heard.evident,
+            label=verdict.label,
+            confidence=verdict.confidence,
+            abstained=verdict.abstained,
+            likeliest=verdict.likeliest,
+        )
+
+    def _clip(self, clip: Prediction) -> Clip:
+        verdict = self._verdict(clip.probs)
+        return Clip(
+            **self._session.stamp(clip.end_s),
+            probs=clip.probs,
+            level_dbfs=clip.level_dbfs,
+            clipped=clip.clipped,
+            compute_ms=clip.compute_ms,
+            duration_s=clip.end_s,
+            arousal=clip.arousal,
+            no_speech=self._speech is not None and not self._speech.evident,
+            label=verdict.label,
+            confidence=verdict.confidence,
+            abstained=verdict.abstained,
+            likeliest=verdict.likeliest,
+        )
+
+    def _verdict(self, probs: Mapping[str, float]) -> Verdict:
+        """Return the label of an utterance or a clip."""
+        return decide(probs, self.settings.smoothing.abstain_below)
+
+    def _beat(self, events: list[Event]) -> None:
+        now = self._session.clock()
+        if now - self._beat_s >= self.settings.heartbeat_s:
+            self._beat_s = now
+            events.append(self._session.heartbeat(self.at_s, self.state))

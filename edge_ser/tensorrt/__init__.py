@@ -1,0 +1,1 @@
+"""TensorRT engines: build, read and run."""

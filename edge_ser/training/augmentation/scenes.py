@@ -1,0 +1,194 @@
+"""Scenes: speech in a room, with noise, through a microphone and a line, as devices get it."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_ser._util.hashing import text_digest
+from edge_ser._util.records import require
+from edge_ser.errors import ConfigError
+from edge_ser.training.augmentation.lines import LINES, transmit
+from edge_ser.training.augmentation.rooms import ShoeboxConfig, simulate
+from edge_ser.training.augmentation.sounds import NoiseRecordings, Sounds, load_responses
+
+Float32 = NDArray[np.float32]
+
+_VERSION = 1
+"""Counts changes of what a scene does to samples, so that no cache returns what another one did."""
+
+_ACTIVE_DB = 30.0
+_BLOCK_S = 0.02
+
+
+@dataclass(frozen=True)
+class SceneConfig:
+    """Scenes that every clip is computed in besides; each draws whether it has which part.
+
+    Raises:
+        ConfigError: values that no scene can have.
+    """
+
+    scenes: int = 0
+    """Scenes of each clip, at its own speed."""
+    room_share: float = 0.5
+    """Share of the scenes in a simulated room."""
+    rooms: int = 200
+    """Different rooms to draw from."""
+    room_size_m: tuple[float, float] = (2.5, 10.0)
+    """Length and width of the rooms."""
+    reverberation_s: tuple[float, float] = (0.15, 0.9)
+    """Time in which sound decays by 60 dB in them."""
+    distance_m: tuple[float, float] = (0.3, 4.0)
+    """From the speaker to the microphone."""
+    noise_share: float = 0.7
+    """Share of the scenes with noise from the folders of `--noise`."""
+    snr_db: tuple[float, float] = (0.0, 30.0)
+    """Level of the speech, pauses left out, against that of the noise."""
+    microphone_share: float = 0.5
+    """Share of the scenes through a microphone from the folders of `--microphones`."""
+    line_share: float = 0.3
+    """Share of the scenes through one of `lines`."""
+    lines: tuple[str, ...] = LINES
+    """Lines to draw from; a line may be named twice to be drawn twice as often."""
+
+    def __post_init__(self) -> None:
+        require(self.scenes >= 0, "scenes", self.scenes, "0 or more")
+        require(self.rooms >= 1, "rooms", self.rooms, "1 or more")
+        for name in ("room_share", "noise_share", "microphone_share", "line_share"):
+            value = getattr(self, name)
+            require(0 <= value <= 1, name, value, "in [0, 1]")
+        ranges = {
+            "room_size_m": (1.5, 50.0),
+            "reverberation_s": (0.05, 3.0),
+            "distance_m": (0.1, 50.0),
+            "snr_db": (-60.0, 120.0),
+        }
+        for name, (least, most) in ranges.items():
+            value = getattr(self, name)
+            fits = len(value) == 2 and least <= value[0] <= value[1] <= most
+            require(fits, name, value, f"the lowest, then the highest, {least:g} to {most:g}")
+        known = set(self.lines) <= set(LINES)
+        require(known, "lines", self.lines, "some of " + ", ".join(LINES))
+        some = len(self.lines) > 0 or self.line_share == 0
+        require(some, "lines", self.lines, "one or more, or line_share 0")
+
+    @property
+    def shoebox(self) -> ShoeboxConfig:
+        """Settings of the simulated rooms."""
+        return ShoeboxConfig(self.room_size_m, self.reverberation_s, self.distance_m)
+
+    def require_sounds(self, sounds: Sounds) -> None:
+        """Refuse scenes without the recordings that they need, and recordings that no scene uses.
+
+        Raises:
+            ConfigError: folders are missing, or given in vain.
+        """
+        for option, folders, name in (
+            ("--noise", sounds.noise, "noise_share"),
+            ("--microphones", sounds.microphones, "microphone_share"),
+        ):
+            is_used = self.scenes > 0 and getattr(self, name) > 0
+            if is_used and not folders:
+                raise ConfigError(
+                    f"augment.scene.{name} is {getattr(self, name):g}, expected folders of recordings, "
+                    f"got none; add {option} DIR, or set {name} to 0"
+                )
+            if folders and not is_used:
+                raise ConfigError(
+                    f"{option} came, but augment.scene has scenes {self.scenes} and {name} "
+                    f"{getattr(self, name):g}, so that nothing would be used; set both above 0 in "
+                    f"--config, or leave {option} out"
+                )
+
+
+class Scenes:
+    """Scenes ready to be applied: their settings with the recordings opened.
+
+    Args:
+        config: the settings.
+        sounds: folders of noise and microphones.
+        sample_rate: Hz of the clips.
+
+    Raises:
+        ConfigError: folders that are missing or not used; see `SceneConfig.require_sounds`.
+        AudioError: a recording that cannot be used.
+    """
+
+    def __init__(self, config: SceneConfig, sounds: Sounds, sample_rate: int) -> None:
+        config.require_sounds(sounds)
+        self.config = config
+        self._sample_rate = sample_rate
+        self._noise = NoiseRecordings(sounds.noise, sample_rate)
+        self._microphones = load_responses(sounds.microphones, sample_rate)
+        facts = (_VERSION, dataclasses.replace(config, scenes=0), sounds.digest, sample_rate)
+        self.digest = text_digest(repr(facts))
+        """SHA-256 of all that decides a scene besides the clip; how many there are does not."""
+
+    def apply(self, samples: Float32, rng: np.random.Generator) -> Float32:
+        """Return samples float32 [n_samples] in a random scene, as long and aligned in time.
+
+        The order is that of the sound: room, noise, microphone, line. Room and microphone keep the
+        energy; noise adds to it. Each part is drawn by a generator of its own, so that the share of
+        one does not change what is drawn for another.
+
+        Raises:
+            AudioError: a recording of noise that cannot be read.
+            MissingDependency: pyroomacoustics, or a codec of libsndfile, is not installed.
+        """
+        config = self.config
+        room, noise, microphone, line = rng.spawn(4)
+        if room.uniform() < config.room_share:
+            response = simulate(config.shoebox, int(room.integers(config.rooms)), self._sample_rate)
+            samples = convolve(samples, response.samples, response.delay)
+        if noise.uniform() < config.noise_share:
+            snr_db = noise.uniform(*config.snr_db)
+            samples = add_noise(
+                samples, self._noise.piece(len(samples), noise), snr_db, self._sample_rate
+            )
+        if microphone.uniform() < config.microphone_share:
+            chosen = self._microphones[microphone.integers(len(self._microphones))]
+            samples = convolve(samples, chosen, int(np.abs(chosen).argmax()))
+        if line.uniform() < config.line_share:
+            name = config.lines[line.integers(len(config.lines))]
+            samples = transmit(samples, self._sample_rate, name, line)
+        return samples
+
+
+def convolve(samples: Float32, response: Float32, delay: int) -> Float32:
+    """Return samples [n_samples] through an impulse response, as long and as strong as before.
+
+    Args:
+        samples: what goes in.
+        response: the impulse response.
+        delay: samples of the response before its direct sound, which are taken away.
+    """
+    from scipy.signal import oaconvolve
+
+    result = oaconvolve(samples, response)[delay : delay + len(samples)]
+    energy, was = float(np.dot(result, result)), float(np.dot(samples, samples))
+    gain = np.sqrt(was / max(energy, float(np.finfo(np.float32).tiny)))
+    scaled: Float32 = (result * gain).astype(np.float32)
+    return scaled
+
+
+def add_noise(samples: Float32, noise: Float32, snr_db: float, sample_rate: int) -> Float32:
+    """Return samples with noise, [n_samples] both, at a ratio of the active speech's power to it."""
+    power = float(np.dot(noise, noise)) / max(1, len(noise))
+    if power == 0:
+        return samples
+    gain = np.sqrt(active_power(samples, sample_rate) / power) * 10 ** (-snr_db / 20)
+    mixed: Float32 = (samples + gain * noise).astype(np.float32)
+    return mixed
+
+
+def active_power(samples: Float32, sample_rate: int) -> float:
+    """Return the mean power of blocks of 20 ms that are within 30 dB of the loudest."""
+    block = max(1, min(len(samples), round(_BLOCK_S * sample_rate)))
+    blocks = samples[: len(samples) // block * block].reshape(-1, block)
+    powers = np.mean(blocks.astype(np.float64) ** 2, axis=1)
+    active = powers[powers >= powers.max(initial=0.0) * 10 ** (-_ACTIVE_DB / 10)]
+    return float(active.mean()) if len(active) else 0.0

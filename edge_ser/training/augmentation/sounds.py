@@ -1,0 +1,204 @@
+"""Recordings that scenes are made from: background noise, and impulse responses of microphones."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+from edge_ser._util.hashing import content_digest
+from edge_ser.audio.io import check_finite, check_rate, find_audio, load, to_mono
+from edge_ser.errors import AudioError, ConfigError
+
+Float32 = NDArray[np.float32]
+
+MAX_RESPONSE_S = 2.0
+"""Longest impulse response of a microphone, in seconds; a longer file is another kind of recording."""
+
+SILENT_POWER = 1e-8
+"""Mean power (-80 dBFS) below which a piece of noise counts as silence, and another is drawn."""
+
+_LOOP_FADE_S = 0.05
+_DRAWS = 8
+
+
+@dataclass(frozen=True)
+class Sounds:
+    """Folders of recordings, as a run's record names them. Made by `find`."""
+
+    noise: tuple[str, ...] = ()
+    """Absolute folders of background noise."""
+    microphones: tuple[str, ...] = ()
+    """Absolute folders of impulse responses of microphones."""
+    digest: str = ""
+    """SHA-256 over the content of all files in order; empty without folders."""
+
+    @classmethod
+    def find(
+        cls, noise: Sequence[Path | str] = (), microphones: Sequence[Path | str] = ()
+    ) -> Sounds:
+        """Look for the recordings and return their folders with a digest of their content.
+
+        Raises:
+            ConfigError: a folder that is missing or holds no audio.
+            CorpusError: a file that cannot be read.
+        """
+        digest = hashlib.sha256()
+        for option, folders in (("--noise", noise), ("--microphones", microphones)):
+            for folder in folders:
+                contents = (content_digest(path) for path in _files(folder, option))
+                digest.update("\t".join((option, *contents, "\n")).encode())
+        return cls(
+            tuple(str(Path(folder).absolute()) for folder in noise),
+            tuple(str(Path(folder).absolute()) for folder in microphones),
+            digest.hexdigest() if noise or microphones else "",
+        )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Base names of the folders, each once."""
+        return tuple(dict.fromkeys(Path(folder).name for folder in self.noise + self.microphones))
+
+
+class NoiseRecordings:
+    """Recordings of noise, read piece by piece, so that memory does not grow with their length.
+
+    Args:
+        folders: one or more; each is drawn as often as any other, whatever it holds.
+        sample_rate: Hz of the pieces.
+
+    Raises:
+        ConfigError: a folder that is missing or holds no audio.
+        AudioError: a file that is no audio, or holds no samples.
+    """
+
+    def __init__(self, folders: Sequence[Path | str], sample_rate: int) -> None:
+        self._sample_rate = sample_rate
+        self._folders = tuple(
+            tuple((path, *_extent(path)) for path in _files(folder, "--noise"))
+            for folder in folders
+        )
+
+    def piece(self, n_samples: int, rng: np.random.Generator) -> Float32:
+        """Return noise float32 [n_samples] from a random place of a random recording.
+
+        A recording that is shorter is repeated, its end faded into its beginning. A silent piece is
+        drawn again, a few times; where all is silent, silence is returned.
+
+        Raises:
+            AudioError: the file cannot be read.
+        """
+        samples = np.zeros(n_samples, np.float32)
+        for _ in range(_DRAWS):
+            samples = self._draw(n_samples, rng)
+            if float(np.dot(samples, samples)) > SILENT_POWER * n_samples:
+                break
+        return samples
+
+    def _draw(self, n_samples: int, rng: np.random.Generator) -> Float32:
+        files = self._folders[rng.integers(len(self._folders))]
+        path, n_frames, rate = files[rng.integers(len(files))]
+        place = rng.uniform()
+        # One frame more, because the resampler rounds.
+        needed = int(np.ceil(n_samples * rate / self._sample_rate)) + 1
+        if needed <= n_frames:
+            start = int(place * (n_frames - needed + 1))
+            return self._read(path, start, needed, rate)[:n_samples]
+        loop = seamless(self._read(path, 0, n_frames, rate), self._sample_rate)
+        start = int(place * len(loop))
+        return np.take(loop, np.arange(start, start + n_samples), mode="wrap")
+
+    def _read(self, path: Path, start: int, n_frames: int, rate: int) -> Float32:
+        try:
+            with soundfile.SoundFile(str(path)) as file:
+                file.seek(start)
+                samples = file.read(n_frames, dtype="float32", always_2d=True)
+        except (soundfile.LibsndfileError, OSError) as error:
+            raise _unreadable(path, error) from None
+        check_finite(samples, str(path))
+        mono = to_mono(samples, None, str(path))
+        resampled = (
+            mono if rate == self._sample_rate else soxr.resample(mono, rate, self._sample_rate)
+        )
+        missing = int(n_frames * self._sample_rate / rate) - len(resampled)
+        if missing > 1 + 0.01 * len(resampled):
+            raise AudioError(
+                f"{path} is truncated: expected {n_frames} frames from {start} on, got {len(samples)}; "
+                "copy or record it again"
+            )
+        return np.pad(resampled, (0, max(0, missing)))
+
+
+def seamless(samples: Float32, sample_rate: int) -> Float32:
+    """Return samples that can be repeated without a click: their end is faded into their beginning.
+
+    The result is shorter by the fade, 50 ms or a quarter of the samples.
+    """
+    fade = min(round(_LOOP_FADE_S * sample_rate), len(samples) // 4)
+    if fade == 0:
+        return samples
+    angle = np.linspace(0, np.pi / 2, fade, dtype=np.float32)
+    loop: Float32 = samples[:-fade].copy()
+    # Of equal power, because end and beginning are not alike.
+    loop[:fade] = loop[:fade] * np.sin(angle) + samples[-fade:] * np.cos(angle)
+    return loop
+
+
+def load_responses(folders: Sequence[Path | str], sample_rate: int) -> tuple[Float32, ...]:
+    """Return impulse responses of microphones, float32 [n_samples] each, at `sample_rate` Hz.
+
+    Raises:
+        ConfigError: a folder that is missing or holds no audio.
+        AudioError: a file that cannot be read, is silent, or is too long for an impulse response.
+    """
+    responses = []
+    for folder in folders:
+        for path in _files(folder, "--microphones"):
+            response = load(path, sample_rate)
+            if len(response) > MAX_RESPONSE_S * sample_rate:
+                raise AudioError(
+                    f"{path}: expected an impulse response of at most {MAX_RESPONSE_S:g} s, got "
+                    f"{len(response) / sample_rate:.2f} s; give --microphones a folder of impulse "
+                    "responses only"
+                )
+            if not response.any():
+                raise AudioError(f"{path} is silent; remove it from the folder of --microphones")
+            responses.append(response)
+    return tuple(responses)
+
+
+def _files(folder: Path | str, option: str) -> tuple[Path, ...]:
+    path = Path(folder)
+    if not path.is_dir():
+        raise ConfigError(
+            f"{option}: expected a folder of recordings, got {path}; check the spelling"
+        )
+    try:
+        return find_audio(path)
+    except AudioError as error:
+        raise ConfigError(f"{option}: {error}") from None
+
+
+def _extent(path: Path) -> tuple[int, int]:
+    """Return frames and sample rate of a file."""
+    try:
+        info = soundfile.info(str(path))
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise _unreadable(path, error) from None
+    check_rate(info.samplerate)
+    if info.frames == 0:
+        raise AudioError(f"{path} holds no samples; remove it from the folder of --noise")
+    return info.frames, info.samplerate
+
+
+def _unreadable(path: Path, error: Exception) -> AudioError:
+    return AudioError(
+        f"{path} cannot be read as audio ({error}); convert it, e.g. with ffmpeg, or remove it from "
+        "the folder of --noise"
+    )

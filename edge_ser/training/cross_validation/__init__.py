@@ -1,0 +1,1 @@
+"""Systems, folds and their kept results."""

@@ -1,0 +1,117 @@
+"""The compact network as one of the systems that are compared on the same folds."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from edge_ser._util.callbacks import OnProgress
+from edge_ser._util.hashing import json_digest
+from edge_ser.corpora import Clip
+from edge_ser.splits import Fold, SplitConfig, data_digest, refuse_leaks
+from edge_ser.splits.digest import fold_digest
+from edge_ser.training.augmentation.sounds import Sounds
+from edge_ser.training.config import TrainConfig
+from edge_ser.training.cross_validation.systems import SystemResult
+from edge_ser.training.distillation.encoder_record import encoder_use
+from edge_ser.training.job import Job, start
+from edge_ser.training.model import count_parameters
+from edge_ser.training.run_record import RUN_FILE
+from edge_ser.training.scoring import hear
+
+
+class CompactSystem:
+    """The network that edge-ser ships, trained and scored as `edge-ser train` does.
+
+    Args:
+        config: the settings.
+        runs: a directory for the run of each fold, from which a killed training goes on.
+        cache: a directory for what is computed once for each clip; see `job.start`.
+        sounds: recordings for the scenes of the augmentation.
+        encoder: a run of `edge-ser pretrain` that each fold starts from.
+        gates: neutral clips, never trained on, that each fold's network is run on too.
+        variant: what tells these settings from others of the system, for its name.
+
+    Raises:
+        ConfigError: the scenes need recordings that are not given, or do not use them.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        runs: Path,
+        cache: Path | None = None,
+        sounds: Sounds | None = None,
+        encoder: Path | None = None,
+        gates: Mapping[str, tuple[Clip, ...]] | None = None,
+        variant: str = "",
+    ) -> None:
+        self.name = f"compact-{variant}" if variant else "compact"
+        self.config = config
+        self._runs, self._cache, self._sounds = runs, cache, sounds or Sounds()
+        config.augment.scene.require_sounds(self._sounds)
+        self._encoder, self._gates = encoder, gates or {}
+        self._encoder_use = encoder and encoder_use(encoder)
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+    @property
+    def settings(self) -> Mapping[str, object]:
+        """The settings, by name; the recordings for scenes by the names of their folders."""
+        settings = asdict(self.config)
+        if self._encoder_use:
+            settings["encoder"] = asdict(self._encoder_use)
+        if self._sounds.digest:
+            settings["sounds"] = {"names": self._sounds.names, "digest": self._sounds.digest}
+        return settings
+
+    def fit_predict(
+        self, fold: Fold, labels: tuple[str, ...], progress: OnProgress
+    ) -> SystemResult:
+        """Train on the fold and predict its test clips; see `System`."""
+        began = time.perf_counter()
+        job = Job(
+            config=self.config,
+            sounds=self._sounds,
+            corpora=(),
+            split=SplitConfig(protocol=fold.protocol),
+            fold=fold,
+            leaks=refuse_leaks(fold),
+            labels=labels,
+            left_out={},
+            digest=data_digest(fold.clips),
+        )
+        run = self._runs / self._run_name(fold, labels)
+        resume = (run / RUN_FILE).is_file()
+        trainer = start(
+            job, run, self._device, progress, resume, self._cache, encoder=self._encoder
+        )
+        for epoch in trainer.epochs():
+            share = (epoch.epoch + 1) / self.config.total_epochs
+            progress(f"epoch {epoch.epoch + 1}, {epoch.phase}, loss {epoch.train_loss:.3f}", share)
+        trainer.load_best()
+        scores = trainer.score(trainer.heard["test"])
+        neutral = labels.index("neutral") if "neutral" in labels else 0
+        gates = {
+            name: trainer.score(hear(clips, [neutral] * len(clips), self.config))
+            for name, clips in self._gates.items()
+        }
+        return SystemResult(
+            probs=scores.probs,
+            n_parameters=count_parameters(trainer.model),
+            train_s=time.perf_counter() - began,
+            scores=scores,
+            gates=gates,
+            notes=()
+            if fold.validation
+            else (f"no validation: epoch {self.config.total_epochs} is kept",),
+        )
+
+    def _run_name(self, fold: Fold, labels: tuple[str, ...]) -> str:
+        # With other settings or clips a training begins anew, beside what another one left.
+        digest = json_digest([self.settings, labels, fold_digest(fold)])[:12]
+        return re.sub(r"[^\w.+-]+", "_", f"compact-{fold.protocol}-{fold.name}") + f"-{digest}"

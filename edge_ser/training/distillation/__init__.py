@@ -1,0 +1,1 @@
+"""Teacher features, and pretraining by imitation of them."""

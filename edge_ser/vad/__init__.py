@@ -1,0 +1,1 @@
+"""Voice detectors, and segments of speech from their probabilities."""
