@@ -129,7 +129,8 @@ def fit_decisions(scores: Sequence[Scores], labels: Sequence[str]) -> Decisions:
     """Fit temperature, offsets, threshold and the arousal's calibration on left-out clips.
 
     Temperature and offsets have the greatest likelihood of the clips' mean logits (bias-corrected
-    temperature scaling, Alexandari et al. 2020, arXiv 1901.06852); `OFFSET_SHARE` of the offsets is kept.
+    temperature scaling, Alexandari et al. 2020, arXiv 1901.06852); `OFFSET_SHARE` of the offsets
+    is kept.
 
     Args:
         scores: of several corpora, each of which weighs the same, and in each of them each class.
