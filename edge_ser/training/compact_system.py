@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -22,7 +19,7 @@ from edge_ser.training.run_record import RUN_FILE
 from edge_ser.training.scoring import hear
 from edge_ser.training.settings import TrainConfig
 from edge_ser.training.sounds import Sounds
-from edge_ser.training.systems import SystemResult
+from edge_ser.training.systems import SystemResult, checkpoint_name
 
 
 class CompactSystem:
@@ -112,7 +109,5 @@ class CompactSystem:
         )
 
     def _run_name(self, fold: Fold, labels: tuple[str, ...]) -> str:
-        # With other settings or clips a training begins anew, beside what another one left.
-        identity = json.dumps([self.settings, labels, fold_digest(fold)], sort_keys=True)
-        digest = hashlib.sha256(identity.encode()).hexdigest()[:12]
-        return re.sub(r"[^\w.+-]+", "_", f"compact-{fold.protocol}-{fold.name}") + f"-{digest}"
+        identity = [self.settings, labels, fold_digest(fold)]
+        return checkpoint_name(f"compact-{fold.protocol}-{fold.name}", identity)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -62,3 +65,15 @@ class System(Protocol):
         Raises:
             EdgeSerError: audio that cannot be read, a package that is missing, a training that failed.
         """
+
+
+def checkpoint_name(name: str, identity: object) -> str:
+    """Return a file name for the checkpoint of a fold's training.
+
+    Args:
+        name: of the system and the fold; characters that file names should not have are replaced.
+        identity: settings, labels and clips as JSON values; other ones give another name, so that
+            their training begins anew.
+    """
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
+    return re.sub(r"[^\w.+-]+", "_", name) + f"-{digest}"

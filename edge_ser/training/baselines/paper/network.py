@@ -67,12 +67,6 @@ class PaperNetwork(nn.Module):
         return (*kernels, self.dense.weight)
 
 
-def count_with_statistics(model: nn.Module) -> int:
-    """Return the number of parameters as Keras counts: batch norm's moving statistics included."""
-    statistics = sum(b.numel() for b in model.buffers() if b.is_floating_point())
-    return sum(p.numel() for p in model.parameters()) + statistics
-
-
 def _convolution(n_in: int, n_out: int, stride: int) -> tuple[nn.Module, ...]:
     # The paper's max pooling of one value with stride 1 changes nothing and is left out.
     return nn.Conv1d(n_in, n_out, KERNEL, stride=stride), nn.ReLU(), _batch_norm(n_out)

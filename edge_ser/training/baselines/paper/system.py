@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -22,7 +19,7 @@ from edge_ser.training.baselines.paper.rows import prepare
 from edge_ser.training.baselines.paper.settings import PaperConfig
 from edge_ser.training.baselines.paper.trainer import PaperTrainer
 from edge_ser.training.model import count_parameters
-from edge_ser.training.systems import SystemResult
+from edge_ser.training.systems import SystemResult, checkpoint_name
 
 
 class PaperSystem:
@@ -68,7 +65,8 @@ class PaperSystem:
         # and goes on where that ended. Not the rows either: their last bits depend on the threads.
         settings = {name: value for name, value in self.settings.items() if name != "epochs"}
         identity = {"settings": settings, "labels": labels, "fold": fold_digest(fold)}
-        place = self._checkpoints and self._checkpoints / _file_name(fold, identity)
+        name = checkpoint_name(f"{fold.protocol}-{fold.name}", identity)
+        place = self._checkpoints and self._checkpoints / f"{name}.safetensors"
         trainer = PaperTrainer(
             self.config, rows.train, rows.targets, len(labels), self._device, place, identity
         )
@@ -96,10 +94,3 @@ def _train(
         # Weights and moments of 37 million parameters are 450 MB a fold; the answer is enough.
         trainer.checkpoint.unlink(missing_ok=True)
     return probs
-
-
-def _file_name(fold: Fold, identity: Mapping[str, object]) -> str:
-    # With other settings or clips a training begins anew, beside what another one left.
-    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
-    name = re.sub(r"[^\w.+-]+", "_", f"{fold.protocol}-{fold.name}")
-    return f"{name}-{digest}.safetensors"

@@ -7,8 +7,14 @@ import pytest
 import torch
 from numpy.lib.stride_tricks import sliding_window_view
 
-from edge_ser.training.baselines.paper.network import PaperNetwork, count_with_statistics
+from edge_ser.training.baselines.paper.network import PaperNetwork
 from edge_ser.training.model import count_parameters
+
+
+def count_with_statistics(model):
+    """Return the number of parameters as Keras counts: batch norm's moving statistics included."""
+    statistics = sum(b.numel() for b in model.buffers() if b.is_floating_point())
+    return count_parameters(model) + statistics
 
 
 @pytest.fixture(scope="module")
