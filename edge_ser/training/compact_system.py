@@ -32,7 +32,7 @@ class CompactSystem:
         sounds: recordings for the scenes of the augmentation.
         encoder: a run of `edge-ser pretrain` that each fold starts from.
         gates: neutral clips, never trained on, that each fold's network is run on too.
-        variant: what tells these settings from others of the system, for its name.
+        variant: suffix of the system's name that distinguishes these settings from others.
 
     Raises:
         ConfigError: the scenes need recordings that are not given, or do not use them.

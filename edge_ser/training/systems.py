@@ -33,7 +33,7 @@ class SystemResult:
     gates: Mapping[str, Scores] = field(default_factory=dict)
     """Logits of the clips of each gate, all of them neutral, of a system that has any."""
     notes: tuple[str, ...] = ()
-    """What a reader of the figure must know: fewer epochs than the paper's, a smaller network."""
+    """Caveats of the figure, such as fewer epochs than the paper's or a smaller network."""
 
     @property
     def predicted(self) -> NDArray[np.int64]:

@@ -4,7 +4,7 @@ It has one phase or two. In the first the network imitates the teacher, on any s
 not; in the second it learns the labels, from the averaged weights of the first and with a fresh
 optimizer and average.
 
-Without such speakers it trains for as many epochs as it was told, and the last one is kept.
+Without such speakers it trains for a fixed number of epochs, and the last one is kept.
 
 Several processes may train together, each on its part of every batch; only the first of them scores
 and writes. Nothing here prints: each epoch comes back as a record, for the command line to show.
@@ -57,7 +57,7 @@ _USUAL = "voices.usual"
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch brought.
+    """Result of an epoch.
 
     `uar` and `wa` are of the validation speakers, in [0, 1]; they and `validation_loss` are None where
     there are none.

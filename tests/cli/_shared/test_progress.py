@@ -10,13 +10,13 @@ from rich.console import Console
 from edge_ser.cli._shared.progress import counting_bar, progress_bars, stage_bars
 
 
-def console(terminal: bool) -> Console:
+def console(*, terminal: bool = True) -> Console:
     return Console(file=io.StringIO(), force_terminal=terminal, width=60)
 
 
 @pytest.mark.parametrize("terminal", [True, False])
 def test_a_bar_is_shown_on_a_terminal_only(terminal):
-    shown = console(terminal)
+    shown = console(terminal=terminal)
 
     with counting_bar(shown, "listening", 2) as step:
         step()
@@ -26,7 +26,7 @@ def test_a_bar_is_shown_on_a_terminal_only(terminal):
 
 
 def test_each_stage_has_a_bar():
-    shown = console(True)
+    shown = console()
 
     with stage_bars(shown) as on_progress:
         on_progress("features", 1.0)
@@ -37,5 +37,5 @@ def test_each_stage_has_a_bar():
 
 
 def test_bars_can_be_hidden():
-    assert progress_bars(console(True), shown=False).disable
-    assert not progress_bars(console(True)).disable
+    assert progress_bars(console(), shown=False).disable
+    assert not progress_bars(console()).disable

@@ -21,8 +21,8 @@ def test_words_stand_on_the_left_and_numbers_on_the_right():
 
     head, _, row = printed(table)
 
-    assert head == "name  n         95%  of"
-    assert row == "a     1      2 to 3  x"
+    assert head == "name  n          95%  of"
+    assert row == "a     1       2 to 3  x"
 
 
 def test_facts_have_no_heads_and_align():

@@ -30,12 +30,12 @@ from edge_ser.training.checkpoint import (
 from edge_ser.training.sampling import seed_epoch
 
 L2 = 1e-3
-"""What Keras multiplies the squares of the regularised weights by and adds to the loss."""
+"""Factor of the squared weights that Keras adds to the loss."""
 
 
 @dataclass(frozen=True)
 class PaperEpoch:
-    """What one epoch brought on the training rows, under dropout; the loss is without its L2."""
+    """Result of an epoch on the training rows, under dropout; the loss is without its L2."""
 
     epoch: int
     loss: float
@@ -53,7 +53,8 @@ class PaperTrainer:
         n_classes: how many there are.
         device: where the network lives.
         checkpoint: written after each epoch; None to keep nothing.
-        identity: what tells this training from any other, for the checkpoint; values of JSON.
+        identity: settings, labels and clips of this training, as JSON values; the checkpoint of another
+            identity is refused.
 
     Raises:
         TrainingError: rows that no network can be made for.
