@@ -78,8 +78,8 @@ bundled-model: .venv/ready ## Train and export the model in edge_ser/assets, qua
 	.venv/bin/edge-ser train $(ACTED) $(CROWDS) $(SOUNDS) --labels $(SIX) --test-speakers $(TEST_SPEAKERS) \
 	  $(CROWD_LICENCES) \
 	  --validation-speakers none --config edge_ser/assets/bundled_training.json --threads 1 --out runs/bundled
-	.venv/bin/edge-ser export runs/bundled --out edge_ser/assets/edge_ser.onnx --name edge-ser-7 \
-	  --decisions $(LEFT_OUT) --prior neutral=2 --weights-licence "CC BY-NC-SA 4.0 (non-commercial)"
+	.venv/bin/edge-ser export runs/bundled --out edge_ser/assets/edge_ser.onnx --name edge-ser-8 \
+	  --decisions $(LEFT_OUT) --weights-licence "CC BY-NC-SA 4.0 (non-commercial)"
 	$(MAKE) --no-print-directory calibration-set
 	.venv/bin/edge-ser quantize edge_ser/assets/edge_ser.onnx --calibration calibration/default \
 	  --out edge_ser/assets/edge_ser.int8.onnx
