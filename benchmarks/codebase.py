@@ -65,8 +65,12 @@ def imports_of(tree: ast.Module, modules: set[str]) -> set[str]:
 
 
 def import_graph(parsed: dict[Path, ast.Module]) -> dict[str, set[str]]:
-    """Module → modules of the package that it imports."""
+    """Module → modules of the package that it imports.
+
+    `edge_ser` itself is left out: it imports its public names at first use.
+    """
     named = {module_name(path): tree for path, tree in parsed.items()}
+    named.pop(PACKAGE.name)
     return {name: imports_of(tree, set(named)) - {name} for name, tree in named.items()}
 
 
