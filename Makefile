@@ -96,6 +96,8 @@ commercial-model: .venv/ready ## Train and export the commercial model in edge_s
 	  --out calibration/commercial
 	.venv/bin/edge-ser quantize edge_ser/assets/edge_ser_commercial.onnx --calibration calibration/commercial \
 	  --out edge_ser/assets/edge_ser_commercial.int8.onnx
+	.venv/bin/edge-ser evaluate bundled-commercial $(ACTED) $(HELD:%=--corpus %) --snr 10 --snr 0 \
+	  --card edge_ser/assets/MODEL_CARD_COMMERCIAL.md
 
 bundled-model-card: .venv/ready ## Measure the model in edge_ser/assets on its test speakers, write its card
 	.venv/bin/edge-ser evaluate --corpus RAVDESS=$(CORPORA)/RAVDESS --corpus EMO-DB=$(CORPORA)/EMO-DB $(HELD:%=--corpus %) \

@@ -166,3 +166,20 @@ def test_terms_of_a_public_corpus_are_those_known_today(card, evaluation):
     made = model_card_markdown(dataclasses.replace(card, corpora=uses), [evaluation])
     assert f"| EMO-DB | 9 | 1 | {CORPORA['EMO-DB'].licence} |" in made
     assert "| site | 9 | 1 | as it was |" in made
+
+
+def test_the_actors_of_known_corpora_are_counted(card, evaluation):
+    uses = (
+        CorpusUse("EMO-DB", 40, ("EMO-DB/03", "EMO-DB/08"), "CC0", ""),
+        CorpusUse("crowd", 60, ("?",), "own", ""),
+    )
+    made = model_card_markdown(dataclasses.replace(card, corpora=uses), [evaluation])
+
+    line = next(line for line in made.splitlines() if "acted by" in line)
+    assert " 2 speakers" in line
+    assert f"EMO-DB, {CORPORA['EMO-DB'].language}, 2" in line
+    assert "crowd" not in line
+
+
+def test_no_known_corpus_no_actors(card, evaluation):
+    assert "acted by" not in model_card_markdown(card, [evaluation])
