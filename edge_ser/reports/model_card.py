@@ -140,8 +140,10 @@ def _actors(card: ModelCard) -> list[str]:
         f"{use.name}, {info.language}, {len(use.speakers)} speakers" for use, info in acted
     )
     return [
-        f"**The emotions were acted by {n} speakers** ({by_corpus}). The model knows no other voices, "
-        "languages or ways to show an emotion."
+        (
+            f"**The emotions were acted by {n} speakers** ({by_corpus}). The model knows no other "
+            "voices, languages or ways to show an emotion."
+        )
     ]
 
 
