@@ -241,13 +241,13 @@ def test_a_pipe_may_pause(manager):
 SERVICE = """
 import itertools
 from edge_ser.sinks.systemd import Liveness, Notifier
-from edge_ser.audio.sources.base import Tick
+from edge_ser.audio.sources.base import Idle
 
 notifier = Notifier.from_environment()
 liveness = Liveness(notifier)
 notifier.ready("up")
 for count in itertools.count(1):
-    liveness.alive(Tick(), f"{count} signals")
+    liveness.alive(Idle(), f"{count} signals")
     if input() == "end":
         break
 notifier.stopping()

@@ -27,12 +27,12 @@ pytestmark = pytest.mark.microphone
 LISTENER = """
 import json, sys, time
 import numpy as np
-from edge_ser.audio.io import Chunk
+from edge_ser.audio.io import AudioChunk
 from edge_ser.audio.sources import MicrophoneSource
 with MicrophoneSource(wait_for_device="wait" in sys.argv) as source:
     for signal in source:
         said = {"kind": type(signal).__name__, "cpu_s": time.process_time()}
-        if isinstance(signal, Chunk):
+        if isinstance(signal, AudioChunk):
             said["peak"] = float(np.abs(signal.samples).max())
             said["seconds"] = len(signal.samples) / signal.sample_rate
             said["lag_s"] = time.monotonic() - signal.captured_s
@@ -104,34 +104,34 @@ def loud(said: Said) -> bool:
 
 def test_an_audio_server_that_crashes_and_is_back_after_five_seconds(studio, listen, example_clips):
     listener = listen()
-    before = listener.until(kind("Chunk"))
+    before = listener.until(kind("AudioChunk"))
     studio.kill()
-    gone = listener.until(kind("Gone"))[-1]
+    gone = listener.until(kind("Disconnected"))[-1]
     time.sleep(5)
     studio.start()
-    away = listener.until(kind("Back"))
+    away = listener.until(kind("Reconnected"))
     player = subprocess.Popen(["paplay", str(example_clips[0])], env=studio.environment)
     after = listener.until(loud)
     player.wait()
 
     assert before[-1]["seconds"] == pytest.approx(0.02)
     assert gone["device"] == away[-1]["device"] == "default"
-    assert {said["kind"] for said in away[:-1]} == {"Tick"}, "gone is told once"
+    assert {said["kind"] for said in away[:-1]} == {"Idle"}, "gone is told once"
     assert len(away) >= 5, "the listener can say that it is alive"
     assert 5 < away[-1]["away_s"] < 60
-    assert {said["kind"] for said in after} <= {"Chunk", "Tick"}
-    assert all(0 <= said["lag_s"] < 3 for said in after if said["kind"] == "Chunk")
+    assert {said["kind"] for said in after} <= {"AudioChunk", "Idle"}
+    assert all(0 <= said["lag_s"] < 3 for said in after if said["kind"] == "AudioChunk")
 
 
 def test_an_audio_server_that_hangs_stops_neither_the_ticks_nor_the_end(studio, listen):
     """In PortAudio, closing a stream waits for the server for ever; so does the end of a process."""
     listener = listen()
-    listener.until(kind("Chunk"))
+    listener.until(kind("AudioChunk"))
     studio.server.send_signal(signal.SIGSTOP)
     try:
-        gone = listener.until(kind("Gone"))[-1]
-        listener.until(kind("Tick"))
-        listener.until(kind("Tick"))
+        gone = listener.until(kind("Disconnected"))[-1]
+        listener.until(kind("Idle"))
+        listener.until(kind("Idle"))
         assert listener.process.stdout
         listener.process.stdout.close()
         assert listener.process.wait(30) == 0
@@ -142,21 +142,21 @@ def test_an_audio_server_that_hangs_stops_neither_the_ticks_nor_the_end(studio, 
 
 def test_a_hanging_server_that_goes_on_is_heard_again(studio, listen):
     listener = listen()
-    listener.until(kind("Chunk"))
+    listener.until(kind("AudioChunk"))
     studio.server.send_signal(signal.SIGSTOP)
-    listener.until(kind("Gone"))
+    listener.until(kind("Disconnected"))
     studio.server.send_signal(signal.SIGCONT)
-    listener.until(kind("Back"))
-    listener.until(kind("Chunk"))
+    listener.until(kind("Reconnected"))
+    listener.until(kind("AudioChunk"))
 
 
 def test_a_service_that_starts_before_the_audio_server(studio, listen):
     studio.kill()
     listener = listen("wait")
-    ticks = [listener.until(kind("Gone"))[-1], *listener.until(kind("Tick"))]
+    ticks = [listener.until(kind("Disconnected"))[-1], *listener.until(kind("Idle"))]
     studio.start()
-    listener.until(kind("Back"))
-    listener.until(kind("Chunk"))
+    listener.until(kind("Reconnected"))
+    listener.until(kind("AudioChunk"))
 
     assert "no microphone" in ticks[0]["reason"]
 
@@ -165,7 +165,7 @@ def test_waiting_is_no_work(studio, listen):
     """Without a server, a service looks for it every 5 s and otherwise sleeps."""
     studio.kill()
     listener = listen("wait")
-    ticks = [listener.until(kind("Tick"))[-1] for _ in range(11)]
+    ticks = [listener.until(kind("Idle"))[-1] for _ in range(11)]
 
     assert ticks[-1]["cpu_s"] - ticks[0]["cpu_s"] < 1.0, "of ten seconds"
 

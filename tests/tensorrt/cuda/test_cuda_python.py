@@ -15,7 +15,7 @@ from edge_ser.errors import EngineError
 from edge_ser.machine.cuda_device import cuda_device
 from edge_ser.tensorrt.cuda.cuda_python import CudaPython, import_driver
 
-SOURCE = ROOT / "edge_ser" / "runtime" / "cuda" / "cuda_python.py"
+SOURCE = ROOT / "edge_ser" / "tensorrt" / "cuda" / "cuda_python.py"
 
 
 def used() -> set[str]:
