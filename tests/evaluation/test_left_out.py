@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from edge_ser.evaluation import left_out
 from edge_ser.evaluation.left_out import (
     fit_decisions,
     fit_logistic,
@@ -104,18 +105,21 @@ def test_the_logistic_regression_recovers_its_curve():
     assert (slope, offset) == (pytest.approx(0.7, abs=0.05), pytest.approx(-0.4, abs=0.05))
 
 
-def test_offsets_undo_a_lean_towards_a_class():
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_offsets_undo_a_lean_towards_a_class(monkeypatch, share):
     own = corpus(4000, 12)
     leaning = Scores(
         tuple(one + np.array([3.0, 0, -1.0]) for one in own.logits), own.truth, arousal=own.arousal
     )
 
+    monkeypatch.setattr(left_out, "OFFSET_SHARE", share)
     decisions = fit_decisions([leaning], LABELS)
 
     found = np.array(decisions.offsets) - decisions.offsets[1]
-    assert found[0] == pytest.approx(-3, abs=0.3)
-    assert found[2] == pytest.approx(1, abs=0.3)
-    assert left_out_figures(leaning, decisions, LABELS, {}).ece < 0.05
+    assert found[0] == pytest.approx(-3 * share, abs=0.3)
+    assert found[2] == pytest.approx(share, abs=0.3)
+    calibrated = left_out_figures(leaning, decisions, LABELS, {}).ece < 0.05
+    assert calibrated == (share == 1)
 
 
 def test_a_class_that_never_occurs_is_left_as_it_is():
