@@ -16,8 +16,9 @@ import onnxruntime
 
 from edge_ser.errors import EdgeSerError
 from edge_ser.inference.loader import bundled_model
-from edge_ser.quantization.accuracy_gate import Gate, interleaved_ms
+from edge_ser.quantization.accuracy_gate import interleaved_ms
 from edge_ser.quantization.calibration_set import CalibrationSet
+from edge_ser.quantization.gate_config import Gate
 from edge_ser.quantization.model_parts import open_source
 from edge_ser.quantization.quantizer import QuantizeConfig, Quantizer
 

@@ -58,8 +58,8 @@ class Machine:
         for name, module in faces(self.gpu):
             there = package == "both" or name.startswith(package.partition("-")[0])
             monkeypatch.setitem(sys.modules, name, module if there else None)
-        for module in ("engine_file", "tensorrt_runner"):
-            monkeypatch.setattr(f"edge_ser.runtime.{module}.cuda_device", lambda: ORIN)
+        for module in ("engine", "runner"):
+            monkeypatch.setattr(f"edge_ser.tensorrt.{module}.cuda_device", lambda: ORIN)
         self.path = write_engine(
             folder / "m.engine",
             built_by=BuiltBy(self.trt.__name__, self.trt.__version__, "12.6", ("8.7",), "Orin"),

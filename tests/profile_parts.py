@@ -12,7 +12,7 @@ from support import FakeRunner, make_card
 from edge_ser.inference.base import ModelOutput
 from edge_ser.machine.power.sensors import Sensors
 from edge_ser.profiling.arrival import SoundFeed
-from edge_ser.profiling.models import Contestant
+from edge_ser.profiling.models import ProfiledModel
 from edge_ser.profiling.sound import Sound
 from edge_ser.profiling.stream_bench import StreamBenchmark
 from edge_ser.tensorrt.cuda.api import DeviceMemory
@@ -112,10 +112,10 @@ def lane_of(
     return lane
 
 
-def contestants_of(clock: FakeClock, path: Path, *times_ms: Sequence[float]) -> list[Contestant]:
+def contestants_of(clock: FakeClock, path: Path, *times_ms: Sequence[float]) -> list[ProfiledModel]:
     """Return models of known times, m0.onnx, m1.onnx and so on."""
     return [
-        Contestant(f"m{place}.onnx", path, "cpu", SlowRunner(clock, times), 1 << 20, None)
+        ProfiledModel(f"m{place}.onnx", path, "cpu", SlowRunner(clock, times), 1 << 20, None)
         for place, times in enumerate(times_ms)
     ]
 

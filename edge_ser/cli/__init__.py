@@ -9,7 +9,7 @@ from typing import NoReturn
 import click
 
 from edge_ser import __version__
-from edge_ser.cli._shared.once import tell_once
+from edge_ser.cli._shared.once import print_once
 from edge_ser.errors import EdgeSerError
 
 _COMMANDS = {
@@ -128,13 +128,13 @@ def main() -> NoReturn:
     except click.exceptions.Exit as stop:
         code = stop.exit_code
     except click.ClickException as error:
-        tell_once(error.show)
+        print_once(error.show)
         code = error.exit_code
     except click.Abort:
-        tell_once(lambda: click.echo("stopped", err=True))
+        print_once(lambda: click.echo("stopped", err=True))
         code = 130
     except EdgeSerError as error:
         message = f"edge-ser: {error}"
-        tell_once(lambda: click.echo(message, err=True))
+        print_once(lambda: click.echo(message, err=True))
         code = error.exit_code
     sys.exit(code if isinstance(code, int) else 0)

@@ -23,10 +23,10 @@ from edge_ser.cli._shared.training_session import (
     choose_device,
     need_training_packages,
     read_config,
+    resumable,
     show_epochs,
     show_start,
 )
-from edge_ser.errors import TrainingError
 
 
 @click.command(name="pretrain")
@@ -100,13 +100,8 @@ def command(
             console,
             lambda show: start_pretraining(job, out, place, show, resume, kept, group),
         )
-        try:
+        with resumable("pretrain", out, lambda: trainer.history):
             show_epochs(console, trainer)
-        except KeyboardInterrupt:
-            raise TrainingError(
-                f"stopped after {len(trainer.history)} complete epoch(s); "
-                f"continue with: edge-ser pretrain --resume --out {out}"
-            ) from None
     console.print(
         f"next: edge-ser train --corpus NAME=DIR --encoder {out} --out runs/model", markup=False
     )

@@ -31,11 +31,11 @@ from edge_ser.cli._shared.training_session import (
     choose_device,
     need_training_packages,
     read_config,
+    resumable,
     show_epochs,
     show_start,
 )
 from edge_ser.corpora import Terms, parse_licences
-from edge_ser.errors import TrainingError
 from edge_ser.splits import PROTOCOLS, SplitConfig
 from edge_ser.training.run_record import (
     COMPACT,
@@ -276,13 +276,8 @@ def _train_compact(
 
     show_job(console, job)
     trainer = show_start(console, begin)
-    try:
+    with resumable("train", out, lambda: trainer.history):
         show_epochs(console, trainer)
-    except KeyboardInterrupt:
-        raise TrainingError(
-            f"stopped after {len(trainer.history)} complete epoch(s); "
-            f"continue with: edge-ser train --resume --out {out}"
-        ) from None
     if trainer.group.is_main:
         accuracies, calibration = finish(job, trainer)
         show_result(console, COMPACT, job, accuracies, out)

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_ser.cli._shared.progress import progress_bars, stage_bars
+from edge_ser.cli._shared.training_session import resumable
 from edge_ser.cli.tables.train import show_job, show_result
-from edge_ser.errors import ConfigError, TrainingError
+from edge_ser.errors import ConfigError
 from edge_ser.training.run_record import PAPER
 
 if TYPE_CHECKING:
@@ -39,13 +40,8 @@ def train_paper(
     for note in job.notes:
         console.print(f"not as in the paper: {note}", markup=False)
     started = _start(console, job, out, device, resume)
-    try:
+    with resumable("train", out, lambda: started.trainer.history):
         _train(console, started.trainer)
-    except KeyboardInterrupt:
-        raise TrainingError(
-            f"stopped after {len(started.trainer.history)} complete epoch(s); "
-            f"continue with: edge-ser train --resume --out {out}"
-        ) from None
     show_result(console, PAPER, job, finish(started), out)
 
 

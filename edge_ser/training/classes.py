@@ -11,7 +11,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Classes:
-    """What is true of each clip, and what could have been."""
+    """Class of each clip, and the classes that it could have had."""
 
     targets: Tensor
     """int64 [n_clips]; -1 for a clip of an emotion that is not among the classes."""

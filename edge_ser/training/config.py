@@ -1,4 +1,4 @@
-"""What a training run is told, and what it writes down about itself."""
+"""Settings of a training run, and its record."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class TrainConfig:
     hop_s: float = 0.25
     min_window_s: float = 0.5
     teacher_weight: float = 0.0
-    """How much the error against the teacher's frames counts beside the cross-entropy; 0 for no
+    """Weight of the error against the teacher's features beside the cross-entropy; 0 for no
     teacher. See `teacher.py`."""
     channels: tuple[int, ...] = (96, 96, 128, 128)
     """Of the stem and of each block; see `ModelConfig`."""
@@ -51,7 +51,7 @@ class TrainConfig:
     epoch_clips: int = 0
     """Clips that an epoch draws; 0: as many as there are."""
     balance: float = 0.0
-    """How evenly speakers and classes are drawn, whatever their number of clips, in [0, 1]; 0: each
+    """Evenness of the draws of speakers and classes, whatever their number of clips, in [0, 1]; 0: each
     clip equally often. See `sampling.py`."""
     crowd_share: float = 0.0
     """Share of the examples that are speech which is neutral by intent, where there is any, in
@@ -109,7 +109,7 @@ class TrainConfig:
             weight == 0 or self.augment.mixup_alpha == 0,
             "mixup_alpha",
             self.augment.mixup_alpha,
-            "0 with a teacher, who never heard two clips at once",
+            "0 with a teacher, which has no output for a mix of two clips",
         )
         require(
             len(self.channels) == len(self.strides) >= 1 and min(self.channels + self.strides) >= 1,

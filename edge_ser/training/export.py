@@ -50,7 +50,7 @@ ARCHITECTURE = "compact-attention-cnn"
 
 @dataclass(frozen=True)
 class Parity:
-    """What a gate measured."""
+    """Measurements of a gate."""
 
     n_clips: int
     max_difference: float

@@ -1,4 +1,4 @@
-"""Which emotions become the labels of a training."""
+"""Choice of the emotions that become the labels of a training."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class ModelConfig:
     """Hidden channels of the attentive pooling."""
     dropout: float = 0.3
     embedding: int = 0
-    """Numbers that each frame is said in before pooling, as a teacher says it; 0 for none."""
+    """Outputs for each frame before pooling, trained against a teacher's; 0 for none."""
     arousal: bool = False
     """Whether a second head gives the arousal."""
 

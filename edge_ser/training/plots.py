@@ -1,9 +1,11 @@
-"""Pictures of a training run: curves over epochs, and who was taken for whom."""
+"""Plots of a training run: curves over epochs, and confusion matrices."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,33 +14,46 @@ from edge_ser._util.files import replacing
 from edge_ser.metrics import recalls, unweighted_average_recall, weighted_accuracy
 from edge_ser.training.trainer import Epoch
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
-def draw_curves(path: Path, history: Sequence[Epoch]) -> None:
-    """Write losses and validation figures by epoch as a PNG."""
+
+@contextmanager
+def curves(path: Path) -> Iterator[tuple[Axes, Axes]]:
+    """Give two axes side by side to draw curves over epochs on, then write them as a PNG."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 3.6), dpi=120, layout="constrained")
     left, right = figure.subplots(1, 2)
-    epochs = [e.epoch + 1 for e in history]
-    left.plot(epochs, [e.train_loss for e in history], label="training (augmented)")
-    judged = [e for e in history if e.validation_loss is not None]
-    places = [e.epoch + 1 for e in judged]
-    left.set(xlabel="epoch", ylabel="cross-entropy, nats", title="loss")
-    if judged:
-        left.plot(places, [e.validation_loss for e in judged], label="validation speakers")
-        right.plot(places, [_percent(e.uar) for e in judged], label="UAR")
-        right.plot(places, [_percent(e.wa) for e in judged], label="WA", alpha=0.6)
-    best = [e for e in history if e.best][-1]
-    right.axvline(
-        best.epoch + 1, color="gray", linestyle=":", label=f"kept: epoch {best.epoch + 1}"
-    )
-    title = "validation speakers" if judged else "no validation speakers: the last epoch is kept"
-    right.set(xlabel="epoch", ylabel="%", title=title, xlim=left.get_xlim())
+    yield left, right
     for axes in (left, right):
         axes.grid(alpha=0.3)
         axes.legend(frameon=False)
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png")
+
+
+def draw_curves(path: Path, history: Sequence[Epoch]) -> None:
+    """Write losses and validation figures by epoch as a PNG."""
+    with curves(path) as (left, right):
+        epochs = [e.epoch + 1 for e in history]
+        left.plot(epochs, [e.train_loss for e in history], label="training (augmented)")
+        judged = [e for e in history if e.validation_loss is not None]
+        places = [e.epoch + 1 for e in judged]
+        left.set(xlabel="epoch", ylabel="cross-entropy, nats", title="loss")
+        if judged:
+            losses = [e.validation_loss for e in judged if e.validation_loss is not None]
+            left.plot(places, losses, label="validation speakers")
+            right.plot(places, [_percent(e.uar) for e in judged], label="UAR")
+            right.plot(places, [_percent(e.wa) for e in judged], label="WA", alpha=0.6)
+        best = [e for e in history if e.best][-1]
+        right.axvline(
+            best.epoch + 1, color="gray", linestyle=":", label=f"kept: epoch {best.epoch + 1}"
+        )
+        title = (
+            "validation speakers" if judged else "no validation speakers: the last epoch is kept"
+        )
+        right.set(xlabel="epoch", ylabel="%", title=title, xlim=left.get_xlim())
 
 
 def _percent(share: float | None) -> float:

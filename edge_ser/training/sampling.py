@@ -1,4 +1,4 @@
-"""How often each clip is drawn: corpora, speakers and classes of unequal size, more evenly."""
+"""Random draws of a training: a seed for each epoch, and weights to draw clips by."""
 
 from __future__ import annotations
 
@@ -9,6 +9,15 @@ import torch
 from torch import Tensor
 
 from edge_ser.corpora import Clip, is_background
+
+
+def seed_epoch(seed: int, epoch: int) -> torch.Generator:
+    """Seed torch for an epoch, and return a CPU generator with the same seed.
+
+    The seed depends on the epoch's number alone, so that a resumed training draws the same.
+    """
+    torch.manual_seed(1_000_003 * seed + epoch)
+    return torch.Generator().manual_seed(1_000_003 * seed + epoch)
 
 
 def sampling_weights(

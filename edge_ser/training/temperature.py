@@ -20,10 +20,10 @@ CALIBRATION_FILE = "calibration.json"
 
 @dataclass(frozen=True)
 class Calibration:
-    """What was fitted, and on how much."""
+    """Fitted temperature and threshold, and the number of clips they were fitted on."""
 
     temperature: float = 1.0
-    """What logits are to be divided by."""
+    """Divisor of the logits."""
     abstain_below: float = 0.0
     """Probability of the label below which an answer is better not taken."""
     n_clips: int = 0
@@ -68,16 +68,16 @@ def calibrate(scores: Scores) -> Calibration:
     Args:
         scores: with temperature 1. Silent clips are left out: there is no answer to calibrate.
     """
-    heard = [place for place, own in enumerate(scores.logits) if len(own)]
-    if not heard:
+    audible = [place for place, own in enumerate(scores.logits) if len(own)]
+    if not audible:
         return Calibration()
-    own = Scores(tuple(scores.logits[place] for place in heard), scores.truth[heard])
+    own = Scores(tuple(scores.logits[place] for place in audible), scores.truth[audible])
     temperature = fit_temperature(own)
     fitted = dataclasses.replace(own, temperature=temperature)
     return Calibration(
         temperature=round(temperature, 4),
         abstain_below=fit_threshold(fitted),
-        n_clips=len(heard),
+        n_clips=len(audible),
         ece_before=own.ece,
         ece_after=fitted.ece,
     )

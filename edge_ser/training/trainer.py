@@ -4,7 +4,7 @@ It has one phase or two. In the first the network imitates the teacher, on any s
 not; in the second it learns the labels, from the averaged weights of the first and with a fresh
 optimizer and average.
 
-Without such speakers it trains for as many epochs as it was told, and the last one is kept.
+Without such speakers it trains for a fixed number of epochs, and the last one is kept.
 
 Several processes may train together, each on its part of every batch; only the first of them scores
 and writes. Nothing here prints: each epoch comes back as a record, for the command line to show.
@@ -32,7 +32,9 @@ from edge_ser.training.checkpoint import (
     LAST,
     foreign_checkpoint,
     load_checkpoint,
+    load_optimizer,
     load_weights,
+    optimizer_tensors,
     save_checkpoint,
     strip_prefix,
     with_prefix,
@@ -44,6 +46,7 @@ from edge_ser.training.distillation.teacher import TeacherFeatures
 from edge_ser.training.distributed import SINGLE_PROCESS, ProcessGroup
 from edge_ser.training.features import FeatureBank, FeatureHead
 from edge_ser.training.model import CompactAttentionCnn
+from edge_ser.training.sampling import seed_epoch
 from edge_ser.training.schedule import IMITATION, LABELS, Phase
 from edge_ser.training.scoring import HeardClips, score
 from edge_ser.training.voices import Voices
@@ -54,7 +57,7 @@ _USUAL = "voices.usual"
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch brought.
+    """Result of an epoch.
 
     `uar` and `wa` are of the validation speakers, in [0, 1]; they and `validation_loss` are None where
     there are none.
@@ -228,7 +231,7 @@ class Trainer:
         try:
             self.model.load_state_dict(strip_prefix("model", tensors))
             self.averaged.load_state_dict(strip_prefix("averaged", tensors))
-            self._load_optimizer(strip_prefix("optimizer", tensors))
+            load_optimizer(self.optimizer, strip_prefix("optimizer", tensors))
             if self._voices:
                 self._voices.usual = tensors.get(_USUAL)
             self.history = [Epoch(**epoch) for epoch in header["history"]]
@@ -237,9 +240,7 @@ class Trainer:
 
     def _train_epoch(self, number: int, on_step: Callable[[int, int], None]) -> float:
         config = self.record.config
-        # All randomness of an epoch comes from its number, so that a resumed run draws the same.
-        torch.manual_seed(1_000_003 * config.seed + number)
-        rng = torch.Generator().manual_seed(1_000_003 * config.seed + number)
+        rng = seed_epoch(config.seed, number)
         phase, n_steps = self._phase(number), self._steps_per_epoch(number)
         order = self._order(phase, rng)
         if not self.group.is_main:
@@ -385,27 +386,11 @@ class Trainer:
         tensors = {
             **with_prefix("model", self.model.state_dict()),
             **with_prefix("averaged", self.averaged.state_dict()),
-            **with_prefix("optimizer", self._optimizer_tensors()),
+            **with_prefix("optimizer", optimizer_tensors(self.optimizer)),
         }
         if self._voices and self._voices.usual is not None:
             tensors[_USUAL] = self._voices.usual
         save_checkpoint(self.run / LAST, tensors, header)
-
-    def _optimizer_tensors(self) -> dict[str, Tensor]:
-        state = self.optimizer.state_dict()["state"]
-        return {
-            f"{index}.{name}": torch.as_tensor(value)
-            for index, values in state.items()
-            for name, value in values.items()
-        }
-
-    def _load_optimizer(self, tensors: dict[str, Tensor]) -> None:
-        state: dict[int, dict[str, Tensor]] = {}
-        for key, tensor in tensors.items():
-            index, _, name = key.partition(".")
-            state.setdefault(int(index), {})[name] = tensor
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
 def _gradients(model: torch.nn.Module) -> list[Tensor]:

@@ -32,7 +32,7 @@ def test_a_table_and_a_record(cli, corpus, tmp_path):
     )  # fmt: skip
 
     assert done.returncode == 0, done.stderr
-    assert b"majority  3      66.7%  50.0%" in done.stdout
+    assert b"majority      3  66.7%  50.0%" in done.stdout
     assert b"protocol: speaker-independent leave-one-speaker-out, 3 of 3 folds" in done.stderr
     assert b"no speaker, clip, copy or audio stands on two sides" in done.stderr
     (record,) = (tmp_path / "out").iterdir()

@@ -15,7 +15,7 @@ from edge_ser.errors import EngineError, MissingDependency
 from edge_ser.machine.cuda_device import CudaDevice
 from edge_ser.quantization.gate_config import Gate
 from edge_ser.quantization.model_parts import open_source
-from edge_ser.quantization.quantizer import Quantizer, Wish
+from edge_ser.quantization.quantizer import QuantizeConfig, Quantizer
 from edge_ser.tensorrt import strongly_typed, weakly_typed
 from edge_ser.tensorrt.build import build_engine
 from edge_ser.tensorrt.engine import check_fits, read_engine
@@ -189,7 +189,7 @@ def test_a_model_with_an_arousal_builds(kind, waveform, rtx, tmp_path):
     if kind != "fp32":
         quantizer = Quantizer(open_source(path), calibration_of(both_card()))
         path = tmp_path / "both.int8+fp16.onnx"
-        onnx.save(quantizer.quantize(Wish(fp16=True), Gate(1.0, 0.0)).model, path)
+        onnx.save(quantizer.quantize(QuantizeConfig(fp16=True), Gate(1.0, 0.0)).model, path)
     out = tmp_path / "m.engine"
     manifest = build(path, out, kind, ["8.6"])
 

@@ -9,12 +9,14 @@ from support import ROOT
 
 from edge_ser._util.records import build
 from edge_ser.cli._shared.training_session import read_config
+from edge_ser.cli.train import Recipe
 from edge_ser.errors import ConfigError
 from edge_ser.training.config import TrainConfig
 from edge_ser.training.recipes import DISTILLED, overlaid
+from edge_ser.training.run_record import RECIPES, recipe_of
 
 
-def test_the_taught_recipe_is_the_one_in_the_results():
+def test_the_distilled_recipe_is_the_one_in_the_results():
     kept = json.loads((ROOT / "results/recipes/taught.json").read_text())
 
     assert kept == {"compact": DISTILLED}
@@ -63,3 +65,17 @@ def test_a_file_that_does_not_fit_is_refused(tmp_path, text, message):
 
     with pytest.raises(ConfigError, match=message):
         read_config(TrainConfig, path, {}, DISTILLED)
+
+
+def test_the_former_name_of_a_recipe_is_accepted():
+    assert [Recipe(RECIPES).convert(name, None, None) for name in (*RECIPES, "taught")] == [
+        *RECIPES,
+        "distilled",
+    ]
+
+
+@pytest.mark.parametrize("recipe", ["taught", "distilled", "compact"])
+def test_a_distilled_run_is_a_compact_one(tmp_path, recipe):
+    (tmp_path / "run.json").write_text(json.dumps({"recipe": recipe}))
+
+    assert recipe_of(tmp_path) == "compact"

@@ -1,4 +1,4 @@
-"""Errors under torchrun: all its processes may meet the same one, and one of them tells it."""
+"""Errors under torchrun: several processes may meet the same error; one of them prints it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 
-def tell_once(show: Callable[[], None]) -> None:
+def print_once(show: Callable[[], None]) -> None:
     """Call `show`, unless another process that torchrun started on this machine has done so.
 
-    torchrun ends all processes as soon as one has failed, so the first one that has something to
-    tell does it, and the others wait until it has.
+    torchrun ends all processes as soon as one has failed. The first process with an error prints it,
+    and the others wait until it has.
     """
     folder = os.environ.get("TORCHELASTIC_ERROR_FILE")
     if folder is None:
@@ -20,8 +20,8 @@ def tell_once(show: Callable[[], None]) -> None:
     import fcntl
 
     # One folder for each process, in one for all of them.
-    with (Path(folder).parents[1] / "told").open("a") as told:
-        fcntl.flock(told, fcntl.LOCK_EX)
-        if os.fstat(told.fileno()).st_size == 0:
+    with (Path(folder).parents[1] / "told").open("a") as marker:
+        fcntl.flock(marker, fcntl.LOCK_EX)
+        if os.fstat(marker.fileno()).st_size == 0:
             show()
-            told.write("told\n")
+            marker.write("told\n")

@@ -1,17 +1,18 @@
-"""What `train` and `pretrain` share: settings, device, progress."""
+"""Settings, device, progress and Ctrl-C of `train` and `pretrain`."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sized
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
 from edge_ser._util.callbacks import OnProgress
 from edge_ser.cli._shared.progress import progress_bars, stage_bars
-from edge_ser.errors import ConfigError, missing_extra
+from edge_ser.errors import ConfigError, TrainingError, missing_extra
 
 if TYPE_CHECKING:
     import torch
@@ -74,6 +75,24 @@ def choose_device(name: str, threads: int | None, group: ProcessGroup) -> torch.
             )
         return torch.device("cuda", group.local_rank)
     return torch.device(name)
+
+
+@contextmanager
+def resumable(command: str, out: Path, history: Callable[[], Sized]) -> Iterator[None]:
+    """Report Ctrl-C as a TrainingError that says how to continue.
+
+    Args:
+        command: `train` or `pretrain`.
+        out: the run directory.
+        history: returns the complete epochs.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise TrainingError(
+            f"stopped after {len(history())} complete epoch(s); "
+            f"continue with: edge-ser {command} --resume --out {out}"
+        ) from None
 
 
 def show_start(console: Console, start: Callable[[OnProgress], Trainer]) -> Trainer:

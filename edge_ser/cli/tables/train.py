@@ -1,4 +1,4 @@
-"""What `train` says of any recipe: the clips before, the figures after."""
+"""Output of `train` for every recipe: the clips before training, the figures after."""
 
 from __future__ import annotations
 

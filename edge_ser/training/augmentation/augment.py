@@ -24,7 +24,7 @@ from edge_ser.training.features import FeatureBank
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """Ranges that are drawn from, uniformly unless said."""
+    """Ranges to draw from, uniformly unless stated otherwise."""
 
     speeds: tuple[float, ...] = (1.0, 0.9, 1.1)
     """Playing speeds that every clip is computed at; the first must be 1."""

@@ -69,7 +69,7 @@ class WaveformAugmentation:
 
 
 def reverberate(samples: Float32, sample_rate: int, rng: np.random.Generator) -> Float32:
-    """Return samples as heard in a random room, as long and as strong as before.
+    """Return samples with the reverberation of a random room, of the same length and energy.
 
     The impulse response is the direct sound and noise that decays exponentially (Polack 1988; see
     Habets 2010, doi:10.1007/978-1-4419-6056-0_3), by 60 dB within a time from `REVERBERATION_S`, at a
@@ -83,8 +83,8 @@ def reverberate(samples: Float32, sample_rate: int, rng: np.random.Generator) ->
     tail[seconds < _FIRST_ECHO_S] = 0.0
     response = tail * 10 ** (-direct_db / 20) / np.sqrt((tail**2).sum())
     response[0] = 1.0
-    heard = fftconvolve(samples, response)[: len(samples)]
+    wet = fftconvolve(samples, response)[: len(samples)]
     # The augmenter draws the level; here it would only push quiet clips below what counts as silence.
-    gain = np.sqrt((samples**2).sum() / max((heard**2).sum(), np.finfo(np.float32).tiny))
-    scaled: Float32 = (heard * gain).astype(np.float32)
+    gain = np.sqrt((samples**2).sum() / max((wet**2).sum(), np.finfo(np.float32).tiny))
+    scaled: Float32 = (wet * gain).astype(np.float32)
     return scaled

@@ -1,4 +1,4 @@
-"""What any network must beat on the same folds: the largest class, and functionals with a linear SVM.
+"""Baselines on the same folds: the largest class, and functionals with a linear SVM.
 
 No torch. Baselines learn from all clips that are not tested: having no epochs to choose, they get the
 validation clips as well, and so are as strong as the fold allows.

@@ -74,7 +74,7 @@ class Functionals:
         """Return functionals [n_clips, n_features].
 
         Args:
-            clips: what to hear.
+            clips: any number.
             progress: called with the share done, in [0, 1].
 
         Raises:

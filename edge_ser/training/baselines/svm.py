@@ -34,7 +34,7 @@ Int64 = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class SvmConfig:
-    """What decides an SVM's result, beside the data.
+    """Settings of an SVM.
 
     Raises:
         ConfigError: values that no SVM can use.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -11,13 +10,12 @@ from pathlib import Path
 import torch
 
 from edge_ser._util.callbacks import OnProgress
-from edge_ser._util.hashing import json_digest
 from edge_ser.corpora import Clip
 from edge_ser.splits import Fold, SplitConfig, data_digest, refuse_leaks
 from edge_ser.splits.digest import fold_digest
 from edge_ser.training.augmentation.sounds import Sounds
 from edge_ser.training.config import TrainConfig
-from edge_ser.training.cross_validation.systems import SystemResult
+from edge_ser.training.cross_validation.systems import SystemResult, checkpoint_name
 from edge_ser.training.distillation.encoder_record import encoder_use
 from edge_ser.training.job import Job, start
 from edge_ser.training.model import count_parameters
@@ -35,7 +33,7 @@ class CompactSystem:
         sounds: recordings for the scenes of the augmentation.
         encoder: a run of `edge-ser pretrain` that each fold starts from.
         gates: neutral clips, never trained on, that each fold's network is run on too.
-        variant: what tells these settings from others of the system, for its name.
+        variant: suffix of the system's name that distinguishes these settings from others.
 
     Raises:
         ConfigError: the scenes need recordings that are not given, or do not use them.
@@ -112,6 +110,5 @@ class CompactSystem:
         )
 
     def _run_name(self, fold: Fold, labels: tuple[str, ...]) -> str:
-        # With other settings or clips a training begins anew, beside what another one left.
-        digest = json_digest([self.settings, labels, fold_digest(fold)])[:12]
-        return re.sub(r"[^\w.+-]+", "_", f"compact-{fold.protocol}-{fold.name}") + f"-{digest}"
+        identity = [self.settings, labels, fold_digest(fold)]
+        return checkpoint_name(f"compact-{fold.protocol}-{fold.name}", identity)

@@ -102,7 +102,7 @@ class Comparison:
     """Those that the protocol has."""
     labels: tuple[str, ...]
     leaks: tuple[LeakReport, ...]
-    """What stands on two sides, for each of `folds`."""
+    """Overlaps between the parts, for each of `folds`."""
 
     @property
     def clips(self) -> tuple[Clip, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_ser._util.callbacks import OnProgress
+from edge_ser._util.hashing import json_digest
 from edge_ser.scores import Scores, predictions
 from edge_ser.splits.fold import Fold
 
@@ -31,7 +33,7 @@ class SystemResult:
     gates: Mapping[str, Scores] = field(default_factory=dict)
     """Logits of the clips of each gate, all of them neutral, of a system that has any."""
     notes: tuple[str, ...] = ()
-    """What a reader of the figure must know: fewer epochs than the paper's, a smaller network."""
+    """Caveats of the figure, such as fewer epochs than the paper's or a smaller network."""
 
     @property
     def predicted(self) -> NDArray[np.int64]:
@@ -63,3 +65,15 @@ class System(Protocol):
         Raises:
             EdgeSerError: audio that cannot be read, a package that is missing, a training that failed.
         """
+
+
+def checkpoint_name(name: str, identity: object) -> str:
+    """Return a file name for the checkpoint of a fold's training.
+
+    Args:
+        name: of the system and the fold; characters that file names should not have are replaced.
+        identity: settings, labels and clips as JSON values; other ones give another name, so that
+            their training begins anew.
+    """
+    digest = json_digest(identity)[:12]
+    return re.sub(r"[^\w.+-]+", "_", name) + f"-{digest}"

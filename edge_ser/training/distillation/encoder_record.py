@@ -24,7 +24,7 @@ from edge_ser.training.schedule import Phase
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderRecord:
-    """What `edge-ser pretrain` writes into `run.json`."""
+    """Record of `edge-ser pretrain` in `run.json`."""
 
     recipe: str = ENCODER
     config: TrainConfig
@@ -33,7 +33,7 @@ class EncoderRecord:
     corpora: tuple[str, ...]
     """The `NAME=DIR` specifications, directories absolute."""
     used: tuple[CorpusUse, ...]
-    """What it learned on, by corpus."""
+    """Speech that it learned on, by corpus."""
     contents: tuple[str, ...]
     """SHA-256 of each audio file that it learned on, sorted."""
     created: str

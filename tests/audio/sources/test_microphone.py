@@ -12,8 +12,7 @@ import pytest
 from fake_sounddevice import Device, FakeSounddevice, FakeStream
 
 from edge_ser.audio.io import AudioChunk
-from edge_ser.audio.sources import MicrophoneSource, microphone
-from edge_ser.audio.sources import reconnect
+from edge_ser.audio.sources import MicrophoneSource, microphone, reconnect
 from edge_ser.audio.sources.base import AudioLost, Disconnected, Idle, Reconnected, SourceItem
 from edge_ser.audio.sources.devices import list_devices
 from edge_ser.audio.sources.microphone import LONGEST_LAG_S, held_back_s

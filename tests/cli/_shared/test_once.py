@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_ser.cli._shared.once import tell_once
+from edge_ser.cli._shared.once import print_once
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def test_alone_everything_is_told(monkeypatch):
     monkeypatch.delenv("TORCHELASTIC_ERROR_FILE", raising=False)
     told = []
     for _ in range(2):
-        tell_once(lambda: told.append(1))
+        print_once(lambda: told.append(1))
 
     assert told == [1, 1]
 
@@ -36,7 +36,7 @@ def test_the_first_of_several_tells_it(torchrun):
     told = []
     for rank in (1, 0, 2):
         torchrun(rank)
-        tell_once(lambda rank=rank: told.append(rank))
+        print_once(lambda rank=rank: told.append(rank))
 
     assert told == [1]
 
@@ -47,7 +47,7 @@ def write_line(path: Path) -> None:
         with path.open("a") as file:
             file.write("told\n")
 
-    tell_once(show)
+    print_once(show)
 
 
 def test_processes_do_not_tell_it_at_the_same_time(torchrun, tmp_path):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from edge_ser._util.files import replacing
 from edge_ser.training.baselines.paper.trainer import PaperEpoch
+from edge_ser.training.plots import curves
 
 
 def draw_curves(path: Path, history: Sequence[PaperEpoch], test_wa: float) -> None:
@@ -17,20 +17,12 @@ def draw_curves(path: Path, history: Sequence[PaperEpoch], test_wa: float) -> No
         history: all epochs.
         test_wa: accuracy of the test rows after the last one, in [0, 1].
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 3.6), dpi=120, layout="constrained")
-    left, right = figure.subplots(1, 2)
-    epochs = [e.epoch + 1 for e in history]
-    left.plot(epochs, [e.loss for e in history], label="training rows, under dropout")
-    left.set(xlabel="epoch", ylabel="cross-entropy, nats", title="loss")
-    right.plot(epochs, [100 * e.accuracy for e in history], label="training rows, under dropout")
-    right.axhline(
-        100 * test_wa, color="gray", linestyle=":", label="test rows, after the last epoch"
-    )
-    right.set(xlabel="epoch", ylabel="%", title="accuracy", ylim=(0, 102))
-    for axes in (left, right):
-        axes.grid(alpha=0.3)
-        axes.legend(frameon=False)
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format="png")
+    epochs, label = [e.epoch + 1 for e in history], "training rows, under dropout"
+    with curves(path) as (left, right):
+        left.plot(epochs, [e.loss for e in history], label=label)
+        left.set(xlabel="epoch", ylabel="cross-entropy, nats", title="loss")
+        right.plot(epochs, [100 * e.accuracy for e in history], label=label)
+        right.axhline(
+            100 * test_wa, color="gray", linestyle=":", label="test rows, after the last epoch"
+        )
+        right.set(xlabel="epoch", ylabel="%", title="accuracy", ylim=(0, 102))

@@ -13,7 +13,7 @@ from edge_ser.training.baselines.paper.features import FeatureRows, Float32, Sta
 
 @dataclass(frozen=True)
 class PaperRows:
-    """What the network learns from and is scored on. Made by `prepare`."""
+    """Rows that the network learns from and is scored on, made by `prepare`."""
 
     train: Float32
     """Standardised, [n_rows, length]."""

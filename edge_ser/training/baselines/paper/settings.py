@@ -1,4 +1,4 @@
-"""What the paper's recipe is told; the defaults are the paper's own."""
+"""Settings of the paper's recipe; the defaults are the paper's own."""
 
 from __future__ import annotations
 

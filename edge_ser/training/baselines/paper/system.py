@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -13,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 
 from edge_ser._util.callbacks import OnProgress
-from edge_ser._util.hashing import json_digest
 from edge_ser.splits.digest import fold_digest
 from edge_ser.splits.fold import Fold
 from edge_ser.training.baselines.paper.deviations import deviations
@@ -21,7 +19,7 @@ from edge_ser.training.baselines.paper.features import FeatureRows, Float32
 from edge_ser.training.baselines.paper.rows import prepare
 from edge_ser.training.baselines.paper.settings import PaperConfig
 from edge_ser.training.baselines.paper.trainer import PaperTrainer
-from edge_ser.training.cross_validation.systems import SystemResult
+from edge_ser.training.cross_validation.systems import SystemResult, checkpoint_name
 from edge_ser.training.model import count_parameters
 
 
@@ -68,7 +66,8 @@ class PaperSystem:
         # and goes on where that ended. Not the rows either: their last bits depend on the threads.
         settings = {name: value for name, value in self.settings.items() if name != "epochs"}
         identity = {"settings": settings, "labels": labels, "fold": fold_digest(fold)}
-        place = self._checkpoints and self._checkpoints / _file_name(fold, identity)
+        name = checkpoint_name(f"{fold.protocol}-{fold.name}", identity)
+        place = self._checkpoints and self._checkpoints / f"{name}.safetensors"
         trainer = PaperTrainer(
             self.config, rows.train, rows.targets, len(labels), self._device, place, identity
         )
@@ -94,10 +93,3 @@ def _train(trainer: PaperTrainer, test: Float32, progress: OnProgress) -> NDArra
         # Weights and moments of 37 million parameters are 450 MB a fold; the answer is enough.
         trainer.checkpoint.unlink(missing_ok=True)
     return probs
-
-
-def _file_name(fold: Fold, identity: Mapping[str, object]) -> str:
-    # With other settings or clips a training begins anew, beside what another one left.
-    digest = json_digest(identity)[:12]
-    name = re.sub(r"[^\w.+-]+", "_", f"{fold.protocol}-{fold.name}")
-    return f"{name}-{digest}.safetensors"

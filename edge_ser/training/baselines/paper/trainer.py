@@ -22,18 +22,21 @@ from edge_ser.training.baselines.paper.settings import PaperConfig
 from edge_ser.training.checkpoint import (
     foreign_checkpoint,
     load_checkpoint,
+    load_optimizer,
+    optimizer_tensors,
     save_checkpoint,
     strip_prefix,
     with_prefix,
 )
+from edge_ser.training.sampling import seed_epoch
 
 L2 = 1e-3
-"""What Keras multiplies the squares of the regularised weights by and adds to the loss."""
+"""Factor of the squared weights that Keras adds to the loss."""
 
 
 @dataclass(frozen=True)
 class PaperEpoch:
-    """What one epoch brought on the training rows, under dropout; the loss is without its L2."""
+    """Result of an epoch on the training rows, under dropout; the loss is without its L2."""
 
     epoch: int
     loss: float
@@ -51,7 +54,8 @@ class PaperTrainer:
         n_classes: how many there are.
         device: where the network lives.
         checkpoint: written after each epoch; None to keep nothing.
-        identity: what tells this training from any other, for the checkpoint; values of JSON.
+        identity: settings, labels and clips of this training, as JSON values; the checkpoint of another
+            identity is refused.
 
     Raises:
         TrainingError: rows that no network can be made for.
@@ -108,12 +112,7 @@ class PaperTrainer:
             if header["identity"] != json.loads(json.dumps(self.identity)):
                 raise ValueError("it was made with other settings or other clips")
             self.network.load_state_dict(strip_prefix("network", tensors))
-            moments = self.optimizer.state_dict()
-            moments["state"] = {
-                int(index): strip_prefix(index, strip_prefix("optimizer", tensors))
-                for index in {n.split(".")[1] for n in tensors if n.startswith("optimizer.")}
-            }
-            self.optimizer.load_state_dict(moments)
+            load_optimizer(self.optimizer, strip_prefix("optimizer", tensors))
             history = [PaperEpoch(**epoch) for epoch in header["history"]]
             if len(history) > self.config.epochs:
                 raise ValueError(
@@ -135,9 +134,7 @@ class PaperTrainer:
 
     def _train_epoch(self, number: int, on_step: OnShare) -> PaperEpoch:
         started = time.perf_counter()
-        # All randomness of an epoch comes from its number, so that a resumed run draws the same.
-        torch.manual_seed(1_000_003 * self.config.seed + number)
-        rng = torch.Generator().manual_seed(1_000_003 * self.config.seed + number)
+        rng = seed_epoch(self.config.seed, number)
         order = torch.randperm(len(self._targets), generator=rng)
         # One row alone has no deviation to normalise by.
         batches = [b for b in torch.split(order, self.config.batch_size) if len(b) > 1]
@@ -184,7 +181,6 @@ class PaperTrainer:
         if self.checkpoint is None:
             return
         tensors = with_prefix("network", self.network.state_dict())
-        for index, moments in self.optimizer.state_dict()["state"].items():
-            tensors |= with_prefix(f"optimizer.{index}", moments)
+        tensors |= with_prefix("optimizer", optimizer_tensors(self.optimizer))
         header = {"identity": self.identity, "history": [asdict(e) for e in self.history]}
         save_checkpoint(self.checkpoint, tensors, header)

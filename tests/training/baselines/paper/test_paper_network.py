@@ -14,7 +14,7 @@ from edge_ser.training.model import count_parameters
 def count_with_statistics(model):
     """Return the number of parameters as Keras counts: batch norm's moving statistics included."""
     statistics = sum(b.numel() for b in model.buffers() if b.is_floating_point())
-    return sum(p.numel() for p in model.parameters()) + statistics
+    return count_parameters(model) + statistics
 
 
 @pytest.fixture(scope="module")
