@@ -50,19 +50,6 @@ def absent(message: object, *values: str) -> list[str]:
     ]
 
 
-def absent(message: object, *values: str) -> list[str]:
-    """Return the values that a message does not contain, each as a separate word.
-
-    Tests check with it which values an error names, and leave its wording free.
-    """
-    text = str(message)
-    return [
-        value
-        for value in values
-        if not re.search(rf"(?<!\w)(?<!\w\.){re.escape(value)}(?!\w|\.\w|\[)", text)
-    ]
-
-
 def clips_of(
     corpus: str,
     *names: str,

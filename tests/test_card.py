@@ -301,20 +301,20 @@ def test_a_damaged_value_is_named(path, value, values):
     ],
 )
 def test_contradictions_name_the_field(changes, name):
-    with pytest.raises(ConfigError, match=f"^{name} is .*, wanted: "):
+    with pytest.raises(ConfigError, match=rf"^{name}\b"):
         make_card(**changes)
 
 
 @pytest.mark.parametrize("name", ["window_s", "hop_s"])
 def test_endless_times_are_refused(name):
     """`to_json` could not write them, and json.loads reads Infinity without a word."""
-    with pytest.raises(ConfigError, match=f"^{name} is inf, wanted: "):
+    with pytest.raises(ConfigError, match=rf"\b{name}\b.*\binf\b"):
         make_card(**{name: float("inf")})
 
 
 def test_audio_too_short_for_a_single_frame_is_not_enough_to_classify():
     """0.02 s are 320 samples, a frame has 512: the network would get no frame at all."""
-    with pytest.raises(ConfigError, match=r"^min_window_s is 0\.02, wanted: "):
+    with pytest.raises(ConfigError, match=r"\bmin_window_s\b.*\b0\.02\b"):
         make_card(min_window_s=0.02)
 
 
@@ -330,7 +330,7 @@ def test_audio_too_short_for_a_single_frame_is_not_enough_to_classify():
     ],
 )
 def test_normalization_that_cannot_be_applied(mean, std, name):
-    with pytest.raises(ConfigError, match=f"^{name} is .*, wanted: "):
+    with pytest.raises(ConfigError, match=rf"^{name}\b"):
         Normalization(mean, std)
 
 
@@ -352,31 +352,31 @@ def test_the_fewest_samples_of_so_many_frames(center, n_frames):
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "wanted"),
+    ("field", "value", "valid"),
     [
-        *((name, 0, "a whole number above 0") for name in ("sample_rate", "n_fft", "win_length")),
-        *((name, -1, "a whole number above 0") for name in ("hop_length", "n_mels", "n_mfcc")),
-        ("sample_rate", 16_000.0, "a whole number above 0"),
-        ("hop_length", True, "a whole number above 0"),
-        ("win_length", 513, "at most n_fft"),
-        ("n_mfcc", 65, "at most n_mels"),
-        ("window", "kaiser", "one of hann, hamming, blackman, boxcar"),
-        ("mel_scale", "bark", "one of slaney, htk"),
-        ("dct_norm", "slaney", "one of ortho, none"),
-        ("log_floor", 0.0, "a power above 0"),
-        ("log_floor", float("nan"), "a power above 0"),
-        ("log_floor", float("inf"), "a power above 0"),
-        ("preemphasis", 1.0, "in [0, 1)"),
-        ("preemphasis", -0.1, "in [0, 1)"),
-        ("preemphasis", float("nan"), "in [0, 1)"),
+        *((name, 0, "above 0") for name in ("sample_rate", "n_fft", "win_length")),
+        *((name, -1, "above 0") for name in ("hop_length", "n_mels", "n_mfcc")),
+        ("sample_rate", 16_000.0, "above 0"),
+        ("hop_length", True, "above 0"),
+        ("win_length", 513, "n_fft"),
+        ("n_mfcc", 65, "n_mels"),
+        ("window", "kaiser", "hann, hamming, blackman, boxcar"),
+        ("mel_scale", "bark", "slaney, htk"),
+        ("dct_norm", "slaney", "ortho, none"),
+        ("log_floor", 0.0, "above 0"),
+        ("log_floor", float("nan"), "above 0"),
+        ("log_floor", float("inf"), "above 0"),
+        ("preemphasis", 1.0, "[0, 1)"),
+        ("preemphasis", -0.1, "[0, 1)"),
+        ("preemphasis", float("nan"), "[0, 1)"),
         ("deltas", 3, "0, 1 or 2"),
         ("deltas", -1, "0, 1 or 2"),
     ],
 )
-def test_invalid_field(field, value, wanted):
+def test_invalid_field(field, value, valid):
     with pytest.raises(ConfigError) as raised:
         FrontendConfig(**{field: value})
-    assert str(raised.value).startswith(f"{field} is {value!r}, wanted: {wanted}")
+    assert absent(raised.value, field, repr(value), valid) == []
 
 
 @pytest.mark.parametrize(

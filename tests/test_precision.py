@@ -32,7 +32,7 @@ def test_it_comes_back_from_json():
         ({"kind": "int4"}, ["kind", "'int4'", "fp32, fp16, int8"]),
         ({"method": "guess"}, ["method", "'guess'"]),
         ({"format": 2}, ["format", "2"]),
-        ({"per_channel": "yes"}, ["precision.per_channel", "'yes'", "bool"]),
+        ({"per_channel": "yes"}, ["record.per_channel", "'yes'", "bool"]),
         ({"extra": 1}, ["unknown", "extra"]),
     ],
 )

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import errno
-import errno
 import os
 import stat
 import tempfile
 
 import pytest
-from support import absent
 from support import absent
 
 from edge_ser._util.files import read_json, replacing, with_section, write_text

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 import pytest
 from support import absent
-from support import absent
 
 from edge_ser._util.records import build
 from edge_ser.errors import ConfigError

@@ -94,7 +94,7 @@ def test_a_check_that_fails_is_told_and_takes_nothing_with_it(monkeypatch):
         ([OK, OK], "works", True),
         ([OK, WARNING], "works", True),
         ([OK, UNKNOWN], "unknown", False),
-        ([UNKNOWN, MISSING], "does not work", False),
+        ([UNKNOWN, MISSING], report_module.WORKS_NOT, False),
         ([], "works", True),
     ],
 )

@@ -20,7 +20,6 @@ from edge_ser.evaluation.noise import open_noise
 from edge_ser.evaluation.plain import noise_clips, select_all
 from edge_ser.evaluation.report import TRAINED_CAVEAT, Evaluation
 from edge_ser.evaluation.resampling import OVER_BOTH
-from edge_ser.evaluation.resampling import OVER_BOTH
 from edge_ser.evaluation.selection import select
 from edge_ser.recognition.recognizer import Recognizer
 from edge_ser.splits import data_digest
@@ -269,25 +268,29 @@ def test_an_evaluation_comes_back_equal_and_names_no_place(evaluation, tmp_path,
 
 
 @pytest.mark.parametrize(
-    ("damage", "says"),
+    ("damage", "values"),
     [
-        (lambda data: data.update(schema=2), "expected an evaluation of schema 3, got schema 2"),
-        (lambda data: data.update(mode="both"), "mode is 'both'"),
-        (lambda data: data["blocks"][0].update(scope="mine"), "scope is 'mine'"),
-        (lambda data: data.update(blocks=[], distributions=[]), "one of either"),
-        (lambda data: data.update(kind="something else"), "kind is 'something else'"),
-        (lambda data: data.pop("blocks"), "lacks blocks"),
-        (lambda data: data["blocks"][0].update(figures=[]), "figures is "),
-        (lambda data: data["blocks"][0]["figures"][0].update(uar="high"), "uar is str"),
-        (lambda data: data.update(colour=1), "unknown fields colour"),
+        (lambda data: data.update(schema=2), ["schema 3", "schema 2"]),
+        (lambda data: data.update(mode="both"), ["mode", "'both'"]),
+        (lambda data: data["blocks"][0].update(scope="mine"), ["scope", "'mine'"]),
+        (
+            lambda data: data.update(blocks=[], distributions=[]),
+            ["blocks", "distributions", "empty"],
+        ),
+        (lambda data: data.update(kind="something else"), ["kind", "'something else'"]),
+        (lambda data: data.pop("blocks"), ["evaluation", "blocks"]),
+        (lambda data: data["blocks"][0].update(figures=[]), ["figures"]),
+        (lambda data: data["blocks"][0]["figures"][0].update(uar="high"), ["uar", "str", "object"]),
+        (lambda data: data.update(colour=1), ["unknown", "colour"]),
     ],
 )
-def test_damaged_records_are_named(evaluation, tmp_path, damage, says):
+def test_damaged_records_are_named(evaluation, tmp_path, damage, values):
     data = json.loads(json.dumps(dataclasses.asdict(evaluation)))
     damage(data)
     (tmp_path / "e.json").write_text(json.dumps(data))
-    with pytest.raises(ConfigError, match=says.replace("(", r"\(")):
+    with pytest.raises(ConfigError) as raised:
         Evaluation.load(tmp_path / "e.json")
+    assert absent(raised.value, *values) == []
 
 
 def test_what_is_no_record(tmp_path):

@@ -9,7 +9,6 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from support import absent
-from support import absent
 
 from edge_ser.errors import ModelError
 from edge_ser.evaluation.onnx_graph import (

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from profile_parts import MS, RATE, FakeClock, noise_sound
 from support import absent
-from support import absent
 
 from edge_ser.audio.io import AudioChunk
 from edge_ser.audio.sources.base import Idle

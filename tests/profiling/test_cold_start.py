@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import pytest
 from support import absent
-from support import absent
 
 from edge_ser.errors import ModelError
 from edge_ser.profiling.cold_start import cold_starts
-from edge_ser.recognition.recognizer import Recognizer
 from edge_ser.recognition.recognizer import Recognizer
 
 

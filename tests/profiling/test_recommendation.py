@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import re
 
 import pytest
 from support import absent, make_card

@@ -74,9 +74,9 @@ def test_the_record_comes_back_as_it_was(profiled, tmp_path):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"schema": 99}, "schema is 99"),
-        ({"kind": "edge-ser comparison"}, "kind is 'edge-ser comparison'"),
-        ({"extra": 1}, "unknown fields extra"),
+        ({"schema": 99}, r"\bschema\b.*\b99\b"),
+        ({"kind": "edge-ser comparison"}, r"\bkind\b.*'edge-ser comparison'"),
+        ({"extra": 1}, r"\bunknown .*\bextra\b"),
     ],
 )
 def test_other_records_are_refused(profiled, tmp_path, change, said):
@@ -135,7 +135,7 @@ def test_nothing_to_decide_on_is_an_error(model_path):
     sound = noise_sound()
     sound.samples[:] = 0
     request = SessionConfig(arrival="paced", duration_s=5, n_cold_starts=0, detector=None)
-    with pytest.raises(AudioError, match=r"\bm0\.onnx\b.*\b[1-9]\d* windows .*\bsilent\b"):
+    with pytest.raises(AudioError, match=r"\bm0\.onnx\b.*\b\d+ windows .*\bsilent\b"):
         profile(
             contestants_of(clock, model_path, [5.0]),
             sound,

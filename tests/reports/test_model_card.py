@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import re
 
 import pytest
 from made_runs import make_fold, make_run
-from support import absent
 from support import absent
 
 from edge_ser.card import CorpusUse

@@ -6,7 +6,6 @@ import dataclasses
 
 import pytest
 from support import absent
-from support import absent
 
 from edge_ser.machine.clocks import Clock
 from edge_ser.machine.gpu import Gpu, GpuState
@@ -74,14 +73,14 @@ def test_missing_percentiles_say_how_to_get_them(profiled):
     ("accuracy", "long", "short"),
     [
         (Accuracy("reference", None, None, passes=True, card_uar=0.757),
-         "what the others are compared with; UAR of the weights by their card 75.7%", "first"),
+         ["UAR", "card", "75.7%"], "first"),
         (Accuracy("record", 0.99, None, passes=True, card_uar=None),
-         "99.0% of the labels as in FP32, by the file's record", "99.0%"),
+         ["99.0%", "FP32", "record"], "99.0%"),
         (Accuracy("agreement", 0.9, 50, passes=False, card_uar=None),
-         "90.0% of the labels as the first model's, on this audio (50 windows)", "90.0%"),
-        (Accuracy("unknown", None, None, None, None), "accuracy unknown", "unknown"),
+         ["90.0%", "first", "50 windows"], "90.0%"),
+        (Accuracy("unknown", None, None, None, None), ["unknown"], "unknown"),
     ],
 )  # fmt: skip
 def test_accuracy_says_what_it_is_known_by(accuracy, long, short):
-    assert words.accuracy(accuracy) == long
+    assert absent(words.accuracy(accuracy), *long) == []
     assert words.short_accuracy(accuracy) == short
