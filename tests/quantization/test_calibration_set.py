@@ -87,7 +87,7 @@ def test_every_clip_and_value_is_in_the_digest(small_set):
 
 
 def test_an_empty_set_is_refused(small_set):
-    with pytest.raises(CalibrationError, match=f"is empty.*{REMEDY}"):
+    with pytest.raises(CalibrationError, match=rf"\bempty\b.*{REMEDY}"):
         dataclasses.replace(small_set, clips=(), windows=small_set.windows[:0])
 
 

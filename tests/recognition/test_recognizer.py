@@ -396,7 +396,7 @@ def test_one_channel_of_a_clip(tmp_path):
     recognizer.recognize(tmp_path / "a.wav", channel=0, vad=False)
 
     np.testing.assert_array_equal(runner.inputs[0][0], noise(RATE))
-    with pytest.raises(AudioError, match="is silent"):
+    with pytest.raises(AudioError, match=r"\bsilent\b"):
         recognizer.recognize(tmp_path / "a.wav", channel=1, vad=False)
 
 

@@ -113,7 +113,7 @@ def test_every_version_builds_and_loads_in_order(
             "IBuilderConfig.set_compute_capability(SM86, 0)",
             "IBuilderConfig.set_compute_capability(SM120, 1)",
         ]
-        with pytest.raises(EngineError, match=r"SM 8\.6, 12\.0, the GPU here .* has SM 8\.7"):
+        with pytest.raises(EngineError, match=r"(?=.*\bSM 8\.7\b).*\bSM 8\.6, 12\.0\b"):
             load_engine(out, silent)
         return
     assert manifest.built_by.compute_capabilities == ("8.7",)
@@ -379,7 +379,7 @@ def test_what_a_dla_cannot_is_refused(install, on_orin, model, tmp_path):
         build(model("fp16"), out, "fp16", dla_core=0, batch=(1, 1, 2))
     with pytest.raises(EngineError, match=r"^int8\b.*\b10\.3\.0\b.*--fp16\b"):
         build(model("int8"), out, "int8", dla_core=0)
-    with pytest.raises(ConfigError, match="a DLA has no FP32"):
+    with pytest.raises(ConfigError, match=r"\bDLA\b.*\bFP32\b"):
         EngineConfig("fp32", dla_core=0)
     with pytest.raises(ConfigError, match="gpu_fallback"):
         EngineConfig("fp16", gpu_fallback=True)
@@ -497,7 +497,7 @@ def test_which_tensorrt_is_found(install, monkeypatch):
 @pytest.mark.parametrize("version", ["8.5.2", "9.3.0", "7.1"])
 def test_versions_that_are_not_served_are_refused(version, install):
     install("tensorrt 8.6").__version__ = version
-    with pytest.raises(EngineError, match=f"tensorrt {version} is installed, 8.6, 10 or later"):
+    with pytest.raises(EngineError, match=rf"(?=.*\btensorrt {version}\b).*\b8\.6, 10 or later\b"):
         find_tensorrt()
 
 

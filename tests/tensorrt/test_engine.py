@@ -153,7 +153,7 @@ def test_a_flipped_bit(place, bit, tmp_path_factory):
     plan = bytearray(PLAN)
     plan[place] ^= 1 << bit
     path.write_bytes(plan)
-    with pytest.raises(EngineError, match=f"m.engine has SHA-256 .*{REBUILD}"):
+    with pytest.raises(EngineError, match=rf"\bm\.engine\b.*\bSHA-256\b.*{REBUILD}"):
         read_engine(path)
 
 
