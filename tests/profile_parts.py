@@ -122,4 +122,4 @@ def contestants_of(clock: FakeClock, path: Path, *times_ms: Sequence[float]) -> 
 
 def no_sensors() -> Sensors:
     """Return what a machine has that does not measure power."""
-    return Sensors((), None, ("no sensors in tests",))
+    return Sensors((), None, ("no sensors",))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -34,6 +35,19 @@ def skip_or_fail(reason: str) -> NoReturn:
     if STRICT:
         pytest.fail(f"EDGE_SER_STRICT=1 and {reason}")
     pytest.skip(reason)
+
+
+def absent(message: object, *values: str) -> list[str]:
+    """Return the values that a message does not contain, each as a separate word.
+
+    Tests check with it which values an error names, and leave its wording free.
+    """
+    text = str(message)
+    return [
+        value
+        for value in values
+        if not re.search(rf"(?<!\w)(?<!\w\.){re.escape(value)}(?!\w|\.\w|\[)", text)
+    ]
 
 
 def clips_of(

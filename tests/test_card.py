@@ -8,7 +8,7 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import make_card
+from support import absent, make_card
 
 from edge_ser.card import (
     DCT_NORMS,
@@ -169,8 +169,9 @@ def test_cards_are_frozen():
 
 @pytest.mark.parametrize("text", ["", "not json", "{", '{"format": 1', "\ufeff{}"])
 def test_not_json(text):
-    with pytest.raises(ModelError, match=r"is not JSON .*export the model again"):
+    with pytest.raises(ModelError) as raised:
         ModelCard.from_json(text)
+    assert absent(raised.value, "ModelCard", "JSON", "export") == []
 
 
 @pytest.mark.parametrize(
@@ -179,8 +180,9 @@ def test_not_json(text):
     ids=["too deep", "a number too long"],
 )
 def test_json_that_python_gives_up_on(text):
-    with pytest.raises(ModelError, match="export the model again"):
+    with pytest.raises(ModelError) as raised:
         ModelCard.from_json(text)
+    assert absent(raised.value, "ModelCard", "JSON", "export") == []
 
 
 @pytest.mark.parametrize("text", ["[]", "[1, 2]", "null", "3", '"format"', "{}", '{"labels": []}'])
@@ -210,55 +212,56 @@ REQUIRED = [
 def test_a_missing_field_is_named(name):
     data = json.loads(full_card().to_json())
     del data[name]
-    with pytest.raises(ModelError, match=f"^ModelCard lacks {name}; export the model again$"):
+    with pytest.raises(ModelError, match=rf"^ModelCard (?:[a-z]+ )+{name}; export "):
         ModelCard.from_json(json.dumps(data))
 
 
 def test_unknown_fields_are_named():
-    with pytest.raises(ModelError, match="ModelCard has unknown fields colour, shape"):
+    with pytest.raises(ModelError) as raised:
         ModelCard.from_json(damaged(shape=1, colour="red"))
+    assert absent(raised.value, "ModelCard", "unknown", "colour, shape") == []
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "message"),
+    ("path", "value", "values"),
     [
-        ("name", 3, "ModelCard.name is 3, str was wanted"),
-        ("n_parameters", 1.5, "ModelCard.n_parameters is 1.5, int was wanted"),
-        ("n_parameters", True, "ModelCard.n_parameters is True, int was wanted"),
-        ("seed", "0", "ModelCard.seed is '0', int was wanted"),
-        ("seed", None, "ModelCard.seed is None, int was wanted"),
-        ("format", True, "ModelCard.format is True, int was wanted"),
-        ("format", 1.0, "ModelCard.format is 1.0, int was wanted"),
-        ("window_s", True, "ModelCard.window_s is True, float was wanted"),
-        ("window_s", "3", "ModelCard.window_s is '3', float was wanted"),
-        ("labels", "abc", "ModelCard.labels is 'abc', a list was wanted"),
-        ("labels.1", 7, "ModelCard.labels[1] is 7, str was wanted"),
-        ("versions", [], "ModelCard.versions is [], an object was wanted"),
-        ("versions.torch", 2, "ModelCard.versions.torch is 2, str was wanted"),
-        ("temperature", "1", "ModelCard.temperature is '1', float was wanted"),
-        ("abstain_below", 1.0, "abstain_below is 1.0, wanted: in [0, 1)"),
-        ("taught_by", "a teacher", "ModelCard.taught_by is 'a teacher', a list was wanted"),
-        ("taught_by", [3], "ModelCard.taught_by[0] is 3, str was wanted"),
-        ("frontend", [], "ModelCard.frontend is list, an object was wanted"),
-        ("frontend.center", 1, "ModelCard.frontend.center is 1, bool was wanted"),
-        ("frontend.hop_length", 160.5, "ModelCard.frontend.hop_length is 160.5, int was wanted"),
-        ("frontend.top_db", 80, "ModelCard.frontend has unknown fields top_db"),
-        ("frontend.hop_length", 0, "hop_length is 0, wanted: a whole number above 0"),
-        ("frontend.window", "kaiser", "window is 'kaiser', wanted: one of hann"),
-        ("normalization", {"mean": []}, "ModelCard.normalization lacks std"),
-        ("normalization.mean.2", None, "ModelCard.normalization.mean[2] is None, float was wanted"),
-        ("corpora.0.n_clips", 1.5, "ModelCard.corpora[0].n_clips is 1.5, int was wanted"),
-        ("corpora.1", {}, "ModelCard.corpora[1] lacks citation, licence, n_clips, name, speakers"),
-        ("accuracy.0.wa", 1.5, "wa is 1.5, wanted: in [0, 1]"),
-        ("accuracy.0.uar", -0.5, "uar is -0.5, wanted: in [0, 1]"),
-        ("accuracy.0.recall.low", "0", "ModelCard.accuracy[0].recall.low is '0', float was wanted"),
+        ("name", 3, ["ModelCard.name", "3", "str"]),
+        ("n_parameters", 1.5, ["ModelCard.n_parameters", "1.5", "int"]),
+        ("n_parameters", True, ["ModelCard.n_parameters", "True", "int"]),
+        ("seed", "0", ["ModelCard.seed", "'0'", "int"]),
+        ("seed", None, ["ModelCard.seed", "None", "int"]),
+        ("format", True, ["ModelCard.format", "True", "int"]),
+        ("format", 1.0, ["ModelCard.format", "1.0", "int"]),
+        ("window_s", True, ["ModelCard.window_s", "True", "float"]),
+        ("window_s", "3", ["ModelCard.window_s", "'3'", "float"]),
+        ("labels", "abc", ["ModelCard.labels", "'abc'", "list"]),
+        ("labels.1", 7, ["ModelCard.labels[1]", "7", "str"]),
+        ("versions", [], ["ModelCard.versions", "[]", "object"]),
+        ("versions.torch", 2, ["ModelCard.versions.torch", "2", "str"]),
+        ("temperature", "1", ["ModelCard.temperature", "'1'", "float"]),
+        ("abstain_below", 1.0, ["abstain_below", "1.0", "[0, 1)"]),
+        ("taught_by", "a teacher", ["ModelCard.taught_by", "'a teacher'", "list"]),
+        ("taught_by", [3], ["ModelCard.taught_by[0]", "3", "str"]),
+        ("frontend", [], ["ModelCard.frontend", "list", "object"]),
+        ("frontend.center", 1, ["ModelCard.frontend.center", "1", "bool"]),
+        ("frontend.hop_length", 160.5, ["ModelCard.frontend.hop_length", "160.5", "int"]),
+        ("frontend.top_db", 80, ["ModelCard.frontend", "unknown", "top_db"]),
+        ("frontend.hop_length", 0, ["hop_length", "0"]),
+        ("frontend.window", "kaiser", ["window", "'kaiser'", "hann"]),
+        ("normalization", {"mean": []}, ["ModelCard.normalization", "std"]),
+        ("normalization.mean.2", None, ["ModelCard.normalization.mean[2]", "None", "float"]),
+        ("corpora.0.n_clips", 1.5, ["ModelCard.corpora[0].n_clips", "1.5", "int"]),
+        ("corpora.1", {}, ["ModelCard.corpora[1]", "citation, licence, n_clips, name, speakers"]),
+        ("accuracy.0.wa", 1.5, ["wa", "1.5", "[0, 1]"]),
+        ("accuracy.0.uar", -0.5, ["uar", "-0.5", "[0, 1]"]),
+        ("accuracy.0.recall.low", "0", ["ModelCard.accuracy[0].recall.low", "'0'", "float"]),
     ],
 )
-def test_a_damaged_value_is_named(path, value, message):
+def test_a_damaged_value_is_named(path, value, values):
     with pytest.raises(ModelError) as raised:
         ModelCard.from_json(nested(path, value))
-    assert message in str(raised.value)
-    assert str(raised.value).endswith("; export the model again")
+    assert absent(raised.value, *values) == []
+    assert "export" in str(raised.value).rpartition("; ")[2]
 
 
 # --- contradictions ----------------------------------------------------------------------
@@ -298,20 +301,20 @@ def test_a_damaged_value_is_named(path, value, message):
     ],
 )
 def test_contradictions_name_the_field(changes, name):
-    with pytest.raises(ConfigError, match=f"^{name} is .*, wanted: "):
+    with pytest.raises(ConfigError, match=rf"^{name}\b"):
         make_card(**changes)
 
 
 @pytest.mark.parametrize("name", ["window_s", "hop_s"])
 def test_endless_times_are_refused(name):
     """`to_json` could not write them, and json.loads reads Infinity without a word."""
-    with pytest.raises(ConfigError, match=f"^{name} is inf, wanted: "):
+    with pytest.raises(ConfigError, match=rf"\b{name}\b.*\binf\b"):
         make_card(**{name: float("inf")})
 
 
 def test_audio_too_short_for_a_single_frame_is_not_enough_to_classify():
     """0.02 s are 320 samples, a frame has 512: the network would get no frame at all."""
-    with pytest.raises(ConfigError, match=r"^min_window_s is 0\.02, wanted: "):
+    with pytest.raises(ConfigError, match=r"\bmin_window_s\b.*\b0\.02\b"):
         make_card(min_window_s=0.02)
 
 
@@ -327,7 +330,7 @@ def test_audio_too_short_for_a_single_frame_is_not_enough_to_classify():
     ],
 )
 def test_normalization_that_cannot_be_applied(mean, std, name):
-    with pytest.raises(ConfigError, match=f"^{name} is .*, wanted: "):
+    with pytest.raises(ConfigError, match=rf"^{name}\b"):
         Normalization(mean, std)
 
 
@@ -349,31 +352,31 @@ def test_the_fewest_samples_of_so_many_frames(center, n_frames):
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "wanted"),
+    ("field", "value", "valid"),
     [
-        *((name, 0, "a whole number above 0") for name in ("sample_rate", "n_fft", "win_length")),
-        *((name, -1, "a whole number above 0") for name in ("hop_length", "n_mels", "n_mfcc")),
-        ("sample_rate", 16_000.0, "a whole number above 0"),
-        ("hop_length", True, "a whole number above 0"),
-        ("win_length", 513, "at most n_fft"),
-        ("n_mfcc", 65, "at most n_mels"),
-        ("window", "kaiser", "one of hann, hamming, blackman, boxcar"),
-        ("mel_scale", "bark", "one of slaney, htk"),
-        ("dct_norm", "slaney", "one of ortho, none"),
-        ("log_floor", 0.0, "a power above 0"),
-        ("log_floor", float("nan"), "a power above 0"),
-        ("log_floor", float("inf"), "a power above 0"),
-        ("preemphasis", 1.0, "in [0, 1)"),
-        ("preemphasis", -0.1, "in [0, 1)"),
-        ("preemphasis", float("nan"), "in [0, 1)"),
+        *((name, 0, "above 0") for name in ("sample_rate", "n_fft", "win_length")),
+        *((name, -1, "above 0") for name in ("hop_length", "n_mels", "n_mfcc")),
+        ("sample_rate", 16_000.0, "above 0"),
+        ("hop_length", True, "above 0"),
+        ("win_length", 513, "n_fft"),
+        ("n_mfcc", 65, "n_mels"),
+        ("window", "kaiser", "hann, hamming, blackman, boxcar"),
+        ("mel_scale", "bark", "slaney, htk"),
+        ("dct_norm", "slaney", "ortho, none"),
+        ("log_floor", 0.0, "above 0"),
+        ("log_floor", float("nan"), "above 0"),
+        ("log_floor", float("inf"), "above 0"),
+        ("preemphasis", 1.0, "[0, 1)"),
+        ("preemphasis", -0.1, "[0, 1)"),
+        ("preemphasis", float("nan"), "[0, 1)"),
         ("deltas", 3, "0, 1 or 2"),
         ("deltas", -1, "0, 1 or 2"),
     ],
 )
-def test_invalid_field(field, value, wanted):
+def test_invalid_field(field, value, valid):
     with pytest.raises(ConfigError) as raised:
         FrontendConfig(**{field: value})
-    assert str(raised.value).startswith(f"{field} is {value!r}, wanted: {wanted}")
+    assert absent(raised.value, field, repr(value), valid) == []
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import tempfile
 
 import pytest
+from support import absent
 
 from edge_ser._util.files import read_json, replacing, with_section, write_text
 from edge_ser.errors import ConfigError
@@ -68,8 +70,10 @@ def test_text_that_cannot_be_encoded_leaves_the_old_file(tmp_path):
 
 def test_a_file_stands_where_the_directory_should_be(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigError, match=r"out\.txt cannot be written \(.+\); choose another"):
+    with pytest.raises(ConfigError) as raised:
         write_text(tmp_path / "file" / "out.txt", "text")
+    path = tmp_path / "file" / "out.txt"
+    assert absent(raised.value, str(path), os.strerror(errno.EEXIST)) == []
 
 
 def test_a_directory_that_may_not_be_written(tmp_path, monkeypatch):
@@ -79,15 +83,17 @@ def test_a_directory_that_may_not_be_written(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(tempfile, "mkstemp", refuse)
-    with pytest.raises(ConfigError, match=r"cannot be written \(Permission denied\)"):
+    with pytest.raises(ConfigError) as raised:
         write_text(tmp_path / "out.txt", "text")
+    assert absent(raised.value, str(tmp_path / "out.txt"), "Permission denied") == []
 
 
 def test_a_directory_stands_where_the_file_should_be(tmp_path):
     path = tmp_path / "out"
     path.mkdir()
-    with pytest.raises(ConfigError, match=r"out cannot be written \(.+\); choose another"):
+    with pytest.raises(ConfigError) as raised:
         write_text(path, "text")
+    assert absent(raised.value, str(path), os.strerror(errno.EISDIR)) == []
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -110,7 +116,7 @@ def test_a_section_takes_the_place_of_the_old_one():
 
 @pytest.mark.parametrize("document", ["", "<!-- x -->", "<!-- /x --> <!-- x -->"])
 def test_a_document_without_a_place_for_the_section_is_named(document):
-    with pytest.raises(ConfigError, match="it lacks <!-- x --> … <!-- /x -->"):
+    with pytest.raises(ConfigError, match=r"^it .*<!-- x --> … <!-- /x -->"):
         with_section(document, "x", "text", name="it")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pytest
+from support import absent
 
 from edge_ser._util.records import build
 from edge_ser.errors import ConfigError
@@ -68,54 +69,56 @@ def test_a_whole_number_becomes_a_float():
 def test_something_other_than_an_object(data):
     with pytest.raises(ConfigError) as raised:
         build(Outer, data, "it")
-    assert str(raised.value) == f"it is {type(data).__name__}, an object was wanted"
+    assert absent(raised.value, "it", type(data).__name__, "object") == []
 
 
 def test_all_missing_fields_are_named():
-    with pytest.raises(ConfigError, match=r"^it lacks inner, ratio$"):
+    with pytest.raises(ConfigError) as raised:
         build(Outer, {"flag": True}, "it")
+    assert absent(raised.value, "it", "inner, ratio", "flag", "words") == ["flag", "words"]
 
 
 def test_all_unknown_fields_are_named():
-    with pytest.raises(ConfigError, match=r"^it has unknown fields a, b$"):
+    with pytest.raises(ConfigError) as raised:
         build(Outer, {**GOOD, "b": 1, "a": 2}, "it")
+    assert absent(raised.value, "it", "unknown", "a, b", "flag") == ["flag"]
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("changes", "values"),
     [
-        ({"flag": 1}, "it.flag is 1, bool was wanted"),
-        ({"flag": "true"}, "it.flag is 'true', bool was wanted"),
-        ({"ratio": True}, "it.ratio is True, float was wanted"),
-        ({"ratio": "0.5"}, "it.ratio is '0.5', float was wanted"),
-        ({"ratio": None}, "it.ratio is None, float was wanted"),
-        ({"inner": 3}, "it.inner is int, an object was wanted"),
-        ({"inner": {"size": True}}, "it.inner.size is True, int was wanted"),
-        ({"inner": {"size": 3.0}}, "it.inner.size is 3.0, int was wanted"),
-        ({"inner": {}}, "it.inner lacks size"),
-        ({"inner": {"size": 1, "colour": 2}}, "it.inner has unknown fields colour"),
-        ({"inner": {"size": -1}}, "size is -1, wanted: not negative"),
-        ({"words": "ab"}, "it.words is 'ab', a list was wanted"),
-        ({"words": ["a", 1]}, "it.words[1] is 1, str was wanted"),
-        ({"inners": [{"size": 1}, {}]}, "it.inners[1] lacks size"),
-        ({"table": [1]}, "it.table is [1], an object was wanted"),
-        ({"table": {"a": "b"}}, "it.table.a is 'b', float was wanted"),
+        ({"flag": 1}, ["it.flag", "1", "bool"]),
+        ({"flag": "true"}, ["it.flag", "'true'", "bool"]),
+        ({"ratio": True}, ["it.ratio", "True", "float"]),
+        ({"ratio": "0.5"}, ["it.ratio", "'0.5'", "float"]),
+        ({"ratio": None}, ["it.ratio", "None", "float"]),
+        ({"inner": 3}, ["it.inner", "int", "object"]),
+        ({"inner": {"size": True}}, ["it.inner.size", "True", "int"]),
+        ({"inner": {"size": 3.0}}, ["it.inner.size", "3.0", "int"]),
+        ({"inner": {}}, ["it.inner", "size"]),
+        ({"inner": {"size": 1, "colour": 2}}, ["it.inner", "unknown", "colour"]),
+        ({"inner": {"size": -1}}, ["size", "-1", "not negative"]),
+        ({"words": "ab"}, ["it.words", "'ab'", "list"]),
+        ({"words": ["a", 1]}, ["it.words[1]", "1", "str"]),
+        ({"inners": [{"size": 1}, {}]}, ["it.inners[1]", "size"]),
+        ({"table": [1]}, ["it.table", "[1]", "object"]),
+        ({"table": {"a": "b"}}, ["it.table.a", "'b'", "float"]),
     ],
 )
-def test_the_place_is_named(changes, message):
+def test_the_place_is_named(changes, values):
     with pytest.raises(ConfigError) as raised:
         build(Outer, {**GOOD, **changes}, "it")
-    assert str(raised.value) == message
+    assert absent(raised.value, *values) == []
 
 
 def test_a_whole_number_beyond_any_float():
-    with pytest.raises(ConfigError, match=r"^it\.ratio is .*float was wanted"):
+    with pytest.raises(ConfigError) as raised:
         build(Outer, {**GOOD, "ratio": 10**400}, "it")
+    assert absent(raised.value, "it.ratio", "float") == []
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_a_number_that_is_not_finite(bad):
-    with pytest.raises(
-        ConfigError, match=r"^it\.table\.a is (nan|inf), a finite number was wanted$"
-    ):
+    with pytest.raises(ConfigError) as raised:
         build(Outer, {**GOOD, "table": {"a": bad}}, "it")
+    assert absent(raised.value, "it.table.a", str(bad), "finite") == []

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
+import re
 import struct
 import wave
 from pathlib import Path
@@ -11,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from support import absent
 
 from edge_ser.audio import io as audio
 from edge_ser.errors import AudioError
@@ -147,8 +150,8 @@ def test_a_channel_that_is_not_there(tmp_path, channel):
     soundfile.write(tmp_path / "a.wav", np.zeros((100, 2)), 16_000)
     with pytest.raises(AudioError) as raised:
         audio.load(tmp_path / "a.wav", 16_000, channel=channel)
-    assert "a.wav has 2 channel(s)" in str(raised.value)
-    assert f"channel {channel} was asked for; take 0 to 1" in str(raised.value)
+    message = str(raised.value)
+    assert absent(message, "a.wav", "2 channel", f"channel {channel}", "0 to 1") == []
 
 
 # --- broken files ------------------------------------------------------------------------
@@ -165,7 +168,7 @@ def refusal(path: Path) -> str:
 
 
 def test_a_missing_file(tmp_path):
-    assert "there is no file" in refusal(tmp_path / "missing.wav")
+    assert re.search(r"\bno (such )?file\b|not exist|not found", refusal(tmp_path / "missing.wav"))
 
 
 @pytest.mark.parametrize(
@@ -174,9 +177,7 @@ def test_a_missing_file(tmp_path):
 @pytest.mark.parametrize("name", ["a.wav", "a.flac", "a"])
 def test_something_other_than_audio(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
-    message = refusal(tmp_path / name)
-    assert "cannot be read as audio" in message
-    assert "ffmpeg" in message
+    assert absent(refusal(tmp_path / name), "WAV", "FLAC", "ffmpeg") == []
 
 
 @pytest.mark.parametrize("name", ["voice", "voice.bin", "voice.flac", "voice.raw"])
@@ -188,7 +189,7 @@ def test_an_ending_does_not_matter_for_a_file_that_is_named(tmp_path, name):
 
 def test_samples_without_a_header(tmp_path):
     (tmp_path / "a.raw").write_bytes((tone(16_000) * 32_767).astype("<i2").tobytes())
-    assert "cannot be read as audio" in refusal(tmp_path / "a.raw")
+    assert absent(refusal(tmp_path / "a.raw"), "WAV", "FLAC", "ffmpeg") == []
 
 
 def test_a_name_that_is_not_utf8(tmp_path):
@@ -200,14 +201,13 @@ def test_a_name_that_is_not_utf8(tmp_path):
 @pytest.mark.parametrize("name", ["a.wav", "a.ogg", "a.aiff"])
 def test_no_samples(tmp_path, name):
     soundfile.write(tmp_path / name, np.zeros(0), 16_000)
-    assert "holds no samples" in refusal(tmp_path / name)
+    assert re.search(r"\bno samples\b|\bempty\b", refusal(tmp_path / name))
 
 
 def test_a_wav_cut_in_the_middle(tmp_path):
     content = wav_bytes(tone(16_000, 1.0))
     (tmp_path / "a.wav").write_bytes(content[: len(content) - 16_000])
-    message = refusal(tmp_path / "a.wav")
-    assert "is truncated: its header promises 1.00 s, it holds 0.50 s" in message
+    assert absent(refusal(tmp_path / "a.wav"), "truncated", "1.00 s", "0.50 s") == []
 
 
 def test_a_wav_cut_behind_other_chunks(tmp_path):
@@ -218,7 +218,7 @@ def test_a_wav_cut_behind_other_chunks(tmp_path):
     (tmp_path / "whole.wav").write_bytes(content[:at] + notes + content[at:])
     (tmp_path / "cut.wav").write_bytes((content[:at] + notes + content[at:])[:-8_000])
     assert len(decode(tmp_path / "whole.wav")) == 16_000
-    assert "promises 1.00 s, it holds 0.75 s" in refusal(tmp_path / "cut.wav")
+    assert absent(refusal(tmp_path / "cut.wav"), "truncated", "1.00 s", "0.75 s") == []
 
 
 def test_a_flac_cut_in_the_middle(tmp_path):
@@ -226,7 +226,7 @@ def test_a_flac_cut_in_the_middle(tmp_path):
     content = (tmp_path / "a.flac").read_bytes()
     (tmp_path / "a.flac").write_bytes(content[: len(content) // 2])
     message = refusal(tmp_path / "a.flac")
-    assert "truncated" in message or "cannot be read as audio" in message
+    assert "truncated" in message or "ffmpeg" in message
 
 
 def test_an_mp3_whose_header_contradicts_itself(tmp_path):
@@ -239,7 +239,7 @@ def test_an_mp3_whose_header_contradicts_itself(tmp_path):
     content = bytearray(path.read_bytes())
     content[content.index(b"LAME3.100") + 21] = 0x64
     path.write_bytes(content)
-    assert "is damaged: its header promises" in refusal(path)
+    assert absent(refusal(path), "damaged", f"{path.stat().st_size} bytes") == []
 
 
 def test_ten_minutes_of_silence_in_a_small_file(tmp_path):
@@ -299,13 +299,14 @@ def test_infinities_that_cancel_between_channels(tmp_path):
 @pytest.mark.parametrize("sample_rate", [1, 2_000, 3_999, 800_000])
 def test_rates_that_cannot_be_speech(tmp_path, sample_rate):
     soundfile.write(tmp_path / "a.wav", np.zeros(100), sample_rate)
-    with pytest.raises(AudioError, match=f"a sample rate of {sample_rate} Hz came, 4000 to 768000"):
+    with pytest.raises(AudioError) as raised:
         decode(tmp_path / "a.wav")
+    assert absent(raised.value, f"{sample_rate} Hz", "4000 to 768000") == []
 
 
 def test_a_directory_is_not_a_file(tmp_path):
     (tmp_path / "a.wav").write_bytes(wav_bytes(tone(16_000)))
-    assert "cannot be read" in refusal(tmp_path)
+    assert os.strerror(errno.EISDIR) in refusal(tmp_path)
 
 
 def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
@@ -316,7 +317,7 @@ def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "open", refuse)
-    assert "cannot be read: Permission denied" in refusal(tmp_path / "a.wav")
+    assert "Permission denied" in refusal(tmp_path / "a.wav")
 
 
 # --- finding files -----------------------------------------------------------------------
@@ -341,13 +342,15 @@ def test_a_named_file_is_taken_whatever_its_ending(tmp_path):
 
 def test_a_directory_without_audio(tmp_path):
     (tmp_path / "notes.txt").touch()
-    with pytest.raises(AudioError, match=r"holds no audio \(\.wav, .*; name a file"):
+    with pytest.raises(AudioError) as raised:
         audio.find_audio(tmp_path)
+    assert absent(raised.value, str(tmp_path), *audio.AUDIO_SUFFIXES) == []
 
 
 def test_nothing_there(tmp_path):
-    with pytest.raises(AudioError, match=r"there is no file .*missing; check the spelling"):
+    with pytest.raises(AudioError) as raised:
         audio.find_audio(tmp_path / "missing")
+    assert absent(raised.value, str(tmp_path / "missing"), ".wav") == [".wav"]
 
 
 # --- resampler and levels ----------------------------------------------------------------
@@ -378,8 +381,9 @@ def test_equal_rates_pass_through_untouched():
 
 @pytest.mark.parametrize("sample_rate", [0, -16_000, 3_999, 768_001])
 def test_the_resampler_refuses_impossible_rates(sample_rate):
-    with pytest.raises(AudioError, match=f"a sample rate of {sample_rate} Hz came"):
+    with pytest.raises(AudioError) as raised:
         audio.Resampler(sample_rate, 16_000)
+    assert absent(raised.value, f"{sample_rate} Hz", "4000 to 768000") == []
 
 
 @pytest.mark.parametrize(

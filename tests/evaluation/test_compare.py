@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 
 import numpy as np
 import onnx
@@ -12,7 +13,7 @@ import soundfile
 from networks import both_card, write_network
 from onnx import helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
-from support import make_card, write_conv_model
+from support import absent, make_card, write_conv_model
 
 from edge_ser.card import CARD_KEY, CorpusUse, FrontendConfig, ModelCard, Normalization
 from edge_ser.errors import AudioError, ConfigError, ModelError
@@ -141,7 +142,8 @@ def test_the_threshold_decides_what_diverges(first, changed, recordings):
 def test_a_few_windows_are_enough_for_the_layers(first, recordings):
     assert against(first, first, recordings, layer_windows=2).layers.n_windows == 2
     difference = against(first, first, recordings, layer_windows=0)
-    assert (difference.layers, difference.refused) == (None, {"layers": "not asked for"})
+    assert (difference.layers, list(difference.refused)) == (None, ["layers"])
+    assert re.search(r"\basked\b|\brequested\b", difference.refused["layers"])
 
 
 class _Windows(CalibrationDataReader):
@@ -250,12 +252,12 @@ def test_answers_of_other_labels_are_compared_among_the_common_ones(first, tmp_p
     assert difference.windows.n_same == same.sum()
 
 
-@pytest.mark.parametrize("labels", [("x", "y"), ("low", "y")])
-def test_models_without_common_labels_are_refused(first, tmp_path, labels):
+@pytest.mark.parametrize(("labels", "n_common"), [(("x", "y"), "0"), (("low", "y"), "1")])
+def test_models_without_common_labels_are_refused(first, tmp_path, labels, n_common):
     other = write_conv_model(tmp_path / "other.onnx", make_card(labels=labels))
-    with pytest.raises(ConfigError, match="labels in common, two or more were wanted") as raised:
+    with pytest.raises(ConfigError) as raised:
         open_contenders([first, other])
-    assert "low, middle, high" in str(raised.value)
+    assert absent(raised.value, n_common, "low, middle, high", ", ".join(labels)) == []
 
 
 @pytest.mark.parametrize("changes", [{"window_s": 0.5}, {"hop_s": 0.5}])
@@ -267,7 +269,7 @@ def test_other_windows_leave_the_clips_to_compare(first, tmp_path, recordings, c
     assert (difference.logits, difference.windows, difference.layers) == (None, None, None)
     assert difference.clips.n == 3
     assert set(difference.refused) == {"logits", "windows", "layers"}
-    assert "are not those of 1 s every 0.25 s" in difference.refused["windows"]
+    assert absent(difference.refused["windows"], "1 s", "0.25 s", "0.5 s") == []
 
 
 def test_other_front_ends_hear_the_same_windows_but_have_other_layers(first, tmp_path, recordings):
@@ -278,7 +280,7 @@ def test_other_front_ends_hear_the_same_windows_but_have_other_layers(first, tmp
 
     assert difference.logits.max > 0
     assert difference.windows.n == len(reference(first, recordings))
-    assert "front ends differ" in difference.refused["layers"]
+    assert "front ends" in difference.refused["layers"]
 
 
 def test_audio_in_and_features_in_are_the_same_model(first, tmp_path, recordings):
@@ -312,7 +314,8 @@ def test_graphs_of_other_origin_have_no_common_layer(first, tiny_model, recordin
 
     difference = against(first, tiny_model, recordings)
 
-    assert difference.refused == {"layers": "the graphs have no tensor in common"}
+    assert list(difference.refused) == ["layers"]
+    assert "tensor" in difference.refused["layers"]
     assert difference.logits.max > 0
 
 
@@ -402,12 +405,13 @@ def test_progress_is_told(first, recordings):
 
 def test_only_silence_is_refused(first, tmp_path):
     soundfile.write(tmp_path / "silent.wav", np.zeros(RATE), RATE)
-    with pytest.raises(AudioError, match="silent or too short"):
+    with pytest.raises(AudioError) as raised:
         compared([first, first], tmp_path / "silent.wav")
+    assert absent(raised.value, "silent", str(first)) == []
 
 
 def test_one_model_is_refused(first):
-    with pytest.raises(ConfigError, match="two or more"):
+    with pytest.raises(ConfigError, match=r"\b1 model\b"):
         open_contenders([first])
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
+import os
 
 import numpy as np
 import pytest
 import soundfile
 from streams import LevelDetector
-from support import FakeRunner, make_card
+from support import FakeRunner, absent, make_card
 
 from edge_ser.corpora import load_corpora
 from edge_ser.errors import AudioError, ConfigError
@@ -17,6 +19,7 @@ from edge_ser.evaluation.evaluate import evaluate
 from edge_ser.evaluation.noise import open_noise
 from edge_ser.evaluation.plain import noise_clips, select_all
 from edge_ser.evaluation.report import TRAINED_CAVEAT, Evaluation
+from edge_ser.evaluation.resampling import OVER_BOTH
 from edge_ser.evaluation.selection import select
 from edge_ser.recognition.recognizer import Recognizer
 from edge_ser.splits import data_digest
@@ -177,7 +180,7 @@ def test_unknown_speakers_are_no_speaker_and_their_clips_are_drawn_one_by_one(tw
     assert (lab.n_speakers, lab.n_speaker_unknown, lab.intervals_over) == (0, 2, "clips")
     assert lab.speakers == ()
     assert len(lab.uar.interval) == 2
-    assert both.intervals_over.startswith("speakers, and single clips")
+    assert both.intervals_over == OVER_BOTH
     corpora = {corpus.name: corpus for corpus in two_corpora.corpora}
     assert corpora["lab"].missing_labels == ("middle",)
     assert corpora["lab"].speakers == ()
@@ -237,8 +240,9 @@ def test_a_clip_that_cannot_be_read_stops_it(site, model, card, tmp_path):
     path = tmp_path / "broken.wav"
     path.write_bytes(b"no audio")
     clips = [*site, dataclasses.replace(site[-1], path=path, emotion="low", speaker="site/s3")]
-    with pytest.raises(AudioError, match=r"broken\.wav cannot be read as audio"):
+    with pytest.raises(AudioError) as raised:
         evaluate(Recognizer(model), select(clips, card))
+    assert absent(raised.value, str(path), "ffmpeg") == []
 
 
 def test_the_digest_is_of_the_data_alone(site, tmp_path):
@@ -264,30 +268,36 @@ def test_an_evaluation_comes_back_equal_and_names_no_place(evaluation, tmp_path,
 
 
 @pytest.mark.parametrize(
-    ("damage", "says"),
+    ("damage", "values"),
     [
-        (lambda data: data.update(schema=2), "expected an evaluation of schema 3, got schema 2"),
-        (lambda data: data.update(mode="both"), "mode is 'both'"),
-        (lambda data: data["blocks"][0].update(scope="mine"), "scope is 'mine'"),
-        (lambda data: data.update(blocks=[], distributions=[]), "one of either"),
-        (lambda data: data.update(kind="something else"), "kind is 'something else'"),
-        (lambda data: data.pop("blocks"), "lacks blocks"),
-        (lambda data: data["blocks"][0].update(figures=[]), "figures is "),
-        (lambda data: data["blocks"][0]["figures"][0].update(uar="high"), "uar is str"),
-        (lambda data: data.update(colour=1), "unknown fields colour"),
+        (lambda data: data.update(schema=2), ["schema 3", "schema 2"]),
+        (lambda data: data.update(mode="both"), ["mode", "'both'"]),
+        (lambda data: data["blocks"][0].update(scope="mine"), ["scope", "'mine'"]),
+        (
+            lambda data: data.update(blocks=[], distributions=[]),
+            ["blocks", "distributions", "empty"],
+        ),
+        (lambda data: data.update(kind="something else"), ["kind", "'something else'"]),
+        (lambda data: data.pop("blocks"), ["e.json", "blocks"]),
+        (lambda data: data["blocks"][0].update(figures=[]), ["figures"]),
+        (lambda data: data["blocks"][0]["figures"][0].update(uar="high"), ["uar", "str", "object"]),
+        (lambda data: data.update(colour=1), ["unknown", "colour"]),
     ],
 )
-def test_damaged_records_are_named(evaluation, tmp_path, damage, says):
+def test_damaged_records_are_named(evaluation, tmp_path, damage, values):
     data = json.loads(json.dumps(dataclasses.asdict(evaluation)))
     damage(data)
     (tmp_path / "e.json").write_text(json.dumps(data))
-    with pytest.raises(ConfigError, match=says.replace("(", r"\(")):
+    with pytest.raises(ConfigError) as raised:
         Evaluation.load(tmp_path / "e.json")
+    assert absent(raised.value, *values) == []
 
 
 def test_what_is_no_record(tmp_path):
     (tmp_path / "e.json").write_text("{")
-    with pytest.raises(ConfigError, match="is not JSON"):
+    with pytest.raises(ConfigError) as raised:
         Evaluation.load(tmp_path / "e.json")
-    with pytest.raises(ConfigError, match="cannot be read"):
+    assert absent(raised.value, str(tmp_path / "e.json"), "JSON") == []
+    with pytest.raises(ConfigError) as raised:
         Evaluation.load(tmp_path / "none.json")
+    assert absent(raised.value, str(tmp_path / "none.json"), os.strerror(errno.ENOENT)) == []

@@ -89,7 +89,7 @@ def test_a_recording_is_repeated_from_somewhere_at_unit_power(tmp_path):
 
 def test_recordings_that_are_no_noise(tmp_path):
     soundfile.write(tmp_path / "silent.wav", np.zeros(100), RATE)
-    with pytest.raises(AudioError, match=r"silent\.wav is silent"):
+    with pytest.raises(AudioError, match=r"silent\.wav .*\bsilent\b"):
         open_noise(str(tmp_path / "silent.wav"), RATE, seed=0)
-    with pytest.raises(AudioError, match="there is no file brown"):
+    with pytest.raises(AudioError, match=r"\bno (such )?file\b.*\bbrown\b"):
         open_noise("brown", RATE, seed=0)

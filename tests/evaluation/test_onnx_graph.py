@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from support import absent
 
 from edge_ser.errors import ModelError
 from edge_ser.evaluation.onnx_graph import (
@@ -226,9 +227,9 @@ def test_nodes_out_of_order_are_sorted_as_onnx_runtime_does(network, tmp_path):
 @pytest.mark.parametrize("content", [b"", b"this is a text\n" * 50, b"\x08\x08", None])
 def test_what_is_no_onnx_is_refused(tiny_model, content):
     tiny_model.write_bytes(tiny_model.read_bytes()[:-300] if content is None else content)
-    with pytest.raises(ModelError, match="cannot be read as an ONNX model") as raised:
+    with pytest.raises(ModelError) as raised:
         load_model(tiny_model)
-    assert "export it again" in str(raised.value)
+    assert absent(raised.value, str(tiny_model), "ONNX", "export") == []
     assert "\n" not in str(raised.value)
 
 

@@ -12,7 +12,7 @@ import onnx
 import pytest
 from networks import both_card, write_network
 from onnx import TensorProto
-from support import FakeRunner, make_card, write_tiny_model
+from support import FakeRunner, absent, make_card, write_tiny_model
 
 from edge_ser.card import CARD_KEY, FrontendConfig, ModelCard, Normalization
 from edge_ser.errors import ModelError
@@ -107,13 +107,12 @@ def test_a_text_that_is_not_utf8(tiny_model, text):
 
 def test_no_card(tmp_path):
     message = refusal(write_tiny_model(tmp_path / "a.onnx", key=""))
-    assert "has no ModelCard (metadata keys: none; wanted edge_ser.card)" in message
-    assert "edge-ser export" in message
+    assert absent(message, "ModelCard", "none", "edge_ser.card", "edge-ser export") == []
 
 
 def test_metadata_of_another_program(tmp_path):
     message = refusal(write_tiny_model(tmp_path / "a.onnx", key="other.card"))
-    assert "metadata keys: other.card; wanted edge_ser.card" in message
+    assert absent(message, "other.card", "edge_ser.card") == []
 
 
 @pytest.mark.parametrize(
@@ -218,13 +217,12 @@ def test_a_waveform_network(tmp_path):
 def test_an_input_of_another_shape(tiny_model, shape):
     with pytest.raises(ModelError) as raised:
         open_runner(tiny_model).run(np.zeros(shape, np.float32))
-    assert "takes input ['batch', 13, 'frames']" in str(raised.value)
-    assert f"{list(shape)} came" in str(raised.value)
+    assert absent(raised.value, "input ['batch', 13, 'frames']", str(list(shape))) == []
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float16, np.int16])
 def test_an_input_of_another_type(tiny_model, dtype):
-    with pytest.raises(ModelError, match=f"{np.dtype(dtype)} came"):
+    with pytest.raises(ModelError, match=rf"(?=.*\bfloat32\b).*\b{np.dtype(dtype)}\b"):
         open_runner(tiny_model).run(np.zeros((1, 13, 50), dtype))
 
 

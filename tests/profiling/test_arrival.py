@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from profile_parts import MS, RATE, FakeClock, noise_sound
+from support import absent
 
 from edge_ser.audio.io import AudioChunk
 from edge_ser.audio.sources.base import Idle
@@ -91,10 +92,11 @@ def test_live_audio_comes_as_it_was_stamped():
 
 
 def test_a_live_source_that_ends():
-    with pytest.raises(AudioError, match="the source ended before the profile did"):
+    with pytest.raises(AudioError, match=r"\bended\b.* --wav\b"):
         LiveFeed(iter([]).__next__).next()
 
 
 def test_an_arrival_that_there_is_not():
-    with pytest.raises(ConfigError, match="arrival is 'slow', wanted: one of closed, paced"):
+    with pytest.raises(ConfigError) as raised:
         SoundFeed(noise_sound(), "slow", FakeClock(), 0.02)
+    assert absent(raised.value, "arrival", "'slow'", "closed, paced") == []

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import pytest
-from support import make_card
+from support import absent, make_card
 
 from edge_ser.errors import ConfigError
 from edge_ser.precision import Precision
@@ -40,8 +41,7 @@ def test_the_fastest_that_keeps_its_accuracy_is_taken(model):
     got = recommend(models, 99.0)
     assert got is not None
     assert (got.model, got.by, got.value_ms) == ("fp16", "computed p99", 2.0)
-    assert got.reason.startswith("2.00 times as fast as the next, fp32; left out")
-    assert got.reason.endswith("int8, odd")
+    assert re.search(r"\b2\.00 times\b.*\bfp32\b.*\bint8, odd$", got.reason)
 
 
 def test_the_percentile_that_is_asked_for_decides(model):
@@ -61,7 +61,8 @@ def test_too_few_decisions_for_a_tail_are_judged_by_the_median(model):
 def test_a_difference_that_nobody_notices_is_called_so(model):
     got = recommend([model("a", [1.0] * 200), model("b", [1.02] * 200)], 50.0)
     assert got is not None
-    assert got.reason == "but hardly faster than b: the next run may say the opposite"
+    assert absent(got.reason, "b") == []
+    assert not re.search(r"\d", got.reason)
 
 
 def test_nothing_is_recommended_where_there_is_no_choice(model):
@@ -114,10 +115,9 @@ def test_budgets(model):
     assert budget_of([fast], 20, 99.0).over == ()
     budget = budget_of([fast, slow, few], 20, 99.0)
     assert budget.over == ("slow", "few")
-    assert missed([fast, slow, few], budget) == (
-        "the budget of 20 ms end to end is missed by slow: p99 is 25.00 ms; few: p99 cannot be told "
-        "from 9 decisions, 100 are needed; give a longer --duration"
-    )
+    too_slow, too_few = missed([fast, slow, few], budget).split("; ", 1)
+    assert absent(too_slow, "20 ms", "slow", "p99", "25.00 ms", "fast") == ["fast"]
+    assert absent(too_few, "few", "p99", "9", "100", "--duration") == []
     assert budget_of([slow], 25, 99.0).over == ()
     with pytest.raises(ConfigError, match="p is 42"):
         budget_of([fast], 20, 42.0)

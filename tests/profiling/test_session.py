@@ -47,7 +47,7 @@ def test_what_it_was_measured_on_is_said(profiled):
     )
     assert setting.sound.level_dbfs == pytest.approx(-20, abs=0.2)
     assert profiled.machine.cpu.n_cores >= 1
-    assert profiled.power.missing == ("no sensors in tests",)
+    assert profiled.power.missing == ("no sensors",)
     assert profiled.memory.peak_bytes > 10 << 20
 
 
@@ -74,9 +74,9 @@ def test_the_record_comes_back_as_it_was(profiled, tmp_path):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"schema": 99}, "schema is 99"),
-        ({"kind": "edge-ser comparison"}, "kind is 'edge-ser comparison'"),
-        ({"extra": 1}, "unknown fields extra"),
+        ({"schema": 99}, r"\bschema\b.*\b99\b"),
+        ({"kind": "edge-ser comparison"}, r"\bkind\b.*'edge-ser comparison'"),
+        ({"extra": 1}, r"\bunknown .*\bextra\b"),
     ],
 )
 def test_other_records_are_refused(profiled, tmp_path, change, said):
@@ -135,7 +135,7 @@ def test_nothing_to_decide_on_is_an_error(model_path):
     sound = noise_sound()
     sound.samples[:] = 0
     request = SessionConfig(arrival="paced", duration_s=5, n_cold_starts=0, detector=None)
-    with pytest.raises(AudioError, match=r"m0.onnx decided on nothing: \d+ windows were silent"):
+    with pytest.raises(AudioError, match=r"\bm0\.onnx\b.*\b\d+ windows .*\bsilent\b"):
         profile(
             contestants_of(clock, model_path, [5.0]),
             sound,
@@ -158,15 +158,15 @@ def test_energy_of_a_known_power(model_path):
     assert energy.joules_per_decision == pytest.approx(
         6 * energy.seconds / (energy.joules / energy.joules_per_decision)
     )
-    assert made.power.covers == "all of it"
+    assert made.power.covers == sensors.total.covers
     assert made.power.curve
 
 
 def test_models_are_opened_on_each_device_and_named_apart(model_path, tmp_path):
     opened = open_models([model_path], ["auto", "cpu"], 1)
-    assert [c.name for c in opened] == ["m.onnx on auto", "m.onnx on cpu"]
+    assert [c.name for c in opened] == [f"m.onnx on {device}" for device in ("auto", "cpu")]
     assert opened[0].precision is None
-    with pytest.raises(ModelError, match="there is no model"):
+    with pytest.raises(ModelError, match=r"\bno (such )?model\b.*\bnone\.onnx\b"):
         open_models([model_path, tmp_path / "none.onnx"], ["auto"], 1)
 
 

@@ -10,7 +10,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from support import ROOT, make_card
+from support import ROOT, absent, make_card
 
 from edge_ser.card import FrontendConfig
 from edge_ser.errors import CalibrationError, ConfigError
@@ -87,7 +87,7 @@ def test_every_clip_and_value_is_in_the_digest(small_set):
 
 
 def test_an_empty_set_is_refused(small_set):
-    with pytest.raises(CalibrationError, match=f"is empty.*{REMEDY}"):
+    with pytest.raises(CalibrationError, match=rf"\bempty\b.*{REMEDY}"):
         dataclasses.replace(small_set, clips=(), windows=small_set.windows[:0])
 
 
@@ -111,7 +111,7 @@ def test_windows_that_are_not_finite_are_refused(small_set, value):
 )
 def test_windows_of_another_shape_are_refused(small_set, windows, came):
     assert small_set.windows.shape == (3, 13, 97)
-    with pytest.raises(CalibrationError, match=rf"{came}.*float32 \[3, 13, 97\] were wanted"):
+    with pytest.raises(CalibrationError, match=rf"(?=.*float32 \[3, 13, 97\]).*{came}"):
         dataclasses.replace(small_set, windows=windows)
 
 
@@ -191,32 +191,32 @@ def edited(**changes):
 
 
 @pytest.mark.parametrize(
-    ("edit", "says"),
+    ("edit", "values"),
     [
-        (edited(licence="public domain"), "was changed since it was made"),
-        (edited(seed=1), "was changed since it was made"),
-        (edited(digest="0" * 64), "was changed since it was made"),
-        (lambda f: {**f, "clips": f["clips"][::-1]}, "was changed since it was made"),
-        (lambda f: {**f, "frontend": {**f["frontend"], "fmin": 0.0}}, "was changed since"),
-        (lambda f: {**f, "clips": []}, "is empty"),
-        (lambda f: {**f, "clips": f["clips"][1:]}, "float32 [2, 13, 97] were wanted"),
-        (edited(window_s=2.0), "were wanted"),
-        (edited(window_s=1e9), "window_s"),
-        (edited(window_s=float("nan")), "window_s"),
-        (edited(seed="1"), "seed is '1', int was wanted"),
-        (edited(more=1), "unknown fields more"),
-        (lambda f: {k: v for k, v in f.items() if k != "licence"}, "lacks licence"),
-        (lambda f: {**f, "clips": [{"name": "a"}]}, "clips[0] lacks"),
-        (lambda f: {**f, "frontend": {**f["frontend"], "n_fft": 0}}, "n_fft is 0"),
-        (edited(schema=2), "schema is 2"),
-        (edited(kind="edge-ser evaluation"), "is not the manifest of a calibration set"),
-        (lambda _: [], "is not the manifest of a calibration set"),
+        (edited(licence="public domain"), ["changed", "digest"]),
+        (edited(seed=1), ["changed", "digest"]),
+        (edited(digest="0" * 64), ["changed", "digest"]),
+        (lambda f: {**f, "clips": f["clips"][::-1]}, ["changed", "digest"]),
+        (lambda f: {**f, "frontend": {**f["frontend"], "fmin": 0.0}}, ["changed", "digest"]),
+        (lambda f: {**f, "clips": []}, ["empty"]),
+        (lambda f: {**f, "clips": f["clips"][1:]}, ["float32 [2, 13, 97]"]),
+        (edited(window_s=2.0), ["float32 [3, 13, 197]"]),
+        (edited(window_s=1e9), ["window_s"]),
+        (edited(window_s=float("nan")), ["manifest.json.window_s", "nan"]),
+        (edited(seed="1"), ["manifest.json.seed", "'1'", "int"]),
+        (edited(more=1), ["unknown", "more"]),
+        (lambda f: {k: v for k, v in f.items() if k != "licence"}, ["manifest.json", "licence"]),
+        (lambda f: {**f, "clips": [{"name": "a"}]}, ["manifest.json.clips[0]", "sha256"]),
+        (lambda f: {**f, "frontend": {**f["frontend"], "n_fft": 0}}, ["n_fft", "0"]),
+        (edited(schema=2), ["schema", "2"]),
+        (edited(kind="edge-ser evaluation"), ["manifest.json", "kind"]),
+        (lambda _: [], ["manifest.json", "kind"]),
     ],
 )
-def test_an_edited_manifest_is_refused(saved, edit, says):
+def test_an_edited_manifest_is_refused(saved, edit, values):
     path = saved / "manifest.json"
     path.write_text(json.dumps(edit(json.loads(path.read_text()))))
-    assert says in refusal(saved)
+    assert absent(refusal(saved), *values) == []
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[" * 100_000])
@@ -255,16 +255,15 @@ def test_a_model_that_hears_alike_is_served(small_set):
     [
         (
             {"frontend": FrontendConfig(n_mels=26, n_mfcc=13, fmin=50.0, window="hamming")},
-            ["fmin is 20.0 in the set and 50.0 in the model", "window is hann in the set and hamm"],
+            ["fmin", "20.0", "50.0", "window", "hann", "hamming"],
         ),
-        ({"window_s": 2.0}, ["[13, 97] (1 s) in the set and [13, 197] (2 s) in the model"]),
+        ({"window_s": 2.0}, ["[13, 97] (1 s)", "[13, 197] (2 s)"]),
     ],
 )
 def test_a_model_that_hears_otherwise_is_refused_with_both_values(small_set, changes, says):
     with pytest.raises(CalibrationError) as caught:
         small_set.require(make_card(**changes))
-    for words in [*says, "does not fit tiny", f"{REMEDY} --model"]:
-        assert words in str(caught.value)
+    assert absent(caught.value, *says, "tiny", f"{REMEDY} --model") == []
 
 
 @pytest.fixture(scope="module")

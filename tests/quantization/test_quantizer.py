@@ -190,7 +190,7 @@ def test_a_set_of_another_front_end_is_refused(tmp_path):
     source = open_source(write_network(tmp_path / "small.onnx"))
     other = make_card(frontend=FrontendConfig(n_mels=26, n_mfcc=13, fmin=50.0))
 
-    with pytest.raises(CalibrationError, match=r"fmin is 50.0 .* and 20.0"):
+    with pytest.raises(CalibrationError, match=r"\bfmin\b.*\b50\.0\b.*\b20\.0\b"):
         Quantizer(source, calibration_of(other))
 
 
@@ -209,7 +209,7 @@ def test_what_was_changed_already_is_refused(quantizer, tmp_path, wish):
 
 
 def test_foreign_files_are_refused(tmp_path):
-    with pytest.raises(ModelError, match="has no ModelCard"):
+    with pytest.raises(ModelError, match=r"\bModelCard\b"):
         open_source(write_tiny_model(tmp_path / "a.onnx", key="other"))
     with pytest.raises(ModelError, match=r"none\.onnx"):
         open_source(tmp_path / "none.onnx")

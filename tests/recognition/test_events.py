@@ -15,7 +15,7 @@ import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support import ROOT
+from support import ROOT, absent
 
 from edge_ser.errors import EventError
 from edge_ser.recognition import events
@@ -109,19 +109,20 @@ def test_how_a_line_looks():
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "values"),
     [
-        ({"v": 2}, "events of version 1 are read, version 2 came"),
-        ({"v": True}, "version True came"),
-        ({"event": "laughter"}, "the event 'laughter' is unknown; there are start, window"),
-        ({"event": ["start"]}, "is unknown"),
-        ({"latency_ms": "soon"}, "speech_start.latency_ms is 'soon', float was wanted"),
-        ({"mood": 1}, "speech_start has unknown fields mood"),
+        ({"v": 2}, ["version 1", "version 2"]),
+        ({"v": True}, ["version True"]),
+        ({"event": "laughter"}, ["'laughter'", "unknown", "start, window"]),
+        ({"event": ["start"]}, ["['start']", "unknown"]),
+        ({"latency_ms": "soon"}, ["speech_start.latency_ms", "'soon'", "float"]),
+        ({"mood": 1}, ["speech_start", "unknown", "mood"]),
     ],
 )
-def test_lines_that_are_no_events(change, said):
-    with pytest.raises(EventError, match=said):
+def test_lines_that_are_no_events(change, values):
+    with pytest.raises(EventError) as raised:
         from_json(json.dumps(json.loads(to_json(START)) | change))
+    assert absent(raised.value, *values) == []
 
 
 @pytest.mark.parametrize("line", ["", "{", "[]", "3", "[" * 100_000, '{"v": 1}', "\x00"])

@@ -357,7 +357,7 @@ def test_a_clip_is_the_mean_of_its_windows(tmp_path, tiny_model):
 
 def test_a_silent_clip_is_an_error(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.zeros(2 * RATE), RATE)
-    with pytest.raises(AudioError, match=r"a\.wav is silent .*-120 dB"):
+    with pytest.raises(AudioError, match=r"\ba\.wav .*\bsilent .*-120 dB"):
         Recognizer(FakeRunner()).recognize(tmp_path / "a.wav", vad=False)
 
 
@@ -396,7 +396,7 @@ def test_one_channel_of_a_clip(tmp_path):
     recognizer.recognize(tmp_path / "a.wav", channel=0, vad=False)
 
     np.testing.assert_array_equal(runner.inputs[0][0], noise(RATE))
-    with pytest.raises(AudioError, match="is silent"):
+    with pytest.raises(AudioError, match=r"\bsilent\b"):
         recognizer.recognize(tmp_path / "a.wav", channel=1, vad=False)
 
 

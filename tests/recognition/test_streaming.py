@@ -665,7 +665,7 @@ def test_a_clip_that_is_too_short_for_the_model():
 def test_a_clip_that_is_too_short_or_silent():
     with pytest.raises(AudioError, match=r"\b0\.1 s\b.*\b0\.25 s\b"):
         listen([AudioChunk(noise(1_600), RATE)], clip=True)
-    with pytest.raises(AudioError, match="is silent"):
+    with pytest.raises(AudioError, match=r"\bsilent\b"):
         listen([AudioChunk(np.zeros(RATE, np.float32), RATE)], clip=True)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+from support import absent
 
 from edge_ser.machine.clocks import Clock
 from edge_ser.machine.gpu import Gpu, GpuState
@@ -54,9 +55,9 @@ def test_a_card_of_its_own_is_described(profiled):
 def test_a_busy_machine_is_named(profiled):
     model = profiled.models[0]
     busy = dataclasses.replace(model, cpu_ms_per_window=2.5, preempted_per_s=120.0)
-    assert "put aside for other programs 120 times a second" in words.cpu(busy)
+    assert absent(words.cpu(busy), "2.50 ms", "120 times") == []
     calm = dataclasses.replace(model, cpu_ms_per_window=2.5, preempted_per_s=1.0)
-    assert words.cpu(calm) == "2.50 ms a window, all threads"
+    assert absent(words.cpu(calm), "2.50 ms", "times") == ["times"]
 
 
 def test_missing_percentiles_say_how_to_get_them(profiled):
@@ -65,23 +66,21 @@ def test_missing_percentiles_say_how_to_get_them(profiled):
     short = dataclasses.replace(
         model, n_decisions=100, end_to_end=dataclasses.replace(model.end_to_end, p999_ms=None)
     )
-    assert words.too_few(profiled, short) == (
-        "– stands where there are too few decisions; for p99.9 give --duration 210"
-    )
+    assert absent(words.too_few(profiled, short), words.MISSING, "p99.9", "--duration 210") == []
 
 
 @pytest.mark.parametrize(
     ("accuracy", "long", "short"),
     [
         (Accuracy("reference", None, None, passes=True, card_uar=0.757),
-         "what the others are compared with; UAR of the weights by their card 75.7%", "first"),
+         ["UAR", "card", "75.7%"], "first"),
         (Accuracy("record", 0.99, None, passes=True, card_uar=None),
-         "99.0% of the labels as in FP32, by the file's record", "99.0%"),
+         ["99.0%", "FP32", "record"], "99.0%"),
         (Accuracy("agreement", 0.9, 50, passes=False, card_uar=None),
-         "90.0% of the labels as the first model's, on this audio (50 windows)", "90.0%"),
-        (Accuracy("unknown", None, None, None, None), "accuracy unknown", "unknown"),
+         ["90.0%", "first", "50 windows"], "90.0%"),
+        (Accuracy("unknown", None, None, None, None), ["unknown"], "unknown"),
     ],
 )  # fmt: skip
 def test_accuracy_says_what_it_is_known_by(accuracy, long, short):
-    assert words.accuracy(accuracy) == long
+    assert absent(words.accuracy(accuracy), *long) == []
     assert words.short_accuracy(accuracy) == short

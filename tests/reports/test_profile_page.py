@@ -35,7 +35,7 @@ def gpu_profile(profiled):
     return dataclasses.replace(
         profiled,
         models=(model,),
-        power=Power("the board", True, curve, 4.0, ("too few values",), ()),  # noqa: FBT003
+        power=Power("the board", True, curve, 4.0, ("few values",), ()),  # noqa: FBT003
         recommendation=None,
         slowed=("gpu-throttle (after)",),
         budget=dataclasses.replace(profiled.budget, over=()),
@@ -103,14 +103,15 @@ def test_the_waterfall_ends_where_the_mean_does(profile, tree):
 
 
 def test_what_is_not_measured_is_said_with_its_reason(profiled, gpu_profile):
-    assert "no sensors in tests" in page(profiled)
+    assert profiled.power.missing[0] in page(profiled)
     shown = page(gpu_profile)
-    assert "125.00 mJ a decision (the board, 5.00 W), 25.00 mJ above idle (4.00 W)" in shown
-    assert "too few values" in shown
-    assert "GROWS: +1024.0 MiB over the run" in shown
+    energies = r"\b125\.00 mJ [^<]*\(the board, 5\.00 W\), 25\.00 mJ [^<]*\(4\.00 W\)"
+    assert re.search(energies, shown)
+    assert "few values" in shown
+    assert "GROWS: +1024.0 MiB" in shown
     assert "gpu-throttle (after)" in shown
     assert "host → device" in shown
-    assert "Budget kept: p95 end to end is within 8 ms." in shown
+    assert re.search(r"Budget kept: p95 [^<]*\b8 ms\b", shown)
 
 
 def test_a_missed_budget_is_at_the_top(profiled):

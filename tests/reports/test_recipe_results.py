@@ -20,9 +20,9 @@ def cross_corpus():
 def test_a_record_is_read_back_and_another_protocol_refused(tmp_path):
     run = cross_corpus()
     assert load_recipe(run.save(tmp_path)) == run
-    with pytest.raises(ConfigError, match="got speaker-independent"):
+    with pytest.raises(ConfigError, match=r"\bspeaker-independent\b"):
         load_recipe(make_run().save(tmp_path))
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(ConfigError, match=r"none\.json"):
         load_recipe(tmp_path / "none.json")
 
 

@@ -271,7 +271,9 @@ def test_an_unwritable_directory_is_an_error_at_once(tmp_path):
 
 @pytest.mark.parametrize("numbers", [{"limit_mb": 0.5}, {"limit_mb": np.nan}, {"segment_s": 0}])
 def test_impossible_numbers_are_refused(tmp_path, numbers):
-    with pytest.raises(ConfigError, match="came"):
+    ((name, number),) = numbers.items()
+    unit = {"limit_mb": "MB", "segment_s": "s"}[name]
+    with pytest.raises(ConfigError, match=rf"\b{number:g} {unit}\b"):
         Recorder(tmp_path, **numbers)
 
 

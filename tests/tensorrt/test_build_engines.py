@@ -113,7 +113,7 @@ def test_every_version_builds_and_loads_in_order(
             "IBuilderConfig.set_compute_capability(SM86, 0)",
             "IBuilderConfig.set_compute_capability(SM120, 1)",
         ]
-        with pytest.raises(EngineError, match=r"SM 8\.6, 12\.0, the GPU here .* has SM 8\.7"):
+        with pytest.raises(EngineError, match=r"(?=.*\bSM 8\.7\b).*\bSM 8\.6, 12\.0\b"):
             load_engine(out, silent)
         return
     assert manifest.built_by.compute_capabilities == ("8.7",)
@@ -191,8 +191,8 @@ def test_types_other_than_the_record_says_are_refused(
 @pytest.mark.parametrize(
     ("script", "said"),
     [
-        ({"parses": False}, "cannot parse .*node 7: no importer for Nonsense.*edge-ser export"),
-        ({"plan": None}, "cannot build .*m.fp32.onnx"),
+        ({"parses": False}, r"\bnode 7: .*\bNonsense\b.*\bedge-ser export\b"),
+        ({"plan": None}, r"\bm\.fp32\.onnx\b"),
     ],
 )
 def test_a_failure_of_parse_or_build_leaves_nothing(
@@ -379,7 +379,7 @@ def test_what_a_dla_cannot_is_refused(install, on_orin, model, tmp_path):
         build(model("fp16"), out, "fp16", dla_core=0, batch=(1, 1, 2))
     with pytest.raises(EngineError, match=r"^int8\b.*\b10\.3\.0\b.*--fp16\b"):
         build(model("int8"), out, "int8", dla_core=0)
-    with pytest.raises(ConfigError, match="a DLA has no FP32"):
+    with pytest.raises(ConfigError, match=r"\bDLA\b.*\bFP32\b"):
         EngineConfig("fp32", dla_core=0)
     with pytest.raises(ConfigError, match="gpu_fallback"):
         EngineConfig("fp16", gpu_fallback=True)
@@ -433,16 +433,16 @@ def test_tensorrt_builds_only_for_the_gpu_it_has(install, model, tmp_path, monke
         (
             "fp32",
             "fp16",
-            r"is fp32.*edge-ser quantize .* --calibration FOLDER --fp16 --out .*m.fp32.fp16.onnx",
+            r"\bfp32\b.*edge-ser quantize .* --calibration FOLDER --fp16 --out .*m.fp32.fp16.onnx",
         ),
         (
             "fp32",
             "int8",
-            r"is fp32.*edge-ser quantize .* --calibration FOLDER --int8 --out",
+            r"\bfp32\b.*edge-ser quantize .* --calibration FOLDER --int8 --out",
         ),
-        ("int8", "fp32", "is int8, an engine of fp32 was asked for; ask for --int8"),
-        ("int8", "int8+fp16", "is int8, an engine of int8.fp16 was asked for; ask for --int8,"),
-        ("int8+fp16", "int8", "ask for --int8 --fp16, or give the int8 file"),
+        ("int8", "fp32", r"(?=.*\bfp32\b)(?=.*\bint8\b).* --int8\b(?! --)"),
+        ("int8", "int8+fp16", r"(?=.*\bint8\+fp16\b).* --int8\b(?! --)"),
+        ("int8+fp16", "int8", r"(?=.*\bint8\+fp16\b).* --int8 --fp16\b.*\bint8\b"),
     ],
 )
 def test_another_precision_than_the_files_is_refused(
@@ -465,7 +465,7 @@ def test_the_profile_is_as_asked_or_refused(install, on_orin, model, tmp_path):
     heard = write_tiny_model(tmp_path / "w.onnx", make_card(input="waveform"))
     assert build(heard, out).shapes.maximum == (1, 16_000)
     for wrong in ({"batch": (2, 1, 2)}, {"window_s": (1, 2, 1.5)}, {"window_s": (0, 1, 1)}):
-        with pytest.raises(ConfigError, match="wanted: ascending, above 0"):
+        with pytest.raises(ConfigError, match=r"\bascending\b"):
             build(model(), out, **wrong)
     with pytest.raises(ConfigError, match=r"\b0\.1 s\b.*\b0\.25 s\b"):
         build(model(), out, window_s=(0.1, 1, 1))
@@ -497,7 +497,7 @@ def test_which_tensorrt_is_found(install, monkeypatch):
 @pytest.mark.parametrize("version", ["8.5.2", "9.3.0", "7.1"])
 def test_versions_that_are_not_served_are_refused(version, install):
     install("tensorrt 8.6").__version__ = version
-    with pytest.raises(EngineError, match=f"tensorrt {version} is installed, 8.6, 10 or later"):
+    with pytest.raises(EngineError, match=rf"(?=.*\btensorrt {version}\b).*\b8\.6, 10 or later\b"):
         find_tensorrt()
 
 

@@ -77,7 +77,7 @@ def test_every_precision_builds_for_every_target(kind, form, targets, rtx, graph
     assert (manifest.shapes.input, manifest.shapes.maximum) == (form, widest)
     for target in targets:
         check_fits(manifest, out, rtx, CudaDevice("an RTX", target, "13.0"))
-    with pytest.raises(EngineError, match=r"the GPU here \(Orin\) has SM 8\.7"):
+    with pytest.raises(EngineError, match=r"\bOrin\b.*\bSM 8\.7\b"):
         check_fits(manifest, out, rtx, CudaDevice("Orin", "8.7", "13.0"))
 
 
@@ -130,7 +130,7 @@ def test_the_bytes_that_tensorrt_cannot_parse_are_named(rtx, tmp_path):
     onnx.save(model, path)
     heard = []
 
-    with pytest.raises(EngineError, match=r"cannot parse .*m\.onnx: node 2: .*edge-ser export"):
+    with pytest.raises(EngineError, match=r"\bm\.onnx\b.*\bnode 2: .*\bedge-ser export\b"):
         build_engine(
             path,
             tmp_path / "m.engine",

@@ -224,17 +224,17 @@ def test_what_an_execution_context_refuses(version, refuses, machine):
 @pytest.mark.parametrize(
     ("script", "said"),
     [
-        ({"contexts": False}, "no execution context; see that the GPU has memory"),
-        ({"n_classes": 2}, r"puts out logits \[2, 2\], its manifest says \[2, 3\]"),
+        ({"contexts": False}, r"\bexecution context\b.*\bmemory\b"),
+        ({"n_classes": 2}, r"\blogits (?=.*\[2, 2\]).*\[2, 3\]"),
         ({"tensors": [("features", "INPUT", "FLOAT")]}, "outputs none"),
-        ({"tensors": [("x", "INPUT", "FLOAT"), ("y", "OUTPUT", "FLOAT")]}, "inputs x and"),
+        ({"tensors": [("x", "INPUT", "FLOAT"), ("y", "OUTPUT", "FLOAT")]}, r"\binputs x\b"),
         (
             {"tensors": [("features", "INPUT", "HALF"), ("y", "OUTPUT", "FLOAT")]},
             "not float32: features",
         ),
         (
             {"tensors": [("features", "INPUT", "FLOAT"), ("y", "OUTPUT", "INT32")]},
-            "not float32: y; wanted: features and logits, all float32; build it again",
+            r"(?=.*\bfloat32: y\b).*\bfeatures\b.*\blogits\b.*: edge-ser build-engine",
         ),
     ],
 )
@@ -406,10 +406,10 @@ def test_an_input_outside_the_profile(shape, machine):
 @pytest.mark.parametrize(
     ("x", "said"),
     [
-        (np.zeros((13, 97), np.float32), r"\[13, 97\] came; compute the features"),
-        (np.zeros((1, 12, 97), np.float32), r"takes features \['batch', 13, 'frames'\]"),
-        (np.zeros((1, 13, 97)), "float64 came"),
-        (np.zeros((0, 13, 97), np.float32), "not empty"),
+        (np.zeros((13, 97), np.float32), r"(?=.*\[13, 97\]).*\bfeatures\b"),
+        (np.zeros((1, 12, 97), np.float32), r"\bfeatures \['batch', 13, 'frames'\]"),
+        (np.zeros((1, 13, 97)), r"\bfloat64\b"),
+        (np.zeros((0, 13, 97), np.float32), r"\bempty\b"),
     ],
 )
 def test_an_input_that_is_none(x, said, machine):
@@ -442,7 +442,7 @@ def test_a_waveform_engine(machine):
     x = inputs().reshape(1, -1)
     x = np.resize(x, (1, 9000))
     np.testing.assert_array_equal(runner.run(x), network(x))
-    with pytest.raises(ModelError, match=r"takes features \['batch', 'samples'\]"):
+    with pytest.raises(ModelError, match=r"\bfeatures \['batch', 'samples'\]"):
         runner.run(inputs())
 
 
@@ -451,17 +451,17 @@ def test_a_waveform_engine(machine):
 @pytest.mark.parametrize(
     ("function", "doing"),
     [
-        ("cuCtxPushCurrent", "entering the context"),
-        ("cuMemcpyHtoDAsync", "copying to the GPU"),
-        ("cuGraphLaunch", "launching a graph"),
-        ("cuMemcpyDtoHAsync", "copying from the GPU"),
-        ("cuStreamSynchronize", "waiting for the GPU"),
-        ("cuCtxPopCurrent", "leaving the context"),
+        ("cuCtxPushCurrent", "entering"),
+        ("cuMemcpyHtoDAsync", "copying to"),
+        ("cuGraphLaunch", "launching"),
+        ("cuMemcpyDtoHAsync", "copying from"),
+        ("cuStreamSynchronize", "waiting"),
+        ("cuCtxPopCurrent", "leaving"),
     ],
 )
 def test_each_call_of_a_run_may_fail(function, doing, error, package, machine):
     if (function, package) == ("cuGraphLaunch", "pycuda"):
-        function, doing = "cuStreamSynchronize", "waiting for the GPU"
+        function, doing = "cuStreamSynchronize", "waiting"
     here = machine(package=package)
     runner = here.open()
     for _ in range(3):
@@ -524,7 +524,7 @@ def test_nothing_works_after_closing(use, machine):
     runner = machine().open()
     runner.close()
     arguments = [inputs()] if use in {"run", "infer_timed"} else []
-    with pytest.raises(EngineError, match=r"m\.engine was closed\b"):
+    with pytest.raises(EngineError, match=r"\bm\.engine .*\bclosed\b"):
         getattr(runner, use)(*arguments)
     assert runner.backend.startswith("tensorrt 10.3.0, Orin")
 

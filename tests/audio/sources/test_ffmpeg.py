@@ -206,16 +206,16 @@ def test_samples_that_are_no_numbers(tmp_path):
 @pytest.mark.parametrize(
     ("make_it", "error"),
     [
-        (lambda _: None, "there is no file .*x.wav; check the spelling"),
+        (lambda _: None, r"\bno (such )?file\b.*\bx\.wav\b"),
         (
             lambda path: path.write_text("no audio" * 100),
-            "x.wav cannot be heard: ffmpeg ended with",
+            r"\bx\.wav .*\bffmpeg\b",
         ),
         (
             lambda path: make(
                 *("-f", "lavfi", "-i", "testsrc=size=64x64", "-t", 1, "-f", "matroska", path)
             ),
-            "matches no streams",
+            r"\bno streams\b",
         ),
     ],
 )

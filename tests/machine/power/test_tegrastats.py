@@ -295,7 +295,7 @@ def test_monitors_come_first(tmp_path):
 
 @pytest.mark.parametrize(
     ("body", "reason"),
-    [("", "ended"), ("print('RAM 1/2MB', flush=True)\ntime.sleep(60)", "prints no rails")],
+    [("", "ended"), ("print('RAM 1/2MB', flush=True)\ntime.sleep(60)", "no rails")],
 )
 def test_a_program_without_rails_is_a_reason(tmp_path, body, reason):
     found = find_tegrastats(fake_program(tmp_path, body))

@@ -144,10 +144,10 @@ def test_a_missing_library():
     driver = FakeDriver(FakeGpu())
 
     def start(_):
-        raise Missing("libcuda.so.1 was not found\nsee there")
+        raise Missing("libcuda.so.1: error 2\nsee there")
 
     driver.cuInit = start
-    with pytest.raises(EngineError, match=r"\(libcuda\.so\.1 was not found\)"):
+    with pytest.raises(EngineError, match=r"\(libcuda\.so\.1: error 2\)"):
         CudaPython(driver)
 
 
