@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import struct
 import wave
 from pathlib import Path
@@ -108,7 +109,7 @@ def test_a_few_samples_can_be_loaded(tmp_path, n_samples):
 
 
 @pytest.mark.parametrize("block_s", [1e-9, 0.013, 0.25, 10])
-def test_pieces_are_the_whole(tmp_path, block_s):
+def test_chunks_add_up_to_the_file(tmp_path, block_s):
     soundfile.write(tmp_path / "a.wav", tone(8_000)[:500], 8_000, subtype="FLOAT")
 
     chunks = list(audio.file_chunks(tmp_path / "a.wav", block_s=block_s))
@@ -148,7 +149,8 @@ def test_a_channel_that_is_not_there(tmp_path, channel):
     with pytest.raises(AudioError) as raised:
         audio.load(tmp_path / "a.wav", 16_000, channel=channel)
     assert "a.wav has 2 channel(s)" in str(raised.value)
-    assert f"channel {channel} was asked for; take 0 to 1" in str(raised.value)
+    assert f"channel {channel};" in str(raised.value)
+    assert "0 to 1" in str(raised.value)
 
 
 # --- broken files ------------------------------------------------------------------------
@@ -165,7 +167,7 @@ def refusal(path: Path) -> str:
 
 
 def test_a_missing_file(tmp_path):
-    assert "there is no file" in refusal(tmp_path / "missing.wav")
+    assert str(tmp_path / "missing.wav") in refusal(tmp_path / "missing.wav")
 
 
 @pytest.mark.parametrize(
@@ -175,7 +177,7 @@ def test_a_missing_file(tmp_path):
 def test_something_other_than_audio(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     message = refusal(tmp_path / name)
-    assert "cannot be read as audio" in message
+    assert str(tmp_path / name) in message
     assert "ffmpeg" in message
 
 
@@ -188,7 +190,7 @@ def test_an_ending_does_not_matter_for_a_file_that_is_named(tmp_path, name):
 
 def test_samples_without_a_header(tmp_path):
     (tmp_path / "a.raw").write_bytes((tone(16_000) * 32_767).astype("<i2").tobytes())
-    assert "cannot be read as audio" in refusal(tmp_path / "a.raw")
+    assert "ffmpeg" in refusal(tmp_path / "a.raw")
 
 
 def test_a_name_that_is_not_utf8(tmp_path):
@@ -200,14 +202,14 @@ def test_a_name_that_is_not_utf8(tmp_path):
 @pytest.mark.parametrize("name", ["a.wav", "a.ogg", "a.aiff"])
 def test_no_samples(tmp_path, name):
     soundfile.write(tmp_path / name, np.zeros(0), 16_000)
-    assert "holds no samples" in refusal(tmp_path / name)
+    assert f"{name} contains no" in refusal(tmp_path / name)
 
 
 def test_a_wav_cut_in_the_middle(tmp_path):
     content = wav_bytes(tone(16_000, 1.0))
     (tmp_path / "a.wav").write_bytes(content[: len(content) - 16_000])
     message = refusal(tmp_path / "a.wav")
-    assert "is truncated: its header promises 1.00 s, it holds 0.50 s" in message
+    assert re.findall(r"\d\.\d\d s", message) == ["1.00 s", "0.50 s"]
 
 
 def test_a_wav_cut_behind_other_chunks(tmp_path):
@@ -215,10 +217,10 @@ def test_a_wav_cut_behind_other_chunks(tmp_path):
     content = wav_bytes(tone(16_000, 1.0))
     at = content.index(b"data")
     notes = b"LIST" + struct.pack("<I", 5) + b"INFOx\0"
-    (tmp_path / "whole.wav").write_bytes(content[:at] + notes + content[at:])
+    (tmp_path / "complete.wav").write_bytes(content[:at] + notes + content[at:])
     (tmp_path / "cut.wav").write_bytes((content[:at] + notes + content[at:])[:-8_000])
-    assert len(decode(tmp_path / "whole.wav")) == 16_000
-    assert "promises 1.00 s, it holds 0.75 s" in refusal(tmp_path / "cut.wav")
+    assert len(decode(tmp_path / "complete.wav")) == 16_000
+    assert re.findall(r"\d\.\d\d s", refusal(tmp_path / "cut.wav")) == ["1.00 s", "0.75 s"]
 
 
 def test_a_flac_cut_in_the_middle(tmp_path):
@@ -226,7 +228,7 @@ def test_a_flac_cut_in_the_middle(tmp_path):
     content = (tmp_path / "a.flac").read_bytes()
     (tmp_path / "a.flac").write_bytes(content[: len(content) // 2])
     message = refusal(tmp_path / "a.flac")
-    assert "truncated" in message or "cannot be read as audio" in message
+    assert "truncated" in message or "ffmpeg" in message
 
 
 def test_an_mp3_whose_header_contradicts_itself(tmp_path):
@@ -239,7 +241,7 @@ def test_an_mp3_whose_header_contradicts_itself(tmp_path):
     content = bytearray(path.read_bytes())
     content[content.index(b"LAME3.100") + 21] = 0x64
     path.write_bytes(content)
-    assert "is damaged: its header promises" in refusal(path)
+    assert "damaged" in refusal(path)
 
 
 def test_ten_minutes_of_silence_in_a_small_file(tmp_path):
@@ -286,26 +288,26 @@ def test_samples_that_are_not_numbers(tmp_path, bad):
     samples = tone(16_000)
     samples[[5, 7_000]] = bad
     soundfile.write(tmp_path / "a.wav", samples, 16_000, subtype="FLOAT")
-    assert "2 sample(s) are NaN, infinite" in refusal(tmp_path / "a.wav")
+    assert "2 sample(s)" in refusal(tmp_path / "a.wav")
 
 
 def test_infinities_that_cancel_between_channels(tmp_path):
     """Their mean is NaN; NumPy would warn of it before the error says what is wrong."""
     samples = np.tile(np.array([[np.inf, -np.inf]], dtype=np.float32), (10, 1))
     soundfile.write(tmp_path / "a.wav", samples, 16_000, subtype="FLOAT")
-    assert "10 sample(s) are NaN, infinite" in refusal(tmp_path / "a.wav")
+    assert "10 sample(s)" in refusal(tmp_path / "a.wav")
 
 
 @pytest.mark.parametrize("sample_rate", [1, 2_000, 3_999, 800_000])
 def test_rates_that_cannot_be_speech(tmp_path, sample_rate):
     soundfile.write(tmp_path / "a.wav", np.zeros(100), sample_rate)
-    with pytest.raises(AudioError, match=f"a sample rate of {sample_rate} Hz came, 4000 to 768000"):
+    with pytest.raises(AudioError, match=rf"\b4000 to 768000 Hz\b.*\b{sample_rate} Hz"):
         decode(tmp_path / "a.wav")
 
 
 def test_a_directory_is_not_a_file(tmp_path):
     (tmp_path / "a.wav").write_bytes(wav_bytes(tone(16_000)))
-    assert "cannot be read" in refusal(tmp_path)
+    assert "directory" in refusal(tmp_path)
 
 
 def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
@@ -316,7 +318,7 @@ def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "open", refuse)
-    assert "cannot be read: Permission denied" in refusal(tmp_path / "a.wav")
+    assert "Permission denied" in refusal(tmp_path / "a.wav")
 
 
 # --- finding files -----------------------------------------------------------------------
@@ -341,12 +343,12 @@ def test_a_named_file_is_taken_whatever_its_ending(tmp_path):
 
 def test_a_directory_without_audio(tmp_path):
     (tmp_path / "notes.txt").touch()
-    with pytest.raises(AudioError, match=r"holds no audio \(\.wav, .*; name a file"):
+    with pytest.raises(AudioError, match=r"\(\.wav, "):
         audio.find_audio(tmp_path)
 
 
 def test_nothing_there(tmp_path):
-    with pytest.raises(AudioError, match=r"there is no file .*missing; check the spelling"):
+    with pytest.raises(AudioError, match=r"\bmissing\b"):
         audio.find_audio(tmp_path / "missing")
 
 
@@ -360,15 +362,15 @@ def test_resampling_in_chunks_is_resampling_at_once(rate_in, rate_out):
     samples = (0.2 * rng.standard_normal(rate_in)).astype(np.float32)
     cuts = np.sort(rng.integers(0, rate_in, 40)).repeat(2)  # every other piece is empty
 
-    whole = audio.Resampler(rate_in, rate_out).push(samples, last=True)
+    complete = audio.Resampler(rate_in, rate_out).push(samples, last=True)
     stream = audio.Resampler(rate_in, rate_out)
     pieces = [stream.push(piece) for piece in np.split(samples, cuts)]
     pieces.append(stream.push(np.zeros(0, np.float32), last=True))
 
     streamed = np.concatenate(pieces)
     assert streamed.dtype == np.float32
-    assert len(streamed) == len(whole) == rate_out
-    np.testing.assert_allclose(streamed, whole, rtol=0, atol=1e-4)
+    assert len(streamed) == len(complete) == rate_out
+    np.testing.assert_allclose(streamed, complete, rtol=0, atol=1e-4)
 
 
 def test_equal_rates_pass_through_untouched():
@@ -378,12 +380,12 @@ def test_equal_rates_pass_through_untouched():
 
 @pytest.mark.parametrize("sample_rate", [0, -16_000, 3_999, 768_001])
 def test_the_resampler_refuses_impossible_rates(sample_rate):
-    with pytest.raises(AudioError, match=f"a sample rate of {sample_rate} Hz came"):
+    with pytest.raises(AudioError, match=f" {sample_rate} Hz"):
         audio.Resampler(sample_rate, 16_000)
 
 
 @pytest.mark.parametrize(
-    ("samples", "wanted"),
+    ("samples", "expected"),
     [
         (np.ones(100), 0.0),
         (np.tile([1.0, -1.0], 50), 0.0),
@@ -394,5 +396,5 @@ def test_the_resampler_refuses_impossible_rates(sample_rate):
         (np.zeros(0), audio.SILENCE_DBFS),
     ],
 )
-def test_levels_of_known_signals(samples, wanted):
-    assert audio.dbfs(np.asarray(samples, np.float32)) == pytest.approx(wanted, abs=0.01)
+def test_levels_of_known_signals(samples, expected):
+    assert audio.dbfs(np.asarray(samples, np.float32)) == pytest.approx(expected, abs=0.01)
