@@ -10,6 +10,34 @@ from edge_ser._util.records import require
 from edge_ser.recognition.prediction import is_sure
 
 
+class LowPass:
+    """First-order low pass: y += (1 - exp(-dt / tau)) (x - y), beginning with the first value.
+
+    Args:
+        time_constant_s: tau, in seconds; 0 for no smoothing.
+    """
+
+    def __init__(self, time_constant_s: float) -> None:
+        self._time_constant_s = time_constant_s
+        self.reset()
+
+    def reset(self) -> None:
+        """Drop all values."""
+        self.value: float | None = None
+        self._at_s = 0.0
+
+    def update(self, value: float | None, at_s: float) -> float | None:
+        """Add a value at a stream time in seconds; return the smoothed one. None is ignored."""
+        if value is None:
+            return self.value
+        elapsed_s, self._at_s = max(0.0, at_s - self._at_s), at_s
+        if self.value is None or self._time_constant_s == 0:
+            self.value = value
+        else:
+            self.value -= math.expm1(-elapsed_s / self._time_constant_s) * (value - self.value)
+        return self.value
+
+
 @dataclass(frozen=True)
 class Smoothing:
     """How labels of successive windows become one label that a robot can act on.

@@ -35,7 +35,7 @@ from edge_ser.recognition.events import (
     Window,
 )
 from edge_ser.recognition.prediction import ClipTally, Prediction, Verdict, decide
-from edge_ser.recognition.smoothing import Smoother, Smoothing
+from edge_ser.recognition.smoothing import LowPass, Smoother, Smoothing
 from edge_ser.recognition.utterances import (
     UtteranceConfig,
     UtteranceEnd,
@@ -45,7 +45,6 @@ from edge_ser.recognition.utterances import (
 )
 from edge_ser.recognition.windowing import Probe, WindowConfig
 from edge_ser.vad.base import VoiceDetector
-from edge_ser.vad.loud_voice import LowPass
 from edge_ser.vad.segmenter import Segmenter, SegmenterConfig
 
 Float32 = NDArray[np.float32]

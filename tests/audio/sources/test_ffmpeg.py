@@ -391,7 +391,7 @@ HEADER = "sys.stdout.buffer.write(b'.snd' + b''.join(n.to_bytes(4, 'big') for n 
 
 def test_an_ffmpeg_that_ignores_sigterm_is_killed(fake_ffmpeg):
     fake_ffmpeg(
-        "item.item(signal.SIGTERM, signal.SIG_IGN)\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
         + HEADER.format((24, 2**32 - 1, 6, 16_000, 1))
         + "sys.stdout.flush()\ntime.sleep(600)"
     )
