@@ -220,7 +220,7 @@ def test_an_input_of_another_shape(tiny_model, shape):
     with pytest.raises(ModelError) as raised:
         open_runner(tiny_model).run(np.zeros(shape, np.float32))
     assert "input ['batch', 13, 'frames']" in str(raised.value)
-    assert f"{list(shape)} came" in str(raised.value)
+    assert f"{list(shape)};" in str(raised.value)
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float16, np.int16])

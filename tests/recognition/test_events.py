@@ -109,18 +109,18 @@ def test_how_a_line_looks():
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
-        ({"v": 2}, "events of version 1 are read, version 2 came"),
-        ({"v": True}, "version True came"),
-        ({"event": "laughter"}, "the event 'laughter' is unknown; there are start, window"),
-        ({"event": ["start"]}, "is unknown"),
-        ({"latency_ms": "soon"}, "speech_start.latency_ms is 'soon', float was wanted"),
-        ({"mood": 1}, "speech_start has unknown fields mood"),
+        ({"v": 2}, r"\bversion 1, got 2;"),
+        ({"v": True}, "got True;"),
+        ({"event": "laughter"}, "start, window, .*'laughter'"),
+        ({"event": ["start"]}, r"\['start'\]"),
+        ({"latency_ms": "soon"}, r"\bspeech_start\.latency_ms\b"),
+        ({"mood": 1}, r"\bspeech_start\b.*\bmood\b"),
     ],
 )
-def test_lines_that_are_no_events(change, said):
-    with pytest.raises(EventError, match=said):
+def test_invalid_lines(change, message):
+    with pytest.raises(EventError, match=message):
         from_json(json.dumps(json.loads(to_json(START)) | change))
 
 
