@@ -73,11 +73,11 @@ def summary(kind: type) -> str:
 
 def properties(kind: type) -> dict[str, dict[str, Any]]:
     """Return the JSON Schema of each field of an event."""
-    said = descriptions(events.Event) | descriptions(kind)
+    texts = descriptions(events.Event) | descriptions(kind)
     hints = typing.get_type_hints(kind)
     return {
         field.name: type_of(hints[field.name])
-        | ({"description": said[field.name]} if field.name in said else {})
+        | ({"description": texts[field.name]} if field.name in texts else {})
         for field in dataclasses.fields(kind)
     }
 
@@ -85,7 +85,7 @@ def properties(kind: type) -> dict[str, dict[str, Any]]:
 def required(kind: type) -> list[str]:
     """Return the fields of an event that every line of this version has.
 
-    Those with a default came within the version: lines of an older edge-ser lack them.
+    Fields with a default were added within the version: lines of an older edge-ser lack them.
     """
     return [
         f.name

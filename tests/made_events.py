@@ -104,8 +104,8 @@ E = TypeVar("E", bound=Event)
 
 def made(kind: type[E], at_s: float = 4.0, **changes: object) -> E:
     """Return an event of a microphone, decided at once."""
-    said = {"seq": 0, "source": "mic:[USB] array", "at_s": at_s, "monotonic_s": at_s}
-    return kind(**{**said, "time": "2026-01-01T12:00:00.000Z", **_FIELDS[kind], **changes})  # type: ignore[arg-type]
+    common = {"seq": 0, "source": "mic:[USB] array", "at_s": at_s, "monotonic_s": at_s}
+    return kind(**{**common, "time": "2026-01-01T12:00:00.000Z", **_FIELDS[kind], **changes})  # type: ignore[arg-type]
 
 
 def silent(at_s: float = 4.0, **changes: object) -> Window:

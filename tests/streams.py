@@ -65,11 +65,11 @@ class LevelDetector:
 
 def scene(*lengths_s: float, rate: int = RATE) -> np.ndarray:
     """Return silence and noise in turns, silence first, of these lengths."""
-    whole = noise(round(sum(lengths_s) * rate))
+    samples = noise(round(sum(lengths_s) * rate))
     begin = 0
     for i, length_s in enumerate(lengths_s):
         n = round(length_s * rate)
         if i % 2 == 0:
-            whole[begin : begin + n] *= 1e-3
+            samples[begin : begin + n] *= 1e-3
         begin += n
-    return whole
+    return samples

@@ -1,4 +1,4 @@
-"""Audio in: decode files, make mono, resample, check. Every chunk carries its sample rate."""
+"""Audio input: decode files, mix to mono, resample, check. Every chunk carries its sample rate."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import soundfile
@@ -18,11 +18,9 @@ from numpy.typing import NDArray
 from edge_ser._util.suffixes import AUDIO_SUFFIXES
 from edge_ser.errors import AudioError
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 _UNKNOWN_FROM = 0x7FFFF000
-"""Writers to a pipe cannot go back to fill in the size: sox leaves this, arecord and ffmpeg more."""
+"""Declared sizes from here on are placeholders: a writer to a pipe cannot fill in the size. sox writes
+this value, arecord and ffmpeg larger ones."""
 
 
 @dataclass(frozen=True)
@@ -30,27 +28,27 @@ class DataChunk:
     """The samples of a WAV file."""
 
     start: int
-    """Byte at which they begin."""
+    """Offset of the first sample, in bytes."""
     declared: int
-    """Bytes of samples by the header."""
+    """Size of the samples according to the header, in bytes."""
     held: int
     """Bytes from `start` to the end of the file."""
     byte_rate: int
-    """Bytes a second, by the header."""
+    """Bytes per second according to the header."""
 
     @property
     def is_truncated(self) -> bool:
-        """Whether the header promises more than there is."""
+        """Whether the header declares more than the file holds."""
         return self.held < self.declared < _UNKNOWN_FROM and self.byte_rate > 0
 
     @property
     def is_unfinished(self) -> bool:
-        """Whether the header still says that there is nothing, and there is something."""
+        """Whether the header declares no samples although the file holds some."""
         return self.declared == 0 and self.held > 0
 
 
 def find_data(file: BinaryIO) -> DataChunk | None:
-    """Return the data chunk of a WAV file, or None where the file is no such thing.
+    """Return the data chunk of a WAV file, or None if the file is not a WAV file.
 
     Args:
         file: open for reading, at its start; the position is changed.
@@ -85,8 +83,8 @@ class FinishedWav(io.FileIO):
         begin = self.tell()
         n = super().readinto(buffer) or 0
         view = memoryview(buffer).cast("B")
-        for place, patch in self._patches:
-            for offset, value in enumerate(patch, place - begin):
+        for position, patch in self._patches:
+            for offset, value in enumerate(patch, position - begin):
                 if 0 <= offset < n:
                     view[offset] = value
         return n
@@ -95,16 +93,17 @@ class FinishedWav(io.FileIO):
 Float32 = NDArray[np.float32]
 
 MIN_RATE, MAX_RATE = 4_000, 768_000
-"""Sample rates, in Hz, that make sense for speech and that the resampler takes."""
+"""Sample rates, in Hz, supported for speech and by the resampler."""
 
 FULL_SCALE = 0.999
-"""Magnitude from which a sample counts as clipped: 16-bit audio tops out at 0.99997."""
+"""Magnitude from which a sample counts as clipped; the maximum of 16-bit audio is 0.99997."""
 
 MOST_PER_BYTE = 10_000
-"""Samples of a channel that a byte can hold: silence in FLAC takes a byte for some thousand."""
+"""Largest plausible number of samples per channel and byte: FLAC stores thousands of silent samples in
+one byte."""
 
 SILENCE_DBFS = -120.0
-"""What digital silence reads as."""
+"""Level reported for digital silence."""
 
 
 @dataclass(frozen=True)
@@ -136,46 +135,46 @@ def to_mono(samples: Float32, channel: int | None, source: str) -> Float32:
         return samples[:, 0] if n_channels == 1 else samples.mean(axis=1, dtype=np.float32)
     if not 0 <= channel < n_channels:
         raise AudioError(
-            f"{source} has {n_channels} channel(s), channel {channel} was asked for; "
-            f"take 0 to {n_channels - 1}"
+            f"{source} has {n_channels} channel(s), got channel {channel}; "
+            f"choose 0 to {n_channels - 1}"
         )
     return np.ascontiguousarray(samples[:, channel])
 
 
 LOUDEST = 1e9
-"""Magnitude beyond which a sample is damage: what is scaled like 32-bit integers stays below."""
+"""Magnitude beyond which a sample counts as damaged."""
 
 
 def is_usable(samples: Float32) -> bool:
-    """Return whether all samples are numbers that something can be computed with."""
-    # A small sum of squares has no large or missing number in it, and costs next to nothing.
+    """Return whether all samples are finite and no larger than LOUDEST in magnitude."""
+    # A small sum of squares rules out NaN and large values, and is cheap.
     if np.vdot(samples, samples) <= LOUDEST:
         return True
-    with np.errstate(invalid="ignore"):  # some NaNs would warn of themselves
+    with np.errstate(invalid="ignore"):  # signalling NaNs would warn
         return bool((np.abs(samples) <= LOUDEST).all())
 
 
 def check_finite(samples: Float32, source: str) -> None:
-    """Refuse NaN, infinity and absurd numbers, which would silently spoil every later window.
+    """Reject NaN, infinity and implausible values, which would corrupt later windows.
 
     Args:
         samples: [n_samples] or [n_samples, n_channels].
-        source: what to call it in the error.
+        source: name of the audio in the error.
 
     Raises:
-        AudioError: a sample is not finite, or beyond LOUDEST.
+        AudioError: a sample is not finite, or exceeds LOUDEST.
     """
     if not is_usable(samples):
         good = (np.abs(samples) <= LOUDEST).reshape(len(samples), -1).all(axis=1)
         bad = len(samples) - int(np.count_nonzero(good))
         raise AudioError(
-            f"{source}: {bad} sample(s) are NaN, infinite or beyond {LOUDEST:g}, numbers in [-1, 1] "
-            "were wanted; repair the recording or the program that wrote it"
+            f"{source}: expected samples in [-1, 1], got {bad} sample(s) that are NaN, infinite or "
+            f"beyond {LOUDEST:g}; repair the recording or the program that wrote it"
         )
 
 
 class Resampler:
-    """Resample a stream, chunk by chunk, with the filter of `soxr` HQ; equal rates pass through."""
+    """Resample a stream, chunk by chunk, with soxr's HQ filter; equal rates pass through."""
 
     def __init__(self, rate_in: int, rate_out: int) -> None:
         check_rate(rate_in)
@@ -193,14 +192,14 @@ class Resampler:
 
 
 def check_rate(sample_rate: int) -> None:
-    """Refuse sample rates that cannot be speech.
+    """Reject sample rates that are not supported.
 
     Raises:
         AudioError: outside MIN_RATE to MAX_RATE.
     """
     if not MIN_RATE <= sample_rate <= MAX_RATE:
         raise AudioError(
-            f"a sample rate of {sample_rate} Hz came, {MIN_RATE} to {MAX_RATE} Hz were wanted; "
+            f"expected a sample rate of {MIN_RATE} to {MAX_RATE} Hz, got {sample_rate} Hz; "
             "record the speech at 16000 Hz or more"
         )
 
@@ -209,7 +208,7 @@ def find_audio(path: Path) -> tuple[Path, ...]:
     """Return `path` itself if it is a file, or the audio files below a directory, sorted.
 
     Raises:
-        AudioError: nothing there, or a directory without audio.
+        AudioError: the path does not exist, or is a directory without audio.
     """
     if path.is_dir():
         found = sorted(
@@ -221,7 +220,7 @@ def find_audio(path: Path) -> tuple[Path, ...]:
         )
         if not found:
             raise AudioError(
-                f"{path} holds no audio ({', '.join(AUDIO_SUFFIXES)}); name a file or another directory"
+                f"{path} contains no audio ({', '.join(AUDIO_SUFFIXES)}); name another path"
             )
         return tuple(found)
     if not path.exists():
@@ -232,12 +231,12 @@ def find_audio(path: Path) -> tuple[Path, ...]:
 def file_chunks(
     path: Path, channel: int | None = None, block_s: float = 1.0
 ) -> Iterator[AudioChunk]:
-    """Decode a file in pieces of about `block_s` seconds: memory does not grow with its length.
+    """Decode a file in chunks of about `block_s` seconds, in constant memory.
 
     Args:
-        path: anything libsndfile reads (WAV, FLAC, OGG, MP3, AIFF, ...), any rate and width.
-        channel: the channel to take, None for the mean of all.
-        block_s: seconds of a piece.
+        path: any format that libsndfile reads (WAV, FLAC, OGG, MP3, AIFF, ...), any rate and width.
+        channel: index of the channel; None for the mean of all.
+        block_s: seconds per chunk.
 
     Raises:
         AudioError: missing, unreadable, empty or truncated, or with samples that are not finite.
@@ -247,11 +246,11 @@ def file_chunks(
         with _open(path) as file:
             check_rate(file.samplerate)
             if file.frames == 0:
-                raise AudioError(f"{path} holds no samples; record it again")
+                raise AudioError(f"{path} contains no samples; record it again")
             size = path.stat().st_size
             if file.frames > MOST_PER_BYTE * size:
                 raise AudioError(
-                    f"{path} is damaged: its header promises {file.frames / file.samplerate:.3g} s in "
+                    f"{path} is damaged: its header declares {file.frames / file.samplerate:.3g} s in "
                     f"{size} bytes; copy or record it again"
                 )
             n_read = 0
@@ -265,15 +264,15 @@ def file_chunks(
                 raise _truncated(path, file.frames / file.samplerate, n_read / file.samplerate)
     except soundfile.LibsndfileError as error:
         raise AudioError(
-            f"{path} cannot be read as audio ({error.error_string.rstrip('.')}); wanted WAV, FLAC, "
-            "OGG, MP3 or another format of libsndfile; convert it, e.g. with ffmpeg"
+            f"{path} cannot be read as audio ({error.error_string.rstrip('.')}); expected WAV, "
+            "FLAC, OGG, MP3 or another format of libsndfile; convert it, e.g. with ffmpeg"
         ) from None
     except OSError as error:
         raise AudioError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
 def load(path: Path, sample_rate: int, channel: int | None = None) -> Float32:
-    """Return a whole file as float32 [n_samples] at `sample_rate` Hz; errors as `file_chunks`."""
+    """Return a complete file as float32 [n_samples] at `sample_rate` Hz; errors as `file_chunks`."""
     pieces: list[Float32] = []
     resampler: Resampler | None = None
     for chunk in file_chunks(path, channel):
@@ -286,10 +285,10 @@ def load(path: Path, sample_rate: int, channel: int | None = None) -> Float32:
 
 @contextmanager
 def _open(path: Path) -> Iterator[soundfile.SoundFile]:
-    """Open a file by its descriptor, because by its name soundfile would believe the ending.
+    """Open a file by its descriptor: given a name, soundfile would trust the suffix.
 
     Raises:
-        AudioError: a WAV file whose header promises more than it holds.
+        AudioError: a WAV file whose header declares more than it holds.
     """
     with path.open("rb", buffering=0) as raw:
         data = find_data(raw)
@@ -306,6 +305,6 @@ def _open(path: Path) -> Iterator[soundfile.SoundFile]:
 
 def _truncated(path: Path, declared_s: float, held_s: float) -> AudioError:
     return AudioError(
-        f"{path} is truncated: its header promises {declared_s:.2f} s, it holds {held_s:.2f} s; "
+        f"{path} is truncated: its header declares {declared_s:.2f} s, it holds {held_s:.2f} s; "
         "copy or record it again"
     )

@@ -1,1 +1,1 @@
-"""Model runners: one interface, ONNX Runtime, and the loader that chooses."""
+"""Model runners: the `Runner` protocol, ONNX Runtime, and the loader that selects a backend."""

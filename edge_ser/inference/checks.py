@@ -1,4 +1,4 @@
-"""Checks of every runner: inputs that fit, and outputs that are numbers."""
+"""Checks of inputs and outputs, common to all runners."""
 
 from __future__ import annotations
 
@@ -13,40 +13,41 @@ from edge_ser.errors import ModelError
 Float32 = NDArray[np.float32]
 
 _ROUNDING = 1e-3
-"""By how much a low precision may leave [0, 1]."""
+"""Tolerance of probabilities outside [0, 1], for low precisions."""
 
 
 def check_input(path: Path, name: str, shape: Sequence[int | str | None], inputs: Float32) -> None:
-    """See that an input has the shape and the type that a model takes.
+    """Check the shape and type of an input.
 
     Args:
-        path: the model, for the message.
-        name: of the model's input.
-        shape: what it takes; numbers are fixed, all else is free.
-        inputs: what came.
+        path: path of the model, for the message.
+        name: name of the model's input.
+        shape: expected shape; integers are fixed, other entries are dynamic.
+        inputs: the input.
 
     Raises:
-        ModelError: another shape or type, or an empty input; says both.
+        ModelError: another shape or type, or an empty input.
     """
     if inputs.ndim != len(shape) or any(
-        isinstance(want, int) and want != got for want, got in zip(shape, inputs.shape, strict=True)
+        isinstance(expected, int) and expected != actual
+        for expected, actual in zip(shape, inputs.shape, strict=True)
     ):
         raise ModelError(
-            f"{path} takes {name} {list(shape)}, {list(inputs.shape)} came; "
+            f"{path}: expected {name} {list(shape)}, got {list(inputs.shape)}; "
             "compute the features with the front end of the model's card"
         )
     if inputs.dtype != np.float32 or inputs.size == 0:
         raise ModelError(
-            f"{path} takes float32 that is not empty, {inputs.dtype} came, of shape "
-            f"{list(inputs.shape)}; give it what the front end makes"
+            f"{path}: expected float32 that is not empty, got {inputs.dtype} of shape "
+            f"{list(inputs.shape)}; pass the output of the front end"
         )
 
 
 def finite_logits(path: Path, logits: Float32) -> Float32:
-    """Return the logits.
+    """Return the logits, checked.
 
     Raises:
-        ModelError: some are not finite.
+        ModelError: some logits are not finite.
     """
     if not np.isfinite(logits).all():
         raise ModelError(f"{path} returned logits that are not finite; export it again")
@@ -57,7 +58,7 @@ def probability(path: Path, name: str, values: Float32) -> Float32:
     """Return an output [batch, 1] as probabilities float32 [batch].
 
     Raises:
-        ModelError: values that are not finite, or outside [0, 1] by more than rounding.
+        ModelError: values that are not finite, or outside [0, 1] by more than the tolerance.
     """
     flat = values.reshape(-1)
     # NaN fails both comparisons.

@@ -1,4 +1,4 @@
-"""Model files by name, and the runner that a file and a device ask for."""
+"""Bundled models by name, and the runner for a model file and a device."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from edge_ser.errors import ConfigError, ModelError
 from edge_ser.inference.base import Runner
 
 DEVICES = ("auto", "cpu", "cuda", "tensorrt")
-"""Where to run."""
+"""Devices that a model can run on."""
 
 BUNDLED = {
     "bundled": "edge_ser.onnx",
@@ -18,21 +18,21 @@ BUNDLED = {
     "bundled-commercial": "edge_ser_commercial.onnx",
     "bundled-commercial-int8": "edge_ser_commercial.int8.onnx",
 }
-"""Name → file of each model that comes with the package, the default first."""
+"""File name of each bundled model by its name, the default first."""
 
 ASSETS = Path(str(resources.files("edge_ser") / "assets"))
-"""Where those files lie."""
+"""Folder of the bundled models."""
 
 
 def bundled_model(name: str = "bundled") -> Path:
-    """Return the path of a model that comes with the package.
+    """Return the path of a bundled model.
 
     Args:
         name: a key of `BUNDLED`.
 
     Raises:
-        ConfigError: another name.
-        ModelError: the file is not there.
+        ConfigError: unknown name.
+        ModelError: the file is missing.
     """
     if name not in BUNDLED:
         raise ConfigError(
@@ -53,7 +53,7 @@ def model_path(model: str | Path | None = None) -> Path:
     """Return the file that a model argument names: a name of `BUNDLED`, a path, or None for `bundled`.
 
     Raises:
-        ModelError: a bundled model that is not there; other paths are not looked at.
+        ModelError: a bundled model is missing; other paths are not checked.
     """
     if model is None:
         return bundled_model()
@@ -61,25 +61,25 @@ def model_path(model: str | Path | None = None) -> Path:
 
 
 def open_runner(model: str | Path | None = None, threads: int = 1, device: str = "auto") -> Runner:
-    """Open a model file with the backend that its ending and the device ask for.
+    """Open a model file with the backend for its suffix and the device.
 
-    Nothing falls back: what was asked for runs, or an error says what is missing.
+    There is no fallback: the requested device is used, or an error is raised.
 
     Args:
         model: an ONNX file of `edge-ser export`, or an engine of `edge-ser build-engine` with its
             manifest beside it; or a name of `BUNDLED`; None for `bundled`.
-        threads: CPU threads for one inference; one is fastest for networks this small.
+        threads: CPU threads for one inference; 1 is fastest for networks this small.
         device: one of DEVICES. An ONNX file runs in ONNX Runtime: auto and cpu on the CPU, cuda and
             tensorrt by its providers of that name. An engine always runs on the GPU.
 
     Raises:
-        ModelError: the file is missing, unreadable, or not one of ours.
-        EngineError: an engine that must not run here, or a device that cannot be used.
-        ConfigError: a device that there is not, or an engine for the CPU.
-        MissingDependency: a package that this device needs.
+        ModelError: the file is missing, unreadable, or not an edge-ser model.
+        EngineError: the engine does not fit this machine, or the device cannot be used.
+        ConfigError: unknown device, or an engine with device cpu.
+        MissingDependency: a package for this device is not installed.
     """
     if device not in DEVICES:
-        raise ConfigError(f"device is {device!r}, wanted: one of {', '.join(DEVICES)}")
+        raise ConfigError(f"expected a device of {', '.join(DEVICES)}, got {device!r}")
     path = model_path(model)
     if not path.is_file():
         raise ModelError(
@@ -89,16 +89,16 @@ def open_runner(model: str | Path | None = None, threads: int = 1, device: str =
     if is_engine(path):
         if device == "cpu":
             raise ConfigError(
-                f"{path} is a TensorRT engine and cpu was asked for, an engine runs on the GPU that it "
-                "was built for; ask for device auto, or give the ONNX file"
+                f"{path} is a TensorRT engine, which does not run on device cpu but on the GPU that it "
+                "was built for; use device auto, or the ONNX file"
             )
         from edge_ser.tensorrt.runner import TensorRTRunner
 
         return TensorRTRunner(path)
     if not is_onnx(path):
         raise ModelError(
-            f"{path} ends neither in {ONNX_SUFFIX} nor in {' or '.join(ENGINE_SUFFIXES)}; give --model "
-            "an ONNX file or an engine"
+            f"expected a file ending in {ONNX_SUFFIX} or {' or '.join(ENGINE_SUFFIXES)}, got {path}; "
+            "give --model an ONNX file or an engine"
         )
     from edge_ser.inference.onnxruntime import OnnxRunner
 

@@ -1,4 +1,4 @@
-"""Inference by ONNX Runtime; on the CPU it is the reference that other backends are compared with."""
+"""Inference with ONNX Runtime; on the CPU it is the reference for other backends."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Float32 = NDArray[np.float32]
 
 
 class OnnxRunner(Runner):
-    """A model in ONNX Runtime. Close to no state: may be shared between threads."""
+    """Model in ONNX Runtime; may be shared between threads."""
 
     def __init__(self, path: Path, threads: int = 1, device: str = "auto") -> None:
         """Load `path`.
@@ -27,10 +27,10 @@ class OnnxRunner(Runner):
         Args:
             path: an ONNX file.
             threads: CPU threads for one inference.
-            device: a key of `onnx_session.PROVIDERS`; auto is the CPU.
+            device: a key of `session.PROVIDERS`; auto is the CPU.
 
         Raises:
-            ModelError: not an ONNX file, no ModelCard in it, or one that does not fit the graph.
+            ModelError: not an ONNX file, without a ModelCard, or with one that does not match the graph.
             MissingDependency, EngineError: the device cannot be used; see `open_session`.
         """
         self.path = path
@@ -52,17 +52,17 @@ class OnnxRunner(Runner):
 
     @property
     def card(self) -> ModelCard:
-        """What the model file says of itself."""
+        """Card of the model file."""
         return self._card
 
     @property
     def backend(self) -> str:
-        """What computes, and on what."""
+        """Backend and device."""
         return f"onnxruntime {ort.__version__}, {self._device}"
 
     @property
     def metadata(self) -> dict[str, str]:
-        """All metadata properties of the file."""
+        """Metadata properties of the file."""
         return dict(self._session.get_modelmeta().custom_metadata_map)
 
     def run(self, inputs: Float32) -> Float32:
@@ -70,7 +70,7 @@ class OnnxRunner(Runner):
         return self.infer(inputs).logits
 
     def infer(self, inputs: Float32) -> ModelOutput:
-        """Return the logits, and the arousal where the model has it; see `Runner.infer`."""
+        """Return the logits, and the arousal if the model has it; see `Runner.infer`."""
         check_input(self.path, self._input.name, self._input.shape, inputs)
         try:
             logits, *others = self._session.run(self._outputs, {self._input.name: inputs})
@@ -89,8 +89,8 @@ class OnnxRunner(Runner):
                 f"{self.path} cannot be loaded as an ONNX model ({reason}); export it again"
             )
         return EngineError(
-            f"{self.path} cannot be loaded on {self._device} ({reason}); see that it loads with "
-            "device cpu: if so, the GPU or its libraries are at fault"
+            f"{self.path} cannot be loaded on {self._device} ({reason}); try device "
+            "cpu: if it loads there, the GPU or its libraries are the cause"
         )
 
     def _read_card(self) -> ModelCard:
@@ -98,7 +98,7 @@ class OnnxRunner(Runner):
         if CARD_KEY not in metadata:
             keys = ", ".join(sorted(metadata)) or "none"
             raise ModelError(
-                f"{self.path} has no ModelCard (metadata keys: {keys}; wanted {CARD_KEY}), so its "
+                f"{self.path} has no ModelCard (metadata keys: {keys}; expected {CARD_KEY}), so its "
                 "labels and front end are unknown; use a model written by `edge-ser export`"
             )
         try:
@@ -109,7 +109,7 @@ class OnnxRunner(Runner):
         return card
 
     def _check_graph(self) -> None:
-        """Refuse a card that was put on another network."""
+        """Reject a card that belongs to another network."""
         card = self._card
         inputs = self._session.get_inputs()
         outputs = {tensor.name: tensor for tensor in self._session.get_outputs()}
@@ -121,8 +121,8 @@ class OnnxRunner(Runner):
             )
         if card.arousal and AROUSAL_OUTPUT not in outputs:
             raise ModelError(
-                f"{self.path} has the outputs {', '.join(outputs)}, its ModelCard says that there is "
-                f"{AROUSAL_OUTPUT}; export the model again"
+                f"{self.path}: expected an output {AROUSAL_OUTPUT} as in its ModelCard, got "
+                f"{', '.join(outputs)}; export the model again"
             )
         self._input = inputs[0]
         logits = next(name for name in outputs if not (card.arousal and name == AROUSAL_OUTPUT))
@@ -131,7 +131,7 @@ class OnnxRunner(Runner):
         for tensor in taken:
             if tensor.type != "tensor(float)":
                 raise ModelError(
-                    f"{self.path}: {tensor.name} is {tensor.type}, float32 was wanted; export the "
+                    f"{self.path}: expected float32 for {tensor.name}, got {tensor.type}; export the "
                     "model again"
                 )
         rows = card.frontend.n_features
@@ -145,12 +145,12 @@ class OnnxRunner(Runner):
         ]
         if card.arousal:
             expected.append((AROUSAL_OUTPUT, [None, 1], outputs[AROUSAL_OUTPUT].shape))
-        for what, want, got in expected:
-            fits = len(want) == len(got) and all(
-                w is None or w == g for w, g in zip(want, got, strict=True)
+        for name, shape, actual in expected:
+            fits = len(shape) == len(actual) and all(
+                size is None or size == n for size, n in zip(shape, actual, strict=True)
             )
             if not fits:
                 raise ModelError(
-                    f"{self.path}: the graph's {what} is {got}, its ModelCard says "
-                    f"{['any' if w is None else w for w in want]}; export the model again"
+                    f"{self.path}: the graph's {name} is {actual}, its ModelCard says "
+                    f"{['any' if size is None else size for size in shape]}; export the model again"
                 )

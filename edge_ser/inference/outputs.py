@@ -1,6 +1,6 @@
-"""The outputs of a model as one vector, and outputs relative to a baseline of the voice or site.
+"""Outputs of a model as one vector, and relative to a baseline of the voice or site.
 
-The vector holds the logits, and last the logit of the arousal, ln(a / (1 - a)), where there is one.
+The vector holds the logits and, if the model has it, the logit of the arousal, ln(a / (1 - a)).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 
 _NEAREST = 1e-4
-"""The arousal is taken to be so far from 0 and from 1, where its logit has no bound."""
+"""Smallest distance of the arousal from 0 and 1, to bound its logit."""
 
 
 def output_vector(output: ModelOutput, window: int = 0) -> Float64:
@@ -28,11 +28,11 @@ def output_vector(output: ModelOutput, window: int = 0) -> Float64:
 
 
 def relative(output: ModelOutput, excess: Float64) -> ModelOutput:
-    """Return outputs less what a baseline has beyond the usual outputs.
+    """Return outputs minus the excess of a baseline over the usual outputs.
 
     Args:
-        output: of a batch.
-        excess: baseline less `ModelCard.usual_outputs` [n_outputs].
+        output: outputs of a batch.
+        excess: baseline minus `ModelCard.usual_outputs` [n_outputs].
     """
     n_classes = output.logits.shape[1]
     logits = (output.logits - excess[:n_classes]).astype(np.float32)
@@ -43,26 +43,26 @@ def relative(output: ModelOutput, excess: Float64) -> ModelOutput:
 
 
 def logit(probability: Float32 | Float64 | float) -> Float64:
-    """Return ln(p / (1 - p)) of probabilities, taken to be in [1e-4, 1 - 1e-4]."""
+    """Return ln(p / (1 - p)) of probabilities, clipped to [1e-4, 1 - 1e-4]."""
     p = np.clip(np.asarray(probability, dtype=np.float64), _NEAREST, 1 - _NEAREST)
     return np.asarray(np.log(p) - np.log1p(-p))
 
 
 class SpeechOutputs:
-    """Mean outputs over the windows of some speech, in constant memory."""
+    """Mean outputs over windows of speech, in constant memory."""
 
     def __init__(self) -> None:
         self._sum: Float64 | None = None
         self._n = 0
 
     def add(self, outputs: Sequence[float]) -> None:
-        """Count a window [n_outputs] in; an empty one, of silence, does not count."""
+        """Add the outputs of a window [n_outputs]; empty ones, of silence, do not count."""
         if not outputs:
             return
-        own = np.asarray(outputs, dtype=np.float64)
-        self._sum = own if self._sum is None else self._sum + own
+        vector = np.asarray(outputs, dtype=np.float64)
+        self._sum = vector if self._sum is None else self._sum + vector
         self._n += 1
 
     def mean(self) -> tuple[float, ...]:
-        """Return the mean of each output [n_outputs]; empty where no window counted."""
+        """Return the mean of each output [n_outputs]; empty if no window counted."""
         return () if self._sum is None else tuple((self._sum / self._n).tolist())

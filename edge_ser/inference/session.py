@@ -1,4 +1,4 @@
-"""Opens ONNX Runtime sessions: the same options, on the device that was asked for."""
+"""ONNX Runtime sessions with common options, on a given device."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ PROVIDERS = {
     "auto": ("CPUExecutionProvider",),
     "cpu": ("CPUExecutionProvider",),
     "cuda": ("CUDAExecutionProvider",),
-    # CUDA takes the nodes that TensorRT refuses.
+    # CUDA runs the nodes that TensorRT rejects.
     "tensorrt": ("TensorrtExecutionProvider", "CUDAExecutionProvider"),
 }
-"""Execution providers by device, the wanted one first. ONNX Runtime itself adds its CPU's at the end,
-for the little that even the others leave to it."""
+"""Execution providers by device, the required one first. ONNX Runtime appends its CPU provider, for
+nodes that the others do not support."""
 
 _ERRORS_ONLY = 3
 
 
 def session_options(threads: int = 1, *, optimized: bool = True) -> ort.SessionOptions:
-    """Return the options of every session.
+    """Return the session options.
 
     Args:
         threads: CPU threads for one inference.
@@ -30,10 +30,10 @@ def session_options(threads: int = 1, *, optimized: bool = True) -> ort.SessionO
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = _ERRORS_ONLY
-    # A spinning worker would burn a core of a small device between two windows.
+    # A spinning worker would occupy a core of a small device between two windows.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # Without VNNI, x86 adds two products of 8 bits in 16, which saturates: twice the error in INT8.
-    # Unsigned weights do not. It has no effect elsewhere.
+    # Without VNNI, x86 adds two 8-bit products in 16 bits, which saturates and doubles the INT8 error.
+    # Unsigned weights avoid it. The entry has no effect elsewhere.
     options.add_session_config_entry("session.x64quantprecision", "1")
     if not optimized:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -52,36 +52,36 @@ def open_session(
         optimized: False to run the graph as it is written, without fusions.
 
     Raises:
-        MissingDependency: an ONNX Runtime without the provider of this device.
-        EngineError: the provider is there and cannot be used; nothing else takes its place.
+        MissingDependency: ONNX Runtime lacks the provider of this device.
+        EngineError: the provider cannot be used; there is no fallback.
     """
-    wanted = PROVIDERS[device]
-    require_provider(wanted[0], device)
+    providers = PROVIDERS[device]
+    require_provider(providers[0], device)
     options = session_options(threads, optimized=optimized)
-    session = ort.InferenceSession(model, options, providers=list(wanted), enable_fallback=0)
-    got = session.get_providers()
-    if got[:1] != [wanted[0]]:
+    session = ort.InferenceSession(model, options, providers=list(providers), enable_fallback=0)
+    actual = session.get_providers()
+    if actual[:1] != [providers[0]]:
         raise EngineError(
-            f"{wanted[0]} was asked for, ONNX Runtime {ort.__version__} made a session of "
-            f"{', '.join(got) or 'nothing'}: a library that it needs does not load (CUDA, cuDNN or "
-            "TensorRT of the version that onnxruntime-gpu was built for); install it, or ask for "
+            f"expected a session of ONNX Runtime {ort.__version__} with {providers[0]}, got "
+            f"{', '.join(actual) or 'no provider'}: a required library does not load (CUDA, cuDNN or "
+            "TensorRT of the version that onnxruntime-gpu was built for); install it, or use "
             "device cpu"
         )
     return session
 
 
 def require_provider(provider: str, device: str) -> None:
-    """See that ONNX Runtime was built with a provider.
+    """Check that ONNX Runtime was built with a provider.
 
     Raises:
-        MissingDependency: it was not; says which package brings it, on a PC and on a Jetson.
+        MissingDependency: it was not; the message names the package, on a PC and on a Jetson.
     """
-    have = ort.get_available_providers()
-    if provider in have:
+    available = ort.get_available_providers()
+    if provider in available:
         return
     raise MissingDependency(
-        f"{provider} of ONNX Runtime (device {device}; {ort.__version__} here has {', '.join(have)})",
+        f"{provider} of ONNX Runtime (device {device}; {ort.__version__} has {', '.join(available)})",
         "on a PC run: pip uninstall onnxruntime, then pip install onnxruntime-gpu; on a Jetson, for "
         "which PyPI has no onnxruntime-gpu, run an engine (edge-ser build-engine) or take the wheel "
-        "from NVIDIA's index for its JetPack; or ask for device cpu",
+        "from NVIDIA's index for its JetPack; or use device cpu",
     )

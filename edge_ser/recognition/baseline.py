@@ -1,9 +1,9 @@
 """Baselines of a voice or a site: none, enrolled in a file, or a running mean of earlier speech.
 
 A baseline is the mean of a model's outputs over windows of speech, [n_outputs]; see
-`runtime.outputs`. What it has beyond the outputs that are usual for neutral speech is subtracted from
-later outputs. It holds no speech and nothing that speech could be made of again. docs/baseline.md says
-when which one is of use.
+`inference.outputs`. Its excess over the usual outputs for neutral speech is subtracted from later
+outputs. It contains no speech, and speech cannot be reconstructed from it. docs/baseline.md compares
+the kinds.
 """
 
 from __future__ import annotations
@@ -32,33 +32,33 @@ FORMAT = 1
 NONE, RUNNING = "none", "running"
 
 LEAST_SPEECH_S, ENOUGH_SPEECH_S = 5.0, 15.0
-"""Seconds of speech below which an enrolment is refused, and below which it is doubtful."""
+"""Seconds of speech below which an enrolment is rejected, and below which it is uncertain."""
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """An enrolled baseline, as it stands in its file.
+    """Enrolled baseline, as stored in its file.
 
     Raises:
         ConfigError: a value out of range.
     """
 
     name: str
-    """Of the voice or the site; events name it."""
+    """Name of the voice or the site, used in events."""
     mean: tuple[float, ...]
     """Mean of each output over the windows of speech: a logit of each label, and last the arousal's
-    logit where the model has one."""
+    logit if the model has one."""
     labels: tuple[str, ...]
     """Classes in the order of the logits."""
     speech_s: float
-    """Seconds of speech in it."""
+    """Seconds of enrolled speech."""
     n_utterances: int
     model: str
-    """Name of the model that it was enrolled for."""
+    """Name of the enrolled model."""
     outputs_sha256: str
-    """See `outputs_digest`; a model with another one cannot use the baseline."""
+    """Digest by `outputs_digest`; the baseline fits models with the same digest only."""
     created: str
-    """ISO 8601 date."""
+    """Date, ISO 8601."""
     kind: str = KIND
     format: int = FORMAT
 
@@ -101,10 +101,10 @@ class Baseline:
             raise BaselineError(f"{error}; {again}") from None
 
     def require_fit(self, card: ModelCard) -> None:
-        """Refuse another model than the one it was enrolled for; its other precisions fit.
+        """Check that the baseline was enrolled for this model, in any precision.
 
         Raises:
-            BaselineError: says of which model the baseline is.
+            BaselineError: it was enrolled for another model, which the message names.
         """
         if self.outputs_sha256 != outputs_digest(card) or self.labels != card.labels:
             raise BaselineError(
@@ -120,7 +120,7 @@ class Baseline:
 
 
 class BaselineState(Protocol):
-    """The baseline of one stream: what outputs are compared with, and what utterances teach it."""
+    """Baseline of one stream, possibly updated by its utterances."""
 
     @property
     def name(self) -> str:
@@ -128,26 +128,26 @@ class BaselineState(Protocol):
 
     @property
     def learns(self) -> bool:
-        """Whether utterances change it, so that their outputs have to be averaged."""
+        """Whether utterances update it, so that their outputs must be averaged."""
 
     @property
     def speech_s(self) -> float | None:
-        """Seconds of speech in it; None where there is no baseline."""
+        """Seconds of speech in the baseline; None without a baseline."""
 
     def excess(self) -> Float64 | None:
-        """Return what to subtract from outputs in the next utterance [n_outputs]; None for nothing."""
+        """Return the values to subtract from the outputs of the next utterance [n_outputs], or None."""
 
     def learn(self, outputs: Sequence[float], speech_s: float) -> None:
-        """Take an utterance that has ended.
+        """Update the baseline with an utterance that has ended.
 
         Args:
-            outputs: mean over its windows, before anything is subtracted [n_outputs].
+            outputs: mean over its windows [n_outputs], before subtraction of a baseline.
             speech_s: seconds of its speech.
         """
 
 
 class NoBaseline:
-    """Nothing to compare with: outputs stay as the model gives them."""
+    """No baseline: outputs of the model stay unchanged."""
 
     name = NONE
     learns = False
@@ -158,11 +158,11 @@ class NoBaseline:
         return None
 
     def learn(self, outputs: Sequence[float], speech_s: float) -> None:
-        """Learn nothing."""
+        """Do nothing."""
 
 
 class EnrolledBaseline:
-    """The same enrolled baseline, always."""
+    """Enrolled baseline, which stays constant."""
 
     learns = False
 
@@ -172,25 +172,25 @@ class EnrolledBaseline:
         self._excess: Float64 = np.array(baseline.mean) - np.array(card.usual_outputs)
 
     def excess(self) -> Float64 | None:
-        """Return the enrolled mean less the usual outputs [n_outputs]."""
+        """Return the enrolled mean minus the usual outputs [n_outputs]."""
         return self._excess
 
     def learn(self, outputs: Sequence[float], speech_s: float) -> None:
-        """Learn nothing."""
+        """Do nothing."""
 
 
 @dataclass(frozen=True)
 class RunningConfig:
-    """How a running baseline follows the speech.
+    """Parameters of a running baseline.
 
     Raises:
         ConfigError: a value out of range.
     """
 
     prior_s: float = 10.0
-    """Seconds of speech that the usual outputs count as: the first utterances move little."""
+    """Weight of the usual outputs, in seconds of speech; damps the first utterances."""
     memory_s: float = 120.0
-    """Seconds of speech after which an utterance counts 1/e, and the most that all may count."""
+    """Seconds of speech after which an utterance counts 1/e; also the largest total weight."""
 
     def __post_init__(self) -> None:
         require(0 <= self.prior_s <= 3600, "prior_s", self.prior_s, "0 to 3600 seconds")
@@ -200,8 +200,8 @@ class RunningConfig:
 class RunningBaseline:
     """Mean over the speech of earlier utterances, with the usual outputs as a prior.
 
-    The utterance that is going on is never in it: nobody's anger becomes their own baseline while it
-    lasts. Memory is bounded by exponential forgetting, counted in seconds of speech.
+    The utterance in progress does not count, so that anger does not become its own baseline. Earlier
+    speech is forgotten exponentially, by seconds of speech.
     """
 
     name = RUNNING
@@ -211,31 +211,31 @@ class RunningBaseline:
         self._config = config or RunningConfig()
         self._usual = np.array(card.usual_outputs)
         self._sum = np.zeros_like(self._usual)
-        """Of the speech's outputs beyond the usual, times seconds."""
+        """Sum of the excess of speech over the usual outputs, times seconds."""
         self._weight_s = 0.0
 
     @property
     def speech_s(self) -> float | None:
-        """Seconds that earlier speech counts as, at most `memory_s`."""
+        """Weight of earlier speech in seconds, at most `memory_s`."""
         return self._weight_s
 
     def excess(self) -> Float64 | None:
-        """Return the mean of prior and speech less the usual outputs [n_outputs]; None before speech."""
+        """Return the mean of prior and speech minus the usual outputs [n_outputs], or None."""
         if not self._weight_s:
             return None
         return np.asarray(self._sum / (self._config.prior_s + self._weight_s))
 
     def learn(self, outputs: Sequence[float], speech_s: float) -> None:
-        """Take an utterance; what was there before counts less by its length."""
+        """Add an utterance; earlier speech loses weight by its length."""
         memory_s = self._config.memory_s
-        kept = math.exp(-speech_s / memory_s)
-        new_s = memory_s * (1 - kept)
-        self._sum = kept * self._sum + new_s * (np.asarray(outputs) - self._usual)
-        self._weight_s = kept * self._weight_s + new_s
+        decay = math.exp(-speech_s / memory_s)
+        new_s = memory_s * (1 - decay)
+        self._sum = decay * self._sum + new_s * (np.asarray(outputs) - self._usual)
+        self._weight_s = decay * self._weight_s + new_s
 
 
 class Enrolment:
-    """Mean over all speech that comes, each second counting alike."""
+    """Mean over all speech, each second with the same weight."""
 
     name = "enrolment"
     learns = True
@@ -252,21 +252,21 @@ class Enrolment:
         return self.total_s
 
     def excess(self) -> Float64 | None:
-        """Return None: what is enrolled are the outputs as the model gives them."""
+        """Return None: unchanged outputs of the model are enrolled."""
         return None
 
     def learn(self, outputs: Sequence[float], speech_s: float) -> None:
-        """Take an utterance."""
+        """Add an utterance."""
         self._sum += speech_s * np.asarray(outputs)
         self.total_s += speech_s
         self.n_utterances += 1
 
     def baseline(self, name: str, created: str) -> Baseline:
-        """Return the baseline of all that came.
+        """Return the baseline of all speech so far.
 
         Args:
-            name: of the voice or the site.
-            created: ISO 8601 date.
+            name: name of the voice or the site.
+            created: date, ISO 8601.
 
         Raises:
             BaselineError: less than `LEAST_SPEECH_S` of speech.
@@ -289,14 +289,14 @@ class Enrolment:
 
 
 def require_baseline(card: ModelCard) -> None:
-    """Refuse a model that takes no baseline.
+    """Check that a model supports a baseline.
 
     Raises:
-        BaselineError: it takes none.
+        BaselineError: it does not.
     """
     if not card.takes_baseline:
         raise BaselineError(
-            f"{card.name} takes no baseline; leave --baseline out, or use a model that does "
+            f"{card.name} supports no baseline; omit --baseline, or use a model that does "
             "(`edge-ser inspect MODEL` names it)"
         )
 
@@ -305,13 +305,12 @@ def open_baseline(card: ModelCard, choice: str | Path | Baseline | None = None) 
     """Return the baseline of a new stream.
 
     Args:
-        card: of the model.
-        choice: `none`, `running`, a file of `edge-ser enroll` or what it holds; None for the default
+        card: card of the model.
+        choice: `none`, `running`, a file of `edge-ser enroll` or its `Baseline`; None for the default
             of the card.
 
     Raises:
-        BaselineError: a model that takes none, a file that cannot be used, or one of another
-            model.
+        BaselineError: the model supports none, or the file is unusable or of another model.
     """
     choice = card.baseline_default if choice is None else choice
     if choice == NONE:
@@ -325,10 +324,9 @@ def open_baseline(card: ModelCard, choice: str | Path | Baseline | None = None) 
 
 
 def outputs_digest(card: ModelCard) -> str:
-    """Return the SHA-256, in hexadecimal, of what the outputs of a model mean.
+    """Return the SHA-256, in hexadecimal, of labels, usual outputs and front end.
 
-    Labels, usual outputs and front end: they are alike in all precisions and forms of one model, and
-    differ between models.
+    These are equal in all precisions and forms of one model, and differ between models.
     """
     parts = [card.labels, card.usual_outputs, dataclasses.asdict(card.frontend)]
     return json_digest(parts)

@@ -1,4 +1,4 @@
-"""Predictions of windows: one window by a model, and a stream of samples window by window."""
+"""Classification of windows, and of a stream of samples window by window."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ Float64 = NDArray[np.float64]
 
 
 class Classifier:
-    """A model with a prior of its classes.
+    """Model with a prior over its classes.
 
     Args:
         runner: the model.
         prior: ratios by label, as for `Recognizer`.
 
     Raises:
-        ConfigError: a prior with other labels, or out of range.
+        ConfigError: a prior with unknown labels, or out of range.
     """
 
     def __init__(self, runner: Runner, prior: Mapping[str, float] | None = None) -> None:
@@ -41,18 +41,18 @@ class Classifier:
 
 
 class PredictionStream:
-    """Predict the windows of one stream as its samples come.
+    """Predict the windows of one stream as its samples arrive.
 
     Args:
         config: geometry of the windows.
         classifier: the model.
         source: name of the stream in predictions and errors.
-        at_s: time of the first sample, in seconds; predictions count from there.
+        at_s: time of the first sample, in seconds; predictions count from it.
         first_s: as for `WindowCutter`.
         probe: gets the stages `features`, `inference` and `label`.
-        excess: mean outputs of a baseline beyond the usual ones [n_outputs], which are subtracted from
-            the outputs of each window; None for nothing.
-        timer: gets the time that counts as `Prediction.compute_ms`, instead of a timer with `probe`.
+        excess: excess of a baseline over the usual outputs [n_outputs], subtracted from the outputs of
+            each window; None for no baseline.
+        timer: measures `Prediction.compute_ms`; None for a new timer with `probe`.
     """
 
     def __init__(

@@ -1,7 +1,6 @@
-"""A clip as a whole, by the speech in it: the mean over the windows of its utterances.
+"""Recognition of a clip by its speech: the mean over the windows of its utterances.
 
-A clip that holds no utterance may hold a scream, which the voice detector misses: then the windows
-around that count.
+If there is no utterance, windows around a scream count, which the voice detector misses.
 """
 
 from __future__ import annotations
@@ -24,24 +23,24 @@ from edge_ser.vad.segmenter import Segmenter
 Float32 = NDArray[np.float32]
 
 CLIP_UTTERANCE = UtteranceConfig(pre_roll_s=1.0, post_roll_s=1.0)
-"""Around an utterance of a file: a labelled clip is heard nearly from end to end, as in training."""
+"""Pre-roll and post-roll for a file: a labelled clip counts nearly from end to end, as in training."""
 
 _SILENT_DBFS = -120.0
-_KEPT_S = 30.0
-"""A loud voice is sought in clips up to this length."""
+_LONGEST_LOUD_CLIP_S = 30.0
+"""Longest clip that is searched for a loud voice, in seconds."""
 
 
 class SpeechTally:
-    """Sum up the utterances of one clip, in constant memory, into its final prediction.
+    """Sum of the utterances of one clip, in constant memory, for its final prediction.
 
-    Each counts by its windows, so that a long one weighs more. One that is not evidently speech does
-    not count.
+    Utterances are weighted by their number of windows. Those that are not evidently speech do not
+    count.
 
     Args:
         config: geometry of the windows.
         classifier: the model.
-        source: what predictions call the clip.
-        baseline: of the stream; None for none.
+        source: name of the clip in predictions.
+        baseline: baseline of the stream; None for none.
     """
 
     def __init__(
@@ -52,14 +51,14 @@ class SpeechTally:
         baseline: BaselineState | None = None,
     ) -> None:
         self.evident = False
-        """Whether one of the utterances evidently was speech, or somebody called out."""
+        """Whether an utterance evidently was speech, or there is a loud voice."""
         self._config = config
         self._classifier = classifier
         self._baseline = baseline or NoBaseline()
         self._rate = config.sample_rate
         self._source = source
-        self._kept: list[Float32] = []
-        """The audio of a short clip; empty once it is longer."""
+        self._audio: list[Float32] = []
+        """Audio of a short clip; empty for longer ones."""
         self._sums: dict[str, float] = {}
         self._arousal: float | None = None
         self._n = 0
@@ -69,37 +68,37 @@ class SpeechTally:
         self._energy, self._n_samples, self._n_full = 0.0, 0, 0
 
     def add_audio(self, samples: Float32) -> None:
-        """Count audio [n] in, speech or not, for the level of a clip without windows."""
+        """Add audio [n], speech or not, for the level of a clip without windows."""
         self._energy += float(samples @ samples)
         self._n_samples += len(samples)
         self._n_full += int(np.count_nonzero(np.abs(samples) >= FULL_SCALE))
-        self._kept.append(samples.copy())
-        if self._n_samples > _KEPT_S * self._rate:
-            self._kept.clear()
+        self._audio.append(samples.copy())
+        if self._n_samples > _LONGEST_LOUD_CLIP_S * self._rate:
+            self._audio.clear()
 
     def add_window(self, window: Prediction) -> None:
-        """Count the level and the cost of a window in."""
+        """Add the level and the compute time of a window."""
         self._windows_dbfs = max(window.level_dbfs, self._windows_dbfs or window.level_dbfs)
         self._clipped = max(self._clipped, window.clipped)
         self._compute_ms += window.compute_ms
 
     def add_utterance(self, utterance: UtteranceEnd) -> None:
-        """Count an utterance in."""
+        """Add an utterance."""
         if not utterance.evident:
             return
         self.evident = True
         self._add(utterance.probs, utterance.arousal, utterance.n_counted)
 
     def loud_voice(self) -> tuple[Prediction, ...]:
-        """Return the windows around a loud voice in a short clip without speech; they count."""
-        if self.evident or not 0 < self._n_samples <= _KEPT_S * self._rate:
+        """Return and add the windows around a loud voice in a short clip without speech."""
+        if self.evident or not 0 < self._n_samples <= _LONGEST_LOUD_CLIP_S * self._rate:
             return ()
-        samples = np.concatenate(self._kept)
-        found = find_loud_voice(samples, self._rate)
-        if found is None:
+        samples = np.concatenate(self._audio)
+        span = find_loud_voice(samples, self._rate)
+        if span is None:
             return ()
-        begin = max(0, round((found[0] - CLIP_UTTERANCE.pre_roll_s) * self._rate))
-        stop = round((found[1] + CLIP_UTTERANCE.post_roll_s) * self._rate)
+        begin = max(0, round((span[0] - CLIP_UTTERANCE.pre_roll_s) * self._rate))
+        stop = round((span[1] + CLIP_UTTERANCE.post_roll_s) * self._rate)
         stream = PredictionStream(
             self._config,
             self._classifier,
@@ -114,10 +113,10 @@ class SpeechTally:
         return windows
 
     def final(self) -> Prediction:
-        """Return the prediction of the clip; without a label where nothing counts.
+        """Return the prediction of the clip; its label is None if nothing counts.
 
         Raises:
-            AudioError: it is shorter than what can be recognised.
+            AudioError: the clip is too short to be recognised.
         """
         if self._n_samples < self._config.min_samples:
             raise too_short(self._source, self._n_samples, self._config)
@@ -155,17 +154,17 @@ def recognize_speech(
     source: str,
     baseline: BaselineState | None = None,
 ) -> tuple[tuple[Prediction, ...], Prediction]:
-    """Return the windows of a clip's utterances, and the clip as a whole.
+    """Return the predictions of the windows of a clip's utterances, and that of the clip.
 
     Args:
         config: geometry of the windows.
         classifier: the model.
-        chunks: audio at any one rate.
+        chunks: audio at a constant rate.
         source: name of the clip.
-        baseline: of the clip; None for none.
+        baseline: baseline of the clip; None for none.
 
     Raises:
-        AudioError: samples that are not finite, or a clip too short to recognise anything.
+        AudioError: samples that are not finite, or a clip too short to be recognised.
     """
     utterances = Utterances(
         config,
@@ -184,13 +183,13 @@ def recognize_speech(
     return tuple(windows), tally.final()
 
 
-def _counted(tally: SpeechTally, steps: Iterable[UtteranceItem]) -> list[Prediction]:
-    """Count what came of an utterance, and return its windows."""
+def _counted(tally: SpeechTally, items: Iterable[UtteranceItem]) -> list[Prediction]:
+    """Add items to the tally, and return the windows among them."""
     windows = []
-    for step in steps:
-        if isinstance(step, Prediction):
-            tally.add_window(step)
-            windows.append(step)
-        elif isinstance(step, UtteranceEnd):
-            tally.add_utterance(step)
+    for item in items:
+        if isinstance(item, Prediction):
+            tally.add_window(item)
+            windows.append(item)
+        elif isinstance(item, UtteranceEnd):
+            tally.add_utterance(item)
     return windows

@@ -1,4 +1,4 @@
-"""The events of one session: numbered, timed, counted."""
+"""Numbers, times and counts of the events of one session."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import TypedDict
 from edge_ser.recognition.events import Ended, Heartbeat, utc_now
 
 _REMEMBERED_S = 30.0
-"""Seconds of audio whose capture is remembered: longer than any window or pause that is waited for."""
+"""Seconds of audio whose capture time is kept: longer than any window or pause."""
 
 
 class CaptureClock:
-    """Remember when each piece of audio came, to tell how late a decision is."""
+    """Capture times of the last chunks, for the latency of decisions."""
 
     def __init__(self) -> None:
-        self._pieces: deque[tuple[float, float, bool]] = deque()
+        self._chunks: deque[tuple[float, float, bool]] = deque()
 
-    def heard(self, end_s: float, captured_s: float | None, now_s: float) -> None:
-        """Note a piece of audio that ends at stream time `end_s`.
+    def add(self, end_s: float, captured_s: float | None, now_s: float) -> None:
+        """Add a chunk of audio that ends at stream time `end_s`.
 
         Args:
             end_s: seconds of the stream.
@@ -27,28 +27,28 @@ class CaptureClock:
             now_s: monotonic time of its arrival.
         """
         live = captured_s is not None
-        self._pieces.append((end_s, now_s if captured_s is None else captured_s, live))
-        while self._pieces[0][0] < end_s - _REMEMBERED_S:
-            self._pieces.popleft()
+        self._chunks.append((end_s, now_s if captured_s is None else captured_s, live))
+        while self._chunks[0][0] < end_s - _REMEMBERED_S:
+            self._chunks.popleft()
 
     def latency_ms(self, at_s: float, now_s: float) -> float:
-        """Return how long ago the sample at `at_s` was captured (or came, where not live)."""
-        end_s, when_s, live = self._pieces[-1]
-        for piece in reversed(self._pieces):
-            if piece[0] < at_s:
+        """Return the time since the sample at `at_s` was captured (or received, if not live)."""
+        end_s, when_s, live = self._chunks[-1]
+        for chunk in reversed(self._chunks):
+            if chunk[0] < at_s:
                 break
-            end_s, when_s, live = piece
+            end_s, when_s, live = chunk
         if live:
             when_s -= max(0.0, end_s - at_s)
         return max(0.0, now_s - when_s) * 1e3
 
 
 _LATENCIES = 1_000
-"""Windows over which a heartbeat's percentiles are taken."""
+"""Number of windows that the percentiles of a heartbeat count."""
 
 
 def quantile(values: Collection[float], q: float) -> float:
-    """Return the value at or below which a share `q` of all lies; `values` must not be empty."""
+    """Return the quantile `q`, in [0, 1], of values that are not empty."""
     return sorted(values)[int(q * (len(values) - 1))]
 
 
@@ -71,10 +71,10 @@ class _Counts(TypedDict):
 
 
 class EventLog:
-    """Make events, and keep count of what they say.
+    """Create the events of one session and keep their counts.
 
     Args:
-        source: what events call the source.
+        source: name of the source in events.
         clock: monotonic seconds.
     """
 
@@ -82,7 +82,7 @@ class EventLog:
         self.source = source
         self.clock = clock
         self.captured = CaptureClock()
-        self.heard_s = 0.0
+        self.audio_s = 0.0
         self.lost_s = 0.0
         self.n_windows = 0
         self.n_utterances = 0
@@ -92,12 +92,12 @@ class EventLog:
         self._latencies: deque[float] = deque(maxlen=_LATENCIES)
 
     def stamp(self, at_s: float) -> Stamp:
-        """Return the fields that all events share, for the next event, decided now.
+        """Return the common fields of the next event, decided now.
 
-        `Overrun(**session.stamp(at_s), lost_s=0.1, reason="…")` is checked by mypy, field by field.
+        A `TypedDict` lets mypy check `Overrun(**log.stamp(at_s), lost_s=0.1, reason="…")`.
 
         Args:
-            at_s: seconds of audio from the beginning of the stream to what the event is about.
+            at_s: stream time of the event, in seconds.
         """
         seq, self._seq = self._seq, self._seq + 1
         return {
@@ -109,14 +109,14 @@ class EventLog:
         }
 
     def latency_ms(self, at_s: float, *, of_window: bool = False) -> float:
-        """Return how long ago the sample at `at_s` was captured; windows' go into percentiles."""
+        """Return the time since the sample at `at_s` was captured; windows count for the percentiles."""
         latency = self.captured.latency_ms(at_s, self.clock())
         if of_window:
             self._latencies.append(latency)
         return latency
 
     def heartbeat(self, at_s: float, state: str) -> Heartbeat:
-        """Return what was done so far."""
+        """Return a heartbeat with the counts so far."""
         p50, p99 = (quantile(self._latencies, q) if self._latencies else None for q in (0.5, 0.99))
         return Heartbeat(
             **self.stamp(at_s),
@@ -128,12 +128,12 @@ class EventLog:
         )
 
     def ended(self, at_s: float, reason: str) -> Ended:
-        """Return the last event."""
+        """Return the last event of the session."""
         return Ended(**self.stamp(at_s), reason=reason, **self._counts())
 
     def _counts(self) -> _Counts:
         return {
-            "heard_s": self.heard_s,
+            "heard_s": self.audio_s,
             "n_windows": self.n_windows,
             "n_utterances": self.n_utterances,
             "n_overruns": self.n_overruns,

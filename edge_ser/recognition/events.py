@@ -1,4 +1,4 @@
-"""What a listener is told, as frozen dataclasses and as lines of JSON (schema version 1).
+"""Events of a stream, as frozen dataclasses and as lines of JSON (schema version 1).
 
 `edge_ser/assets/events.schema.json` describes the lines. Three clocks, never mixed: `at_s` counts
 seconds of audio since the stream began, `monotonic_s` is `time.monotonic()` at the decision, and
@@ -22,19 +22,19 @@ EVENTS_VERSION = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """What all events say."""
+    """Fields of all events."""
 
     kind: ClassVar[str]
     seq: int
-    """Counts the events of a session from 0; a number that is missing was lost on the way."""
+    """Number of the event in its session, from 0; a missing number is an event lost in transit."""
     source: str
-    """Where the audio comes from: a microphone, a pipe, a file."""
+    """Source of the audio: a microphone, a pipe, a file."""
     at_s: float
-    """Seconds of audio from the beginning of the stream to what the event is about."""
+    """Stream time of the event: seconds of audio since the beginning of the stream."""
     monotonic_s: float
-    """`time.monotonic()` when it was decided; comparable within one boot of one machine."""
+    """`time.monotonic()` at the decision; comparable within one boot of one machine."""
     time: str
-    """UTC, ISO 8601, when it was decided; for people: the wall clock may step."""
+    """UTC time of the decision, ISO 8601; for display only, as the wall clock may step."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,151 +43,151 @@ class Started(Event):
 
     kind: ClassVar[str] = "start"
     edge_ser: str
-    """Version."""
+    """Version of edge-ser."""
     model: str
     """Name of the model, from its card."""
     runner: str
-    """What computes, and on what."""
+    """Inference backend and device."""
     labels: tuple[str, ...]
-    """The model's classes."""
+    """Classes of the model."""
     window_s: float
     """Seconds classified at once."""
     hop_s: float
     """Seconds between windows."""
     vad: str
-    """The voice detector, `none` without one."""
+    """Voice detector; `none` without one."""
     abstain_below: float
-    """Confidence below which no label is given; 0: never."""
+    """Confidence below which no label is given; 0 to always give one."""
     prior: Mapping[str, float] = field(default_factory=dict)
-    """Ratios by label by which prior odds differ from training; empty: none."""
+    """Ratio of the prior odds to those in training, by label; empty for no change."""
     baseline: str = "none"
     """`none`, `running`, or the name of the enrolled baseline that outputs are compared with."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Window(Event):
-    """A window was classified, or found silent; `at_s` is its end."""
+    """A window was classified, or is silent; `at_s` is its end."""
 
     kind: ClassVar[str] = "window"
     start_s: float
-    """Where the window begins, in seconds of the stream."""
+    """Start of the window, in seconds of the stream."""
     end_s: float
-    """Where it ends."""
+    """End of the window, in seconds of the stream."""
     label: str | None
-    """The likeliest class, null where the window is silent."""
+    """Most probable class; null if the window is silent."""
     confidence: float | None
-    """Its probability, null where the window is silent."""
+    """Its probability; null if the window is silent."""
     probs: Mapping[str, float]
-    """By label; empty where the window is silent."""
+    """Probability by label; empty if the window is silent."""
     level_dbfs: float
-    """RMS level, dB of full scale."""
+    """RMS level, in dB of full scale."""
     clipped: float
     """Share of the samples at full scale, in [0, 1]."""
     compute_ms: float
-    """Time spent on features and inference since the window before."""
+    """Time spent on features and inference since the previous window."""
     latency_ms: float
-    """From the capture of the window's last sample (from its arrival, where audio is not live) to
+    """Time from the capture of the window's last sample (from its arrival, if audio is not live) to
     the decision."""
     arousal: float | None = None
-    """Probability of high arousal, in [0, 1], as acted and labelled in the training corpora; null where
-    the window is silent, and where the model gives none."""
+    """Probability of high arousal, in [0, 1], as acted and labelled in the training corpora; null if
+    the window is silent, and for models without it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SpeechStart(Event):
-    """Somebody began to speak at `at_s`."""
+    """Speech began at `at_s`."""
 
     kind: ClassVar[str] = "speech_start"
     latency_ms: float
-    """From the capture of the sample at `at_s` to the decision."""
+    """Time from the capture of the sample at `at_s` to the decision."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Emotion(Event):
-    """The label changed: smoothed, with hysteresis; `at_s` is the end of the deciding window."""
+    """The smoothed label changed; `at_s` is the end of the deciding window."""
 
     kind: ClassVar[str] = "emotion"
     label: str | None
-    """Null where the model has not been sure enough for a while (`abstained`)."""
+    """New label; null if the confidence has been too low for a while (`abstained`)."""
     previous: str | None
-    """The label before; null at the beginning of an utterance and after abstaining."""
+    """Previous label; null at the beginning of an utterance and after abstaining."""
     confidence: float
-    """Smoothed probability of the likeliest class."""
+    """Smoothed probability of the most probable class."""
     abstained: bool
-    """Whether there is no label because no class is sure enough."""
+    """Whether there is no label because the confidence is too low."""
     probs: Mapping[str, float]
-    """Smoothed, by label."""
+    """Smoothed probability by label."""
     latency_ms: float
     """As in `window`."""
     arousal: float | None = None
-    """As in `window`, smoothed as the probabilities are."""
+    """As in `window`, smoothed like the probabilities."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SpeechEnd(Event):
-    """Somebody stopped speaking at `at_s`; what the utterance as a whole sounded like."""
+    """Speech ended at `at_s`; the result for the utterance."""
 
     kind: ClassVar[str] = "speech_end"
     start_s: float
-    """Where the speech began, in seconds of the stream."""
+    """Start of the speech, in seconds of the stream."""
     label: str | None
-    """Null where the model is not sure enough (`abstained`), the utterance is too short, or it is no
-    speech (`no_speech`)."""
+    """Label of the utterance; null if the confidence is too low (`abstained`), the utterance is too
+    short, or it is no speech (`no_speech`)."""
     confidence: float | None
-    """Probability of the likeliest class; null where there is none."""
+    """Probability of the most probable class; null if there is none."""
     abstained: bool
     """Whether the confidence is too low for a label."""
     probs: Mapping[str, float]
-    """Mean over the utterance, by label; empty where it is too short, or no speech."""
+    """Mean probability over the utterance, by label; empty if it is too short, or no speech."""
     n_windows: int
-    """Windows classified while it lasted."""
+    """Number of windows classified during the utterance."""
     latency_ms: float
-    """From the capture of the sample at `at_s` to the decision: the pause that had to be waited for
-    is in it."""
+    """Time from the capture of the sample at `at_s` to the decision; includes the pause that ends the
+    utterance."""
     arousal: float | None = None
-    """As in `window`, mean over the utterance."""
+    """As in `window`; mean over the utterance."""
     baseline_s: float | None = None
-    """Seconds of earlier speech in the baseline, this utterance's too from now on; null without a
-    baseline."""
+    """Seconds of speech in the baseline, including this utterance; null without a baseline."""
     likeliest: str | None = None
-    """The likeliest class, also when `abstained`; null where there is none."""
+    """Most probable class, also when `abstained`; null if there is none."""
     no_speech: bool = False
-    """Whether too little of it surely was speech: a noise, or a word of less than half a second."""
+    """Whether too little of it is surely speech: a noise, or a word of less than half a second."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recorded(Event):
-    """An utterance within a recording of `--record`, there alone; repeats its `speech_end`."""
+    """An utterance in a recording of `--record`; written there only, a copy of its `speech_end`."""
 
     kind: ClassVar[str] = "recorded"
     file: str
-    """Name of the WAV file beside; of an utterance that two files share, the one with more of it."""
+    """Name of the WAV file in the same folder; if two files share an utterance, the one with more of
+    it."""
     from_s: float
-    """Where the utterance begins in the file, in seconds."""
+    """Start of the utterance in the file, in seconds."""
     to_s: float
-    """Where it ends."""
+    """End of the utterance in the file, in seconds."""
     label: str | None
-    """Null where the model is not sure enough (`abstained`)."""
+    """Label of the utterance; null if the confidence is too low (`abstained`)."""
     confidence: float
-    """Probability of the likeliest class."""
+    """Probability of the most probable class."""
     abstained: bool
     """Whether the confidence is too low for a label."""
     probs: Mapping[str, float]
-    """Mean over the utterance, by label."""
+    """Mean probability over the utterance, by label."""
     near_miss: bool
-    """Whether the answer was close to another, so that a label by a person is worth most."""
+    """Whether the result was close to another class, so that a label by a person is most useful."""
     reasons: tuple[str, ...]
-    """Of a near miss: `margin`, the two likeliest classes are less than 0.15 apart; `changes`, a
-    label lasted less than 1.5 s before another; `abstained`."""
+    """Reasons for a near miss: `margin`, the two most probable classes are less than 0.15 apart;
+    `changes`, a label was replaced within 1.5 s; `abstained`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Overrun(Event):
-    """Audio was lost before it could be heard."""
+    """Audio was lost before it was recognised."""
 
     kind: ClassVar[str] = "overrun"
     lost_s: float | None
-    """Seconds; null where the device only says that some was lost."""
+    """Seconds lost; null if the device reports a loss without its length."""
     reason: str
     """`device`: the system lost it. `backlog`: recognition lagged behind. `not_finite`: the samples
     were NaN or infinite."""
@@ -195,13 +195,13 @@ class Overrun(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceLost(Event):
-    """The microphone delivers no more; it is being opened again until it comes back."""
+    """The microphone stopped delivering; it is reopened until it delivers again."""
 
     kind: ClassVar[str] = "device_lost"
     device: str
-    """Its name."""
+    """Name of the device."""
     reason: str
-    """What the system said."""
+    """Message of the system."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,82 +210,82 @@ class DeviceBack(Event):
 
     kind: ClassVar[str] = "device_back"
     device: str
-    """Its name."""
+    """Name of the device."""
     away_s: float
-    """Seconds without audio; stream time counts them too."""
+    """Seconds without audio; stream time includes them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Heartbeat(Event):
-    """All is well, and this is how much was done since the session began."""
+    """Periodic sign of life, with counts since the beginning of the session."""
 
     kind: ClassVar[str] = "heartbeat"
     heard_s: float
-    """Seconds of audio that came; lost ones are not in it."""
+    """Seconds of audio received; lost audio does not count."""
     n_windows: int
-    """Windows that were classified or found silent."""
+    """Number of windows, classified or silent."""
     n_utterances: int
-    """Utterances that ended."""
+    """Number of utterances that ended."""
     n_overruns: int
-    """Times that audio was lost."""
+    """Number of losses of audio."""
     lost_s: float
-    """Seconds that are known to be lost."""
+    """Seconds of audio known to be lost."""
     latency_p50_ms: float | None
-    """Median over the last 1000 windows that were classified; null before the first."""
+    """Median latency of the last 1000 classified windows; null before the first."""
     latency_p99_ms: float | None
-    """99th percentile of the same."""
+    """99th percentile of the latency of the same windows."""
     state: str
     """`listening`, `speech` or `device_lost`."""
     baseline_s: float | None = None
-    """Seconds of earlier speech in the baseline; null without one."""
+    """Seconds of speech in the baseline; null without one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Clip(Event):
-    """A file as a whole: the mean over its speech, or without a voice detector over all of it."""
+    """The result for a file: the mean over its speech, or without a voice detector over all of it."""
 
     kind: ClassVar[str] = "clip"
     label: str | None
-    """Null where the model is not sure enough (`abstained`) or there is no speech to recognise."""
+    """Label of the file; null if the confidence is too low (`abstained`) or there is no speech."""
     confidence: float | None
-    """Probability of the likeliest class; null where there is none."""
+    """Probability of the most probable class; null if there is none."""
     abstained: bool
-    """Whether the confidence is below what the model's card, or the user, asks for."""
+    """Whether the confidence is below the threshold of the model's card or the user."""
     probs: Mapping[str, float]
-    """Mean over the windows that count, by label; empty where none does."""
+    """Mean probability over the windows that count, by label; empty if none does."""
     level_dbfs: float
-    """RMS level of its loudest window, dB of full scale; where no window was cut, of all of it."""
+    """RMS level of the loudest window, in dB of full scale; without windows, of the complete audio."""
     clipped: float
-    """Share of the samples at full scale, in [0, 1], of its worst window."""
+    """Largest share of samples at full scale in a window, in [0, 1]."""
     compute_ms: float
     """Time spent on features and inference."""
     duration_s: float
     """Length of the audio."""
     likeliest: str | None = None
-    """The likeliest class, also when `abstained`; null where there is none."""
+    """Most probable class, also when `abstained`; null if there is none."""
     no_speech: bool = False
-    """Whether the voice detector found no speech in it, or too little to be sure."""
+    """Whether the voice detector found no speech, or too little to be sure."""
     arousal: float | None = None
-    """As in `window`, mean over its windows."""
+    """As in `window`; mean over the windows that count."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ended(Event):
-    """A session ends; the counts are a heartbeat's."""
+    """A session ends; the counts are those of a heartbeat."""
 
     kind: ClassVar[str] = "end"
     reason: str
-    """`source`: the audio ended. `asked`: a user, a signal or a time limit."""
+    """`source`: the audio ended. `asked`: stopped by a user, a signal or a time limit."""
     heard_s: float
-    """Seconds of audio that came; lost ones are not in it."""
+    """Seconds of audio received; lost audio does not count."""
     n_windows: int
-    """Windows that were classified or found silent."""
+    """Number of windows, classified or silent."""
     n_utterances: int
-    """Utterances that ended."""
+    """Number of utterances that ended."""
     n_overruns: int
-    """Times that audio was lost."""
+    """Number of losses of audio."""
     lost_s: float
-    """Seconds that are known to be lost."""
+    """Seconds of audio known to be lost."""
 
 
 KINDS: dict[str, type[Event]] = {
@@ -315,9 +315,9 @@ _DIGITS = dict.fromkeys((*_TIMES, "probs", "confidence", "arousal"), 4)
 
 def to_json(event: Event) -> str:
     """Return an event as one line of JSON without the newline."""
-    # Not dataclasses.asdict, which copies all that it finds and takes twice the time of the rest.
-    said = {name: _rounded(name, getattr(event, name)) for name in _FIELDS[event.kind]}
-    return json.dumps({"v": EVENTS_VERSION, "event": event.kind, **said}, allow_nan=False)
+    # Not dataclasses.asdict: its deep copies take twice the time of the rest.
+    fields = {name: _rounded(name, getattr(event, name)) for name in _FIELDS[event.kind]}
+    return json.dumps({"v": EVENTS_VERSION, "event": event.kind, **fields}, allow_nan=False)
 
 
 def from_json(line: str) -> Event:
@@ -327,27 +327,29 @@ def from_json(line: str) -> Event:
         EventError: not JSON, another version, an unknown kind, or fields that do not fit.
     """
     try:
-        said = json.loads(line)
+        fields = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise EventError(f"an event is one line of JSON, this is not ({error})") from None
-    if not isinstance(said, dict):
-        raise EventError(f"an event is a JSON object, {type(said).__name__} came")
-    version, kind = said.pop("v", None), said.pop("event", None)
+        raise EventError(
+            f"expected an event as one line of JSON, got invalid JSON ({error})"
+        ) from None
+    if not isinstance(fields, dict):
+        raise EventError(f"expected an event as a JSON object, got {type(fields).__name__}")
+    version, kind = fields.pop("v", None), fields.pop("event", None)
     if version != EVENTS_VERSION or isinstance(version, bool):
         raise EventError(
-            f"events of version {EVENTS_VERSION} are read, version {version!r} came; install the "
-            "edge-ser that wrote them"
+            f"expected events of version {EVENTS_VERSION}, got {version!r}; install the edge-ser that "
+            "wrote them"
         )
     if not isinstance(kind, str) or kind not in KINDS:
-        raise EventError(f"the event {kind!r} is unknown; there are {', '.join(KINDS)}")
+        raise EventError(f"expected an event of {', '.join(KINDS)}, got {kind!r}")
     try:
-        return build(KINDS[kind], said, kind)
+        return build(KINDS[kind], fields, kind)
     except ConfigError as error:
         raise EventError(str(error)) from None
 
 
 def utc_now() -> str:
-    """Return the wall clock as events write it."""
+    """Return the wall-clock time in the format of events."""
     return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

@@ -1,4 +1,4 @@
-"""What was recognised: in a window, and in a clip as the mean of its windows."""
+"""Predictions of windows, and of clips as the mean of their windows."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ Float32 = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Prediction:
-    """What was recognised in one window, or in a whole clip when `final`.
+    """Prediction of one window, or of a complete clip if `final`.
 
-    `label` is None and `probs` is empty where the window is silent, or the clip holds no speech that
-    can be recognised: a label would be made up.
+    `label` is None and `probs` is empty if the window is silent, or the clip has no speech to recognise.
     """
 
     source: str
@@ -29,36 +28,36 @@ class Prediction:
     probs: Mapping[str, float]
     """Probability of each class, by label; sums to 1."""
     level_dbfs: float
-    """RMS level of the window, dB of full scale; for a whole clip, of its loudest window."""
+    """RMS level of the window, in dB of full scale; for a clip, of its loudest window."""
     clipped: float
-    """Share of the samples at full scale, in [0, 1]; for a whole clip, of its worst window."""
+    """Share of the samples at full scale, in [0, 1]; for a clip, the largest of its windows."""
     compute_ms: float
-    """Time spent on features and inference since the window before; for a clip, on all of it."""
+    """Time spent on features and inference since the previous window; for a clip, in total."""
     final: bool = False
     arousal: float | None = None
-    """Probability of high arousal, in [0, 1], as acted in the training corpora; for a whole clip, the
-    mean of its windows. None for silence, and where the model gives none."""
+    """Probability of high arousal, in [0, 1], as acted in the training corpora; for a clip, the mean
+    of its windows. None for silence, and for models without it."""
     outputs: tuple[float, ...] = ()
-    """What the model gave before a baseline was subtracted [n_outputs]: logits, and last the arousal's
-    logit. Empty for silence, for a whole clip, and for a model that takes no baseline."""
+    """Outputs of the model before a baseline is subtracted [n_outputs]: logits, and last the arousal's
+    logit. Empty for silence, for a clip, and for a model that supports no baseline."""
 
     @property
     def confidence(self) -> float | None:
-        """Probability of the label, None for silence."""
+        """Probability of the label; None for silence."""
         return None if self.label is None else self.probs[self.label]
 
 
 class MeanProbs:
-    """The mean of windows' probabilities, in constant memory; silent windows do not count."""
+    """Mean probabilities of windows, in constant memory; silent windows do not count."""
 
     def __init__(self) -> None:
         self.n = 0
-        """Windows that were counted."""
+        """Number of windows that count."""
         self._sums: dict[str, float] = {}
         self._arousal: float | None = None
 
     def add(self, window: Prediction) -> None:
-        """Count a window in."""
+        """Add a window."""
         self.n += window.label is not None
         if window.arousal is not None:
             self._arousal = (self._arousal or 0.0) + window.arousal
@@ -66,16 +65,16 @@ class MeanProbs:
             self._sums[label] = self._sums.get(label, 0.0) + p
 
     def probs(self) -> dict[str, float]:
-        """Return the mean of each class, by label; empty where no window counted."""
+        """Return the mean probability of each class, by label; empty if no window counts."""
         return {label: total / self.n for label, total in self._sums.items()}
 
     def arousal(self) -> float | None:
-        """Return the mean arousal; None where no window has one."""
+        """Return the mean arousal; None if no window has one."""
         return None if self._arousal is None else self._arousal / self.n
 
 
 class ClipTally:
-    """Sum up the windows of one clip, in constant memory, into its final prediction."""
+    """Sum of the windows of one clip, in constant memory, for its final prediction."""
 
     def __init__(self, source: str) -> None:
         self._source = source
@@ -86,7 +85,7 @@ class ClipTally:
         self._compute_ms = 0.0
 
     def add(self, window: Prediction) -> None:
-        """Count a window in; silent ones only lengthen the clip."""
+        """Add a window; silent ones count for the length only."""
         self._end_s = window.end_s
         self._level = max(self._level, window.level_dbfs)
         self._clipped = max(self._clipped, window.clipped)
@@ -94,7 +93,7 @@ class ClipTally:
         self._mean.add(window)
 
     def final(self) -> Prediction:
-        """Return the clip's prediction: the mean of the probabilities of its audible windows.
+        """Return the prediction of the clip: the mean probabilities of its audible windows.
 
         Raises:
             AudioError: no window was audible.
@@ -124,15 +123,15 @@ class Verdict:
     """Label of an utterance or a clip by its mean probabilities."""
 
     likeliest: str | None
-    """The most probable label, sure or not; None without probabilities."""
+    """Most probable label, sure or not; None without probabilities."""
     confidence: float | None
     """Its probability."""
     label: str | None
-    """The most probable label if it is sure; None if the model abstains, or without probabilities."""
+    """Most probable label if it is sure; None if the model abstains, or without probabilities."""
 
     @property
     def abstained(self) -> bool:
-        """Whether there are probabilities, and none is sure."""
+        """Whether there are probabilities, but none is sure."""
         return self.likeliest is not None and self.label is None
 
 
@@ -150,12 +149,12 @@ def decide(probs: Mapping[str, float], abstain_below: float = 0.0) -> Verdict:
 
 
 def is_sure(confidence: float, abstain_below: float) -> bool:
-    """Return whether a label of this probability is given: the abstain rule, everywhere the same."""
+    """Return whether a label of this probability is given; the only place of the abstain rule."""
     return confidence >= abstain_below
 
 
 def likeliest(probs: Mapping[str, float]) -> str | None:
-    """Return the class with the largest probability, None where there are none."""
+    """Return the most probable class; None without probabilities."""
     return max(probs, key=probs.__getitem__) if probs else None
 
 
@@ -163,12 +162,12 @@ def mean_class(logits: Iterable[Float32]) -> int | None:
     """Return the class of a clip: the most probable by the mean over its windows.
 
     Args:
-        logits: of each audible window, [n_classes].
+        logits: logits [n_classes] of each audible window.
 
     Returns:
-        The class, or None without windows.
+        Index of the class, or None without windows.
     """
-    probs = [softmax(one) for one in logits]
+    probs = [softmax(row) for row in logits]
     return int(np.mean(probs, axis=0).argmax()) if probs else None
 
 

@@ -1,4 +1,4 @@
-"""How often each emotion occurs at a site, against how often it did in training.
+"""Prior of the classes: the frequency of each emotion at a site relative to training.
 
 A ratio multiplies the prior odds of a class: the probabilities p of a window become proportional to p
 times the ratio (Saerens, Latinne and Decaestecker 2002, Neural Computation 14(1)).
@@ -18,16 +18,16 @@ from edge_ser.errors import ConfigError
 Float64 = NDArray[np.float64]
 
 NONE = "none"
-"""Text that stands for no change."""
+"""Text for no change."""
 
 FEWEST_CLIPS = 30
-"""Number of clips from which an estimate is worth something."""
+"""Smallest number of clips for a useful estimate."""
 _PSEUDO_CLIPS = 1.0
-"""Clips of each class that are added to those counted: no class becomes impossible."""
+"""Clips added to each class, so that no class becomes impossible."""
 _ITERATIONS = 2_000
 _TOLERANCE = 1e-7
 _MOST_SHARE, _LEAST_SHARE = 0.95, 0.005
-"""A share beyond these says more of the model's errors than of the site."""
+"""Shares beyond these limits reflect errors of the model more than the site."""
 _DIGITS = 3
 _EXAMPLE_RATIOS = (3, 0.5)
 
@@ -40,21 +40,21 @@ class PriorEstimate:
     shares: Mapping[str, float]
     """Estimated share of each class, by label; sums to 1."""
     ratios: Mapping[str, float]
-    """What `check_prior` takes: each share over that of training."""
+    """Ratio of each share to that in training, by label, for `check_prior`."""
     caveats: tuple[str, ...]
-    """Why the estimate may mislead; empty where nothing speaks against it."""
+    """Reasons why the estimate may be wrong; empty if there are none."""
 
     @property
     def text(self) -> str:
-        """The ratios as `--prior` takes them."""
+        """Ratios in the format of `--prior`."""
         return ",".join(f"{label}={ratio:g}" for label, ratio in self.ratios.items())
 
 
 def check_prior(prior: Mapping[str, float], labels: Sequence[str]) -> dict[str, float]:
-    """Return ratios by label as floats, in the order of `labels`; labels that are not named have 1.
+    """Return ratios by label as floats, in the order of `labels`; missing labels have the ratio 1.
 
     Raises:
-        ConfigError: a label that the model does not have, or a ratio that is not above 0 and finite.
+        ConfigError: an unknown label, or a ratio that is not positive and finite.
     """
     if unknown := [label for label in prior if label not in labels]:
         raise ConfigError(
@@ -70,10 +70,10 @@ def check_prior(prior: Mapping[str, float], labels: Sequence[str]) -> dict[str, 
 
 
 def parse_prior(text: str, labels: Sequence[str]) -> dict[str, float]:
-    """Return the ratios that `neutral=3,sad=0.5` stands for, by label; none for `none`.
+    """Parse ratios such as `neutral=3,sad=0.5` into ratios by label; empty for `none`.
 
     Raises:
-        ConfigError: another syntax, a label twice, or what `check_prior` refuses.
+        ConfigError: invalid syntax, a repeated label, or ratios that `check_prior` rejects.
     """
     if text.strip() == NONE:
         return {}
@@ -94,7 +94,7 @@ def parse_prior(text: str, labels: Sequence[str]) -> dict[str, float]:
 
 
 def log_ratios(prior: Mapping[str, float], labels: Sequence[str]) -> Float64:
-    """Return what is added to logits [n_classes] for a prior."""
+    """Return the log ratios [n_classes] to add to logits for a prior."""
     return np.log([prior.get(label, 1.0) for label in labels])
 
 
@@ -107,11 +107,11 @@ def estimate_prior(
 
     Args:
         clips: probabilities [n_clips, n_classes], of a model without a prior.
-        labels: the classes.
-        training: their shares in training, which the probabilities presume; None for equal ones.
+        labels: labels of the classes.
+        training: shares of the classes in training; None for equal ones.
 
     Raises:
-        ConfigError: no clips, or shapes that do not fit.
+        ConfigError: no clips, or mismatched shapes.
     """
     probs = np.asarray(clips, dtype=np.float64)
     if probs.ndim != 2 or probs.shape[0] == 0 or probs.shape[1] != len(labels):

@@ -1,4 +1,4 @@
-"""One model and how it is used: whole files, streams of audio, a microphone."""
+"""Recognizer: one model for files, streams of audio and microphones."""
 
 from __future__ import annotations
 
@@ -25,7 +25,13 @@ from edge_ser.inference.loader import open_runner
 from edge_ser.recognition.baseline import Baseline, BaselineState, open_baseline
 from edge_ser.recognition.classifier import Classifier, PredictionStream
 from edge_ser.recognition.clip_speech import CLIP_UTTERANCE, recognize_speech
-from edge_ser.recognition.listen import EventSink, gets_clip, listen
+from edge_ser.recognition.listen import (
+    BackgroundListener,
+    EventSink,
+    gets_clip,
+    listen,
+    listen_async,
+)
 from edge_ser.recognition.prediction import ClipTally, Float32, Prediction
 from edge_ser.recognition.smoothing import Smoothing
 from edge_ser.recognition.streaming import StreamConfig, StreamingRecognizer
@@ -42,13 +48,12 @@ from edge_ser.vad.detectors import open_detector
 
 if TYPE_CHECKING:
     from edge_ser.audio.sources.base import Source
-    from edge_ser.recognition.background import BackgroundListener
     from edge_ser.recognition.events import Event
 
 
 @dataclass(frozen=True)
 class Recognition:
-    """All windows of a clip, and the clip as a whole: the mean of those that count."""
+    """Predictions of all windows of a clip, and of the clip: the mean of those that count."""
 
     windows: tuple[Prediction, ...]
     final: Prediction
@@ -58,23 +63,23 @@ class Recognizer:
     """Recognise emotion in files and streams with one model.
 
     Args:
-        model: an ONNX file, an engine, a name of `runner.BUNDLED`, a `Runner`, or None for `bundled`.
+        model: an ONNX file, an engine, a name of `loader.BUNDLED`, a `Runner`, or None for `bundled`.
         window_s: seconds classified at once; None for the model's own.
-        hop_s: seconds between windows, rounded to whole feature frames; None for the model's own.
+        hop_s: seconds between windows, rounded to complete feature frames; None for the model's own.
         min_level_dbfs: windows with less than 10% of their time above this level are silence.
         threads: CPU threads for one inference.
-        device: where to run a model file, one of `runner.DEVICES`.
-        prior: ratios by label by which the prior odds of classes differ from training, as
-            `{"neutral": 3}`; labels that are not named have 1. See `runtime.prior`.
-        baseline: `none`, `running`, a file of `edge-ser enroll` or the `Baseline` in it; None for the
-            default of the model's card. A running one follows the utterances of a stream; whole files
-            are recognised without it.
+        device: device for a model file, one of `loader.DEVICES`.
+        prior: ratio of the prior odds to those in training by label, as `{"neutral": 3}`; missing
+            labels have 1. See `recognition.prior`.
+        baseline: `none`, `running`, a file of `edge-ser enroll` or its `Baseline`; None for the
+            default of the model's card. A running one follows the utterances of a stream; files are
+            recognised without it.
 
     Raises:
         ModelError: the model cannot be used.
-        BaselineError: a baseline that it takes none of, or that does not fit.
-        EngineError, MissingDependency: nor the device; see `open_runner`.
-        ConfigError: a window, hop or prior that it cannot work with.
+        BaselineError: the model supports no baseline, or the baseline does not fit.
+        EngineError, MissingDependency: the device cannot be used; see `open_runner`.
+        ConfigError: an invalid window, hop or prior.
     """
 
     def __init__(
@@ -99,7 +104,7 @@ class Recognizer:
         self._baseline_choice = baseline
         state = self.open_baseline()
         self.excess = None if state.learns else state.excess()
-        """What the enrolled baseline has beyond the usual outputs [n_outputs]; None without one."""
+        """Excess of an enrolled baseline over the usual outputs [n_outputs]; None without one."""
         self.config = WindowConfig.from_card(
             self.card,
             window_s=window_s,
@@ -111,7 +116,7 @@ class Recognizer:
 
     @property
     def runner(self) -> Runner:
-        """The loaded model."""
+        """Loaded model."""
         return self.classifier.runner
 
     @property
@@ -130,7 +135,7 @@ class Recognizer:
         return self.config.hop_s
 
     def open_baseline(self) -> BaselineState:
-        """Return the baseline of a new stream, which has learned nothing yet."""
+        """Return the baseline of a new stream, in its initial state."""
         return open_baseline(self.card, self._baseline_choice)
 
     def class_probs(self, logits: Float32) -> dict[str, float]:
@@ -138,9 +143,9 @@ class Recognizer:
         return self.classifier.probs(logits)
 
     def stream(self, chunks: Iterable[AudioChunk], source: str = "stream") -> Iterator[Prediction]:
-        """Yield a prediction for each window, as soon as its last sample has come.
+        """Yield a prediction for each window, as soon as its last sample has arrived.
 
-        A stream shorter than one window gives one prediction for all of it, when it ends.
+        A stream shorter than one window gives one prediction at its end.
 
         Raises:
             AudioError: shorter than the model's `min_window_s`, or samples that are not finite.
@@ -160,9 +165,9 @@ class Recognizer:
 
         Args:
             path: the file.
-            channel: which channel to take, None for the mean of all.
-            vad: whether a voice detector decides which parts are speech; the clip is the mean over
-                those, and its label is None where there are none. False: all windows count.
+            channel: index of the channel; None for the mean of all.
+            vad: whether to use a voice detector: the clip is then the mean over its speech, and its
+                label is None without speech. False: all windows count.
 
         Raises:
             AudioError: unreadable, too short or, without `vad`, silent.
@@ -184,10 +189,10 @@ class Recognizer:
         return Recognition(tuple(windows), tally.final())
 
     def stream_settings(self, *, live: bool = True) -> StreamConfig:
-        """Return how a stream is listened to by default: with the abstain threshold of the card.
+        """Return the default settings of a stream, with the abstain threshold of the card.
 
         Args:
-            live: False for a file, where more of the audio around an utterance counts.
+            live: False for a file, whose utterances have a longer pre-roll and post-roll.
         """
         return StreamConfig(
             smoothing=Smoothing(abstain_below=self.card.abstain_below),
@@ -236,16 +241,16 @@ class Recognizer:
         settings: StreamConfig | None = None,
         sinks: Sequence[EventSink] = (),
     ) -> Iterator[Event]:
-        """Yield what is heard, as events, until the source ends or the loop is left.
+        """Yield the events of a source until it ends or the loop is left.
 
         Args:
-            source: a source of `runtime.sources`, a file, a URL for ffmpeg, or None for the default
+            source: a source of `audio.sources`, a file, a URL for ffmpeg, or None for the default
                 microphone.
             vad: whether a voice detector cuts the stream into utterances; None for True. A file ends
-                with an event `clip`: the mean over its utterances, or without a detector over all. So
-                does a pipe without a detector.
+                with a `clip` event: the mean over its utterances, or without a detector over all
+                windows. A pipe without a detector does too.
             settings: None for the defaults, and the abstain threshold of the model's card.
-            sinks: get each event before it is yielded; they are opened and closed here.
+            sinks: receive each event before it is yielded; they are opened and closed here.
 
         Raises:
             AudioError: the source cannot be opened or read.
@@ -260,9 +265,7 @@ class Recognizer:
         settings: StreamConfig | None = None,
         sinks: Sequence[EventSink] = (),
     ) -> AsyncIterator[Event]:
-        """Return the events of `listen` for `async for`; a thread does the work."""
-        from edge_ser.recognition.background import listen_async
-
+        """Return the events of `listen` for `async for`; the work runs in a thread."""
         return listen_async(
             functools.partial(self._events, source, vad, settings, sinks), self.runner.take_over
         )
@@ -276,9 +279,7 @@ class Recognizer:
         settings: StreamConfig | None = None,
         sinks: Sequence[EventSink] = (),
     ) -> BackgroundListener:
-        """Call `on_event` with the events of `listen`, in a thread; stop what is returned to end it."""
-        from edge_ser.recognition.background import BackgroundListener
-
+        """Call `on_event` with the events of `listen` in a thread; return the listener, to stop it."""
         return BackgroundListener(
             functools.partial(self._events, source, vad, settings, sinks),
             on_event,

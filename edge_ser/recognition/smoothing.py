@@ -1,4 +1,4 @@
-"""A label that does not flicker: exponential smoothing, hysteresis, a minimum dwell, abstaining."""
+"""Smoothing of labels: exponential smoothing, hysteresis, minimum dwell time, abstaining."""
 
 from __future__ import annotations
 
@@ -10,27 +10,55 @@ from edge_ser._util.records import require
 from edge_ser.recognition.prediction import is_sure
 
 
+class LowPass:
+    """First-order low pass: y += (1 - exp(-dt / tau)) (x - y), beginning with the first value.
+
+    Args:
+        time_constant_s: tau, in seconds; 0 for no smoothing.
+    """
+
+    def __init__(self, time_constant_s: float) -> None:
+        self._time_constant_s = time_constant_s
+        self.reset()
+
+    def reset(self) -> None:
+        """Drop all values."""
+        self.value: float | None = None
+        self._at_s = 0.0
+
+    def update(self, value: float | None, at_s: float) -> float | None:
+        """Add a value at a stream time in seconds; return the smoothed one. None is ignored."""
+        if value is None:
+            return self.value
+        elapsed_s, self._at_s = max(0.0, at_s - self._at_s), at_s
+        if self.value is None or self._time_constant_s == 0:
+            self.value = value
+        else:
+            self.value -= math.expm1(-elapsed_s / self._time_constant_s) * (value - self.value)
+        return self.value
+
+
 @dataclass(frozen=True)
 class Smoothing:
-    """How labels of successive windows become one label that a robot can act on.
+    """Parameters of smoothing the labels of successive windows.
 
     Raises:
         ConfigError: a value out of range.
     """
 
     time_constant_s: float = 0.5
-    """Seconds after which a window counts for 1/e of a new one; 0: the last window alone counts."""
+    """Seconds after which a window counts 1/e of a new one; 0 to use the last window only."""
     margin: float = 0.1
-    """By how much another class must be likelier than the present one to replace it, in [0, 1)."""
+    """Lead in probability, in [0, 1), that another class needs to replace the current one."""
     dwell_s: float = 0.75
-    """Seconds for which a label stays at least; doubt may be replaced at once."""
+    """Shortest duration of a label, in seconds; the absence of a label may end earlier."""
     abstain_below: float = 0.0
     """Smoothed probability, in [0, 1), that a class needs to become the label."""
     doubt_margin: float = 0.15
-    """A label is in doubt while its smoothed probability is below `abstain_below` by more than this,
-    in [0, 1)."""
+    """A label is in doubt while its smoothed probability is more than this below `abstain_below`; in
+    [0, 1)."""
     doubt_s: float = 1.5
-    """Seconds of unbroken doubt after which there is no label; so at the beginning, too."""
+    """Seconds of uninterrupted doubt after which the label is dropped; also before the first label."""
 
     def __post_init__(self) -> None:
         for name in ("time_constant_s", "dwell_s", "doubt_s"):
@@ -43,28 +71,27 @@ class Smoothing:
 
 @dataclass(frozen=True)
 class Decision:
-    """The label after a window."""
+    """Label after a window."""
 
     label: str | None
-    """None where the model is not sure enough, and before the first decision."""
+    """None if the confidence is too low, and before the first decision."""
     previous: str | None
-    """The label before this window; None where there was none."""
+    """Label before this window; None if there was none."""
     changed: bool
-    """Whether the label is another than before, or this is the first decision."""
+    """Whether the label changed, or this is the first decision."""
     confidence: float
-    """Smoothed probability of the likeliest class."""
+    """Smoothed probability of the most probable class."""
     probs: Mapping[str, float]
-    """Smoothed, by label; sums to 1."""
+    """Smoothed probability by label; sums to 1."""
 
 
 class Smoother:
-    """Follow the probabilities of one utterance. `reset` before the next.
+    """Smooth the labels of one utterance; call `reset` before the next.
 
-    - A class becomes the label at once where there is none, and after the present label's dwell where
-      it leads that one by the margin. Either way its probability is at least `abstain_below`.
-    - A label stays while nothing replaces it, until it has been in doubt for `doubt_s`.
-    - An utterance begins undecided: with the first sure class, or with `doubt_s` without one, comes
-      the first decision.
+    - A class with a probability of at least `abstain_below` becomes the label: at once if there is
+      none, else after the dwell time of the current label, if it leads that by the margin.
+    - A label is held until another replaces it, or until it has been in doubt for `doubt_s`.
+    - The first decision of an utterance is the first sure class, or no label after `doubt_s`.
     """
 
     def __init__(self, settings: Smoothing) -> None:
@@ -72,7 +99,7 @@ class Smoother:
         self.reset()
 
     def reset(self) -> None:
-        """Forget all windows and the label."""
+        """Drop all windows and the label."""
         self._probs: dict[str, float] = {}
         self._label: str | None = None
         self._at_s = 0.0
@@ -81,7 +108,7 @@ class Smoother:
         self._decided = False
 
     def update(self, probs: Mapping[str, float], at_s: float) -> Decision:
-        """Take a window's probabilities, by label, and the stream time of its end in seconds."""
+        """Add the probabilities of a window, by label, and the stream time of its end, in seconds."""
         self._smooth(probs, at_s)
         best = max(self._probs, key=self._probs.__getitem__)
         previous, label = self._label, self._next(best, at_s)
@@ -121,7 +148,7 @@ class Smoother:
         return None if doubted else self._label
 
     def _doubted(self, at_s: float) -> bool:
-        """Return whether doubt, which is or begins now, has lasted for `doubt_s`."""
+        """Return whether the doubt, which exists or begins now, has lasted for `doubt_s`."""
         if self._doubt_from_s is None:
             self._doubt_from_s = at_s
         return at_s - self._doubt_from_s >= self.settings.doubt_s

@@ -1,8 +1,7 @@
-"""From what a source hands over to events: the live form of a recogniser, made to run for weeks.
+"""Streaming recognition: from the items of a source to events, in constant memory.
 
-Push chunks of any size and sample rate, and the other signals of a source; take events. Memory does
-not grow, nothing is lost without a word, and what is decided does not depend on how the audio came
-in pieces.
+Push chunks of any size and sample rate, and the other items of a source; get events. Every loss is
+reported, and the chunk size does not change the events.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ from edge_ser.recognition.events import (
     Window,
 )
 from edge_ser.recognition.prediction import ClipTally, Prediction, Verdict, decide
-from edge_ser.recognition.smoothing import Smoother, Smoothing
+from edge_ser.recognition.smoothing import LowPass, Smoother, Smoothing
 from edge_ser.recognition.utterances import (
     UtteranceConfig,
     UtteranceEnd,
@@ -45,18 +44,17 @@ from edge_ser.recognition.utterances import (
 )
 from edge_ser.recognition.windowing import Probe, WindowConfig
 from edge_ser.vad.base import VoiceDetector
-from edge_ser.vad.loud_voice import LowPass
 from edge_ser.vad.segmenter import Segmenter, SegmenterConfig
 
 Float32 = NDArray[np.float32]
 
 SHORT_GAP_S = 0.5
-"""Lost audio up to so many seconds is stood in for by silence; after more, everything starts anew."""
+"""Longest loss, in seconds, that silence replaces; a longer one resets all state."""
 
 
 @dataclass(frozen=True)
 class StreamConfig:
-    """How a stream is listened to.
+    """Parameters of streaming recognition.
 
     Raises:
         ConfigError: a value out of range.
@@ -75,24 +73,24 @@ class StreamConfig:
 
 
 class StreamingRecognizer:
-    """Listen to one stream.
+    """Recognise one stream.
 
-    With a detector the stream is cut into utterances: `speech_start`, windows and `emotion` while
-    somebody speaks, `speech_end` with the utterance's own label. Without one every window is
-    classified. With `clip` there is one `clip` event for all of it when it ends: the mean over its
+    With a detector the stream is cut into utterances: `speech_start`, then windows and
+    `emotion` during speech, then `speech_end` with the label of the utterance. Without one every window
+    is classified. With `clip` one `clip` event sums up the stream at its end: the mean over its
     utterances, or over all windows.
 
     Args:
         config: geometry of the windows.
-        classifier: the model; belongs to this stream while it lasts.
-        source: what events call the stream.
-        detector: a voice detector, None for none.
-        settings: how it is listened to.
-        clip: whether a verdict on the whole is wanted at the end.
-        clock: monotonic seconds; tests bring their own.
-        probe: is told of stages: `resample`, `vad`, `features`, `inference`, `label`, `smoothing`.
-        baseline: the baseline of the stream; None for none. One that learns does so from utterances,
-            and so only with a detector.
+        classifier: the model, not shared with other streams.
+        source: name of the stream in events.
+        detector: a voice detector; None for none.
+        settings: None for the defaults.
+        clip: whether a `clip` event sums up the stream at its end.
+        clock: monotonic seconds.
+        probe: gets the stages `resample`, `vad`, `features`, `inference`, `label` and `smoothing`.
+        baseline: baseline of the stream; None for none. It learns from utterances, so only with a
+            detector.
     """
 
     def __init__(
@@ -124,25 +122,25 @@ class StreamingRecognizer:
             if clip and detector is not None
             else None
         )
-        self._session = EventLog(source, clock)
+        self._log = EventLog(source, clock)
         self._smoother = Smoother(self.settings.smoothing)
         self._arousal = LowPass(self.settings.smoothing.time_constant_s)
-        self._session.baseline_s = self._baseline.speech_s
+        self._log.baseline_s = self._baseline.speech_s
         self._rate_in = 0
         self._device_lost = False
         self._started = False
-        self._beat_s = clock()
-        self._listen_from(0.0)
+        self._heartbeat_at_s = clock()
+        self._begin_at(0.0)
 
     @property
     def at_s(self) -> float:
-        """Stream time of the end of what was heard: audio, and what is known to be lost."""
+        """Stream time so far: audio received and audio known to be lost, in seconds."""
         return self._origin_s + (self._n_in / self._rate_in if self._n_in else 0.0)
 
     @property
     def n_windows(self) -> int:
-        """Windows so far."""
-        return self._session.n_windows
+        """Number of windows so far."""
+        return self._log.n_windows
 
     @property
     def state(self) -> str:
@@ -157,48 +155,43 @@ class StreamingRecognizer:
         """Probability of speech in the last frame; None without a detector."""
         return None if self._segmenter is None else self._segmenter.probability
 
-    def push(self, signal: SourceItem) -> list[Event]:
-        """Take what a source hands over and return the events that follow.
+    def push(self, item: SourceItem) -> list[Event]:
+        """Take an item of a source and return the events that it causes.
 
         Raises:
-            AudioError: a sample rate that cannot be speech.
+            AudioError: unsupported sample rate.
             ModelError, EngineError: inference failed.
         """
         events = self._start()
-        if isinstance(signal, AudioChunk):
-            self._hear(signal, events)
-        elif isinstance(signal, AudioLost):
-            self._lose(signal.seconds, signal.reason, events)
-        elif isinstance(signal, Disconnected):
+        if isinstance(item, AudioChunk):
+            self._process(item, events)
+        elif isinstance(item, AudioLost):
+            self._lose(item.seconds, item.reason, events)
+        elif isinstance(item, Disconnected):
             self._finish_audio(events)
             self._device_lost = True
             events.append(
-                DeviceLost(
-                    **self._session.stamp(self.at_s), device=signal.device, reason=signal.reason
-                )
+                DeviceLost(**self._log.stamp(self.at_s), device=item.device, reason=item.reason)
             )
-        elif isinstance(signal, Reconnected):
+        elif isinstance(item, Reconnected):
             self._device_lost = False
             self._finish_audio(events)
-            self._listen_from(self.at_s + signal.away_s)
+            self._begin_at(self.at_s + item.away_s)
             events.append(
-                DeviceBack(
-                    **self._session.stamp(self.at_s), device=signal.device, away_s=signal.away_s
-                )
+                DeviceBack(**self._log.stamp(self.at_s), device=item.device, away_s=item.away_s)
             )
-        self._beat(events)
+        self._heartbeat(events)
         return events
 
     def finish(self, reason: str = "source") -> list[Event]:
         """End the stream: the last windows, `speech_end` or `clip`, and `end` with the counts.
 
         Args:
-            reason: `source` when the audio ended, `asked` when somebody ended it. Then nothing is
-                asked of what is too short for a window.
+            reason: `source` if the audio ended, `asked` if it was stopped; then there is no `clip`.
 
         Raises:
-            AudioError: a `clip` that is shorter than the model's `min_window_s` or, without a
-                detector, silent.
+            AudioError: a `clip` that is shorter than the model's `min_window_s` or, without a detector,
+                silent.
         """
         events = self._start()
         if self._tally is None:
@@ -209,7 +202,7 @@ class StreamingRecognizer:
         elif reason == "source":
             self._finish_audio(events)
             events.append(self._clip(self._tally.final()))
-        events.append(self._session.ended(self.at_s, reason))
+        events.append(self._log.ended(self.at_s, reason))
         return events
 
     def _start(self) -> list[Event]:
@@ -219,7 +212,7 @@ class StreamingRecognizer:
         card = self.classifier.card
         return [
             Started(
-                **self._session.stamp(0.0),
+                **self._log.stamp(0.0),
                 edge_ser=__version__,
                 model=card.name,
                 runner=self.classifier.runner.backend,
@@ -233,16 +226,16 @@ class StreamingRecognizer:
             )
         ]
 
-    def _listen_from(self, at_s: float) -> None:
-        """Begin a stretch of audio without gaps."""
+    def _begin_at(self, at_s: float) -> None:
+        """Begin a stretch of audio without gaps at a stream time."""
         self._origin_s, self._n_in = at_s, 0
         self._resampler: Resampler | None = None
-        self._forget()
-        self._steps: Utterances | PredictionStream = (
+        self._reset_smoothing()
+        self._windows: Utterances | PredictionStream = (
             PredictionStream(
                 self.config,
                 self.classifier,
-                self._session.source,
+                self._log.source,
                 at_s=at_s,
                 probe=self._probe,
                 excess=None if self._baseline.learns else self._baseline.excess(),
@@ -252,7 +245,7 @@ class StreamingRecognizer:
                 self.config,
                 self.classifier,
                 self._segmenter,
-                self._session.source,
+                self._log.source,
                 self.settings.utterance,
                 at_s=at_s,
                 probe=self._probe,
@@ -260,13 +253,13 @@ class StreamingRecognizer:
             )
         )
 
-    def _forget(self) -> None:
-        """Let nothing of what was smoothed go over into the next utterance."""
+    def _reset_smoothing(self) -> None:
+        """Reset the smoothing between utterances."""
         self._smoother.reset()
         self._arousal.reset()
 
-    def _hear(self, chunk: AudioChunk, events: list[Event]) -> None:
-        now = self._session.clock()
+    def _process(self, chunk: AudioChunk, events: list[Event]) -> None:
+        now = self._log.clock()
         length_s = len(chunk.samples) / chunk.sample_rate
         if not is_usable(chunk.samples):
             self._lose(length_s, "not_finite", events)
@@ -274,85 +267,85 @@ class StreamingRecognizer:
         if chunk.sample_rate != self._rate_in:
             self._change_rate(chunk.sample_rate, events)
         samples = self._resampled(chunk.samples)
-        self._session.heard_s += length_s
-        self._session.captured.heard(self.at_s, chunk.captured_s, now)
+        self._log.audio_s += length_s
+        self._log.captured.add(self.at_s, chunk.captured_s, now)
         if self._probe is not None:
             self._probe("resample")
-        self._go_on(samples, events)
+        self._push_samples(samples, events)
 
     def _change_rate(self, sample_rate: int, events: list[Event]) -> None:
-        """Go on at another rate: a device may come back with one."""
+        """Continue at another sample rate: a reconnected device may have one."""
         self._drain(events)
         self._origin_s, self._n_in, self._rate_in = self.at_s, 0, sample_rate
 
     def _resampled(self, samples: Float32) -> Float32:
-        """Return what is ready at the model's rate: the filter holds some back."""
+        """Return the samples that are ready at the model's rate; the filter delays some."""
         if self._resampler is None:
             self._resampler = Resampler(self._rate_in, self._rate)
         self._n_in += len(samples)
         return self._resampler.push(samples)
 
     def _drain(self, events: list[Event]) -> None:
-        """Hear what the resampler still holds."""
+        """Process the samples that the resampler still holds."""
         if self._resampler is not None:
             rest = self._resampler.push(np.empty(0, dtype=np.float32), last=True)
             self._resampler = None
-            self._go_on(rest, events)
+            self._push_samples(rest, events)
 
     def _lose(self, seconds: float | None, reason: str, events: list[Event]) -> None:
-        session = self._session
-        session.n_overruns += 1
-        session.lost_s += seconds or 0.0
-        events.append(Overrun(**session.stamp(self.at_s), lost_s=seconds, reason=reason))
+        log = self._log
+        log.n_overruns += 1
+        log.lost_s += seconds or 0.0
+        events.append(Overrun(**log.stamp(self.at_s), lost_s=seconds, reason=reason))
         if seconds is None or seconds == 0:
             return
         if seconds > SHORT_GAP_S or self._n_in == 0:
             self._finish_audio(events)
-            self._listen_from(self.at_s + seconds)
+            self._begin_at(self.at_s + seconds)
         else:
             silence = np.zeros(round(seconds * self._rate_in), dtype=np.float32)
-            self._go_on(self._resampled(silence), events)
+            self._push_samples(self._resampled(silence), events)
 
     def _finish_audio(self, events: list[Event]) -> None:
-        """End the stretch, and with it an utterance that is still going on."""
+        """End the stretch of audio and an utterance in progress."""
         self._drain(events)
-        steps = self._steps
-        # Audio shorter than a window counts only where a clip is asked for.
-        if isinstance(steps, PredictionStream) and self._tally is None:
-            self._take(steps.flush(), events)
+        windows = self._windows
+        # Audio shorter than a window counts for a clip only.
+        if isinstance(windows, PredictionStream) and self._tally is None:
+            self._take(windows.flush(), events)
         else:
-            self._take(steps.finish(), events)
-        self._listen_from(self.at_s)
+            self._take(windows.finish(), events)
+        self._begin_at(self.at_s)
 
-    def _go_on(self, samples: Float32, events: list[Event]) -> None:
-        """Take samples [n] at the model's rate."""
+    def _push_samples(self, samples: Float32, events: list[Event]) -> None:
+        """Process samples [n] at the model's rate."""
         if self._speech is not None:
             self._speech.add_audio(samples)
-        self._take(self._steps.push(samples), events)
+        self._take(self._windows.push(samples), events)
 
-    def _take(self, steps: Iterable[UtteranceItem], events: list[Event]) -> None:
-        for step in steps:
-            if isinstance(step, Prediction):
-                self._window(step, events)
-            elif isinstance(step, UtteranceStart):
-                self._forget()
-                latency_ms = self._session.latency_ms(step.at_s)
-                events.append(SpeechStart(**self._session.stamp(step.at_s), latency_ms=latency_ms))
+    def _take(self, items: Iterable[UtteranceItem], events: list[Event]) -> None:
+        for item in items:
+            if isinstance(item, Prediction):
+                self._window(item, events)
+            elif isinstance(item, UtteranceStart):
+                self._reset_smoothing()
+                latency_ms = self._log.latency_ms(item.at_s)
+                events.append(SpeechStart(**self._log.stamp(item.at_s), latency_ms=latency_ms))
             else:
-                events.append(self._speech_end(step))
+                events.append(self._speech_end(item))
 
     def _window(self, window: Prediction, events: list[Event]) -> None:
-        session = self._session
-        session.n_windows += 1
+        log = self._log
+        log.n_windows += 1
         if self._tally is not None:
             self._tally.add(window)
         if self._speech is not None:
             self._speech.add_window(window)
-        heard = window.label is not None
-        latency_ms = session.latency_ms(window.end_s, of_window=heard)
+        audible = window.label is not None
+        latency_ms = log.latency_ms(window.end_s, of_window=audible)
         events.append(
             Window(
-                **session.stamp(window.end_s),
+                **log.stamp(window.end_s),
                 start_s=window.start_s,
                 end_s=window.end_s,
                 label=window.label,
@@ -365,47 +358,47 @@ class StreamingRecognizer:
                 arousal=window.arousal,
             )
         )
-        if not heard:
-            self._forget()
+        if not audible:
+            self._reset_smoothing()
             return
         if self._segmenter is not None and not self._segmenter.evident:
-            return  # perhaps a noise: its label would mean nothing
+            return  # possibly a noise, whose label would be meaningless
         arousal = self._arousal.update(window.arousal, window.end_s)
         decision = self._smoother.update(window.probs, window.end_s)
         if decision.changed:
             events.append(
                 Emotion(
-                    **session.stamp(window.end_s),
+                    **log.stamp(window.end_s),
                     label=decision.label,
                     previous=decision.previous,
                     confidence=decision.confidence,
                     abstained=decision.label is None,
                     probs=decision.probs,
-                    latency_ms=session.latency_ms(window.end_s),
+                    latency_ms=log.latency_ms(window.end_s),
                     arousal=arousal,
                 )
             )
         if self._probe is not None:
             self._probe("smoothing")
 
-    def _speech_end(self, heard: UtteranceEnd) -> SpeechEnd:
-        self._session.n_utterances += 1
+    def _speech_end(self, utterance: UtteranceEnd) -> SpeechEnd:
+        self._log.n_utterances += 1
         if self._speech is not None:
-            self._speech.add_utterance(heard)
-        if heard.outputs and heard.evident:
-            self._baseline.learn(heard.outputs, heard.end_s - heard.start_s)
-            self._session.baseline_s = self._baseline.speech_s
-        probs = heard.probs if heard.evident else {}
+            self._speech.add_utterance(utterance)
+        if utterance.outputs and utterance.evident:
+            self._baseline.learn(utterance.outputs, utterance.end_s - utterance.start_s)
+            self._log.baseline_s = self._baseline.speech_s
+        probs = utterance.probs if utterance.evident else {}
         verdict = self._verdict(probs)
         return SpeechEnd(
-            **self._session.stamp(heard.end_s),
-            start_s=heard.start_s,
+            **self._log.stamp(utterance.end_s),
+            start_s=utterance.start_s,
             probs=probs,
-            n_windows=heard.n_windows,
-            latency_ms=self._session.latency_ms(heard.end_s),
-            arousal=heard.arousal if heard.evident else None,
-            baseline_s=self._session.baseline_s,
-            no_speech=not heard.evident,
+            n_windows=utterance.n_windows,
+            latency_ms=self._log.latency_ms(utterance.end_s),
+            arousal=utterance.arousal if utterance.evident else None,
+            baseline_s=self._log.baseline_s,
+            no_speech=not utterance.evident,
             label=verdict.label,
             confidence=verdict.confidence,
             abstained=verdict.abstained,
@@ -415,7 +408,7 @@ class StreamingRecognizer:
     def _clip(self, clip: Prediction) -> Clip:
         verdict = self._verdict(clip.probs)
         return Clip(
-            **self._session.stamp(clip.end_s),
+            **self._log.stamp(clip.end_s),
             probs=clip.probs,
             level_dbfs=clip.level_dbfs,
             clipped=clip.clipped,
@@ -433,8 +426,8 @@ class StreamingRecognizer:
         """Return the label of an utterance or a clip."""
         return decide(probs, self.settings.smoothing.abstain_below)
 
-    def _beat(self, events: list[Event]) -> None:
-        now = self._session.clock()
-        if now - self._beat_s >= self.settings.heartbeat_s:
-            self._beat_s = now
-            events.append(self._session.heartbeat(self.at_s, self.state))
+    def _heartbeat(self, events: list[Event]) -> None:
+        now = self._log.clock()
+        if now - self._heartbeat_at_s >= self.settings.heartbeat_s:
+            self._heartbeat_at_s = now
+            events.append(self._log.heartbeat(self.at_s, self.state))

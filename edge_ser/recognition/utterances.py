@@ -1,7 +1,7 @@
-"""Continuous audio cut into utterances, each recognised as if it were a clip of its own.
+"""Recognition of continuous audio by utterance, each like a separate clip.
 
-Windows never mix two utterances, and nothing is computed while nobody speaks. What is decided
-depends on the audio alone: pieces of any size give the same windows and the same boundaries.
+Windows never mix two utterances, and there is no inference during silence. The chunk size does not
+change windows or boundaries.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ from edge_ser.vad.segmenter import Segmenter, SpeechBoundary
 Float32 = NDArray[np.float32]
 
 _SLACK_S = 0.2
-"""Frames and filters by which the segmenter's word may come later than its settings say."""
+"""Additional delay of the segmenter, by frames and filters."""
 
 
 @dataclass(frozen=True)
 class UtteranceConfig:
-    """What is heard of an utterance.
+    """Audio that belongs to an utterance, and its first window.
 
     Raises:
         ConfigError: a value out of range.
     """
 
     pre_roll_s: float = 0.25
-    """Seconds before the speech that belong to it."""
+    """Seconds before the speech that belong to the utterance."""
     post_roll_s: float = 0.25
-    """Seconds after the speech that belong to it."""
+    """Seconds after the speech that belong to the utterance."""
     first_s: float = 1.0
-    """Seconds after which it is classified first, by a window that still grows."""
+    """Seconds of the first window, which then grows."""
 
     def __post_init__(self) -> None:
         for name in ("pre_roll_s", "post_roll_s"):
@@ -54,47 +54,47 @@ class UtteranceConfig:
 
 @dataclass(frozen=True)
 class UtteranceStart:
-    """Somebody began to speak at this stream time."""
+    """Start of speech at a stream time."""
 
     at_s: float
 
 
 @dataclass(frozen=True)
 class UtteranceEnd:
-    """Somebody stopped speaking; times are stream times."""
+    """End of speech; times are stream times."""
 
     start_s: float
     end_s: float
     probs: Mapping[str, float]
-    """Mean over the utterance's windows, by label; empty where it was too short or too soft."""
+    """Mean probability over the windows, by label; empty if the utterance is too short or too soft."""
     n_windows: int
-    """Windows that were classified while it lasted, those that still grew too."""
+    """Number of windows classified during the utterance, including growing ones."""
     n_counted: int = 0
-    """Windows that `probs` is the mean of."""
+    """Number of windows in the mean `probs`."""
     evident: bool = True
-    """Whether it evidently was speech; see `Segmenter`."""
+    """Whether the utterance evidently was speech; see `Segmenter`."""
     arousal: float | None = None
-    """Mean over the same windows, in [0, 1]; None where there is none."""
+    """Mean over the same windows, in [0, 1]; None if there is none."""
     outputs: tuple[float, ...] = ()
-    """Mean outputs of the same windows before a baseline is subtracted [n_outputs], where the baseline
-    learns from utterances; else empty."""
+    """Mean outputs of the same windows [n_outputs] before subtraction of a baseline; empty unless the
+    baseline learns from utterances."""
 
 
 UtteranceItem = Prediction | UtteranceStart | UtteranceEnd
 
 
 class Utterances:
-    """Take samples at the model's rate, yield windows and boundaries in the order of the stream.
+    """Cut samples at the model's rate into utterances; yield windows and boundaries in stream order.
 
     Args:
         config: geometry of the windows.
         classifier: the model.
-        segmenter: what tells speech from pauses; it is reset to `at_s`.
-        source: what predictions call the stream.
-        settings: what is heard of an utterance.
+        segmenter: finds speech and pauses; it is reset to `at_s`.
+        source: name of the stream in predictions.
+        settings: audio that belongs to an utterance.
         at_s: stream time of the first sample.
         probe: gets the stage `vad`, and those of `PredictionStream`.
-        baseline: of the stream; each utterance is compared with what it is when the utterance begins.
+        baseline: baseline of the stream; its state at the beginning of an utterance applies to it.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class Utterances:
         self._at_s = at_s
         self._probe = probe
         self._rate = config.sample_rate
-        # The segmenter decides by frames. It gets one at a time, so that nothing depends on pieces.
+        # The segmenter gets one frame at a time, so that the chunk size has no effect.
         self._step = round(segmenter.frame_s * self._rate)
         pause = segmenter.settings
         start_delay_s = pause.min_speech_s + max(pause.pre_roll_s, pause.search_s) + _SLACK_S
@@ -141,11 +141,11 @@ class Utterances:
                 yield from self._segment()
 
     def finish(self) -> Iterator[UtteranceItem]:
-        """End the audio, and with it an utterance that is still going on."""
+        """End the audio and an utterance in progress."""
         if self._samples.end > self._n_segmented:
             yield from self._segment()
         for boundary in self._segmenter.flush():
-            yield from self._cross(boundary)
+            yield from self._apply(boundary)
 
     def _segment(self) -> Iterator[UtteranceItem]:
         new = self._samples.slice(self._n_segmented, self._samples.end)[0]
@@ -154,15 +154,15 @@ class Utterances:
         if self._probe is not None:
             self._probe("vad")
         for boundary in boundaries:
-            yield from self._cross(boundary)
+            yield from self._apply(boundary)
         self._samples.drop_before(self._samples.end - self._keep)
 
-    def _cross(self, boundary: SpeechBoundary) -> Iterator[UtteranceItem]:
+    def _apply(self, boundary: SpeechBoundary) -> Iterator[UtteranceItem]:
         at_s = boundary.at_s
         if boundary.kind == "start":
             yield UtteranceStart(at_s)
-            lead = round((at_s - self._at_s - self._settings.pre_roll_s) * self._rate)
-            first = max(self._samples.start, lead)
+            pre_roll = round((at_s - self._at_s - self._settings.pre_roll_s) * self._rate)
+            first = max(self._samples.start, pre_roll)
             self._current = _Utterance(
                 self._config,
                 self._classifier,
@@ -181,7 +181,7 @@ class Utterances:
 
 
 class _Utterance:
-    """The windows of one utterance, summed up in constant memory."""
+    """Windows of one utterance, summed in constant memory."""
 
     def __init__(
         self,
@@ -189,14 +189,14 @@ class _Utterance:
         classifier: Classifier,
         source: str,
         start_s: float,
-        heard_from_s: float,
+        from_s: float,
         settings: UtteranceConfig,
         end_delay_s: float,
         probe: Probe | None,
         baseline: BaselineState,
     ) -> None:
         self._start_s = start_s
-        self._heard_from_s = heard_from_s
+        self._from_s = from_s
         self._post_roll_s = settings.post_roll_s
         self._rate = config.sample_rate
         self._window_samples = config.window_samples
@@ -205,13 +205,13 @@ class _Utterance:
             config,
             classifier,
             source,
-            at_s=heard_from_s,
+            at_s=from_s,
             first_s=first_s,
             probe=probe,
             excess=baseline.excess(),
         )
         self._uncounted: deque[Prediction] = deque()
-        """Whole windows that may turn out to reach into the pause after the speech."""
+        """Complete windows that may reach into the pause after the speech."""
         self._wait_s = end_delay_s + settings.post_roll_s
         self._outputs = SpeechOutputs() if baseline.learns else None
         self._mean = MeanProbs()
@@ -227,23 +227,23 @@ class _Utterance:
             yield window
 
     def finish(self, end_s: float) -> UtteranceEnd:
-        """Return the utterance: the mean of its whole windows, or all of it as one window.
+        """Return the utterance: the mean of its complete windows, or all of it as one window.
 
-        The recogniser would hear the same of a clip that holds the utterance and nothing else.
+        The result equals that of a clip that contains the utterance only.
         """
         limit_s = end_s + self._post_roll_s
-        whole = [w for w in self._uncounted if w.end_s <= limit_s]
-        if not whole and self._mean.n == 0:
-            # One that reaches a little into the pause holds all of the utterance, and more is gone.
-            whole = list(self._uncounted)[:1]
-        if not whole and self._mean.n == 0:
-            until = round((limit_s - self._heard_from_s) * self._rate)
+        complete = [w for w in self._uncounted if w.end_s <= limit_s]
+        if not complete and self._mean.n == 0:
+            # A window that reaches into the pause holds all of the utterance.
+            complete = list(self._uncounted)[:1]
+        if not complete and self._mean.n == 0:
+            until = round((limit_s - self._from_s) * self._rate)
             try:
-                whole = list(self._windows.finish(until))
-                self._n_windows += len(whole)
+                complete = list(self._windows.finish(until))
+                self._n_windows += len(complete)
             except AudioError:
-                whole = []  # too short to be recognised, which is no fault of a stream
-        for window in whole:
+                complete = []  # too short to be recognised, which is no error in a stream
+        for window in complete:
             self._count(window)
         return UtteranceEnd(
             self._start_s,
@@ -256,7 +256,7 @@ class _Utterance:
         )
 
     def _count(self, window: Prediction) -> None:
-        """Count a window into the means of the utterance."""
+        """Add a window to the means of the utterance."""
         self._mean.add(window)
         if self._outputs is not None:
             self._outputs.add(window.outputs)

@@ -1,4 +1,4 @@
-"""Windows of audio: the one way from samples to the inputs of a model. No model is needed.
+"""Windowing of audio: from samples to the inputs of a model. No model is needed.
 
 samples -> `WindowCutter` -> `Window(start, stop, inputs, level_dbfs, clipped)`
 """
@@ -22,11 +22,11 @@ from edge_ser.recognition.ring_buffer import RingBuffer
 Float32 = NDArray[np.float32]
 
 MIN_LEVEL_DBFS = -70.0
-"""Default level below which 10 ms of audio count as silence. The softest clips of RAVDESS, whole
-sentences at -64 dB, are above it for a quarter of their time."""
+"""Default level below which 10 ms of audio count as silence. The softest clips of RAVDESS, sentences at
+-64 dB, are above it for a quarter of their time."""
 
 MIN_ACTIVE = 0.1
-"""Share of a window that has to be louder than `WindowConfig.min_level_dbfs`."""
+"""Smallest share of an audible window that is louder than `WindowConfig.min_level_dbfs`."""
 
 LONGEST_S = 60.0
 """Longest window and hop, in seconds."""
@@ -40,7 +40,7 @@ class WindowConfig:
     """Geometry of the windows of a model. Models with equal configs get equal windows."""
 
     frontend: FrontendConfig
-    """Front end of the features; its `sample_rate` is that of all samples here."""
+    """Front end of the features; its `sample_rate` applies to all samples."""
     input: str
     """Input of the model: `features` or `waveform`."""
     window_samples: int
@@ -105,12 +105,12 @@ class WindowConfig:
         least_hop_s = frontend.hop_length / frontend.sample_rate
         if not min_window_s <= window_s <= LONGEST_S:
             raise ConfigError(
-                f"a window of {window_s:g} s was asked for, {min_window_s:g} to {LONGEST_S:g} s "
-                f"can be recognised; the model was trained with {card.window_s:g} s"
+                f"expected a window of {min_window_s:g} to {LONGEST_S:g} s, got {window_s:g} s; the "
+                f"model was trained with {card.window_s:g} s"
             )
         if not least_hop_s <= hop_s <= LONGEST_S:
             raise ConfigError(
-                f"a hop of {hop_s:g} s was asked for, {least_hop_s:g} to {LONGEST_S:g} s can be used"
+                f"expected a hop of {least_hop_s:g} to {LONGEST_S:g} s, got {hop_s:g} s"
             )
         return cls.from_seconds(
             frontend,
@@ -158,7 +158,7 @@ class WindowConfig:
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """One window of a stream; places are samples at the model's rate."""
+    """Window of a stream; positions are samples at the model's rate."""
 
     start: int
     """First sample, counted from the first sample of the stream."""
@@ -166,7 +166,7 @@ class Window:
     """Sample after the last."""
     inputs: Float32 | None
     """Input of the model, float32, C-contiguous: [1, n_features, n_frames] or [1, n_samples]. None
-    where the window is silent."""
+    if the window is silent."""
     level_dbfs: float
     """RMS level in dB of full scale."""
     clipped: float
@@ -177,7 +177,7 @@ class StageTimer:
     """Time spent on the stages of a stream.
 
     Args:
-        probe: gets the name of each stage when it ends; None for nobody.
+        probe: gets the name of each stage when it ends; None for no probe.
     """
 
     def __init__(self, probe: Probe | None = None) -> None:
@@ -185,7 +185,7 @@ class StageTimer:
         self._busy_ns = 0
 
     def done(self, stage: str, begin_ns: int) -> int:
-        """Count the time since `begin_ns` for a stage; return the time now, in ns."""
+        """Add the time since `begin_ns` for a stage; return the current time in ns."""
         now = time.perf_counter_ns()
         self._busy_ns += now - begin_ns
         if self._probe is not None:
@@ -193,20 +193,20 @@ class StageTimer:
         return now
 
     def take_ms(self) -> float:
-        """Return the milliseconds counted since the last call."""
+        """Return the milliseconds since the last call."""
         busy_ns, self._busy_ns = self._busy_ns, 0
         return busy_ns / 1e6
 
 
 class WindowCutter:
-    """Cut one stream into windows: push samples in pieces of any size, get the windows they complete.
+    """Cut one stream into windows; samples are pushed in chunks of any size.
 
     Args:
         config: geometry of the windows.
         source: name of the stream in errors.
-        first_s: seconds after which a first window comes, which then grows by one hop at a time to the
-            full length; None to wait for a whole window.
-        levels_only: compute no inputs, only levels: the inputs of audible windows are empty then.
+        first_s: seconds of the first window, which then grows by one hop at a time to the full length;
+            None to wait for a complete window.
+        levels_only: compute levels only; the inputs of audible windows are empty.
         timer: gets the stages `features` and `label`.
     """
 
@@ -228,7 +228,7 @@ class WindowCutter:
         self._features = RingBuffer(config.frontend.n_features) if with_features else None
         self._mfcc = StreamingFeatures(config.frontend)
         self._n_transformed = 0
-        """Samples that the front end got: it is fed all new ones at once when a window is due."""
+        """Samples passed to the front end: all new ones at once when a window is due."""
         self._n_windows = 0
         self._growing_samples = config.window_samples
         if first_s is not None:
@@ -239,11 +239,11 @@ class WindowCutter:
         return self._take(samples, last=False)
 
     def flush(self) -> Iterator[Window]:
-        """End the stream; yield the windows that waited for its end."""
+        """End the stream; yield the windows that need its end."""
         return self._take(np.empty(0, dtype=np.float32), last=True)
 
     def finish(self, until_samples: int | None = None) -> Iterator[Window]:
-        """End the stream as `flush` does; where it is shorter than one window, yield all of it.
+        """End the stream as `flush` does; yield a stream shorter than one window as one.
 
         Args:
             until_samples: end of that short window, in samples; None for the end of the stream.
@@ -270,7 +270,7 @@ class WindowCutter:
             self._advance()
 
     def _next(self) -> tuple[int, int]:
-        """Return the first sample of the next window, and the one after its last."""
+        """Return the start of the next window and the sample after its end."""
         config = self.config
         if self._growing_samples < config.window_samples:
             return 0, self._growing_samples
@@ -288,7 +288,7 @@ class WindowCutter:
             self._features.drop_before(self._n_windows * config.hop_frames)
 
     def _transformed(self, start: int, stop: int, last: bool) -> bool:
-        """Feed the front end; return whether all frames of the window are complete."""
+        """Compute new features; return whether all frames of the window are complete."""
         if self._features is None:
             return True
         begin = time.perf_counter_ns()
@@ -318,7 +318,7 @@ class WindowCutter:
         return window
 
     def _inputs(self, start: int, stop: int, samples: Float32) -> Float32:
-        """Return a copy, which later samples do not change."""
+        """Return a copy of the inputs, which later samples do not change."""
         if self._levels_only:
             return np.empty(0, dtype=np.float32)
         inputs = samples
@@ -340,10 +340,10 @@ def clip_windows(
     """Yield the windows of one clip.
 
     Args:
-        chunks: audio at any one rate.
+        chunks: audio at a constant rate.
         config: geometry of the windows.
         source: name of the clip in errors.
-        short: whether a clip shorter than one window gives one window of all of it.
+        short: whether a clip shorter than one window gives one window.
         levels_only: as for `WindowCutter`.
 
     Raises:
@@ -359,23 +359,23 @@ def clip_windows(
 def clip_inputs(
     chunks: Iterable[AudioChunk], config: WindowConfig, source: str = "clip"
 ) -> list[Float32 | None]:
-    """Return the inputs of a clip's windows, None for a silent one; errors as `clip_windows`."""
+    """Return the inputs of the windows of a clip, None for a silent window; errors as `clip_windows`."""
     return [window.inputs for window in clip_windows(chunks, config, source)]
 
 
 def resampled(
     chunks: Iterable[AudioChunk], sample_rate: int, source: str, timer: StageTimer | None = None
 ) -> Iterator[Float32]:
-    """Yield the samples [n] of one recording at another rate, piece by piece.
+    """Yield the samples [n] of one recording at another rate, chunk by chunk.
 
     Args:
-        chunks: audio at any one rate.
-        sample_rate: Hz of what is yielded.
+        chunks: audio at a constant rate.
+        sample_rate: output rate in Hz.
         source: name of the recording in errors.
         timer: gets the stage `resample`.
 
     Raises:
-        AudioError: samples that are not finite, an impossible rate, or one that changes.
+        AudioError: samples that are not finite, or a rate that is unsupported or changes.
     """
     timer = timer or StageTimer()
     resampler: Resampler | None = None
@@ -401,8 +401,8 @@ def resampled(
 def too_short(source: str, n_samples: int, config: WindowConfig) -> AudioError:
     """Return the error for audio of fewer samples than `config.min_samples`."""
     return AudioError(
-        f"{source} holds {n_samples / config.sample_rate:.3g} s of audio, at least "
-        f"{config.min_window_s:g} s are needed to recognise anything; record more"
+        f"{source}: expected at least {config.min_window_s:g} s of audio, got "
+        f"{n_samples / config.sample_rate:.3g} s; record more"
     )
 
 
@@ -412,14 +412,14 @@ def _whole_frames(seconds: float, frontend: FrontendConfig) -> int:
 
 def _clipped_share(samples: Float32) -> float:
     """Return the share of samples at full scale."""
-    # Mostly there is none, and both extremes are had without an array of magnitudes.
+    # Usually there are none, and the extremes need no array of magnitudes.
     if samples.max() < FULL_SCALE and samples.min() > -FULL_SCALE:
         return 0.0
     return np.count_nonzero(np.abs(samples) >= FULL_SCALE) / len(samples)
 
 
 def _active_share(samples: Float32, block: int, min_level_dbfs: float) -> float:
-    """Return the share of `block`-long pieces whose RMS level is above `min_level_dbfs`."""
+    """Return the share of blocks of `block` samples with an RMS level above `min_level_dbfs`."""
     blocks = samples[: max(1, len(samples) // block) * block].reshape(-1, min(block, len(samples)))
     energy = np.einsum("ij,ij->i", blocks, blocks)
     least = blocks.shape[1] * 10 ** (min_level_dbfs / 10)

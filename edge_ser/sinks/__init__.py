@@ -1,4 +1,4 @@
-"""Sinks of events: each gets all that a source gives and all events that follow.
+"""Event sinks: each receives all items of a source and all events.
 
-`base.BaseSink` is the class to derive a new one from; `recognition.listen` calls it.
+Derive new sinks from `base.BaseSink`; `recognition.listen` calls them.
 """

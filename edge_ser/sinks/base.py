@@ -1,4 +1,4 @@
-"""Base class of sinks: every method of `recognition.listen.EventSink`, doing nothing."""
+"""Base class of sinks: the methods of `recognition.listen.EventSink` as no-ops."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class BaseSink:
-    """A sink that ignores everything. Derive from it and override what is needed, mostly `write`."""
+    """Sink that ignores everything. Derive from it and override methods, usually `write`."""
 
     def __enter__(self) -> BaseSink:
         """Open the sink, before any source is opened."""
@@ -31,7 +31,7 @@ class BaseSink:
         """Note that a source is open."""
 
     def audio(self, samples: Float32, sample_rate: int, at_s: float) -> None:
-        """Take audio before it is recognised.
+        """Receive audio before it is recognised.
 
         Args:
             samples: float32 [n_samples] in [-1, 1].
@@ -40,14 +40,14 @@ class BaseSink:
         """
 
     def write(self, event: Event) -> None:
-        """Take an event."""
+        """Receive an event."""
 
     def update(self, item: SourceItem, stream: StreamingRecognizer) -> None:
         """Note that an item of the source has been handled and its events written.
 
         Args:
-            item: the item.
-            stream: the stream, for its time, state and counts.
+            item: the item of the source.
+            stream: the stream, with its time, state and counts.
         """
 
     def stop(self) -> None:

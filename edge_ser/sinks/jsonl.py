@@ -1,4 +1,4 @@
-"""Events as lines of JSON."""
+"""Sink that writes events as lines of JSON."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 class JsonLines(BaseSink):
-    """One JSON object for each event.
+    """Write one JSON object per event.
 
     Args:
-        write_line: gets each object as text without a line break.
+        write_line: called with each object as text without a line break.
     """
 
     def __init__(self, write_line: Callable[[str], object]) -> None:

@@ -1,6 +1,6 @@
-"""Segments of a recording: WAV files that can be read while unfinished, with their events beside them.
+"""Segments of a recording: WAV files, readable while unfinished, and JSON-lines files of their events.
 
-`SegmentStore` holds all segments of a directory: their names and order, and the limit on their size.
+`SegmentStore` manages all segments of a directory: their names, order and size limit.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from edge_ser.errors import ConfigError
 _UNKNOWN_SIZE = 0xFFFFFFFF
 _HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
 BLOCK_BYTES = 4096
-"""Files take whole blocks of a disk."""
+"""Block size of a disk, in bytes."""
 _OURS = re.compile(r"heard-(\d{8,})-\d{8}T\d{6}Z\.(wav|jsonl|unreadable)")
 _ROOM_BYTES = 262_144
-"""What has to be free on the disk for a segment to begin, so that it is not full again at once."""
+"""Free disk space required to begin a segment."""
 
 
 class SegmentStore:
-    """All segments of a directory. One at a time may write to it, which a lock on it ensures.
+    """All segments of a directory. A lock on the directory ensures a single writer.
 
     Args:
-        directory: made where it is missing, for its owner only.
-        limit_bytes: of all segments together.
+        directory: created if missing, for its owner only.
+        limit_bytes: size limit of all segments together.
         wall_clock: seconds since 1970.
 
     Raises:
-        ConfigError: the directory cannot be written, or somebody else records to it.
+        ConfigError: the directory cannot be written, or another process records to it.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class SegmentStore:
         self.directory = directory
         self.limit_bytes = limit_bytes
         self.repaired = 0
-        """Segments that a killed run left unfinished."""
+        """Number of segments left unfinished by a killed run."""
         self._wall_clock = wall_clock
         self._lock = -1
         try:
@@ -74,12 +74,12 @@ class SegmentStore:
         """Return a new segment, whose first sample has the stream time `at_s`.
 
         Raises:
-            OSError: the disk does not take it, or has hardly any room left.
+            OSError: writing fails, or there is too little free space.
         """
         disk = os.statvfs(self.directory)
         if disk.f_bavail * disk.f_frsize < _ROOM_BYTES:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        # What somebody deleted meanwhile makes room, and no number is used twice.
+        # Scan again: files may have been deleted meanwhile. No number is used twice.
         self._sizes = self._scan()
         self._next = max(self._next, max(self._sizes, default=0) + 1)
         self._make_room(2 * BLOCK_BYTES, None)
@@ -91,14 +91,14 @@ class SegmentStore:
         return segment
 
     def is_full(self, segment: Segment) -> bool:
-        """Return whether a segment takes so much of the limit that the next one should begin."""
+        """Return whether a segment is so large that the next one should begin."""
         return segment.n_bytes >= self.limit_bytes // 4
 
     def append(self, segment: Segment, pcm: bytes = b"", event: bytes = b"") -> None:
-        """Append to a segment, after deleting the oldest ones where the limit asks for it.
+        """Append to a segment, after deleting the oldest ones to meet the limit.
 
         Raises:
-            OSError: the disk does not take it.
+            OSError: writing fails.
         """
         self._make_room(len(pcm) + len(event) + 2 * BLOCK_BYTES, segment)
         if pcm:
@@ -107,16 +107,16 @@ class SegmentStore:
             segment.write_event(event)
 
     def finish(self, segment: Segment) -> None:
-        """Finish a segment and count it.
+        """Finish a segment and count its size.
 
         Raises:
-            OSError: the disk does not take it.
+            OSError: writing fails.
         """
         if segment.finish():
             self._sizes[segment.number] = segment.n_bytes
 
     def close(self) -> None:
-        """Let others record here."""
+        """Release the lock."""
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
@@ -136,32 +136,32 @@ class SegmentStore:
         taken = n_bytes + (current.n_bytes if current else 0)
         others = {n: size for n, size in self._sizes.items() if not current or n != current.number}
         excess = taken + sum(others.values()) - self.limit_bytes
-        doomed = set()
+        expired = set()
         for number in sorted(others):
             if excess <= 0:
                 break
-            doomed.add(number)
+            expired.add(number)
             excess -= others[number]
-        if not doomed:
+        if not expired:
             return
         for number, path in self._files():
-            if number in doomed:
+            if number in expired:
                 path.unlink(missing_ok=True)
-        for number in doomed:
+        for number in expired:
             del self._sizes[number]
 
 
 class Segment:
-    """A WAV file and the events beside it, being written.
+    """WAV file being written, with a file of its events.
 
     Args:
-        stem: where, without the suffix.
-        number: its place in the order of all.
+        stem: path without the suffix.
+        number: position in the order of all segments.
         sample_rate: Hz.
         at_s: stream time of the first sample, in seconds.
 
     Raises:
-        OSError: it cannot be made; nothing is left then.
+        OSError: a file cannot be created; none is left behind.
     """
 
     def __init__(self, stem: Path, number: int, sample_rate: int, at_s: float = 0.0) -> None:
@@ -185,46 +185,46 @@ class Segment:
 
     @property
     def end_s(self) -> float:
-        """Stream time of the end of what is written, in seconds."""
+        """Stream time of the end of the written audio, in seconds."""
         return self.at_s + self.n_audio_bytes / 2 / self.sample_rate
 
     @property
     def n_bytes(self) -> int:
-        """Bytes on the disk, in whole blocks."""
+        """Size on the disk in bytes, rounded up to blocks."""
         return blocks(_HEADER.size + self.n_audio_bytes) + blocks(self._n_event_bytes)
 
     def write_audio(self, pcm: bytes) -> None:
         """Append samples.
 
         Raises:
-            OSError: the disk does not take them.
+            OSError: writing fails.
         """
         _write(self._files[0], pcm)
         self.n_audio_bytes += len(pcm)
 
     def write_event(self, line: bytes) -> None:
-        """Append an event, a whole line.
+        """Append an event as a complete line.
 
         Raises:
-            OSError: the disk does not take it.
+            OSError: writing fails.
         """
         _write(self._files[1], line)
         self._n_event_bytes += len(line)
 
     def finish(self) -> bool:
-        """Fill in the size and close; return whether there is anything to keep.
+        """Fill in the size and close the files; return whether there is audio.
 
         Raises:
-            OSError: the disk does not take it; the files are closed all the same.
+            OSError: writing fails; the files are closed anyway.
         """
         try:
-            kept = _finish_audio(self._files[0])
+            has_audio = _finish_audio(self._files[0])
             _finish_lines(self._files[1])
         finally:
             self._close()
-        if not kept:
+        if not has_audio:
             self._remove()
-        return kept
+        return has_audio
 
     def _close(self) -> None:
         for file in self._files:
@@ -238,36 +238,36 @@ class Segment:
 
 
 def repair(wav: Path) -> bool:
-    """Finish what a killed run left, if it did; return whether it was so and there is audio in it.
+    """Finish a segment that a killed run left; return whether it was unfinished and has audio.
 
-    What has no audio is deleted. A file whose header a power cut has taken gets the suffix
-    `.unreadable`, so that nobody stumbles over it.
+    A segment without audio is deleted. A file that lost its header in a power failure gets the suffix
+    `.unreadable`.
 
     Raises:
-        OSError: the disk does not take it.
+        OSError: writing fails.
     """
     lines = wav.with_suffix(".jsonl")
     with contextlib.closing(_Descriptor(wav)) as file:
         state = _state(file.number)
-        kept = state == "unfinished" and _finish_audio(file.number)
-    if kept and lines.is_file() and not lines.is_symlink():
+        repaired = state == "unfinished" and _finish_audio(file.number)
+    if repaired and lines.is_file() and not lines.is_symlink():
         with contextlib.closing(_Descriptor(lines)) as file:
             _finish_lines(file.number)
     if state == "unreadable":
         wav.rename(wav.with_suffix(".unreadable"))
-    elif state == "unfinished" and not kept:
+    elif state == "unfinished" and not repaired:
         wav.unlink()
         lines.unlink(missing_ok=True)
-    return kept
+    return repaired
 
 
 def blocks(n_bytes: int) -> int:
-    """Return how many bytes a file of `n_bytes` takes on the disk."""
+    """Return the size on the disk of a file of `n_bytes`, in bytes."""
     return -(-n_bytes // BLOCK_BYTES) * BLOCK_BYTES
 
 
 class _Descriptor:
-    """A file open for repair."""
+    """File open for repair."""
 
     def __init__(self, path: Path) -> None:
         self.number = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
@@ -285,7 +285,7 @@ def _header(sample_rate: int) -> bytes:
 
 
 def _state(file: int) -> str:
-    """Return `finished`, `unfinished` or, after a power cut that took the header, `unreadable`."""
+    """Return `finished`, `unfinished` or, without a valid header, `unreadable`."""
     size = os.fstat(file).st_size
     if size == 0:
         return "unfinished"
@@ -296,12 +296,12 @@ def _state(file: int) -> str:
 
 
 def _finish_audio(file: int) -> bool:
-    """Write the size of what is there into the header; return whether there are samples."""
+    """Write the actual size into the header; return whether there are samples."""
     n_bytes = max(0, os.fstat(file).st_size - _HEADER.size) // 2 * 2
     if n_bytes == 0:
         return False
     os.ftruncate(file, _HEADER.size + n_bytes)
-    # The samples first: a header must never promise what a power cut can take away.
+    # Samples first: the header must never declare samples that a power failure could lose.
     os.fsync(file)
     os.pwrite(file, struct.pack("<I", _HEADER.size - 8 + n_bytes), 4)
     os.pwrite(file, struct.pack("<I", n_bytes), _HEADER.size - 4)
@@ -310,15 +310,15 @@ def _finish_audio(file: int) -> bool:
 
 
 def _finish_lines(file: int) -> None:
-    """Cut off a line that was not written to its end."""
+    """Truncate an incomplete last line."""
     size = os.fstat(file).st_size
     tail = os.pread(file, 1_000_000, max(0, size - 1_000_000))
-    whole = tail.rfind(b"\n") + 1
-    os.ftruncate(file, max(0, size - len(tail)) + whole)
+    complete = tail.rfind(b"\n") + 1
+    os.ftruncate(file, max(0, size - len(tail)) + complete)
 
 
 def _write(file: int, data: bytes) -> None:
-    """Write all of it: a disk that is getting full takes a part and refuses the rest later."""
+    """Write all data: a disk that runs full accepts a part only."""
     view = memoryview(data)
     while view:
         view = view[os.write(file, view) :]

@@ -1,7 +1,7 @@
-"""State of the process for a service manager (systemd): ready, alive with a status, stopping.
+"""Sink that reports to a service manager (systemd): ready, alive with a status, stopping.
 
 The protocol is one datagram of `NAME=value` lines to the socket named by NOTIFY_SOCKET; see
-sd_notify(3). Without that variable nobody listens, and nothing is sent.
+sd_notify(3). Without that variable nothing is sent.
 """
 
 from __future__ import annotations
@@ -23,71 +23,71 @@ if TYPE_CHECKING:
     from edge_ser.recognition.streaming import StreamingRecognizer
 
 STARVED_S = 10.0
-"""Seconds of nothing but ticks after which a source that should deliver is held to be dead."""
+"""Seconds of `Idle` items only after which a source that should deliver counts as dead."""
 
 _PATIENCE_S = 1.0
-"""How long a full socket may hold us up; a manager that is busy for longer is not told."""
+"""Longest wait for a full socket, in seconds; after it a notification is dropped."""
 _STATUS_LENGTH = 200
-"""Characters of a status; a datagram of more than 4096 bytes would be refused whole."""
+"""Longest status, in characters; datagrams above 4096 bytes would be rejected."""
 _STATUS_EVERY_S = 10.0
-"""How often the status is told where no watchdog asks for more."""
+"""Seconds between status reports without a watchdog."""
 
 
 @dataclass(frozen=True)
 class Notifier:
-    """Tells the service manager that started this process how it goes.
+    """Connection to the service manager that started this process.
 
     Raises:
         ConfigError: the address is neither a path nor an abstract name.
     """
 
     address: str | None
-    """The manager's socket: a path, or `@name` in Linux's abstract namespace; None tells nobody."""
+    """Socket of the manager: a path, or `@name` in Linux's abstract namespace; None to send nothing."""
     watchdog_s: float | None = None
-    """Seconds within which the manager wants a sign of life; None if it wants none."""
+    """Watchdog timeout of the manager, in seconds; None without a watchdog."""
 
     def __post_init__(self) -> None:
         if self.address is None:
             return
         if self.address[:1] not in {"/", "@"} or len(self.address) < 2 or "\0" in self.address:
             raise ConfigError(
-                f"NOTIFY_SOCKET is {self.address!r}, which is neither a path nor @name; it is set by "
+                f"expected NOTIFY_SOCKET to be a path or @name, got {self.address!r}; it is set by "
                 "the service manager: unset it to run without one"
             )
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Notifier:
-        """Return the one for the manager that the environment names, or one that tells nobody.
+        """Return the notifier for the manager that the environment names, if any.
 
         Raises:
-            ConfigError: NOTIFY_SOCKET, WATCHDOG_USEC or WATCHDOG_PID make no sense.
+            ConfigError: NOTIFY_SOCKET, WATCHDOG_USEC or WATCHDOG_PID is invalid.
         """
         return cls(environ.get("NOTIFY_SOCKET") or None, watchdog_interval_s(environ))
 
     def ready(self, status: str) -> None:
-        """Say that it has started; a service of `Type=notify` is up from here.
+        """Report that the process has started; a service of `Type=notify` is active from here.
 
         Raises:
-            ConfigError: the manager cannot be told, and would end us as one that never started.
+            ConfigError: the manager cannot be reached; it would end the process as not started.
         """
         try:
             self._send("READY=1", _status(status))
         except OSError as error:
             raise ConfigError(
-                f"the service manager cannot be told at NOTIFY_SOCKET={self.address} ({error}); "
+                f"the service manager cannot be reached at NOTIFY_SOCKET={self.address} ({error}); "
                 "unset it to run without one"
             ) from None
 
     def alive(self, status: str) -> None:
-        """Say that it is alive and what it does. Use `Liveness`, which says so only when it is true."""
+        """Report that the process is alive, with a status. Use `Liveness`, which checks that it is."""
         self._try("WATCHDOG=1", _status(status))
 
     def stopping(self) -> None:
-        """Say that it is about to end."""
+        """Report that the process is about to end."""
         self._try("STOPPING=1")
 
     def _try(self, *assignments: str) -> None:
-        # A manager that misses this misses the next as well, and then its watchdog acts.
+        # If the manager misses the following ones too, its watchdog acts.
         with suppress(OSError):
             self._send(*assignments)
 
@@ -101,10 +101,10 @@ class Notifier:
 
 
 class Liveness:
-    """Feeds the watchdog while signals are handled, and only then.
+    """Feed the watchdog while items are processed.
 
-    There is no thread: a recognition that hangs, or a source that yields nothing, ends the signs of
-    life, and the service manager starts the process again.
+    There is no thread: if recognition hangs or the source yields nothing, the reports end, and the
+    service manager restarts the process.
     """
 
     def __init__(
@@ -117,53 +117,52 @@ class Liveness:
         """Start counting from now.
 
         Args:
-            notifier: who is told.
-            starved_after_s: seconds of nothing but `Idle` after which a source is held to be dead,
-                unless it yielded `Disconnected`: a microphone delivers, or reports that it is away. None
-                for sources that may pause, such as a pipe.
-            clock: seconds, monotonic.
+            notifier: receives the reports.
+            starved_after_s: seconds of `Idle` items only after which a source counts as dead, unless it
+                yielded `Disconnected`. None for sources that may pause, such as a pipe.
+            clock: monotonic seconds.
         """
         self._notifier = notifier
         self._starved_after_s = starved_after_s
         self._clock = clock
-        # A third of what is asked for: one sign that comes late or is lost does no harm.
+        # A third of the timeout: one late or lost report does no harm.
         self._every_s = (
             notifier.watchdog_s / 3 if notifier.watchdog_s is not None else _STATUS_EVERY_S
         )
-        self._told: float | None = None
-        self._fed = clock()
+        self._sent_s: float | None = None
+        self._received_s = clock()
         self._away = False
 
-    def alive(self, signal: SourceItem, status: str) -> None:
-        """Say that a signal was handled; it is passed on at most every third of the watchdog's time.
+    def alive(self, item: SourceItem, status: str) -> None:
+        """Report that an item was processed, at most once per third of the watchdog timeout.
 
         Args:
-            signal: what the source yielded, after it was handled.
-            status: a line for people, e.g. `listening to mic:USB Audio, 1234 windows`.
+            item: the item of the source, already processed.
+            status: a line of text, e.g. `listening to mic:USB Audio, 1234 windows`.
         """
         now = self._clock()
-        if not isinstance(signal, Idle):
-            self._fed = now
-            self._away = isinstance(signal, Disconnected)
-        if self._starved(now) or (self._told is not None and now - self._told < self._every_s):
+        if not isinstance(item, Idle):
+            self._received_s = now
+            self._away = isinstance(item, Disconnected)
+        if self._starved(now) or (self._sent_s is not None and now - self._sent_s < self._every_s):
             return
         self._notifier.alive(status)
-        self._told = now
+        self._sent_s = now
 
     def _starved(self, now: float) -> bool:
         if self._starved_after_s is None or self._away:
             return False
-        return now - self._fed > self._starved_after_s
+        return now - self._received_s > self._starved_after_s
 
 
 class SystemdSink(BaseSink):
     """Report readiness, liveness and the end of a source to the service manager.
 
     Args:
-        notifier: the manager; None for the one that the environment names.
+        notifier: connection to the manager; None for that of the environment.
 
     Raises:
-        ConfigError: the environment makes no sense; see `Notifier.from_environment`.
+        ConfigError: the environment is invalid; see `Notifier.from_environment`.
     """
 
     def __init__(self, notifier: Notifier | None = None) -> None:
@@ -179,7 +178,7 @@ class SystemdSink(BaseSink):
         """
         self._name = source.name
         self._notifier.ready(f"listening to {self._name}")
-        # A microphone always delivers, or says that it is away; a pipe may pause for hours.
+        # A microphone delivers or reports a disconnection; a pipe may pause for hours.
         starved_after_s = None if ends(source) else STARVED_S
         self._liveness = Liveness(self._notifier, starved_after_s=starved_after_s)
 
@@ -194,10 +193,10 @@ class SystemdSink(BaseSink):
 
 
 def watchdog_interval_s(environ: Mapping[str, str] = os.environ) -> float | None:
-    """Return the seconds within which the manager wants a sign of life; None if it wants none of us.
+    """Return the watchdog timeout for this process in seconds; None without one.
 
     Raises:
-        ConfigError: WATCHDOG_USEC is no positive whole number, or WATCHDOG_PID no number.
+        ConfigError: WATCHDOG_USEC or WATCHDOG_PID is not a positive integer.
     """
     microseconds = environ.get("WATCHDOG_USEC")
     if not microseconds:
@@ -206,12 +205,12 @@ def watchdog_interval_s(environ: Mapping[str, str] = os.environ) -> float | None
     for name, value in (("WATCHDOG_USEC", microseconds), ("WATCHDOG_PID", pid)):
         if not (value.isascii() and value.isdigit() and int(value) > 0):
             raise ConfigError(
-                f"{name} is {value!r}, not a positive whole number; it is set by the service manager: "
-                "unset it to run without a watchdog"
+                f"expected {name} to be a positive integer, got {value!r}; it is set by the service "
+                "manager: unset it to run without a watchdog"
             )
     return int(microseconds) / 1e6 if int(pid) == os.getpid() else None
 
 
 def _status(text: str) -> str:
-    # A line break would begin another assignment, and names of devices come from outside.
+    # A line break would begin another assignment; device names are external input.
     return "STATUS=" + " ".join(text.split())[:_STATUS_LENGTH]

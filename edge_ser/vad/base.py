@@ -1,4 +1,4 @@
-"""What tells speech from everything else: one shape for all detectors."""
+"""Voice detector protocol."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ Float32 = NDArray[np.float32]
 
 
 class VoiceDetector(Protocol):
-    """Says of each frame of a stream how likely somebody speaks in it."""
+    """Voice detector: the probability of speech for each frame of a stream."""
 
     @property
     def name(self) -> str:
-        """What events and reports call it, with its version."""
+        """Name with version, for events and reports."""
 
     @property
     def sample_rate(self) -> int:
-        """Hz."""
+        """Sample rate of the frames, in Hz."""
 
     @property
     def frame_samples(self) -> int:
-        """Samples of a frame."""
+        """Samples per frame."""
 
     def push(self, frame: Float32) -> float:
         """Return the probability of speech, in [0, 1], for the next frame [frame_samples]."""
 
     def reset(self) -> None:
-        """Forget what was heard."""
+        """Reset the state to that of a new stream."""

@@ -1,4 +1,4 @@
-"""The voice detectors that there are, each behind `VoiceDetector`; why these: docs/voice.md."""
+"""Voice detectors by name; docs/voice.md compares them."""
 
 from __future__ import annotations
 
@@ -15,40 +15,40 @@ from edge_ser.vad.silero import Silero
 Float32 = NDArray[np.float32]
 
 DETECTORS = ("silero", "webrtc")
-"""What can be opened by name; `auto` is the first."""
+"""Names of the detectors; `auto` is the first."""
 
 
 def open_detector(name: str = "auto") -> VoiceDetector:
-    """Return a detector that has heard nothing yet; its package is imported here and not before.
+    """Return a new detector; its package is imported at this call.
 
     Args:
         name: `auto` or one of DETECTORS.
 
     Raises:
-        ConfigError: there is no such detector.
+        ConfigError: unknown name.
         MissingDependency: its package is not installed.
     """
-    kinds: dict[str, Callable[[], VoiceDetector]] = {"silero": Silero, "webrtc": WebRtc}
+    detectors: dict[str, Callable[[], VoiceDetector]] = {"silero": Silero, "webrtc": WebRtc}
     if name == "auto":
         name = DETECTORS[0]
-    if name not in kinds:
+    if name not in detectors:
         raise ConfigError(
-            f"there is no voice detector {name!r}; take auto or one of {', '.join(DETECTORS)}"
+            f"unknown voice detector {name!r}; expected auto or one of {', '.join(DETECTORS)}"
         )
-    return kinds[name]()
+    return detectors[name]()
 
 
 class WebRtc:
-    """The detector of WebRTC, Gaussian mixtures over six bands: cheap, and it says yes or no."""
+    """Detector of WebRTC: Gaussian mixtures over six bands; fast, with binary output."""
 
     sample_rate = 16_000
     frame_samples = 480
 
     MODE = 2
-    """How strict, 0 to 3."""
+    """Aggressiveness, 0 to 3."""
 
     def __init__(self) -> None:
-        """Make one.
+        """Open the detector.
 
         Raises:
             MissingDependency: webrtcvad-wheels is not installed.
@@ -67,5 +67,5 @@ class WebRtc:
         return float(self._detector.is_speech(pcm, self.sample_rate))
 
     def reset(self) -> None:
-        """Forget what was heard."""
+        """Reset the state to that of a new stream."""
         self._detector = self._make(self.MODE)

@@ -1,55 +1,24 @@
-"""Screams and shouts in a short recording, which a detector of speech misses.
+"""Detection of screams and shouts in a short recording, which a voice detector misses.
 
-Where a quiet recording holds a second of a loud, voiced sound whose pitch moves as a voice's does,
-somebody called out. Steady sounds have no contrast, knocks and water are not voiced, and the pitch of
-most animals moves further. docs/voice.md has the figures behind the limits.
+The criterion is about a second of loud, voiced sound in a quiet recording, with the pitch variation of
+a voice. Steady sounds lack contrast, knocks and water are unvoiced, and the pitch of most animals
+varies more. docs/voice.md has the measurements behind the limits.
 """
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
-
-
-class LowPass:
-    """y += (1 - exp(-dt / tau)) (x - y); the first value is taken as it is.
-
-    Args:
-        time_constant_s: tau; 0 to take every value as it is.
-    """
-
-    def __init__(self, time_constant_s: float) -> None:
-        self._time_constant_s = time_constant_s
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget all values."""
-        self.value: float | None = None
-        self._at_s = 0.0
-
-    def update(self, value: float | None, at_s: float) -> float | None:
-        """Take a value at a stream time in seconds and return the smoothed one; None changes nothing."""
-        if value is None:
-            return self.value
-        elapsed_s, self._at_s = max(0.0, at_s - self._at_s), at_s
-        if self.value is None or self._time_constant_s == 0:
-            self.value = value
-        else:
-            self.value -= math.expm1(-elapsed_s / self._time_constant_s) * (value - self.value)
-        return self.value
-
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 
 FRAME_S = 0.032
 CONTRAST_DB = 45.0
-"""The loudest frame lies at least this above the floor, the 10th percentile of the frames."""
+"""Smallest difference between the loudest frame and the floor, the 10th percentile of the frames."""
 ABOVE_FLOOR_DB = 20.0
 BELOW_LOUDEST_DB = 25.0
-"""A frame is loud from so much above the floor on, and down to this below the loudest."""
+"""Limits of a loud frame: at least this much above the floor, at most that much below the loudest."""
 MIN_VOICED_S = 0.8
 VOICED = 0.8
 """Normalised autocorrelation from which a frame is voiced."""
@@ -62,7 +31,7 @@ _FEWEST_RECORDED = 5
 
 
 def find_loud_voice(samples: Float32, sample_rate: int) -> tuple[float, float] | None:
-    """Return where a loud voice begins and ends in samples [n], in seconds; None where there is none."""
+    """Return start and end of a loud voice in samples [n], in seconds; None if there is none."""
     size = round(FRAME_S * sample_rate)
     n_frames = len(samples) // size
     if n_frames < MIN_VOICED_S / FRAME_S:
@@ -82,12 +51,12 @@ def find_loud_voice(samples: Float32, sample_rate: int) -> tuple[float, float] |
         return None
     if np.std(np.log2(pitch_hz[voiced])) > MOST_PITCH_SPREAD:
         return None
-    places = np.flatnonzero(loud)
-    return float(places[0] * size / sample_rate), float((places[-1] + 1) * size / sample_rate)
+    indices = np.flatnonzero(loud)
+    return float(indices[0] * size / sample_rate), float((indices[-1] + 1) * size / sample_rate)
 
 
 def _periodicity(frames: Float64, sample_rate: int) -> tuple[Float64, Float64]:
-    """Return how periodic each frame is with the one after it, and its pitch in Hz, both [n_frames]."""
+    """Return the periodicity of each frame with its successor, and its pitch in Hz, both [n_frames]."""
     n_frames, size = frames.shape
     pairs = np.zeros((n_frames, 2 * size))
     pairs[:, :size] = frames
@@ -95,18 +64,18 @@ def _periodicity(frames: Float64, sample_rate: int) -> tuple[Float64, Float64]:
     pairs -= pairs.mean(axis=1, keepdims=True)
     window = np.hanning(2 * size)
     shortest, longest = (round(sample_rate / hz) for hz in reversed(PITCH_HZ))
-    own = _autocorrelation(window[None], longest)[0]
+    of_window = _autocorrelation(window[None], longest)[0]
     strength, pitch_hz = np.zeros(n_frames), np.ones(n_frames)
-    for place, row in enumerate(_autocorrelation(pairs * window, longest) / own):
+    for index, row in enumerate(_autocorrelation(pairs * window, longest) / of_window):
         rising = np.flatnonzero(np.diff(row) > 0)
         first = min(max(int(rising[0]) if len(rising) else 1, shortest), longest - 1)
         lag = first + int(np.argmax(row[first:]))
-        strength[place], pitch_hz[place] = row[lag], sample_rate / lag
+        strength[index], pitch_hz[index] = row[lag], sample_rate / lag
     return strength, pitch_hz
 
 
 def _autocorrelation(rows: Float64, longest: int) -> Float64:
     """Return the autocorrelation of each row at lags [0, longest], 1 at lag 0."""
     power = np.abs(np.fft.rfft(rows, 4 * rows.shape[1])) ** 2
-    found = np.fft.irfft(power)[:, : longest + 1]
-    return np.asarray(found / (found[:, :1] + 1e-12))
+    values = np.fft.irfft(power)[:, : longest + 1]
+    return np.asarray(values / (values[:, :1] + 1e-12))

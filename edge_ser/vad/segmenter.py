@@ -1,6 +1,7 @@
-"""Cuts a stream into utterances: from the probability of speech to where each begins and ends.
+"""Segmentation of a stream into utterances.
 
-The detector says which utterances there are, the level of the audio dates their ends more finely.
+The probabilities of a voice detector decide on the utterances; the level of the audio refines their
+start and end.
 """
 
 from __future__ import annotations
@@ -19,54 +20,55 @@ from edge_ser.vad.base import VoiceDetector
 Float64 = NDArray[np.float64]
 
 STEP_S = 0.01
-"""The level is known in steps of this length, each averaged with its neighbours."""
+"""Resolution of the level; each step is averaged with its neighbours."""
 RANGE_DB = 35.0
-"""Speech is less than this below the loudest step near it."""
+"""Speech is at most this far below the loudest nearby step."""
 ABOVE_FLOOR_DB = 10.0
-"""A start is at least this above the floor, the 10th percentile of the steps without speech."""
+"""A start is at least this far above the floor, the 10th percentile of the steps without speech."""
 QUIET_ABOVE_DB = 6.0
-"""So much is enough where the floor lies beyond RANGE_DB: a room is steady, as other
-voices are not."""
+"""Replaces ABOVE_FLOOR_DB if the floor is more than RANGE_DB below the speech: room noise is steady,
+unlike other voices."""
 SEEN_DB = 40.0
-"""An end is sought where the floor lies so much below the loudest step: else noise may hide it."""
+"""An end is refined only if the floor is this far below the loudest step; otherwise noise may mask
+it."""
 GAP_S = 0.2
-"""Before the first words so long a quiet may be speech: the closure of a "p", a breath held."""
+"""Longest gap within the first words, such as the closure of a "p"."""
 LATER_S = 0.3
-"""An end moves later by this at most."""
+"""Largest delay of an end."""
 LOUDEST_S = 1.5
-"""An end is compared with the loudest step of the speech before it, of so many seconds."""
+"""Length of the speech before an end in which the loudest step is sought."""
 
 _HUM_S = 0.005
-"""Without the mean over this, a level has no offset and little hum."""
+"""Width of the moving mean that is subtracted, to remove offset and hum."""
 _FLOOR_S = 0.3
-"""The floor before a start is also sought so much earlier than speech is."""
+"""Additional audio before the search range of a start that counts for its floor."""
 _DECAY_S = 0.1
-"""The floor after an end is sought so much later than a detector's end."""
+"""Audio after a detector's end that does not count for its floor."""
 _FEWEST = 10
-"""A floor is sought where there are so many steps."""
+"""Smallest number of steps for a floor."""
 _SILENT_DBFS = -90.0
-"""Below the last of 16 bits nothing was recorded: a gate, or a pause that somebody put there."""
+"""Level below the least significant of 16 bits: digital silence, from a noise gate or an edit."""
 _FEWEST_RECORDED = 5
-"""With so many steps above it, the others say nothing of the room."""
+"""Number of steps above `_SILENT_DBFS` from which the others do not count for the floor."""
 
 
 class SpeechLevel:
-    """Hold the last seconds of a stream and say where in them speech began or ended.
+    """Level of the last seconds of a stream, to refine the start and end of speech.
 
-    All times are in seconds before the end of what was pushed.
+    All times are in seconds before the end of the pushed audio.
     """
 
     def __init__(
         self, sample_rate: int, frame_samples: int, search_s: float, start_s: float, end_s: float
     ) -> None:
-        """Begin with nothing.
+        """Begin with an empty buffer.
 
         Args:
             sample_rate: Hz.
-            frame_samples: samples of each frame that will be pushed.
-            search_s: how much earlier than a detector's start or end is looked.
-            start_s: how long before the question a detector's start lies.
-            end_s: the same of its end.
+            frame_samples: samples per frame.
+            search_s: search range before a detector's start or end.
+            start_s: largest age of a detector's start in a call of `start`.
+            end_s: largest age of a detector's end in a call of `end`.
         """
         self._rate = sample_rate
         self._size = round(STEP_S * sample_rate)
@@ -77,25 +79,25 @@ class SpeechLevel:
         self._frames: deque[Float32] = deque(maxlen=math.ceil(held_s * sample_rate / frame_samples))
 
     def push(self, frame: Float32) -> None:
-        """Take the next frame [frame_samples]; it is copied."""
+        """Add a copy of the next frame [frame_samples]."""
         self._frames.append(frame.copy())
 
     def reset(self) -> None:
-        """Forget what was heard."""
+        """Drop all audio."""
         self._frames.clear()
 
     def start(self, detected_s: float, since_s: float) -> float:
-        """Return when speech began: never later than a detector's start.
+        """Return the start of speech, never later than the detector's.
 
-        From there it goes back while steps are loud, over gaps up to GAP_S. It is the detector's start
-        where no step is, as in noise.
+        The start moves back over loud steps and gaps up to GAP_S. It stays at the detector's start if
+        no step is loud, as in noise.
 
         Args:
-            detected_s: a detector's start.
-            since_s: nothing earlier than this is looked at.
+            detected_s: the detector's start.
+            since_s: earliest time that is searched.
         """
         level = self._level(min(detected_s + self._search_s + _FLOOR_S, since_s))
-        detected = self._place(level, detected_s)
+        detected = self._index(level, detected_s)
         before = level[:detected]
         if len(before) < _FEWEST or detected == len(level):
             return detected_s
@@ -103,23 +105,23 @@ class SpeechLevel:
         above = QUIET_ABOVE_DB if loudest - floor >= RANGE_DB else ABOVE_FLOOR_DB
         loud = before > max(loudest - RANGE_DB, floor + above)
         first = detected
-        for place in np.flatnonzero(loud)[::-1].tolist():
-            if first - place > GAP_S / STEP_S + 1 or detected - place > self._search_s / STEP_S:
+        for index in np.flatnonzero(loud)[::-1].tolist():
+            if first - index > GAP_S / STEP_S + 1 or detected - index > self._search_s / STEP_S:
                 break
-            first = place
+            first = index
         return detected_s if first == detected else self._ago_s(level, first)
 
     def end(self, detected_s: float, since_s: float) -> float:
-        """Return when speech ended: with the last loud step near a detector's end.
+        """Return the end of speech: the end of the last loud step near the detector's end.
 
-        It is the detector's end where noise may hide the last of the speech.
+        It stays at the detector's end if noise may mask the end of the speech.
 
         Args:
-            detected_s: a detector's end.
-            since_s: when the utterance began.
+            detected_s: the detector's end.
+            since_s: start of the utterance.
         """
         level = self._level(min(detected_s + max(self._search_s, LOUDEST_S), since_s))
-        detected = self._place(level, detected_s)
+        detected = self._index(level, detected_s)
         speech, pause = level[:detected], level[detected + round(_DECAY_S / STEP_S) :]
         if len(speech) == 0 or len(pause) < _FEWEST:
             return detected_s
@@ -141,7 +143,7 @@ class SpeechLevel:
         n_frames = math.ceil(n_samples / self._frame_samples)
         samples = np.concatenate(list(self._frames)[-n_frames:]).astype(np.float64)
         samples = samples[-(n_steps * size + width + 1) :]
-        # The highest frequencies count less: where speech is soft they are hiss.
+        # Attenuate the highest frequencies: in soft speech they are hiss.
         samples = (samples[1:] + samples[:-1]) / 2
         total = np.cumsum(samples)
         half = width // 2
@@ -150,11 +152,11 @@ class SpeechLevel:
         return np.asarray(10 * np.log10(np.convolve(power, np.full(3, 1 / 3), "same") + 1e-12))
 
     def _ago_s(self, level: Float64, step: int) -> float:
-        """Return the time of the beginning of a step."""
+        """Return the time at which a step begins."""
         return ((len(level) - step) * self._size + self._width / 2) / self._rate
 
-    def _place(self, level: Float64, ago_s: float) -> int:
-        """Return the step that begins nearest to a time, `len(level)` for the end of the last."""
+    def _index(self, level: Float64, ago_s: float) -> int:
+        """Return the index of the step that begins nearest to a time, up to `len(level)`."""
         n_back = round((ago_s * self._rate - self._width / 2) / self._size)
         return min(max(0, len(level) - n_back), len(level))
 
@@ -169,35 +171,35 @@ Float32 = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class SegmenterConfig:
-    """When speech is an utterance, and how long a pause ends it."""
+    """Thresholds and durations of segmentation."""
 
-    threshold: float = 0.35
-    """A frame of at least this probability is speech."""
-    release: float = 0.2
-    """After speech, frames of at least this probability still are."""
+    on_threshold: float = 0.35
+    """Probability from which a frame begins speech."""
+    off_threshold: float = 0.2
+    """Probability below which a frame ends speech."""
     min_speech_s: float = 0.2
-    """An utterance begins once so much speech came without a break: clicks are shorter."""
+    """Uninterrupted speech that begins an utterance; clicks are shorter."""
     min_silence_s: float = 0.7
-    """An utterance ends after so much without speech: the pauses of a sentence are shorter."""
+    """Pause that ends an utterance; pauses within a sentence are shorter."""
     pre_roll_s: float = 0.06
-    """How much earlier than the first frame of speech an utterance begins: soft onsets."""
+    """Time before the first frame of speech that belongs to the utterance, for soft onsets."""
     post_roll_s: float = 0.0
-    """How much later than the last frame of speech it ends; at most min_silence_s."""
+    """Time after the last frame of speech that belongs to the utterance; at most min_silence_s."""
     search_s: float = 0.6
-    """How much earlier than the detector says an utterance may begin or end, by the audio's level;
-    0 for the detector's times."""
+    """Time by which the level of the audio may move a start or end before that of the detector; 0 for
+    the detector's times."""
     sure_threshold: float = 0.7
-    """A frame of at least this probability is surely speech."""
+    """Probability from which a frame is surely speech."""
     min_sure_s: float = 0.4
-    """An utterance is evidently speech once it holds so much that surely is, breaks allowed."""
+    """Sure speech, with or without breaks, from which an utterance is evidently speech."""
 
     def __post_init__(self) -> None:
-        require(0 < self.threshold <= 1, "threshold", self.threshold, "above 0, at most 1")
+        require(0 < self.on_threshold <= 1, "on_threshold", self.on_threshold, "above 0, at most 1")
         require(
-            0 < self.release <= self.threshold,
-            "release",
-            self.release,
-            f"above 0, at most threshold ({self.threshold:g})",
+            0 < self.off_threshold <= self.on_threshold,
+            "off_threshold",
+            self.off_threshold,
+            f"above 0, at most on_threshold ({self.on_threshold:g})",
         )
         require(0 <= self.min_speech_s <= 5, "min_speech_s", self.min_speech_s, "0 to 5 s")
         require(0 < self.min_silence_s <= 60, "min_silence_s", self.min_silence_s, "up to 60 s")
@@ -215,23 +217,23 @@ class SegmenterConfig:
 
 @dataclass(frozen=True)
 class SpeechBoundary:
-    """Where an utterance begins or ends."""
+    """Start or end of an utterance."""
 
     kind: str
-    """`start` or `end`; they take turns, a start comes first."""
+    """`start` or `end`, in turns, beginning with `start`."""
     at_s: float
-    """Stream time, in seconds, of the beginning or the end itself."""
+    """Stream time of the start or end, in seconds."""
     sure_s: float
-    """Stream time of the frame, or of the end of the stream, that made it certain."""
+    """Stream time at which it was decided, in seconds: the end of a frame or of the stream."""
     evident: bool = True
-    """Of an end: whether the utterance evidently was speech, not a noise that resembles it."""
+    """For an end: whether the utterance evidently was speech, not a noise."""
 
 
 class Segmenter:
-    """Tells where utterances begin and end, whatever pieces the stream comes in.
+    """Segment a stream into utterances, independently of the chunk size.
 
-    Stream time is counted in seconds from the first sample that came, or from what `reset` said.
-    Memory does not grow: of audio the last seconds are held, some 2 with the default settings.
+    Stream time counts in seconds from the first sample, or from the argument of `reset`. Memory is
+    constant: the last seconds of audio are held, about 2 with the default settings.
     """
 
     def __init__(
@@ -243,71 +245,71 @@ class Segmenter:
         """Begin at stream time 0.
 
         Args:
-            detector: what says whether somebody speaks; this segmenter's alone from now on.
-            sample_rate: Hz, of what will be pushed; resampled where the detector wants another.
+            detector: voice detector, not shared with other segmenters.
+            sample_rate: Hz of the pushed samples; they are resampled for the detector if necessary.
             settings: None for the defaults.
 
         Raises:
-            AudioError: a sample rate that cannot be speech.
+            AudioError: unsupported sample rate.
         """
         self.settings = settings or SegmenterConfig()
         self._detector = detector
         self._sample_rate = sample_rate
         self._frame_s = detector.frame_samples / detector.sample_rate
         self._level = self._open_level() if self.settings.search_s else None
-        self._start_anew(0.0)
+        self._restart(0.0)
 
     @property
     def frame_s(self) -> float:
-        """Seconds that the detector judges at once."""
+        """Seconds per frame of the detector."""
         return self._frame_s
 
     @property
     def speaking(self) -> bool:
-        """Whether an utterance has begun that has not ended."""
+        """Whether an utterance is in progress."""
         return self._speaking
 
     @property
     def evident(self) -> bool:
-        """Whether the utterance, or what may become one, holds enough that surely is speech."""
+        """Whether the utterance, or a possible one, holds enough sure speech."""
         return self._n_sure * self._frame_s >= self.settings.min_sure_s - 1e-6
 
     @property
     def probability(self) -> float:
-        """That of speech in the last whole frame, in [0, 1]; 0 before the first."""
+        """Probability of speech in the last complete frame, in [0, 1]; 0 before the first."""
         return self._probability
 
     @property
-    def heard_s(self) -> float:
-        """Stream time of the end of what was pushed."""
+    def end_s(self) -> float:
+        """Stream time of the end of the pushed samples, in seconds."""
         return self._origin_s + self._n_pushed / self._sample_rate
 
     def push(self, samples: Float32) -> tuple[SpeechBoundary, ...]:
-        """Take the next samples [n] of the stream and return the boundaries that became certain."""
+        """Take the next samples [n] of the stream and return the boundaries decided by them."""
         self._n_pushed += len(samples)
-        return self._judge(self._resampler.push(samples))
+        return self._detect(self._resampler.push(samples))
 
     def flush(self) -> tuple[SpeechBoundary, ...]:
-        """End the stream, and with it an open utterance; what comes next is heard as a new one.
+        """End the stream and an utterance in progress; later samples begin a new stream.
 
-        The stream's clock goes on from `heard_s`. Speech that was too short yet is no utterance.
+        Stream time continues from `end_s`. Speech shorter than `min_speech_s` is no utterance.
         """
-        end_s = self.heard_s
-        found = self._judge(self._resampler.push(np.empty(0, dtype=np.float32), last=True))
+        end_s = self.end_s
+        boundaries = self._detect(self._resampler.push(np.empty(0, dtype=np.float32), last=True))
         if self._speaking:
             at_s = end_s if self._in_speech else self._end_s(end_s)
-            found += (SpeechBoundary("end", at_s, end_s, self.evident),)
+            boundaries += (SpeechBoundary("end", at_s, end_s, self.evident),)
         self.reset(end_s)
-        return found
+        return boundaries
 
     def reset(self, at_s: float) -> None:
-        """Forget what was heard, an open utterance too, and go on at stream time `at_s`."""
+        """Drop all state, an utterance in progress too, and continue at stream time `at_s`."""
         self._detector.reset()
-        self._start_anew(at_s)
+        self._restart(at_s)
 
     def _open_level(self) -> SpeechLevel:
         settings, detector = self.settings, self._detector
-        # What is asked for is sure with the frame that completes it.
+        # A boundary is decided at the frame that completes its duration.
         return SpeechLevel(
             detector.sample_rate,
             detector.frame_samples,
@@ -316,7 +318,7 @@ class Segmenter:
             end_s=settings.min_silence_s + self._frame_s,
         )
 
-    def _start_anew(self, at_s: float) -> None:
+    def _restart(self, at_s: float) -> None:
         self._origin_s = at_s
         self._n_pushed = 0
         self._resampler = Resampler(self._sample_rate, self._detector.sample_rate)
@@ -328,36 +330,36 @@ class Segmenter:
         self._speech_from = 0
         self._quiet_from = 0
         self._n_sure = 0
-        """Frames that surely are speech, since it began."""
+        """Number of sure frames since the speech began."""
         self._not_before_s = at_s
-        """The end of the utterance before."""
+        """End of the previous utterance."""
         self._began_s = at_s
         if self._level is not None:
             self._level.reset()
 
-    def _judge(self, samples: Float32) -> tuple[SpeechBoundary, ...]:
-        """Push every whole frame of what is pending and `samples` to the detector."""
+    def _detect(self, samples: Float32) -> tuple[SpeechBoundary, ...]:
+        """Push every complete frame of the pending samples and `samples` to the detector."""
         size = self._detector.frame_samples
         pending = np.concatenate([self._pending, samples]) if len(self._pending) else samples
-        n_whole = len(pending) // size * size
-        found = []
-        for start in range(0, n_whole, size):
+        n_complete = len(pending) // size * size
+        boundaries = []
+        for start in range(0, n_complete, size):
             frame = pending[start : start + size]
             self._probability = self._detector.push(frame)
             if self._level is not None:
                 self._level.push(frame)
             boundary = self._step()
             if boundary is not None:
-                found.append(boundary)
-        self._pending = pending[n_whole:].copy()
-        return tuple(found)
+                boundaries.append(boundary)
+        self._pending = pending[n_complete:].copy()
+        return tuple(boundaries)
 
     def _step(self) -> SpeechBoundary | None:
-        """Take the last frame's probability into account."""
+        """Update the state with the probability of the last frame."""
         settings = self.settings
         was_in_speech = self._in_speech
         self._in_speech = self._probability >= (
-            settings.release if was_in_speech else settings.threshold
+            settings.off_threshold if was_in_speech else settings.on_threshold
         )
         if self._in_speech and not was_in_speech:
             self._speech_from = self._n_frames
@@ -380,7 +382,7 @@ class Segmenter:
         return SpeechBoundary("start", self._began_s, now_s)
 
     def _start_s(self) -> float:
-        """Return when the speech began that has just lasted long enough."""
+        """Return the start of the speech in progress."""
         detected_s = self._time(self._speech_from)
         start_s = detected_s - self.settings.pre_roll_s
         if self._level is not None:
@@ -390,17 +392,17 @@ class Segmenter:
         return max(start_s, self._not_before_s)
 
     def _end_s(self, sure_s: float) -> float:
-        """Return when the speech ended that a pause followed until `sure_s`."""
+        """Return the end of the speech before the pause that lasts until `sure_s`."""
         end_s = self._time(self._quiet_from)
         if self._level is not None:
             now_s = self._time(self._n_frames)
             end_s = now_s - self._level.end(now_s - end_s, now_s - self._began_s)
         return min(end_s + self.settings.post_roll_s, sure_s)
 
-    def _lasted(self, since: int, wanted_s: float) -> bool:
-        # Half a sample's grace: seconds do not count frames exactly.
-        return (self._n_frames - since) * self._frame_s >= wanted_s - 1e-6
+    def _lasted(self, since: int, duration_s: float) -> bool:
+        # A small tolerance: durations in seconds are not exact multiples of frames.
+        return (self._n_frames - since) * self._frame_s >= duration_s - 1e-6
 
     def _time(self, frame: int) -> float:
-        """Return the stream time of the beginning of a frame."""
+        """Return the stream time at which a frame begins."""
         return self._origin_s + frame * self._frame_s

@@ -1,7 +1,7 @@
-"""Silero VAD: its weights in a graph of our own, which takes half of the processor's time.
+"""Silero VAD, in a simplified graph that takes half of the CPU time of the published one.
 
-The published file decides in nested conditions, at each frame, what its input looks like; here that
-is known beforehand. `benchmarks/write_voice_network.py` writes the graph from the published weights,
+The published graph checks the form of its input in nested conditions at each frame; here the form is
+fixed. `benchmarks/write_voice_network.py` writes the graph from the published weights,
 and a test compares both.
 """
 
@@ -24,29 +24,29 @@ Float32 = NDArray[np.float32]
 
 NETWORK = "silero_vad.onnx"
 VERSION = "5"
-"""Of the weights."""
+"""Version of the weights."""
 
 HIDDEN = 128
-"""Numbers of the recurrent state, and of its cell."""
+"""Size of the recurrent state and of its cell."""
 CONTEXT, MIRRORED = 64, 64
-"""Samples of the frame before that a frame is judged with, and of its end that are appended to it."""
+"""Samples of the previous frame put before a frame, and samples of its end mirrored after it."""
 SPECTRUM, STEP = 256, 128
-"""Samples that a spectrum is taken of, and from one to the next."""
+"""Length and hop of the spectra, in samples."""
 
 
 def network_file() -> Path:
-    """Return the path of the network, which ships with the package."""
+    """Return the path of the network in the package."""
     return Path(str(resources.files("edge_ser") / "assets" / NETWORK))
 
 
 class Silero:
     """Silero VAD, a small recurrent network, run by ONNX Runtime on one thread.
 
-    Its state drifts where nobody speaks for long: with the state that a stream begins with, it hears
-    utterances that it misses otherwise (docs/voice.md). So a long quiet brings that state back.
+    Its state drifts during long silence, and utterances are missed (docs/voice.md). So the state is
+    reset after QUIET_FRAMES quiet frames.
 
-    Its probabilities fall where speech is soft. So soft audio is amplified, by `most_gain_db` at most:
-    the loudest of late to LOUD_DBFS, and the faintest, which is the room, to ROOM_DBFS.
+    Its probabilities are low for soft speech. So soft audio is amplified by at most `most_gain_db`: the
+    recent maximum level up to LOUD_DBFS, and the minimum, the room noise, up to ROOM_DBFS.
     """
 
     name = f"silero {VERSION}"
@@ -54,30 +54,32 @@ class Silero:
     frame_samples = 512
 
     QUIET = 0.15
-    """Below this probability a frame is quiet."""
+    """Probability below which a frame is quiet."""
     QUIET_FRAMES = 63
-    """So many in a row are a long quiet, 2 s."""
+    """Number of consecutive quiet frames, 2 s, after which the state is reset."""
 
     LOUD_DBFS = -30.0
     """RMS level of a frame that needs no gain."""
     MOST_GAIN_DB = 20.0
     """Default limit of the gain."""
     ROOM_DBFS = -60.0
-    """Level that the gain lifts no room beyond: speech after a loud hiss gets low probabilities."""
+    """Highest level of room noise after the gain: speech after loud hiss gets low probabilities."""
     SILENT_DBFS = -90.0
-    """Below the last of 16 bits nothing was recorded, which says nothing of the room."""
+    """Level below the least significant of 16 bits: nothing was recorded, so the room level is
+    unknown."""
     FORGET_DB_PER_S = 2.0
-    """Rate at which the loudest falls and the faintest rises: the pauses of a sentence are short."""
+    """Rate at which the maximum level falls and the minimum rises; slow enough for pauses in a
+    sentence."""
 
     def __init__(self, network: Path | None = None, most_gain_db: float = MOST_GAIN_DB) -> None:
         """Load the network.
 
         Args:
-            network: another file than the one that ships.
+            network: path of another network; None for the one in the package.
             most_gain_db: limit of the gain for soft audio, in dB; 0 for none.
 
         Raises:
-            ModelError: it is not there, or damaged.
+            ModelError: the file is missing or damaged.
         """
         from edge_ser.inference.session import open_session
 
@@ -97,7 +99,8 @@ class Silero:
         )
         self._frames = np.zeros(shape, dtype=np.float32)
         self._speech = np.zeros((1, 1), dtype=np.float32)
-        # What comes out of one frame goes into the next: two states take turns, and nothing is copied.
+        # The output state of a frame is the input state of the next: two buffers alternate, without
+        # copies.
         self._states: Float32 = np.zeros((2, 2, 1, 1, HIDDEN), dtype=np.float32)
         self._bindings = self._bind(0, 1), self._bind(1, 0)
         self._turn = 0
@@ -105,7 +108,7 @@ class Silero:
         self._least_db = self.LOUD_DBFS - most_gain_db
         self._loudest_db, self._faintest_db = self._least_db, 0.0
         self._context: Float32 = np.zeros(CONTEXT, dtype=np.float32)
-        """The end of the frame before, as it came."""
+        """End of the previous frame, before the gain."""
 
     def push(self, frame: Float32) -> float:
         """Return the probability of speech, in [0, 1], for the next frame [512]."""
@@ -126,7 +129,7 @@ class Silero:
         return probability
 
     def reset(self) -> None:
-        """Forget what was heard."""
+        """Reset the state to that of a new stream."""
         self._context[:] = 0
         self._loudest_db, self._faintest_db = self._least_db, 0.0
         self._forget()
@@ -147,15 +150,15 @@ class Silero:
         self._n_quiet = 0
 
     def _bind(self, before: int, after: int) -> IOBinding:
-        """Let the network read and write our arrays: a call with names and new arrays takes longer."""
+        """Bind the network to fixed arrays, which is faster than a call with names and new arrays."""
         from onnxruntime import OrtValue
 
         state, next_state = self._states[before], self._states[after]
         binding = self._session.io_binding()
-        given = {"frames": self._frames, "hidden": state[0], "cell": state[1]}
-        wanted = {"speech": self._speech, "next_hidden": next_state[0], "next_cell": next_state[1]}
-        for name, array in given.items():
+        inputs = {"frames": self._frames, "hidden": state[0], "cell": state[1]}
+        outputs = {"speech": self._speech, "next_hidden": next_state[0], "next_cell": next_state[1]}
+        for name, array in inputs.items():
             binding.bind_ortvalue_input(name, OrtValue.ortvalue_from_numpy(array))
-        for name, array in wanted.items():
+        for name, array in outputs.items():
             binding.bind_ortvalue_output(name, OrtValue.ortvalue_from_numpy(array))
         return binding

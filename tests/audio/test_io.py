@@ -111,7 +111,7 @@ def test_a_few_samples_can_be_loaded(tmp_path, n_samples):
 
 
 @pytest.mark.parametrize("block_s", [1e-9, 0.013, 0.25, 10])
-def test_pieces_are_the_whole(tmp_path, block_s):
+def test_chunks_add_up_to_the_file(tmp_path, block_s):
     soundfile.write(tmp_path / "a.wav", tone(8_000)[:500], 8_000, subtype="FLOAT")
 
     chunks = list(audio.file_chunks(tmp_path / "a.wav", block_s=block_s))
@@ -150,8 +150,9 @@ def test_a_channel_that_is_not_there(tmp_path, channel):
     soundfile.write(tmp_path / "a.wav", np.zeros((100, 2)), 16_000)
     with pytest.raises(AudioError) as raised:
         audio.load(tmp_path / "a.wav", 16_000, channel=channel)
-    message = str(raised.value)
-    assert absent(message, "a.wav", "2 channel", f"channel {channel}", "0 to 1") == []
+    assert "a.wav has 2 channel(s)" in str(raised.value)
+    assert f"channel {channel};" in str(raised.value)
+    assert "0 to 1" in str(raised.value)
 
 
 # --- broken files ------------------------------------------------------------------------
@@ -168,7 +169,7 @@ def refusal(path: Path) -> str:
 
 
 def test_a_missing_file(tmp_path):
-    assert re.search(r"\bno (such )?file\b|not exist|not found", refusal(tmp_path / "missing.wav"))
+    assert str(tmp_path / "missing.wav") in refusal(tmp_path / "missing.wav")
 
 
 @pytest.mark.parametrize(
@@ -177,7 +178,9 @@ def test_a_missing_file(tmp_path):
 @pytest.mark.parametrize("name", ["a.wav", "a.flac", "a"])
 def test_something_other_than_audio(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
-    assert absent(refusal(tmp_path / name), "WAV", "FLAC", "ffmpeg") == []
+    message = refusal(tmp_path / name)
+    assert str(tmp_path / name) in message
+    assert "ffmpeg" in message
 
 
 @pytest.mark.parametrize("name", ["voice", "voice.bin", "voice.flac", "voice.raw"])
@@ -189,7 +192,7 @@ def test_an_ending_does_not_matter_for_a_file_that_is_named(tmp_path, name):
 
 def test_samples_without_a_header(tmp_path):
     (tmp_path / "a.raw").write_bytes((tone(16_000) * 32_767).astype("<i2").tobytes())
-    assert absent(refusal(tmp_path / "a.raw"), "WAV", "FLAC", "ffmpeg") == []
+    assert "ffmpeg" in refusal(tmp_path / "a.raw")
 
 
 def test_a_name_that_is_not_utf8(tmp_path):
@@ -201,13 +204,14 @@ def test_a_name_that_is_not_utf8(tmp_path):
 @pytest.mark.parametrize("name", ["a.wav", "a.ogg", "a.aiff"])
 def test_no_samples(tmp_path, name):
     soundfile.write(tmp_path / name, np.zeros(0), 16_000)
-    assert re.search(r"\bno samples\b|\bempty\b", refusal(tmp_path / name))
+    assert f"{name} contains no" in refusal(tmp_path / name)
 
 
 def test_a_wav_cut_in_the_middle(tmp_path):
     content = wav_bytes(tone(16_000, 1.0))
     (tmp_path / "a.wav").write_bytes(content[: len(content) - 16_000])
-    assert absent(refusal(tmp_path / "a.wav"), "truncated", "1.00 s", "0.50 s") == []
+    message = refusal(tmp_path / "a.wav")
+    assert re.findall(r"\d\.\d\d s", message) == ["1.00 s", "0.50 s"]
 
 
 def test_a_wav_cut_behind_other_chunks(tmp_path):
@@ -215,10 +219,10 @@ def test_a_wav_cut_behind_other_chunks(tmp_path):
     content = wav_bytes(tone(16_000, 1.0))
     at = content.index(b"data")
     notes = b"LIST" + struct.pack("<I", 5) + b"INFOx\0"
-    (tmp_path / "whole.wav").write_bytes(content[:at] + notes + content[at:])
+    (tmp_path / "complete.wav").write_bytes(content[:at] + notes + content[at:])
     (tmp_path / "cut.wav").write_bytes((content[:at] + notes + content[at:])[:-8_000])
-    assert len(decode(tmp_path / "whole.wav")) == 16_000
-    assert absent(refusal(tmp_path / "cut.wav"), "truncated", "1.00 s", "0.75 s") == []
+    assert len(decode(tmp_path / "complete.wav")) == 16_000
+    assert re.findall(r"\d\.\d\d s", refusal(tmp_path / "cut.wav")) == ["1.00 s", "0.75 s"]
 
 
 def test_a_flac_cut_in_the_middle(tmp_path):
@@ -239,7 +243,7 @@ def test_an_mp3_whose_header_contradicts_itself(tmp_path):
     content = bytearray(path.read_bytes())
     content[content.index(b"LAME3.100") + 21] = 0x64
     path.write_bytes(content)
-    assert absent(refusal(path), "damaged", f"{path.stat().st_size} bytes") == []
+    assert "damaged" in refusal(path)
 
 
 def test_ten_minutes_of_silence_in_a_small_file(tmp_path):
@@ -286,27 +290,27 @@ def test_samples_that_are_not_numbers(tmp_path, bad):
     samples = tone(16_000)
     samples[[5, 7_000]] = bad
     soundfile.write(tmp_path / "a.wav", samples, 16_000, subtype="FLOAT")
-    assert "2 sample(s) are NaN, infinite" in refusal(tmp_path / "a.wav")
+    assert "2 sample(s)" in refusal(tmp_path / "a.wav")
 
 
 def test_infinities_that_cancel_between_channels(tmp_path):
     """Their mean is NaN; NumPy would warn of it before the error says what is wrong."""
     samples = np.tile(np.array([[np.inf, -np.inf]], dtype=np.float32), (10, 1))
     soundfile.write(tmp_path / "a.wav", samples, 16_000, subtype="FLOAT")
-    assert "10 sample(s) are NaN, infinite" in refusal(tmp_path / "a.wav")
+    assert "10 sample(s)" in refusal(tmp_path / "a.wav")
 
 
 @pytest.mark.parametrize("sample_rate", [1, 2_000, 3_999, 800_000])
 def test_rates_that_cannot_be_speech(tmp_path, sample_rate):
     soundfile.write(tmp_path / "a.wav", np.zeros(100), sample_rate)
-    with pytest.raises(AudioError) as raised:
+    with pytest.raises(AudioError, match=rf"\b4000 to 768000 Hz\b.*\b{sample_rate} Hz"):
         decode(tmp_path / "a.wav")
     assert absent(raised.value, f"{sample_rate} Hz", "4000 to 768000") == []
 
 
 def test_a_directory_is_not_a_file(tmp_path):
     (tmp_path / "a.wav").write_bytes(wav_bytes(tone(16_000)))
-    assert os.strerror(errno.EISDIR) in refusal(tmp_path)
+    assert "directory" in refusal(tmp_path)
 
 
 def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
@@ -342,13 +346,13 @@ def test_a_named_file_is_taken_whatever_its_ending(tmp_path):
 
 def test_a_directory_without_audio(tmp_path):
     (tmp_path / "notes.txt").touch()
-    with pytest.raises(AudioError) as raised:
+    with pytest.raises(AudioError, match=r"\(\.wav, "):
         audio.find_audio(tmp_path)
     assert absent(raised.value, str(tmp_path), *audio.AUDIO_SUFFIXES) == []
 
 
 def test_nothing_there(tmp_path):
-    with pytest.raises(AudioError) as raised:
+    with pytest.raises(AudioError, match=r"\bmissing\b"):
         audio.find_audio(tmp_path / "missing")
     assert absent(raised.value, str(tmp_path / "missing"), ".wav") == [".wav"]
 
@@ -363,15 +367,15 @@ def test_resampling_in_chunks_is_resampling_at_once(rate_in, rate_out):
     samples = (0.2 * rng.standard_normal(rate_in)).astype(np.float32)
     cuts = np.sort(rng.integers(0, rate_in, 40)).repeat(2)  # every other piece is empty
 
-    whole = audio.Resampler(rate_in, rate_out).push(samples, last=True)
+    complete = audio.Resampler(rate_in, rate_out).push(samples, last=True)
     stream = audio.Resampler(rate_in, rate_out)
     pieces = [stream.push(piece) for piece in np.split(samples, cuts)]
     pieces.append(stream.push(np.zeros(0, np.float32), last=True))
 
     streamed = np.concatenate(pieces)
     assert streamed.dtype == np.float32
-    assert len(streamed) == len(whole) == rate_out
-    np.testing.assert_allclose(streamed, whole, rtol=0, atol=1e-4)
+    assert len(streamed) == len(complete) == rate_out
+    np.testing.assert_allclose(streamed, complete, rtol=0, atol=1e-4)
 
 
 def test_equal_rates_pass_through_untouched():
@@ -381,13 +385,13 @@ def test_equal_rates_pass_through_untouched():
 
 @pytest.mark.parametrize("sample_rate", [0, -16_000, 3_999, 768_001])
 def test_the_resampler_refuses_impossible_rates(sample_rate):
-    with pytest.raises(AudioError) as raised:
+    with pytest.raises(AudioError, match=f" {sample_rate} Hz"):
         audio.Resampler(sample_rate, 16_000)
     assert absent(raised.value, f"{sample_rate} Hz", "4000 to 768000") == []
 
 
 @pytest.mark.parametrize(
-    ("samples", "wanted"),
+    ("samples", "expected"),
     [
         (np.ones(100), 0.0),
         (np.tile([1.0, -1.0], 50), 0.0),
@@ -398,5 +402,5 @@ def test_the_resampler_refuses_impossible_rates(sample_rate):
         (np.zeros(0), audio.SILENCE_DBFS),
     ],
 )
-def test_levels_of_known_signals(samples, wanted):
-    assert audio.dbfs(np.asarray(samples, np.float32)) == pytest.approx(wanted, abs=0.01)
+def test_levels_of_known_signals(samples, expected):
+    assert audio.dbfs(np.asarray(samples, np.float32)) == pytest.approx(expected, abs=0.01)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -107,12 +108,13 @@ def test_a_text_that_is_not_utf8(tiny_model, text):
 
 def test_no_card(tmp_path):
     message = refusal(write_tiny_model(tmp_path / "a.onnx", key=""))
-    assert absent(message, "ModelCard", "none", "edge_ser.card", "edge-ser export") == []
+    assert re.search(r"\bnone; .*\bedge_ser\.card\b", message)
+    assert "edge-ser export" in message
 
 
 def test_metadata_of_another_program(tmp_path):
     message = refusal(write_tiny_model(tmp_path / "a.onnx", key="other.card"))
-    assert absent(message, "other.card", "edge_ser.card") == []
+    assert re.search(r"\bother\.card; .*\bedge_ser\.card\b", message)
 
 
 @pytest.mark.parametrize(
@@ -175,9 +177,9 @@ def test_a_second_input(tiny_model):
         extra = onnx.helper.make_tensor_value_info("speed", TensorProto.FLOAT, [1])
         model.graph.input.append(extra)
 
-    said = refusal(rewrite(tiny_model, change))
-    assert "2 inputs" in said
-    assert "speed" in said
+    message = refusal(rewrite(tiny_model, change))
+    assert "2 inputs" in message
+    assert "speed" in message
 
 
 @pytest.mark.parametrize("kind", [TensorProto.DOUBLE, TensorProto.FLOAT16])
@@ -204,8 +206,8 @@ def test_logits_are_those_of_the_network(tiny_model):
     logits = runner.run(inputs)
 
     assert (logits.dtype, logits.shape) == (np.float32, (4, 3))
-    wanted = inputs.mean(axis=2) @ onnx.numpy_helper.to_array(weights)
-    np.testing.assert_allclose(logits, wanted, rtol=1e-4, atol=1e-6)
+    expected = inputs.mean(axis=2) @ onnx.numpy_helper.to_array(weights)
+    np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-6)
 
 
 def test_a_waveform_network(tmp_path):
@@ -217,12 +219,13 @@ def test_a_waveform_network(tmp_path):
 def test_an_input_of_another_shape(tiny_model, shape):
     with pytest.raises(ModelError) as raised:
         open_runner(tiny_model).run(np.zeros(shape, np.float32))
-    assert absent(raised.value, "input ['batch', 13, 'frames']", str(list(shape))) == []
+    assert "input ['batch', 13, 'frames']" in str(raised.value)
+    assert f"{list(shape)};" in str(raised.value)
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float16, np.int16])
 def test_an_input_of_another_type(tiny_model, dtype):
-    with pytest.raises(ModelError, match=rf"(?=.*\bfloat32\b).*\b{np.dtype(dtype)}\b"):
+    with pytest.raises(ModelError, match=rf"\b{np.dtype(dtype)} of shape"):
         open_runner(tiny_model).run(np.zeros((1, 13, 50), dtype))
 
 

@@ -84,7 +84,7 @@ def test_a_file_gets_a_verdict_on_its_speech_by_default(example_clips):
     assert events[0].abstain_below == recognizer.card.abstain_below
 
 
-def test_a_file_without_a_detector_is_heard_from_end_to_end(example_clips):
+def test_a_file_without_a_detector_counts_from_end_to_end(example_clips):
     recognizer = Recognizer()
     events = list(recognizer.listen(example_clips[0], vad=False))
     assert kinds(events) == ["start", "clip", "end"]
@@ -131,22 +131,24 @@ def test_a_source_is_taken_as_it_is():
 
 
 def test_a_callback_gets_everything(recognizer):
-    wanted = [e.kind for e in recognizer.listen(Scripted(SECONDS, live=False))]
-    heard = []
-    with recognizer.listen_in_background(heard.append, Scripted(SECONDS, live=False)) as listening:
-        assert listening.wait(30)
-    assert [e.kind for e in heard] == wanted
-    assert kinds(heard) == ["start", "clip", "end"]
+    expected = [e.kind for e in recognizer.listen(Scripted(SECONDS, live=False))]
+    received = []
+    with recognizer.listen_in_background(
+        received.append, Scripted(SECONDS, live=False)
+    ) as listener:
+        assert listener.wait(30)
+    assert [e.kind for e in received] == expected
+    assert kinds(received) == ["start", "clip", "end"]
 
 
 def test_a_thread_is_stopped_within_a_second(recognizer):
-    source, heard = Scripted(SECONDS, endless=True), []
-    listening = recognizer.listen_in_background(heard.append, source, vad=False)
-    assert not listening.wait(0.2)
-    listening.stop()
-    assert listening.wait(10)
-    assert heard[-1].kind == "end"
-    assert heard[-1].reason == "asked"
+    source, received = Scripted(SECONDS, endless=True), []
+    listener = recognizer.listen_in_background(received.append, source, vad=False)
+    assert not listener.wait(0.2)
+    listener.stop()
+    assert listener.wait(10)
+    assert received[-1].kind == "end"
+    assert received[-1].reason == "asked"
     assert source.closed == 1
 
 
@@ -158,16 +160,16 @@ def test_the_thread_owns_the_runner():
             self.owner = threading.current_thread().name
 
     runner = Owned()
-    with Recognizer(runner).listen_in_background(print, Scripted([]), vad=False) as listening:
-        listening.wait(10)
+    with Recognizer(runner).listen_in_background(print, Scripted([]), vad=False) as listener:
+        listener.wait(10)
     assert runner.owner == "edge-ser"
 
 
 def test_an_error_in_the_thread_is_raised_where_it_is_waited_for(recognizer):
-    listening = recognizer.listen_in_background(lambda _: None, Fails(SECONDS))
+    listener = recognizer.listen_in_background(lambda _: None, Fails(SECONDS))
     with pytest.raises(AudioError, match="cable"):
-        listening.wait(30)
-    assert listening.wait(1)
+        listener.wait(30)
+    assert listener.wait(1)
 
 
 def test_an_error_of_the_callback_ends_the_listening(recognizer):
@@ -175,9 +177,9 @@ def test_an_error_of_the_callback_ends_the_listening(recognizer):
         raise RuntimeError("robot")
 
     source = Scripted(SECONDS, endless=True)
-    listening = recognizer.listen_in_background(fail, source)
+    listener = recognizer.listen_in_background(fail, source)
     with pytest.raises(RuntimeError, match="robot"):
-        listening.wait(30)
+        listener.wait(30)
     assert source.closed == 1
 
 
@@ -191,32 +193,32 @@ def test_leaving_the_block_by_an_error_shows_that_error(recognizer):
 
 
 def test_asyncio_gets_everything_in_order(recognizer):
-    async def hear():
+    async def collect():
         return [e async for e in recognizer.listen_async(Scripted(SECONDS, live=False))]
 
-    events = asyncio.run(hear())
+    events = asyncio.run(collect())
     assert [e.seq for e in events] == list(range(len(events)))
     assert kinds(events) == ["start", "clip", "end"]
 
 
 def test_an_error_reaches_the_coroutine(recognizer):
-    async def hear():
+    async def collect():
         async for _ in recognizer.listen_async(Fails(SECONDS)):
             pass
 
     with pytest.raises(AudioError, match="cable"):
-        asyncio.run(hear())
+        asyncio.run(collect())
 
 
 def test_a_cancelled_task_stops_the_thread(recognizer):
     source = Scripted(SECONDS, endless=True)
 
-    async def hear():
+    async def collect():
         async for _ in recognizer.listen_async(source, vad=False):
             pass
 
     async def main():
-        task = asyncio.create_task(hear())
+        task = asyncio.create_task(collect())
         await asyncio.sleep(0.3)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -231,12 +233,12 @@ def test_a_cancelled_task_stops_the_thread(recognizer):
 
 
 def test_a_slow_consumer_makes_the_source_wait(recognizer, monkeypatch):
-    """Memory is bounded: what cannot be told waits in the source, which counts what it loses."""
-    monkeypatch.setattr("edge_ser.recognition.background._WAITING_EVENTS", 4)
+    """Memory is bounded: events that do not fit block the source, which counts its losses."""
+    monkeypatch.setattr("edge_ser.recognition.listen._WAITING_EVENTS", 4)
     second = AudioChunk(np.tile(noise(RATE), 10), RATE)
     source = Scripted([second] * 20, live=False)
 
-    async def hear():
+    async def collect():
         taken_while_slow = 0
         n = 0
         async for _ in recognizer.listen_async(source, vad=False):
@@ -246,7 +248,7 @@ def test_a_slow_consumer_makes_the_source_wait(recognizer, monkeypatch):
                 taken_while_slow = source.taken
         return taken_while_slow, n
 
-    taken_while_slow, n = asyncio.run(hear())
+    taken_while_slow, n = asyncio.run(collect())
     assert taken_while_slow <= 2
     assert source.taken == 20
     assert n > 700

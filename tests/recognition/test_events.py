@@ -109,18 +109,18 @@ def test_how_a_line_looks():
 
 
 @pytest.mark.parametrize(
-    ("change", "values"),
+    ("change", "message"),
     [
-        ({"v": 2}, ["version 1", "version 2"]),
-        ({"v": True}, ["version True"]),
-        ({"event": "laughter"}, ["'laughter'", "unknown", "start, window"]),
-        ({"event": ["start"]}, ["['start']", "unknown"]),
-        ({"latency_ms": "soon"}, ["speech_start.latency_ms", "'soon'", "float"]),
-        ({"mood": 1}, ["speech_start", "unknown", "mood"]),
+        ({"v": 2}, r"\bversion 1, got 2;"),
+        ({"v": True}, "got True;"),
+        ({"event": "laughter"}, "start, window, .*'laughter'"),
+        ({"event": ["start"]}, r"\['start'\]"),
+        ({"latency_ms": "soon"}, r"\bspeech_start\.latency_ms\b"),
+        ({"mood": 1}, r"\bspeech_start\b.*\bmood\b"),
     ],
 )
-def test_lines_that_are_no_events(change, values):
-    with pytest.raises(EventError) as raised:
+def test_invalid_lines(change, message):
+    with pytest.raises(EventError, match=message):
         from_json(json.dumps(json.loads(to_json(START)) | change))
     assert absent(raised.value, *values) == []
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edge_ser.recognition.smoothing import Smoother, Smoothing
-from edge_ser.vad.loud_voice import LowPass
+from edge_ser.recognition.smoothing import LowPass, Smoother, Smoothing
 
 
 def test_it_is_smoothed_as_the_probabilities_are():

@@ -48,8 +48,8 @@ def test_probabilities_are_multiplied_and_sum_to_1():
     )
     assert len(plain) == len(shifted) > 1
     for one, other in zip(plain, shifted, strict=True):
-        wanted = np.array([4 * one.probs["low"], one.probs["middle"], one.probs["high"] / 4])
-        assert list(other.probs.values()) == pytest.approx((wanted / wanted.sum()).tolist())
+        expected = np.array([4 * one.probs["low"], one.probs["middle"], one.probs["high"] / 4])
+        assert list(other.probs.values()) == pytest.approx((expected / expected.sum()).tolist())
 
 
 def test_a_recognizer_refuses_what_its_model_does_not_know():

@@ -63,11 +63,11 @@ def test_any_chunking_gives_the_same_predictions(name, rate, seconds, window_s, 
     at_once, in_pieces = SensitiveRunner(CARDS[name]), SensitiveRunner(CARDS[name])
     options = {"window_s": window_s, "hop_s": hop_s}
 
-    wanted = list(Recognizer(at_once, **options).stream([AudioChunk(samples, rate)]))
+    expected = list(Recognizer(at_once, **options).stream([AudioChunk(samples, rate)]))
     got = list(Recognizer(in_pieces, **options).stream(in_chunks(samples, sizes, rate)))
 
-    assert times(got) == times(wanted)
-    for one, other in zip(got, wanted, strict=True):
+    assert times(got) == times(expected)
+    for one, other in zip(got, expected, strict=True):
         assert list(one.probs.values()) == pytest.approx(list(other.probs.values()), abs=1e-5)
         assert one.level_dbfs == pytest.approx(other.level_dbfs, abs=1e-4)
     for one, other in zip(in_pieces.inputs, at_once.inputs, strict=True):
@@ -111,8 +111,8 @@ def test_a_features_network_gets_the_mfccs_of_exactly_its_window():
     for i, inputs in enumerate(runner.inputs):
         assert inputs.dtype == np.float32
         assert inputs.flags.c_contiguous
-        wanted = mfcc(samples[4_000 * i : 4_000 * i + RATE], runner.card.frontend)
-        np.testing.assert_allclose(inputs, wanted[None], rtol=1e-6, atol=1e-4)
+        expected = mfcc(samples[4_000 * i : 4_000 * i + RATE], runner.card.frontend)
+        np.testing.assert_allclose(inputs, expected[None], rtol=1e-6, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["centred", "deltas", "paper"])
@@ -125,13 +125,13 @@ def test_with_context_a_window_gets_its_columns_of_the_whole_recording(name):
 
     windows = list(recognizer.stream([AudioChunk(samples, frontend.sample_rate)]))
 
-    whole = mfcc(samples, frontend)
+    complete = mfcc(samples, frontend)
     n_frames = frontend.n_frames(recognizer.window_samples)
     assert len(runner.inputs) == len(windows)
     for i, inputs in enumerate(runner.inputs):
         first = i * recognizer.config.hop_frames
-        wanted = whole[None, :, first : first + n_frames]
-        np.testing.assert_allclose(inputs, wanted, rtol=1e-6, atol=1e-4)
+        expected = complete[None, :, first : first + n_frames]
+        np.testing.assert_allclose(inputs, expected, rtol=1e-6, atol=1e-4)
 
 
 def test_a_waveform_network_gets_exactly_the_samples_of_its_window():
@@ -147,7 +147,7 @@ def test_a_waveform_network_gets_exactly_the_samples_of_its_window():
 
 
 @pytest.mark.parametrize("name", CARDS)
-def test_a_clip_shorter_than_a_window_is_recognised_as_a_whole(name):
+def test_a_clip_shorter_than_a_window_is_recognised_as_one_window(name):
     runner = FakeRunner(CARDS[name])
     frontend = runner.card.frontend
     n_samples = round(0.6 * frontend.sample_rate)
@@ -160,8 +160,8 @@ def test_a_clip_shorter_than_a_window_is_recognised_as_a_whole(name):
     if name == "waveform":
         np.testing.assert_array_equal(inputs[0], noise(n_samples))
     else:
-        wanted = mfcc(noise(n_samples), frontend)
-        np.testing.assert_allclose(inputs[0], wanted, rtol=1e-6, atol=1e-4)
+        expected = mfcc(noise(n_samples), frontend)
+        np.testing.assert_allclose(inputs[0], expected, rtol=1e-6, atol=1e-4)
 
 
 @pytest.mark.parametrize("rate", [8_000, 16_000, 44_100, 48_000])
@@ -176,12 +176,12 @@ def test_the_shortest_clip_that_is_recognised(rate):
                 [AudioChunk(noise(enough - rate // 100), rate)], "a.wav"
             )
         )
-    assert re.match(r"a\.wav .*\b0\.24 s\b.*\b0\.25 s\b", str(raised.value))
+    assert re.match(r"a\.wav: .*\b0\.25 s\b.*\b0\.24 s\b", str(raised.value))
 
 
 @pytest.mark.parametrize("chunks", [[], [AudioChunk(np.zeros(0, np.float32), RATE)]])
 def test_a_stream_without_audio(chunks):
-    with pytest.raises(AudioError, match=r"^stream .*\b0 s\b.*\b0\.25 s\b"):
+    with pytest.raises(AudioError, match=r"^stream: .*\b0\.25 s\b.*\b0 s\b"):
         list(Recognizer(FakeRunner()).stream(chunks))
 
 
@@ -213,7 +213,7 @@ def test_windows_are_rounded_to_whole_samples(window_s, n_samples):
 def test_windows_that_cannot_be_recognised(window_s):
     with pytest.raises(ConfigError) as raised:
         Recognizer(FakeRunner(), window_s=window_s)
-    assert f"window of {window_s:g} s" in str(raised.value)
+    assert f"got {window_s:g} s;" in str(raised.value)
     assert "0.25 to 60 s" in str(raised.value)
     assert " 1 s" in str(raised.value)
 
@@ -222,7 +222,7 @@ def test_windows_that_cannot_be_recognised(window_s):
 def test_hops_that_cannot_be_made(hop_s):
     with pytest.raises(ConfigError) as raised:
         Recognizer(FakeRunner(), hop_s=hop_s)
-    assert f"hop of {hop_s:g} s" in str(raised.value)
+    assert f"got {hop_s:g} s" in str(raised.value)
     assert "0.01 to 60 s" in str(raised.value)
 
 
@@ -266,8 +266,8 @@ def test_speech_between_silences():
     tally = ClipTally("a.wav")
     for window in windows:
         tally.add(window)
-    heard = [list(w.probs.values()) for w in windows if w.label]
-    assert list(tally.final().probs.values()) == pytest.approx(np.mean(heard, axis=0).tolist())
+    audible = [list(w.probs.values()) for w in windows if w.label]
+    assert list(tally.final().probs.values()) == pytest.approx(np.mean(audible, axis=0).tolist())
     assert tally.final().end_s == 5.0
     assert tally.final().level_dbfs == max(w.level_dbfs for w in windows) > windows[-1].level_dbfs
 
@@ -308,12 +308,12 @@ def test_windows_before_a_broken_sample_are_still_given(rate):
     )
 
     assert next(windows).label is not None
-    with pytest.raises(AudioError, match=r"stream: 1 sample\(s\) are NaN, infinite"):
+    with pytest.raises(AudioError, match=r"^stream: .*\b1 sample.*\bNaN\b"):
         list(windows)
 
 
 def test_an_impossible_rate():
-    with pytest.raises(AudioError, match=r"\b1000 Hz\b.*\b4000\b"):
+    with pytest.raises(AudioError, match=r"\b4000\b.*\b1000 Hz\b"):
         list(Recognizer(FakeRunner()).stream([AudioChunk(noise(1_000), 1_000)]))
 
 

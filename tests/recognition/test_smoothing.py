@@ -110,7 +110,7 @@ def test_the_dwell_protects_a_label_from_doubt_too():
 
 
 def test_flicker_about_the_threshold_is_one_decision():
-    """What gave a change at almost every window before: probabilities that go up and down about it."""
+    """Probabilities oscillate about the threshold."""
     steps = led_by(*[0.45, 0.58] * 40)
     assert sum(d.changed for d in follow(Smoothing(abstain_below=0.5), steps)) == 1
 
@@ -163,16 +163,16 @@ def test_whatever_comes(steps, settings):
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
-        ({"time_constant_s": -1}, r"\btime_constant_s\b.* -1\b.*\b0 to 60\b"),
-        ({"dwell_s": math.nan}, "dwell_s is nan"),
-        ({"margin": 1}, "margin is 1"),
-        ({"abstain_below": 1.0}, "abstain_below is 1.0"),
-        ({"doubt_margin": -0.1}, "doubt_margin is -0.1"),
-        ({"doubt_s": 61}, "doubt_s is 61"),
+        ({"time_constant_s": -1}, r"^(?=.*-1\b)(?=.*\b0 to 60 seconds\b).*\btime_constant_s\b"),
+        ({"dwell_s": math.nan}, r"\bdwell_s\b"),
+        ({"margin": 1}, r"\bmargin\b"),
+        ({"abstain_below": 1.0}, r"\babstain_below\b"),
+        ({"doubt_margin": -0.1}, r"\bdoubt_margin\b"),
+        ({"doubt_s": 61}, r"\bdoubt_s\b"),
     ],
 )
-def test_settings_out_of_range(settings, said):
-    with pytest.raises(ConfigError, match=said):
+def test_settings_out_of_range(settings, message):
+    with pytest.raises(ConfigError, match=message):
         Smoothing(**settings)

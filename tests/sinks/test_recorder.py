@@ -1,4 +1,4 @@
-"""Recordings: what is kept is what was heard, within the limit, after a crash, and on a full disk."""
+"""Recordings: exact, within the limit, after a crash, and on a full disk."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def heartbeat(seq: int = 0) -> Heartbeat:
 
 
 def overrun() -> Overrun:
-    said = {"seq": 0, "source": "mic", "at_s": 1.0, "monotonic_s": 1.0, "time": "now"}
-    return Overrun(**said, lost_s=0.5, reason="device")
+    common = {"seq": 0, "source": "mic", "at_s": 1.0, "monotonic_s": 1.0, "time": "now"}
+    return Overrun(**common, lost_s=0.5, reason="device")
 
 
 def wavs(folder: Path) -> list[Path]:
@@ -79,18 +79,18 @@ def until(holds: Callable[[], object]) -> None:
 
 
 def test_audio_and_events_come_back_as_they_were(tmp_path):
-    heard = noise(2.5)
+    samples = noise(2.5)
     recorder = Recorder(tmp_path / "new" / "kept")
-    for at in range(0, len(heard), 777):
-        recorder.audio(heard[at : at + 777], RATE)
+    for at in range(0, len(samples), 777):
+        recorder.audio(samples[at : at + 777], RATE)
         recorder.write(heartbeat(at))
     recorder.close()
 
     (wav,) = wavs(tmp_path / "new" / "kept")
     assert soundfile.info(str(wav)).subtype == "PCM_16"
-    np.testing.assert_array_equal(load(wav, RATE), heard)
+    np.testing.assert_array_equal(load(wav, RATE), samples)
     events = [from_json(line) for line in wav.with_suffix(".jsonl").read_text().splitlines()]
-    assert events == [heartbeat(at) for at in range(0, len(heard), 777)]
+    assert events == [heartbeat(at) for at in range(0, len(samples), 777)]
     assert (recorder.trouble, recorder.lost_s, recorder.news()) == (None, 0.0, ())
 
 
@@ -116,19 +116,19 @@ def test_samples_out_of_range_are_clipped_and_not_wrapped(tmp_path):
 
 
 def test_segments_end_by_time_and_hold_everything(tmp_path):
-    heard = noise(5)
+    samples = noise(5)
     recorder = Recorder(tmp_path, segment_s=1.0)
-    for at in range(0, len(heard), 800):
-        recorder.audio(heard[at : at + 800], RATE)
+    for at in range(0, len(samples), 800):
+        recorder.audio(samples[at : at + 800], RATE)
     recorder.close()
 
     assert [soundfile.info(str(w)).duration for w in wavs(tmp_path)] == [1.0] * 5
-    np.testing.assert_array_equal(np.concatenate([load(w, RATE) for w in wavs(tmp_path)]), heard)
+    np.testing.assert_array_equal(np.concatenate([load(w, RATE) for w in wavs(tmp_path)]), samples)
 
 
 def lost_device() -> DeviceLost:
-    said = {"seq": 0, "source": "mic", "at_s": 1.0, "monotonic_s": 1.0, "time": "now"}
-    return DeviceLost(**said, device="USB", reason="unplugged")
+    common = {"seq": 0, "source": "mic", "at_s": 1.0, "monotonic_s": 1.0, "time": "now"}
+    return DeviceLost(**common, device="USB", reason="unplugged")
 
 
 @pytest.mark.parametrize("event", [overrun(), lost_device()], ids=["overrun", "device_lost"])
@@ -271,9 +271,7 @@ def test_an_unwritable_directory_is_an_error_at_once(tmp_path):
 
 @pytest.mark.parametrize("numbers", [{"limit_mb": 0.5}, {"limit_mb": np.nan}, {"segment_s": 0}])
 def test_impossible_numbers_are_refused(tmp_path, numbers):
-    ((name, number),) = numbers.items()
-    unit = {"limit_mb": "MB", "segment_s": "s"}[name]
-    with pytest.raises(ConfigError, match=rf"\b{number:g} {unit}\b"):
+    with pytest.raises(ConfigError, match=r"\bgot \S+"):
         Recorder(tmp_path, **numbers)
 
 
@@ -337,8 +335,8 @@ def test_the_next_start_finishes_it_and_goes_on(killed):
     recorder.audio(noise(1, 4), RATE)
     recorder.close()
 
-    (told,) = news
-    assert told.startswith("1 unfinished ")
+    (messages,) = news
+    assert messages.startswith("1 unfinished ")
     assert [w.name.split("-")[1] for w in wavs(killed)] == [f"{n:08}" for n in range(1, 6)]
     for path in wavs(killed):
         header = path.read_bytes()[:44]
@@ -402,7 +400,7 @@ def test_a_disk_that_refuses_pauses_and_goes_on(tmp_path, monkeypatch):
         recorder.write(heartbeat())
         time.sleep(0.15)
     until(lambda: recorder.lost_s > 1.45)
-    told = recorder.news()
+    messages = recorder.news()
     trouble = recorder.trouble
     refuses.clear()
     time.sleep(0.25)
@@ -410,13 +408,13 @@ def test_a_disk_that_refuses_pauses_and_goes_on(tmp_path, monkeypatch):
     until(lambda: recorder.trouble is None)
     recorder.close()
 
-    assert len(told) == 1
-    assert "paused" in told[0]
-    assert NO_SPACE in told[0]
+    assert len(messages) == 1
+    assert "paused" in messages[0]
+    assert NO_SPACE in messages[0]
     assert "paused" in trouble
     assert NO_SPACE in trouble
     (goes_on,) = recorder.news()
-    assert "go on" in goes_on
+    assert "continue" in goes_on
     assert "1.5 s" in goes_on
     first, last = wavs(tmp_path)
     np.testing.assert_array_equal(load(first, RATE), noise(1, 0))
@@ -452,7 +450,7 @@ def test_a_disk_that_is_really_full(small_disk):
 
     news = recorder.news()
     assert NO_SPACE in news[0]
-    assert "go on" in news[1]
+    assert "continue" in news[1]
     assert len(news) == 2
     assert all(len(load(path, RATE)) for path in wavs(small_disk / "kept"))
     assert len(wavs(small_disk / "kept")) == 2
@@ -511,11 +509,11 @@ def test_a_directory_that_is_taken_away_comes_back(tmp_path):
 
     paused, goes_on = recorder.news()
     assert os.strerror(errno.ENOENT) in paused
-    assert "go on" in goes_on
+    assert "continue" in goes_on
 
 
 def test_a_slow_disk_delays_nobody(tmp_path, monkeypatch):
-    """What the disk is behind with is bounded, the rest is counted, and all that is kept is whole."""
+    """Waiting data is bounded, the rest is counted, and recorded files are complete."""
     stuck, entered = threading.Event(), threading.Event()
     write = os.write
 
@@ -531,16 +529,16 @@ def test_a_slow_disk_delays_nobody(tmp_path, monkeypatch):
     assert entered.wait(10)
     for second in range(1, 30):
         recorder.audio(noise(1, second), RATE)
-    waits, trouble, told = recorder._n_waiting, recorder.trouble, recorder.news()
+    waits, trouble, messages = recorder._n_waiting, recorder.trouble, recorder.news()
     stuck.set()
     until(lambda: recorder.trouble is None)
     recorder.audio(noise(1, 99), RATE)
     recorder.close()
 
     assert waits <= 320_000
-    assert trouble == told[0]
+    assert trouble == messages[0]
     assert "too slow" in trouble
-    assert len(told) == 1
+    assert len(messages) == 1
     n_kept = sum(len(load(w, RATE)) for w in wavs(tmp_path))
     assert n_kept / RATE + recorder.lost_s == pytest.approx(31)
     assert recorder.lost_s > 15

@@ -40,16 +40,16 @@ def spoken_s(samples):
 
 
 @pytest.mark.parametrize("name", DETECTORS)
-def test_speech_is_told_from_digital_silence(example_clips, name):
+def test_speech_differs_from_digital_silence(example_clips, name):
     detector = opened(name)
     speech = np.concatenate([load(path, RATE) for path in example_clips])
 
     assert detector.sample_rate == RATE
     assert detector.name.startswith(name)
-    said = probabilities(detector, speech)
-    assert said.min() >= 0
-    assert said.max() <= 1
-    assert np.mean(said >= 0.5) > 0.3
+    probs = probabilities(detector, speech)
+    assert probs.min() >= 0
+    assert probs.max() <= 1
+    assert np.mean(probs >= 0.5) > 0.3
     detector.reset()
     assert np.mean(probabilities(detector, np.zeros(5 * RATE, dtype=np.float32)) >= 0.35) < 0.05
 
@@ -125,7 +125,7 @@ def test_what_is_no_speech(sound):
     assert spoken_s(samples) <= 1.0
 
 
-def test_soft_voices_are_heard(corpora_dir):
+def test_soft_voices_are_found(corpora_dir):
     """Calm and sad clips of RAVDESS at their own level, the softest of an actor and actress."""
     opened("auto")
     paths = [
@@ -140,7 +140,7 @@ def test_soft_voices_are_heard(corpora_dir):
         assert spoken_s(load(path, RATE)) > 0.6, path
 
 
-def test_shouted_voices_are_heard(corpora_dir):
+def test_shouted_voices_are_found(corpora_dir):
     """Strong happiness, anger and fear of all 24 actors of RAVDESS, one clip of each."""
     opened("auto")
     paths = sorted((corpora_dir / "RAVDESS").rglob("03-01-0[356]-02-01-01-*.flac"))

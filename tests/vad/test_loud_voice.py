@@ -20,9 +20,9 @@ def harmonic(pitch_hz: np.ndarray, rate: int = RATE) -> np.ndarray:
 
 
 def in_quiet(sound: np.ndarray, rate: int = RATE) -> np.ndarray:
-    whole = quiet(3.5, rate)
-    whole[rate : rate + len(sound)] += sound
-    return whole.astype(np.float32)
+    samples = quiet(3.5, rate)
+    samples[rate : rate + len(sound)] += sound
+    return samples.astype(np.float32)
 
 
 @pytest.mark.parametrize("rate", [16_000, 22_050])

@@ -44,11 +44,11 @@ def test_it_says_what_the_published_network_says(example_clips):
     ours = Silero(most_gain_db=0)  # gain is ours alone, as is what follows
     ours.QUIET_FRAMES = 1 << 30  # bringing the state back is ours alone
 
-    wanted = np.array([float(theirs.process_array(frame)) for frame in frames(samples)])
+    expected = np.array([float(theirs.process_array(frame)) for frame in frames(samples)])
 
-    assert wanted.max() > 0.9
-    assert wanted.min() < 0.1
-    np.testing.assert_allclose(probabilities(ours, samples), wanted, rtol=0, atol=1e-5)
+    assert expected.max() > 0.9
+    assert expected.min() < 0.1
+    np.testing.assert_allclose(probabilities(ours, samples), expected, rtol=0, atol=1e-5)
 
 
 def test_a_state_of_any_size_goes_through_alike():
@@ -63,9 +63,9 @@ def test_a_state_of_any_size_goes_through_alike():
         theirs._state = state
         ours._states[ours._turn] = state[:, None]
 
-        said = ours.push(frame)
+        actual = ours.push(frame)
 
-        assert said == pytest.approx(float(theirs.process_array(frame)), abs=1e-5)
+        assert actual == pytest.approx(float(theirs.process_array(frame)), abs=1e-5)
         hidden, cell = ours._states[ours._turn]
         np.testing.assert_allclose(hidden[0], theirs._state[0], atol=1e-5)
         np.testing.assert_allclose(cell[0], theirs._state[1], atol=1e-4)
@@ -79,12 +79,12 @@ def test_frames_overlap_as_the_network_wants_them():
 
     context = first[-CONTEXT:]
     mirrored = second[-MIRRORED - 1 : -1][::-1]
-    whole = np.concatenate([context, second, mirrored])
-    for place, frame in enumerate(detector._frames):
-        np.testing.assert_array_equal(frame, whole[place * STEP : place * STEP + 256])
+    joined = np.concatenate([context, second, mirrored])
+    for index, frame in enumerate(detector._frames):
+        np.testing.assert_array_equal(frame, joined[index * STEP : index * STEP + 256])
 
 
-def test_after_a_long_quiet_speech_is_heard_as_at_the_start(example_clips):
+def test_after_a_long_quiet_speech_gets_the_probabilities_of_the_start(example_clips):
     """The network's state drifts in quiet; without a remedy some voices are missed after it."""
     speech = load(example_clips[0], RATE)
     fresh, tired = Silero(), Silero()

@@ -1,4 +1,4 @@
-"""What a source hands over: audio, and what happened to it on the way."""
+"""Source protocol, and the items that a source yields: audio, losses and device changes."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from edge_ser.audio.io import AudioChunk
 
 @dataclass(frozen=True)
 class AudioLost:
-    """Audio was lost before it came here (an overrun)."""
+    """Audio was lost before it was read (an overrun)."""
 
     seconds: float | None
-    """How much; None where the device only says that some was."""
+    """Seconds lost; None if the device reports a loss without its length."""
     reason: str
-    """`device`: the system lost it. `backlog`: recognition lagged behind and it was thrown away."""
+    """`device`: the system lost it. `backlog`: recognition lagged behind and it was dropped."""
 
 
 @dataclass(frozen=True)
 class Disconnected:
-    """The device delivers no more; the source goes on trying to open it again."""
+    """The device stopped delivering; the source keeps trying to reopen it."""
 
     device: str
     reason: str
@@ -33,48 +33,48 @@ class Reconnected:
 
     device: str
     away_s: float
-    """Seconds without audio, as the monotonic clock has them."""
+    """Seconds without audio, by the monotonic clock."""
 
 
 @dataclass(frozen=True)
 class Idle:
-    """Nothing came for a while: a chance to say that one is alive."""
+    """No item arrived for a while; lets the caller report that it is alive."""
 
 
 SourceItem = AudioChunk | AudioLost | Disconnected | Reconnected | Idle
 
 
 class Source(Protocol):
-    """Where audio comes from. Use it as a context manager, iterate over it once.
+    """Source of audio. Use it as a context manager and iterate over it once.
 
-    A live source yields at least a `Idle` a second, so that whoever listens is never stuck.
+    A live source yields at least one `Idle` per second, so that the caller never blocks for longer.
     """
 
     @property
     def name(self) -> str:
-        """What events call it, e.g. `mic:USB Audio`, `stdin` or a path."""
+        """Name in events, e.g. `mic:USB Audio`, `stdin` or a path."""
 
     @property
     def live(self) -> bool:
-        """Whether audio comes in real time and cannot be asked for again."""
+        """Whether audio arrives in real time and cannot be read again."""
 
     @property
     def ends(self) -> bool:
-        """Whether it ends by itself, as a file and a pipe do; known once it is open."""
+        """Whether it ends by itself, as files and pipes do; known once it is open."""
 
     def __enter__(self) -> Source:
-        """Open it.
+        """Open the source.
 
         Raises:
             AudioError: it cannot be opened.
         """
 
     def __exit__(self, *exc: object) -> None:
-        """Close it."""
+        """Close the source."""
 
     def __iter__(self) -> Iterator[SourceItem]:
-        """Yield what comes, until it ends.
+        """Yield items until the source ends.
 
         Raises:
-            AudioError: it cannot be read on.
+            AudioError: reading fails.
         """

@@ -1,4 +1,4 @@
-"""The inputs that PortAudio offers, and how one is found again after it was away."""
+"""Input devices of PortAudio, and how one is found again after it was disconnected."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from edge_ser.errors import AudioError, MissingDependency
 
 _ALSA_NUMBER = re.compile(r"\s*\((?:plug)?hw:\d+(,\d+)\)$")
-"""ALSA's number of a card, which is another one when it is plugged in again."""
+"""ALSA's card number, which changes when a device is plugged in again."""
 
 _lock = threading.RLock()
 _n_streams = 0
@@ -21,20 +21,20 @@ _n_streams = 0
 
 @dataclass(frozen=True)
 class InputDevice:
-    """An input that PortAudio offers."""
+    """Input device of PortAudio."""
 
     index: int
     name: str
     host_api: str
     n_channels: int
     sample_rate: int
-    """Hz, the device's own rate."""
+    """Default sample rate of the device, in Hz."""
     is_default: bool
 
 
 @contextmanager
 def portaudio() -> Iterator[Any]:
-    """Hand out the module `sounddevice`, to one thread at a time: opening and closing is not safe.
+    """Yield the module `sounddevice` to one thread at a time: opening and closing is not thread-safe.
 
     Raises:
         MissingDependency: PortAudio is not installed.
@@ -50,22 +50,22 @@ def portaudio() -> Iterator[Any]:
 
 
 def stream_opened() -> None:
-    """Count an open stream: while there is one, PortAudio must not be started anew."""
+    """Count an open stream; PortAudio must not be restarted while one is open."""
     global _n_streams  # noqa: PLW0603 (PortAudio is one for the whole process)
     _n_streams += 1
 
 
 def stream_closed() -> None:
-    """Count a stream less."""
+    """Count a closed stream."""
     global _n_streams  # noqa: PLW0603
     _n_streams -= 1
 
 
 def leave_behind() -> None:
-    """Let the process end although a stream cannot be closed: the audio server hangs."""
+    """Let the process end although a stream cannot be closed because the audio server hangs."""
     import sounddevice
 
-    # It would close all streams when the process ends, and wait for the server for ever.
+    # The handler closes all streams at exit, and would wait for the server forever.
     atexit.unregister(sounddevice._exit_handler)  # noqa: SLF001 (there is no public way)
 
 
@@ -86,8 +86,8 @@ def list_devices() -> tuple[InputDevice, ...]:
 
 
 def _list(sd: Any) -> tuple[InputDevice, ...]:
-    # PortAudio lists devices once, when it starts: look again for what was plugged in since. That
-    # ends every open stream, so while there is one the list is as old as that stream.
+    # PortAudio lists devices once, at initialization: restart it to find new ones. A restart ends
+    # every open stream, so the list is not refreshed while one is open.
     if _n_streams == 0:
         if sd._initialized:  # noqa: SLF001
             sd._terminate()  # noqa: SLF001 (there is no public way)
@@ -109,44 +109,44 @@ def _list(sd: Any) -> tuple[InputDevice, ...]:
     )
 
 
-def find_device(wanted: str | None) -> InputDevice:
-    """Return the input with this index or part of a name; None for the default one.
+def find_device(query: str | None) -> InputDevice:
+    """Return the input with this index or partial name; None for the default one.
 
     Raises:
-        AudioError: no inputs at all, none that fits, or several that do.
+        AudioError: there is no input, or not exactly one matches.
     """
     devices = list_devices()
     if not devices:
         raise AudioError(
-            "this machine offers no microphone; plug one in, check `arecord -l`, or use --wav"
+            "this machine has no microphone; plug one in, check `arecord -l`, or use --wav"
         )
-    if wanted is None:
+    if query is None:
         return next((d for d in devices if d.is_default), devices[0])
-    if wanted.isdecimal():
-        found = [d for d in devices if d.index == int(wanted)]
+    if query.isdecimal():
+        matches = [d for d in devices if d.index == int(query)]
     else:
-        found = [d for d in devices if wanted.lower() in d.name.lower()]
-        found = [d for d in found if d.name.lower() == wanted.lower()] or found
-    if len(found) == 1:
-        return found[0]
-    which = "no input fits" if not found else f"{len(found)} inputs fit"
-    names = "; ".join(f"{d.index} {d.name}" for d in found or devices)
-    raise AudioError(f"{which} --device {wanted!r}; there are: {names}")
+        matches = [d for d in devices if query.lower() in d.name.lower()]
+        matches = [d for d in matches if d.name.lower() == query.lower()] or matches
+    if len(matches) == 1:
+        return matches[0]
+    actual = "no input matches" if not matches else f"{len(matches)} inputs match"
+    names = "; ".join(f"{d.index} {d.name}" for d in matches or devices)
+    raise AudioError(f"{actual} --device {query!r}; choose one of: {names}")
 
 
 def find_again(known: InputDevice) -> InputDevice:
-    """Return the same input by its name, whatever its number has become.
+    """Return the same input by its name; its index may have changed.
 
     Raises:
-        AudioError: it is not there, or several could be it.
+        AudioError: not exactly one input has this name.
     """
     devices = [d for d in list_devices() if d.host_api == known.host_api]
-    found = [d for d in devices if d.name == known.name]
-    if not found:
-        lasting = _ALSA_NUMBER.sub(r"\1", known.name)
-        found = [d for d in devices if _ALSA_NUMBER.sub(r"\1", d.name) == lasting]
-    if len(found) != 1:
+    matches = [d for d in devices if d.name == known.name]
+    if not matches:
+        stable_name = _ALSA_NUMBER.sub(r"\1", known.name)
+        matches = [d for d in devices if _ALSA_NUMBER.sub(r"\1", d.name) == stable_name]
+    if len(matches) != 1:
         raise AudioError(
-            f"{len(found)} inputs are called {known.name!r}, one was wanted; plug it in again"
+            f"expected one input named {known.name!r}, got {len(matches)}; plug it in again"
         )
-    return found[0]
+    return matches[0]

@@ -1,7 +1,7 @@
-"""A run of the program ffmpeg: one input in, the samples of its first audio stream out.
+"""Process of the program ffmpeg: decodes the first audio stream of one input.
 
-The output format is AU, because its header carries rate and channels: so the input is opened once and
-heard as it is. Asking ffprobe would open it twice, and many a camera or sound card serves only one.
+The output format is AU, because its header carries rate and channels: the input is opened once and
+read at its own rate. ffprobe would open it a second time, which many cameras and sound cards refuse.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from edge_ser.audio.sources.pcm import MAX_CHANNELS, Frames
 from edge_ser.errors import AudioError, MissingDependency
 
 _HEADER = struct.Struct(">4s5I")
-"""AU: magic, where the data begins, how much it is, encoding, rate, channels."""
+"""AU header: magic, data offset, data size, encoding, sample rate, channels."""
 
 _FLOAT32 = 6
 _BLOCK_S = 0.05
@@ -35,16 +35,16 @@ _SECRET = re.compile(r"//[^/?#\s]*@")
 
 
 def without_secrets(text: str) -> str:
-    """Return text with the user and password of every URL in it left out."""
+    """Return text without the user and password of any URL in it."""
     return _SECRET.sub("//", text)
 
 
 class FfmpegProcess:
-    """A running ffmpeg. Whoever starts one closes it: that ends the program and reaps it.
+    """Running ffmpeg. The caller must close it, which ends and reaps the process.
 
     Args:
         arguments: options of the input, then `-i` and the input.
-        name: what to call the input in errors.
+        name: name of the input in errors.
         sample_rate: Hz to resample to, None for the input's own.
 
     Raises:
@@ -58,11 +58,11 @@ class FfmpegProcess:
             raise MissingDependency("the program ffmpeg", "run: sudo apt install ffmpeg")
         self.name = name
         self.duration_s: float | None = None
-        """How long the input says it is; None for one without an end, and before `read_header`."""
-        self.heard_s = 0.0
-        """Seconds that came."""
+        """Duration that the input declares, in seconds; None if unknown, and before `read_header`."""
+        self.read_s = 0.0
+        """Seconds of audio read."""
         self.n_losses = 0
-        """How often ffmpeg said that audio was lost on its way."""
+        """Number of losses that ffmpeg reported."""
         self._frames: Frames | None = None
         self._sample_rate = 0
         self._described = threading.Event()
@@ -80,7 +80,7 @@ class FfmpegProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                # Ctrl-C is for us: ffmpeg is ended by `close`, not as if the input had failed.
+                # Keep Ctrl-C from ffmpeg: `close` ends it, and the input does not seem to have failed.
                 start_new_session=True,
             )
         except OSError as error:
@@ -89,40 +89,40 @@ class FfmpegProcess:
         self._output = self._process.stdout
         self._poll = select.poll()
         self._poll.register(self._output, select.POLLIN)
-        self._listener = threading.Thread(target=self._keep_lines, daemon=True)
-        self._listener.start()
+        self._message_reader = threading.Thread(target=self._keep_lines, daemon=True)
+        self._message_reader.start()
 
     def read_header(self, timeout_s: float | None = None) -> None:
         """Wait until the input is open.
 
         Raises:
-            AudioError: it cannot be opened, holds no audio, or takes longer than `timeout_s`.
+            AudioError: it cannot be opened, contains no audio, or takes longer than `timeout_s`.
         """
         head = b""
-        wanted = _HEADER.size
-        while len(head) < wanted:
-            data = self._read(wanted - len(head), timeout_s)
+        size = _HEADER.size
+        while len(head) < size:
+            data = self._read(size - len(head), timeout_s)
             if not data:
                 self._process.wait()
-                raise AudioError(f"{self.name} cannot be heard: {self.complaint()}")
+                raise AudioError(f"{self.name} cannot be opened: {self.error_text()}")
             head += data
             if len(head) == _HEADER.size:
-                wanted = _HEADER.unpack(head)[1]
+                size = _HEADER.unpack(head)[1]
         magic, _, _, encoding, self._sample_rate, n_channels = _HEADER.unpack(head[: _HEADER.size])
         if magic != b".snd" or encoding != _FLOAT32 or not 1 <= n_channels <= MAX_CHANNELS:
             raise AudioError(
-                f"ffmpeg sent no AU header but {head[:24]!r}; try another version of it"
+                f"expected an AU header from ffmpeg, got {head[:24]!r}; try another version of it"
             )
         check_rate(self._sample_rate)
         self._frames = Frames(">f4", 1.0, n_channels)
-        # ffmpeg says it before it sends the header, but on another pipe.
+        # ffmpeg prints the duration before it writes the header, but to another pipe.
         self._described.wait(_DESCRIBED_S)
 
     def check_channel(self, channel: int | None) -> None:
-        """Refuse a channel that the input lacks, once the header is read.
+        """Reject a channel that the input lacks, once the header is read.
 
         Raises:
-            AudioError: it does not exist.
+            AudioError: the channel does not exist.
         """
         if self._frames is not None:
             to_mono(self._frames.push(b""), channel, self.name)
@@ -131,11 +131,11 @@ class FfmpegProcess:
         """Yield mono chunks until the input ends.
 
         Args:
-            channel: the channel to take, None for the mean of all.
-            timeout_s: how long nothing may come; None for ever.
+            channel: index of the channel; None for the mean of all.
+            timeout_s: longest wait for data, in seconds; None for no limit.
 
         Raises:
-            AudioError: ffmpeg failed, or nothing came for too long.
+            AudioError: ffmpeg failed, or no data arrived in time.
         """
         if self._frames is None:
             self.read_header(timeout_s)
@@ -144,20 +144,20 @@ class FfmpegProcess:
         while data := self._read(block_bytes, timeout_s):
             frames = self._frames.push(data)
             if len(frames):
-                self.heard_s += len(frames) / self._sample_rate
+                self.read_s += len(frames) / self._sample_rate
                 yield AudioChunk(to_mono(frames, channel, self.name), self._sample_rate)
         if self._process.wait() != 0:
-            raise AudioError(f"{self.name} cannot be heard on: {self.complaint()}")
+            raise AudioError(f"{self.name} cannot be read further: {self.error_text()}")
 
-    def complaint(self) -> str:
-        """Return the last errors that ffmpeg printed, in one line."""
-        self._listener.join()
-        errors = [found[2] for line in self._lines if (found := _LEVEL.match(line))]
-        said = errors[-3:] or list(self._lines)[-1:] or ["it said nothing"]
-        return f"ffmpeg ended with {self._process.returncode} ({'; '.join(said)})"
+    def error_text(self) -> str:
+        """Return the last errors that ffmpeg printed, as one line."""
+        self._message_reader.join()
+        errors = [match[2] for line in self._lines if (match := _LEVEL.match(line))]
+        messages = errors[-3:] or list(self._lines)[-1:] or ["it printed nothing"]
+        return f"ffmpeg ended with {self._process.returncode} ({'; '.join(messages)})"
 
     def stop(self) -> None:
-        """End ffmpeg, with force if it does not listen, and reap it."""
+        """End ffmpeg, with SIGKILL if it ignores SIGTERM, and reap it."""
         self._process.terminate()
         try:
             self._process.wait(_KILL_AFTER_S)
@@ -166,28 +166,28 @@ class FfmpegProcess:
             self._process.wait()
 
     def close(self) -> None:
-        """Stop, and let go of the pipes; nobody may be reading any more."""
+        """Stop, and close the pipes; no thread may be reading any more."""
         self.stop()
-        self._listener.join()
+        self._message_reader.join()
         self._output.close()
 
     def _read(self, n_bytes: int, timeout_s: float | None) -> bytes:
         if not self._poll.poll(None if timeout_s is None else timeout_s * 1000):
             raise AudioError(
-                f"{self.name}: nothing came for {timeout_s:g} s; check the address and the network"
+                f"{self.name}: no data for {timeout_s:g} s; check the address and the network"
             )
         return os.read(self._output.fileno(), n_bytes)
 
     def _keep_lines(self) -> None:
-        """Run in a thread: an ffmpeg whose messages nobody reads comes to a halt."""
+        """Read messages in a thread: ffmpeg blocks if its messages are not read."""
         assert self._process.stderr is not None  # noqa: S101 (for mypy)
         with self._process.stderr as messages:
             for raw in messages:
                 line = without_secrets(raw.decode(errors="replace").rstrip())
                 self._lines.append(line)
                 self.n_losses += bool(_LOSS.search(line))
-                if not self._described.is_set() and (found := _DURATION.match(line)):
-                    if found[1] is not None:
-                        hours, minutes, seconds = map(float, found.groups())
+                if not self._described.is_set() and (match := _DURATION.match(line)):
+                    if match[1] is not None:
+                        hours, minutes, seconds = map(float, match.groups())
                         self.duration_s = 3600 * hours + 60 * minutes + seconds
                     self._described.set()

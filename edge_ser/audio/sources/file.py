@@ -1,4 +1,4 @@
-"""A file as a source of audio. `audio.find_audio` finds those of a directory."""
+"""Audio file as a source. `audio.io.find_audio` lists the files of a directory."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from edge_ser.errors import AudioError
 
 
 class FileSource:
-    """An audio file as a `Source`, decoded piece by piece.
+    """Audio file as a `Source`, decoded in chunks.
 
     Args:
-        path: anything libsndfile reads (WAV, FLAC, OGG, MP3, AIFF, ...), any rate and width.
-        channel: the channel to take, None for the mean of all.
+        path: any format that libsndfile reads (WAV, FLAC, OGG, MP3, AIFF, ...), any rate and width.
+        channel: index of the channel; None for the mean of all.
     """
 
     def __init__(self, path: Path, channel: int | None = None) -> None:
@@ -26,21 +26,21 @@ class FileSource:
         self._channel = channel
 
     def __enter__(self) -> FileSource:
-        """Look whether it is there.
+        """Check that the file exists.
 
         Raises:
             AudioError: it is missing, or a directory.
         """
         find_audio(self._path)
         if self._path.is_dir():
-            raise AudioError(f"{self._path} is a directory, a file was wanted; name one in it")
+            raise AudioError(f"{self._path} is a directory; expected a file, name one in it")
         return self
 
     def __exit__(self, *exc: object) -> None:
         """Do nothing: a file is open only while it is iterated over."""
 
     def __iter__(self) -> Iterator[SourceItem]:
-        """Yield mono chunks of a second, without `captured_s`.
+        """Yield mono chunks of one second, without `captured_s`.
 
         Raises:
             AudioError: unreadable, empty or truncated, or with samples that are not finite.

@@ -1,4 +1,4 @@
-"""Live audio through PortAudio, at the device's own rate and channel count."""
+"""Microphone as a source: PortAudio at the device's own rate and channel count."""
 
 from __future__ import annotations
 
@@ -25,29 +25,30 @@ from edge_ser.audio.sources.reconnect import Deliver, ReconnectingInput
 from edge_ser.errors import AudioError
 
 BLOCK_S = 0.02
-"""Seconds that PortAudio hands over at once."""
+"""Seconds per block of PortAudio."""
 
 CLOSE_S = 2.0
-"""A stream that is not closed by then is left behind."""
+"""Seconds after which a stream that does not close is abandoned."""
 
 LONGEST_LAG_S = 2.0
-"""No sound card holds audio back for longer: time stamps that say so are wrong."""
+"""Longest plausible delay of a sound card, in seconds; larger ones are errors of its time stamps."""
 
 _VIRTUAL_CHANNELS = 8
-"""PipeWire, PulseAudio and ALSA's plug devices claim 32 and more channels; no microphone has them."""
+"""Device channels above which the count is not real: PipeWire, PulseAudio and ALSA's plug devices report
+32 and more."""
 
 
 class Capture:
-    """An open device, which delivers mono chunks from PortAudio's thread until it is closed.
+    """Open device, which delivers mono chunks from PortAudio's thread until it is closed.
 
     Args:
-        device: what to open, at its own rate and with its own channels.
-        channel: the channel to take, None for the mean of all.
-        deliver: where audio goes; must not wait.
+        device: the device, opened at its own rate and channel count.
+        channel: index of the channel; None for the mean of all.
+        deliver: takes audio; must not block.
         ended: called when the stream ends by itself.
 
     Raises:
-        AudioError: it is busy, gone, refuses its own settings, or lacks the channel.
+        AudioError: the device is busy, gone, rejects its own settings, or lacks the channel.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class Capture:
         self._ended = ended
         self._is_closing = False
         native = device.n_channels if device.n_channels <= _VIRTUAL_CHANNELS else 2
-        reasons = []
+        errors = []
         with portaudio() as sd:
             for n_channels in dict.fromkeys((native, 2, 1)):
                 try:
@@ -71,17 +72,17 @@ class Capture:
                     self.n_channels = n_channels
                     return
                 except sd.PortAudioError as error:
-                    reasons.append(f"{n_channels} channel(s): {error}")
+                    errors.append(f"{n_channels} channel(s): {error}")
         raise AudioError(
             f"the microphone {device.name!r} cannot be opened at {device.sample_rate} Hz "
-            f"({'; '.join(reasons)}); close what else uses it, or choose another with --device"
+            f"({'; '.join(errors)}); close other programs that use it, or choose another with --device"
         )
 
     def close(self) -> None:
-        """Let the device go; errors of one that is gone do not matter.
+        """Release the device; errors of a disconnected one are ignored.
 
-        A stream that cannot be closed is left behind: libpulse, for one, may lock itself up for ever
-        when its server crashes, and hangs as long as its server does. Another one can still be opened.
+        A stream that cannot be closed is abandoned: libpulse, for example, may deadlock when its server
+        crashes, and hangs while its server hangs. Another stream can still be opened.
         """
         self._is_closing = True
         closing = threading.Thread(target=self._close_stream, daemon=True)
@@ -121,7 +122,7 @@ class Capture:
             self._ended("the stream ended")
 
     def _callback(self, block: Any, frames: int, stamps: Any, status: Any) -> None:
-        """Run in PortAudio's thread, which owns `block`: copy it, and never wait."""
+        """Run in PortAudio's thread, which owns `block`: copy it, and never block."""
         if self._is_closing:
             return
         now = time.monotonic()
@@ -134,36 +135,36 @@ class Capture:
 def held_back_s(first_sample_s: float, now_s: float, block_s: float) -> float:
     """Return how long ago a block's last sample was captured, in seconds.
 
-    Only the difference of the two time stamps counts, as their clock differs by host API and may be
-    the wall clock. Some host APIs leave them 0, and plug-ins may be off by the length of a buffer.
+    Only the difference of the two time stamps is used: their clock depends on the host API and may be
+    the wall clock. Some host APIs leave them 0, and plug-ins may be off by one buffer.
 
     Args:
-        first_sample_s: when the first sample was captured; 0 if the host API does not know.
-        now_s: when the callback was called, by the same clock.
-        block_s: how long the block is.
+        first_sample_s: capture time of the first sample; 0 if the host API does not report it.
+        now_s: time of the callback, by the same clock.
+        block_s: length of the block.
 
     Returns:
-        0 to LONGEST_LAG_S; 0 where the time stamps make no sense.
+        0 to LONGEST_LAG_S; 0 if the time stamps are implausible.
     """
     lag_s = now_s - first_sample_s - block_s
     return lag_s if first_sample_s > 0 and 0 <= lag_s <= LONGEST_LAG_S else 0.0
 
 
 STALL_S = 3.0
-"""A device that delivers nothing for so long is gone."""
+"""Seconds without audio after which a device counts as disconnected."""
 
 
 class MicrophoneSource:
-    """A microphone as a `Source`; one that goes away is opened again.
+    """Microphone as a `Source`, reopened after a disconnection.
 
     Args:
-        wanted: its index, or part of its name; None for the default one.
-        channel: the channel to take, None for the mean of all.
-        reopen: False to end with an `AudioError` when it goes away.
-        wait_for_device: start with `Disconnected` where the device is missing or busy, for a
-            service that starts before the audio server. Otherwise that is an error: a wrong name must
-            not wait for ever.
-        stall_s: without audio for so long it is gone.
+        wanted: index of the device, or part of its name; None for the default one.
+        channel: index of the channel; None for the mean of all.
+        reopen: False to end with an `AudioError` on a disconnection.
+        wait_for_device: start with `Disconnected` if the device is missing or busy, for a service that
+            starts before the audio server. By default this is an error, so that a wrong name does not
+            wait forever.
+        stall_s: seconds without audio after which it counts as disconnected.
         backlog_s: seconds of audio that may wait for recognition.
     """
 
@@ -182,7 +183,7 @@ class MicrophoneSource:
         self._wait = wait_for_device
         self._device: InputDevice | None = None
         self._n_channels = 0
-        self._kept = ReconnectingInput(
+        self._input = ReconnectingInput(
             self._open,
             device=lambda: self._device.name if self._device else wanted or "default",
             stall_s=stall_s,
@@ -192,64 +193,64 @@ class MicrophoneSource:
 
     @property
     def name(self) -> str:
-        """`mic:` and the device's name, or what was wanted as long as it was never open."""
+        """`mic:` and the device's name; before it is first opened, the requested name."""
         return f"mic:{self._device.name if self._device else self._wanted or 'default'}"
 
     @property
     def live(self) -> bool:
-        """True."""
+        """Return True."""
         return True
 
     @property
     def ends(self) -> bool:
-        """False."""
+        """Return False."""
         return False
 
     @property
     def device(self) -> InputDevice | None:
-        """The device as it was opened last; None if it never was."""
+        """Device as last opened; None if never opened."""
         return self._device
 
     @property
     def n_channels(self) -> int:
-        """Channels that it was opened with last, 0 if it never was."""
+        """Channel count as last opened; 0 if never opened."""
         return self._n_channels
 
     @property
     def overruns(self) -> int:
-        """How often the system lost audio before it was fetched."""
-        return self._kept.inbox.overruns
+        """Number of times that the system lost audio before it was read."""
+        return self._input.queue.overruns
 
     @property
     def dropped_s(self) -> float:
-        """Seconds that were dropped because recognition lagged behind."""
-        return self._kept.inbox.dropped_s
+        """Seconds dropped because recognition lagged behind."""
+        return self._input.queue.dropped_s
 
     def __enter__(self) -> MicrophoneSource:
         """Open the device.
 
         Raises:
-            AudioError: it does not exist, is busy, or refuses its own settings.
+            AudioError: it does not exist, is busy, or rejects its own settings.
             MissingDependency: PortAudio is not installed.
         """
-        self._kept.start(self._wait)
+        self._input.start(self._wait)
         return self
 
     def __exit__(self, *exc: object) -> None:
-        """Close the device; one that is already gone is let go."""
-        if not self._kept.close():
+        """Close the device; one that is disconnected is released."""
+        if not self._input.close():
             leave_behind()
 
     def __iter__(self) -> Iterator[SourceItem]:
-        """Yield mono chunks as they come, and what happens to the device.
+        """Yield mono chunks as they arrive, losses and disconnections.
 
         Raises:
-            AudioError: the device disappeared, and `reopen` is False.
+            AudioError: the device was disconnected, and `reopen` is False.
         """
-        return self._kept.signals()
+        return self._input.items()
 
     def _open(self, deliver: Deliver, ended: Callable[[str], None]) -> Capture:
-        """Open the device that was open before, by name: numbers shift when one is plugged in."""
+        """Open the previous device by name: indices shift when a device is plugged in."""
         self._device = find_again(self._device) if self._device else find_device(self._wanted)
         capture = Capture(self._device, self._channel, deliver, ended)
         self._n_channels = capture.n_channels

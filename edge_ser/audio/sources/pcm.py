@@ -1,4 +1,4 @@
-"""Raw PCM from a pipe."""
+"""Raw PCM from a pipe as a source."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ MAX_CHANNELS = 64
 
 
 class PcmSource:
-    """Interleaved raw PCM on a pipe as a `Source`: what has come is heard without waiting for more.
+    """Interleaved raw PCM from a pipe as a `Source`; available samples are yielded without delay.
 
-    Nothing is dropped: a program that writes faster than recognition reads has to wait. So a whole
-    recording may be piped in, and `captured_s` is when it was read.
+    Nothing is dropped: a program that writes faster than recognition reads is blocked. So a complete
+    recording may be piped in, and `captured_s` is the time of reading.
 
     Args:
-        stream: a binary stream that nobody has read from, e.g. `sys.stdin.buffer`. `Idle`s need one
-            with a file descriptor. It is not closed.
+        stream: an unread binary stream, e.g. `sys.stdin.buffer`; `Idle` items need a file descriptor.
+            It is not closed.
         sample_rate: Hz.
-        n_channels: interleaved channels.
+        n_channels: number of interleaved channels.
         encoding: one of PCM_ENCODINGS.
-        channel: the channel to take, None for the mean of all.
-        block_s: at most so many seconds are read at once.
-        name: what to call it.
+        channel: index of the channel; None for the mean of all.
+        block_s: largest number of seconds read at once.
+        name: name in events and errors.
 
     Raises:
-        ConfigError: an encoding or channel count that is not known.
-        AudioError: an impossible rate.
+        ConfigError: unsupported encoding or channel count.
+        AudioError: unsupported sample rate.
     """
 
     def __init__(
@@ -60,10 +60,10 @@ class PcmSource:
     ) -> None:
         if encoding not in _ENCODINGS:
             raise ConfigError(
-                f"encoding {encoding!r} came, one of {', '.join(PCM_ENCODINGS)} was wanted"
+                f"expected one of the encodings {', '.join(PCM_ENCODINGS)}, got {encoding!r}"
             )
         if not 1 <= n_channels <= MAX_CHANNELS:
-            raise ConfigError(f"{n_channels} channels came, 1 to {MAX_CHANNELS} were wanted")
+            raise ConfigError(f"expected 1 to {MAX_CHANNELS} channels, got {n_channels}")
         check_rate(sample_rate)
         self.name = name
         self.live = True
@@ -77,12 +77,12 @@ class PcmSource:
 
     @property
     def remark(self) -> str | None:
-        """What a user should know after the end; None if all is well."""
+        """Warning for the user after the end; None if there is none."""
         if not self._frames.n_torn_bytes:
             return None
         return (
             f"{self.name} ended within a sample: {self._frames.n_torn_bytes} byte(s) of "
-            f"{self._frames.n_bytes} were left over and not heard; check --encoding and --channels"
+            f"{self._frames.n_bytes} were left over and not read; check --encoding and --channels"
         )
 
     def __enter__(self) -> PcmSource:
@@ -97,7 +97,7 @@ class PcmSource:
         """Yield mono chunks until the stream ends; see `remark` then.
 
         Raises:
-            AudioError: nothing was on the stream, or samples that are not finite.
+            AudioError: the stream is empty, or has samples that are not finite.
         """
         poll = _poll(self._stream)
         read = getattr(self._stream, "read1", self._stream.read)
@@ -117,17 +117,17 @@ class PcmSource:
                 yield AudioChunk(samples, self._rate, time.monotonic())
         if n_samples == 0 and not self._closed:
             raise AudioError(
-                f"no audio came on {self.name}; pipe raw PCM into it, e.g. ffmpeg -i speech.mp3 "
+                f"no audio received on {self.name}; pipe raw PCM into it, e.g. ffmpeg -i speech.mp3 "
                 "-f s16le -ac 1 -ar 16000 - | edge-ser run --stdin --rate 16000"
             )
 
 
 class Frames:
-    """Cut a stream of bytes into whole frames, a frame being a sample of every channel."""
+    """Split a stream of bytes into complete frames; a frame is one sample of every channel."""
 
     def __init__(self, dtype: str, full_scale: float, n_channels: int) -> None:
         self.n_bytes = np.dtype(dtype).itemsize * n_channels
-        """Bytes of a frame."""
+        """Bytes per frame."""
         self._dtype = dtype
         self._full_scale = np.float32(full_scale)
         self._n_channels = n_channels
@@ -135,22 +135,22 @@ class Frames:
 
     @property
     def n_torn_bytes(self) -> int:
-        """Bytes of a frame that is not whole yet."""
+        """Bytes of the incomplete last frame."""
         return len(self._rest)
 
     def push(self, data: bytes) -> Float32:
-        """Take bytes and return the frames that are whole: [n_frames, n_channels] in [-1, 1]."""
+        """Take bytes and return the complete frames, float32 [n_frames, n_channels] in [-1, 1]."""
         data = self._rest + data
-        whole = len(data) // self.n_bytes * self.n_bytes
-        data, self._rest = data[:whole], data[whole:]
+        complete = len(data) // self.n_bytes * self.n_bytes
+        data, self._rest = data[:complete], data[complete:]
         frames: Float32 = np.frombuffer(data, self._dtype).astype(np.float32)
-        with np.errstate(invalid="ignore"):  # a NaN is found, and named, by `check_finite`
+        with np.errstate(invalid="ignore"):  # `check_finite` reports NaN
             frames /= self._full_scale
         return frames.reshape(-1, self._n_channels)
 
 
 def _poll(stream: BinaryIO) -> select.poll | None:
-    """Return what tells whether bytes are there, None for a stream that the system does not know."""
+    """Return a poll object for a stream; None if it has no file descriptor."""
     try:
         descriptor = stream.fileno()
     except (AttributeError, io.UnsupportedOperation):

@@ -1,4 +1,4 @@
-"""Where live audio waits for recognition: bounded, and a loss stands where it happened."""
+"""Bounded queue of live audio; losses keep their position in the stream."""
 
 from __future__ import annotations
 
@@ -12,53 +12,53 @@ from edge_ser.audio.sources.base import AudioLost, Idle, SourceItem
 from edge_ser.errors import EdgeSerError
 
 BACKLOG_S = 30.0
-"""Audio that may wait for recognition; what comes on top is dropped and counted."""
+"""Seconds of audio that may wait for recognition; more is dropped and counted."""
 
 TICK_S = 1.0
-"""A listener hears something at least so often."""
+"""Longest time in seconds without an item; `Idle` is returned then."""
 
 REPEAT_S = 1.0
-"""Losses that the device reports are told at most so often."""
+"""Shortest time in seconds between two reports of losses by the device."""
 
 
 class AudioQueue:
-    """A queue of signals from the threads of a device to the one that listens.
+    """Queue of items from the threads of a device to the thread that recognizes.
 
-    Whoever puts never waits. When the backlog is full, new audio is dropped until half of it was
-    heard: one long gap spoils fewer windows than many short ones.
+    Putting never blocks. When the backlog is full, new audio is dropped until half of the backlog has
+    been read: one long gap affects fewer windows than many short ones.
     """
 
     def __init__(self, backlog_s: float = BACKLOG_S) -> None:
         self.overruns = 0
-        """How often the device said that it had lost audio."""
+        """Number of losses that the device reported."""
         self._backlog_s = backlog_s
         self._changed = threading.Condition()
-        self._signals: deque[SourceItem] = deque()
-        # Fractions, as a sum of 0.02 that goes on for weeks must not drift.
+        self._items: deque[SourceItem] = deque()
+        # Fractions: a sum of 0.02 over weeks must not drift.
         self._waiting_s = Fraction(0)
         self._dropped_s = Fraction(0)
-        self._untold_s = Fraction(0)
+        self._unreported_s = Fraction(0)
         self._drops = False
         self._device_lost = False
-        self._told_s = -REPEAT_S
+        self._reported_s = -REPEAT_S
         self._ended = False
         self._error: EdgeSerError | None = None
 
     @property
     def dropped_s(self) -> float:
-        """Seconds that were dropped because recognition lagged behind."""
+        """Seconds dropped because recognition lagged behind."""
         return float(self._dropped_s)
 
     def put_audio(self, chunk: AudioChunk, overrun: bool = False) -> None:
-        """Take audio, or drop it.
+        """Add audio, or drop it if the backlog is full.
 
         Args:
-            chunk: what came; samples that are not finite count as lost.
+            chunk: the audio; samples that are not finite count as lost.
             overrun: the device lost audio just before it.
         """
         with self._changed:
-            sound = is_usable(chunk.samples)
-            if overrun or not sound:
+            usable = is_usable(chunk.samples)
+            if overrun or not usable:
                 self.overruns += 1
                 self._device_lost = True
             seconds = Fraction(len(chunk.samples), chunk.sample_rate)
@@ -67,59 +67,59 @@ class AudioQueue:
             )
             if self._drops:
                 self._dropped_s += seconds
-                self._untold_s += seconds
+                self._unreported_s += seconds
                 return
-            self._tell_losses()
-            if sound:
-                self._signals.append(chunk)
+            self._report_losses()
+            if usable:
+                self._items.append(chunk)
                 self._waiting_s += seconds
             self._changed.notify()
 
-    def put(self, signal: SourceItem) -> None:
-        """Take anything else; it is never dropped."""
+    def put(self, item: SourceItem) -> None:
+        """Add an item other than audio; it is never dropped."""
         with self._changed:
-            self._tell_losses(at_once=True)
-            self._signals.append(signal)
+            self._report_losses(at_once=True)
+            self._items.append(item)
             self._changed.notify()
 
     def end(self, error: EdgeSerError | None = None) -> None:
-        """Say that nothing more comes, and why; what waits is still heard."""
+        """End the queue, with an error or without; waiting items can still be read."""
         with self._changed:
             if not self._ended:
-                self._tell_losses(at_once=True)
+                self._report_losses(at_once=True)
                 self._ended, self._error = True, error
             self._changed.notify_all()
 
     def get(self) -> SourceItem | None:
-        """Return the next signal, a `Idle` if there is none for TICK_S, None at the end.
+        """Return the next item, `Idle` if none arrives within TICK_S, or None at the end.
 
         Raises:
-            EdgeSerError: the error that it ended with.
+            EdgeSerError: the error passed to `end`.
         """
         with self._changed:
-            if not self._signals:
-                self._tell_losses()
-            if not self._changed.wait_for(lambda: self._signals or self._ended, TICK_S):
-                self._tell_losses()
-            if self._signals:
+            if not self._items:
+                self._report_losses()
+            if not self._changed.wait_for(lambda: self._items or self._ended, TICK_S):
+                self._report_losses()
+            if self._items:
                 return self._take()
             if self._error is not None:
                 raise self._error
             return None if self._ended else Idle()
 
     def _take(self) -> SourceItem:
-        signal = self._signals.popleft()
-        if isinstance(signal, AudioChunk):
-            self._waiting_s -= Fraction(len(signal.samples), signal.sample_rate)
-        return signal
+        item = self._items.popleft()
+        if isinstance(item, AudioChunk):
+            self._waiting_s -= Fraction(len(item.samples), item.sample_rate)
+        return item
 
-    def _tell_losses(self, at_once: bool = False) -> None:
-        """Put what is lost up to now before what comes next."""
-        if self._untold_s:
-            self._signals.append(AudioLost(float(self._untold_s), "backlog"))
-            self._untold_s = Fraction(0)
+    def _report_losses(self, at_once: bool = False) -> None:
+        """Queue the losses so far, before the next item."""
+        if self._unreported_s:
+            self._items.append(AudioLost(float(self._unreported_s), "backlog"))
+            self._unreported_s = Fraction(0)
         now = time.monotonic()
-        if self._device_lost and (at_once or now - self._told_s >= REPEAT_S):
-            self._signals.append(AudioLost(None, "device"))
+        if self._device_lost and (at_once or now - self._reported_s >= REPEAT_S):
+            self._items.append(AudioLost(None, "device"))
             self._device_lost = False
-            self._told_s = now
+            self._reported_s = now

@@ -1,4 +1,4 @@
-"""What ffmpeg opens: files, films, streams over HTTP that die and return. With the real program."""
+"""FfmpegSource with the real program: files, videos, HTTP streams that end and return."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def make(*arguments: object) -> None:
     subprocess.run(command, check=True, timeout=60)
 
 
-def samples_of(signals) -> np.ndarray:
-    return np.concatenate([signal.samples for signal in signals if isinstance(signal, AudioChunk)])
+def samples_of(items) -> np.ndarray:
+    return np.concatenate([item.samples for item in items if isinstance(item, AudioChunk)])
 
 
 def ffmpegs() -> set[str]:
@@ -177,7 +177,7 @@ def test_names_that_ffmpeg_could_take_for_something_else(
 
 @pytest.mark.parametrize("url", ["-version", "-i", "-", ""])
 def test_a_url_is_never_an_option(url):
-    with pytest.raises(ConfigError, match=rf"^'{url}' .*\bURL\b"):
+    with pytest.raises(ConfigError, match=rf"\bURL\b.* got '{url}'"):
         FfmpegSource(url)
 
 
@@ -196,7 +196,7 @@ def test_samples_that_are_no_numbers(tmp_path):
     samples[5_000] = np.nan
     soundfile.write(tmp_path / "nan.wav", samples, 16_000, subtype="FLOAT")
     with (
-        pytest.raises(AudioError, match=r"nan.wav: 1 sample\(s\) are NaN, infinite"),
+        pytest.raises(AudioError, match=r"nan.wav: .*\b1 sample.*\bNaN\b"),
         FfmpegSource(str(tmp_path / "nan.wav")) as source,
     ):
         list(source)
@@ -206,10 +206,10 @@ def test_samples_that_are_no_numbers(tmp_path):
 @pytest.mark.parametrize(
     ("make_it", "error"),
     [
-        (lambda _: None, r"\bno (such )?file\b.*\bx\.wav\b"),
+        (lambda _: None, r"\bx\.wav\b.*\brtsp://"),
         (
             lambda path: path.write_text("no audio" * 100),
-            r"\bx\.wav .*\bffmpeg\b",
+            r"x\.wav .*\bffmpeg ended with \d+",
         ),
         (
             lambda path: make(
@@ -219,7 +219,7 @@ def test_samples_that_are_no_numbers(tmp_path):
         ),
     ],
 )
-def test_what_cannot_be_heard_is_an_error_at_once(tmp_path, make_it, error):
+def test_an_input_that_cannot_be_opened_is_an_error_at_once(tmp_path, make_it, error):
     make_it(tmp_path / "x.wav")
     with pytest.raises(AudioError, match=error), FfmpegSource(str(tmp_path / "x.wav")):
         pass
@@ -290,43 +290,43 @@ def test_a_live_stream_that_dies_and_returns(radio):
     with FfmpegSource(radio.url) as source:
         assert source.live
         assert "secret" not in source.name
-        signals = iter(source)
-        chunk = next(signals)
+        items = iter(source)
+        chunk = next(items)
         assert chunk.sample_rate == 44_100
         assert chunk.captured_s == pytest.approx(time.monotonic(), abs=2)
         radio.die()
-        gone = next(s for s in signals if not isinstance(s, (AudioChunk, Idle)))
-        away = [next(signals), next(signals)]
+        gone = next(s for s in items if not isinstance(s, (AudioChunk, Idle)))
+        away = [next(items), next(items)]
         radio.start()
-        back = next(s for s in signals if s != Idle())
-        heard = samples_of(next(signals) for _ in range(20))
+        back = next(s for s in items if s != Idle())
+        received = samples_of(next(items) for _ in range(20))
         assert len(ffmpegs()) == 1
 
     assert isinstance(gone, Disconnected)
     assert away == [Idle(), Idle()]
     assert isinstance(back, Reconnected)
     assert back.away_s > 1.5
-    assert np.abs(heard).max() > 0.05
+    assert np.abs(received).max() > 0.05
     assert ffmpegs() == set(), "it is ended and reaped"
 
 
 def test_a_live_stream_without_reopening(radio):
     with FfmpegSource(radio.url, reopen=False) as source:
-        signals = iter(source)
-        assert isinstance(next(signals), AudioChunk)
+        items = iter(source)
+        assert isinstance(next(items), AudioChunk)
         radio.die()
         with pytest.raises(AudioError, match=r"^http://127.*\bended\b"):
-            list(signals)
+            list(items)
     assert ffmpegs() == set()
 
 
 def test_a_live_stream_that_stalls(radio):
     """The server keeps the connection and sends no more."""
     with FfmpegSource(radio.url, stall_s=1.5) as source:
-        signals = iter(source)
-        assert isinstance(next(signals), AudioChunk)
+        items = iter(source)
+        assert isinstance(next(items), AudioChunk)
         radio.holds.set()
-        gone = next(s for s in signals if not isinstance(s, (AudioChunk, Idle)))
+        gone = next(s for s in items if not isinstance(s, (AudioChunk, Idle)))
     assert isinstance(gone, Disconnected)
     assert gone.device == source.name
     assert "1.5 s" in gone.reason
@@ -335,11 +335,11 @@ def test_a_live_stream_that_stalls(radio):
 def test_a_service_may_wait_for_a_stream(radio):
     radio.die()
     with FfmpegSource(radio.url, wait_for_device=True) as source:
-        signals = iter(source)
-        gone = next(s for s in signals if s != Idle())
+        items = iter(source)
+        gone = next(s for s in items if s != Idle())
         radio.start()
-        back = next(s for s in signals if s != Idle())
-        assert isinstance(next(signals), AudioChunk)
+        back = next(s for s in items if s != Idle())
+        assert isinstance(next(items), AudioChunk)
     assert isinstance(gone, Disconnected)
     assert "Connection refused" in gone.reason
     assert isinstance(back, Reconnected)
@@ -362,18 +362,18 @@ def test_a_named_pipe_and_its_next_writer(tmp_path, example_clips):
     writers = [write()]
     with FfmpegSource(str(fifo)) as source:
         assert source.live
-        signals, heard = iter(source), []
-        for signal in signals:
-            if isinstance(signal, Disconnected):
+        items, received = iter(source), []
+        for item in items:
+            if isinstance(item, Disconnected):
                 break
-            heard.append(signal)
+            received.append(item)
         writers.append(write())
-        back = next(s for s in signals if s != Idle())
-        assert isinstance(next(signals), AudioChunk)
+        back = next(s for s in items if s != Idle())
+        assert isinstance(next(items), AudioChunk)
     for writer in writers:
         writer.join()
 
-    np.testing.assert_array_equal(samples_of(heard), expected)
+    np.testing.assert_array_equal(samples_of(received), expected)
     assert isinstance(back, Reconnected)
 
 
@@ -381,15 +381,15 @@ def test_a_live_input_made_by_ffmpeg_itself(tmp_path):
     """`-f lavfi` stands for a sound device: -re makes it as slow as one."""
     with FfmpegSource(TONE, "lavfi", ("-re",)) as source:
         assert source.live
-        signals = iter(source)
-        heard = samples_of(next(signals) for _ in range(20))
-    assert int(np.abs(np.fft.rfft(heard, 44_100)).argmax()) == pytest.approx(440, abs=1)
+        items = iter(source)
+        received = samples_of(next(items) for _ in range(20))
+    assert int(np.abs(np.fft.rfft(received, 44_100)).argmax()) == pytest.approx(440, abs=1)
 
 
 HEADER = "sys.stdout.buffer.write(b'.snd' + b''.join(n.to_bytes(4, 'big') for n in {}))\n"
 
 
-def test_an_ffmpeg_that_does_not_listen_is_ended_all_the_same(fake_ffmpeg):
+def test_an_ffmpeg_that_ignores_sigterm_is_killed(fake_ffmpeg):
     fake_ffmpeg(
         "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
         + HEADER.format((24, 2**32 - 1, 6, 16_000, 1))
@@ -403,7 +403,7 @@ def test_an_ffmpeg_that_does_not_listen_is_ended_all_the_same(fake_ffmpeg):
     assert ffmpegs() == set()
 
 
-def test_an_ffmpeg_that_fails_midway_is_an_error_with_its_words(fake_ffmpeg, example_clips):
+def test_an_ffmpeg_that_fails_midway_is_an_error_with_its_message(fake_ffmpeg, example_clips):
     fake_ffmpeg(
         HEADER.format((24, 2**32 - 1, 6, 16_000, 1))
         + "sys.stdout.buffer.write(bytes(4000)); sys.stdout.flush()\n"
@@ -411,14 +411,14 @@ def test_an_ffmpeg_that_fails_midway_is_an_error_with_its_words(fake_ffmpeg, exa
         "sys.exit(69)"
     )
     with FfmpegSource(str(example_clips[0])) as source:
-        signals = iter(source)
-        assert isinstance(next(signals), AudioChunk)
+        items = iter(source)
+        assert isinstance(next(items), AudioChunk)
         with pytest.raises(AudioError, match=r"\b69 \(Header missing\)"):
-            list(signals)
+            list(items)
 
 
 @pytest.mark.parametrize("head", [(24, 0, 3, 16_000, 1), (24, 0, 6, 16_000, 0)])
-def test_what_is_no_header_is_an_error(fake_ffmpeg, example_clips, head):
+def test_an_invalid_header_is_an_error(fake_ffmpeg, example_clips, head):
     fake_ffmpeg(HEADER.format(head))
     with (
         pytest.raises(AudioError, match=r"\bAU header\b.*\.snd"),
@@ -472,7 +472,7 @@ def test_a_recording_that_is_shorter_than_it_says(fake_ffmpeg, example_clips):
         "[rtsp @ 0x1] [warning] RTP: missed 3 packets",
     ],
 )
-def test_what_ffmpeg_says_was_lost_is_told(fake_ffmpeg, line):
+def test_losses_that_ffmpeg_prints_are_reported(fake_ffmpeg, line):
     fake_ffmpeg(
         HEADER.format((24, 2**32 - 1, 6, 16_000, 1))
         + f"print({line!r}, file=sys.stderr, flush=True)\n"
@@ -481,9 +481,9 @@ def test_what_ffmpeg_says_was_lost_is_told(fake_ffmpeg, line):
         "time.sleep(600)"
     )
     with FfmpegSource("hw:0", "alsa") as source:
-        signals = iter(source)
-        assert next(signals) == AudioLost(None, "device")
-        assert isinstance(next(signals), AudioChunk)
+        items = iter(source)
+        assert next(items) == AudioLost(None, "device")
+        assert isinstance(next(items), AudioChunk)
         assert source.overruns == 1
 
 

@@ -30,26 +30,26 @@ import numpy as np
 from edge_ser.audio.io import AudioChunk
 from edge_ser.audio.sources import MicrophoneSource
 with MicrophoneSource(wait_for_device="wait" in sys.argv) as source:
-    for signal in source:
-        said = {"kind": type(signal).__name__, "cpu_s": time.process_time()}
-        if isinstance(signal, AudioChunk):
-            said["peak"] = float(np.abs(signal.samples).max())
-            said["seconds"] = len(signal.samples) / signal.sample_rate
-            said["lag_s"] = time.monotonic() - signal.captured_s
+    for item in source:
+        row = {"kind": type(item).__name__, "cpu_s": time.process_time()}
+        if isinstance(item, AudioChunk):
+            row["peak"] = float(np.abs(item.samples).max())
+            row["seconds"] = len(item.samples) / item.sample_rate
+            row["lag_s"] = time.monotonic() - item.captured_s
         else:
-            said.update(vars(signal))
+            row.update(vars(item))
         try:
-            print(json.dumps(said), flush=True)
+            print(json.dumps(row), flush=True)
         except BrokenPipeError:
             break
 """
-"""A process of its own, because ALSA reads its settings once for a process."""
+"""A separate process, because ALSA reads its settings once per process."""
 
-Said = dict[str, Any]
+Item = dict[str, Any]
 
 
 class Listener:
-    """A microphone in a process of its own, and what it says."""
+    """Microphone in a separate process, and the items that it prints."""
 
     def __init__(self, studio: Studio, *arguments: str) -> None:
         self.process = subprocess.Popen(
@@ -59,20 +59,20 @@ class Listener:
             text=True,
         )
 
-    def until(self, found: Callable[[Said], bool], within_s: float = 60.0) -> list[Said]:
-        """Return what is said up to what is looked for."""
+    def until(self, found: Callable[[Item], bool], within_s: float = 60.0) -> list[Item]:
+        """Return the items up to the one that is looked for."""
         assert self.process.stdout
-        heard: list[Said] = []
+        received: list[Item] = []
         end_s = time.monotonic() + within_s
         while time.monotonic() < end_s:
             ready, _, _ = select.select([self.process.stdout], [], [], 10)
-            assert ready, f"it is silent, without even a tick, after {heard[-3:]}"
+            assert ready, f"it is silent, without even an Idle, after {received[-3:]}"
             line = self.process.stdout.readline()
-            assert line, f"it ended after {heard[-3:]}"
-            heard.append(json.loads(line))
-            if found(heard[-1]):
-                return heard
-        raise AssertionError(f"not within {within_s} s: {heard[-3:]}")
+            assert line, f"it ended after {received[-3:]}"
+            received.append(json.loads(line))
+            if found(received[-1]):
+                return received
+        raise AssertionError(f"not within {within_s} s: {received[-3:]}")
 
     def end(self) -> None:
         self.process.kill()
@@ -94,12 +94,12 @@ def listen(studio: Studio) -> Iterator[Callable[..., Listener]]:
         listener.end()
 
 
-def kind(name: str) -> Callable[[Said], bool]:
-    return lambda said: said["kind"] == name
+def kind(name: str) -> Callable[[Item], bool]:
+    return lambda item: item["kind"] == name
 
 
-def loud(said: Said) -> bool:
-    return bool(said.get("peak", 0) > 0.05)
+def loud(item: Item) -> bool:
+    return bool(item.get("peak", 0) > 0.05)
 
 
 def test_an_audio_server_that_crashes_and_is_back_after_five_seconds(studio, listen, example_clips):
@@ -116,11 +116,11 @@ def test_an_audio_server_that_crashes_and_is_back_after_five_seconds(studio, lis
 
     assert before[-1]["seconds"] == pytest.approx(0.02)
     assert gone["device"] == away[-1]["device"] == "default"
-    assert {said["kind"] for said in away[:-1]} == {"Idle"}, "gone is told once"
+    assert {item["kind"] for item in away[:-1]} == {"Idle"}, "Disconnected is reported once"
     assert len(away) >= 5, "the listener can say that it is alive"
     assert 5 < away[-1]["away_s"] < 60
-    assert {said["kind"] for said in after} <= {"AudioChunk", "Idle"}
-    assert all(0 <= said["lag_s"] < 3 for said in after if said["kind"] == "AudioChunk")
+    assert {item["kind"] for item in after} <= {"AudioChunk", "Idle"}
+    assert all(0 <= item["lag_s"] < 3 for item in after if item["kind"] == "AudioChunk")
 
 
 def test_an_audio_server_that_hangs_stops_neither_the_ticks_nor_the_end(studio, listen):
@@ -140,7 +140,7 @@ def test_an_audio_server_that_hangs_stops_neither_the_ticks_nor_the_end(studio, 
     assert "3 s" in gone["reason"]
 
 
-def test_a_hanging_server_that_goes_on_is_heard_again(studio, listen):
+def test_a_hanging_server_that_resumes_delivers_again(studio, listen):
     listener = listen()
     listener.until(kind("AudioChunk"))
     studio.server.send_signal(signal.SIGSTOP)
@@ -177,19 +177,19 @@ def test_ffmpeg_on_a_sound_device(studio, example_clips, monkeypatch):
         monkeypatch.setenv(name, studio.environment[name])
     with FfmpegSource("speaker.monitor", "pulse") as source:
         assert source.live
-        signals = iter(source)
+        items = iter(source)
         player = subprocess.Popen(["paplay", str(example_clips[0])], env=os.environ)
-        heard = next(
-            s for s in signals if isinstance(s, AudioChunk) and np.abs(s.samples).max() > 0.05
+        received = next(
+            s for s in items if isinstance(s, AudioChunk) and np.abs(s.samples).max() > 0.05
         )
         player.wait()
         studio.kill()
-        gone = next(s for s in signals if not isinstance(s, (AudioChunk, Idle)))
+        gone = next(s for s in items if not isinstance(s, (AudioChunk, Idle)))
         studio.start()
-        back = next(s for s in signals if s != Idle())
-        again = next(signals)
+        back = next(s for s in items if s != Idle())
+        again = next(items)
 
-    assert heard.sample_rate == 48_000
+    assert received.sample_rate == 48_000
     assert isinstance(gone, Disconnected)
     assert isinstance(back, Reconnected)
     assert isinstance(again, AudioChunk)

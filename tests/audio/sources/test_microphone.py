@@ -34,14 +34,14 @@ def ramp(n_samples: int) -> np.ndarray:
     return np.linspace(0, 0.5, n_samples, dtype=np.float32)
 
 
-def next_but_ticks(signals) -> SourceItem:
-    return next(signal for signal in signals if signal != Idle())
+def next_but_ticks(items) -> SourceItem:
+    return next(item for item in items if item != Idle())
 
 
-def lose(stream: FakeStream, signals) -> Disconnected:
+def lose(stream: FakeStream, items) -> Disconnected:
     stream.module.opened.clear()
     stream.end()
-    return next_but_ticks(signals)
+    return next_but_ticks(items)
 
 
 @pytest.mark.parametrize(
@@ -94,9 +94,9 @@ def test_an_overrun_stands_before_what_follows_it(sd):
         stream.deliver(ramp(320))
         stream.deliver(ramp(320), overflow=True)
         stream.deliver(ramp(320), overflow=True)
-        signals = iter(source)
-        kinds = [type(next(signals)) for _ in range(4)]
-        assert next(signals) == AudioLost(None, "device"), "the second, a second later"
+        items = iter(source)
+        kinds = [type(next(items)) for _ in range(4)]
+        assert next(items) == AudioLost(None, "device"), "the second, a second later"
 
     assert kinds == [AudioChunk, AudioLost, AudioChunk, AudioChunk]
     assert source.overruns == 2
@@ -106,53 +106,53 @@ def test_a_storm_of_callbacks_meets_a_listener_that_sleeps(sd):
     """Of twenty seconds one may wait: no callback waits, and each sample is accounted for."""
     with MicrophoneSource("USB", backlog_s=1.0) as source:
         (stream,) = sd.streams
-        signals = iter(source)
+        items = iter(source)
         blocks = np.arange(16_000 * 20, dtype=np.float32).reshape(-1, 320) / 2**20
         storm = threading.Thread(target=lambda: [stream.deliver(block) for block in blocks])
         storm.start()
         storm.join(20)
         assert not storm.is_alive()
         stream.deliver(ramp(320))
-        heard = [next(signals) for _ in range(51)]
+        received = [next(items) for _ in range(51)]
 
-    assert [type(signal) for signal in heard] == [AudioChunk] * 50 + [AudioLost]
+    assert [type(item) for item in received] == [AudioChunk] * 50 + [AudioLost]
     np.testing.assert_array_equal(
-        np.concatenate([chunk.samples for chunk in heard[:50]]), blocks[:50].ravel()
+        np.concatenate([chunk.samples for chunk in received[:50]]), blocks[:50].ravel()
     )
-    assert heard[50] == AudioLost(19.02, "backlog")
+    assert received[50] == AudioLost(19.02, "backlog")
     assert source.dropped_s == 19.02
 
 
 def test_a_stalled_device_is_gone_and_comes_back(sd):
     with MicrophoneSource("USB", stall_s=0.3) as source:
-        signals = iter(source)
+        items = iter(source)
         first = sd.next_stream()
         first.deliver(ramp(320))
-        heard = next(signals)
-        gone = next_but_ticks(signals)
+        received = next(items)
+        gone = next_but_ticks(items)
         second = sd.next_stream()
         second.deliver(ramp(320))
-        back, chunk = next_but_ticks(signals), next(signals)
+        back, chunk = next_but_ticks(items), next(items)
 
     assert isinstance(gone, Disconnected)
     assert gone.device == USB
     assert "0.3 s" in gone.reason
     assert first.closed, "it must be let go before it can be opened again"
-    assert back == Reconnected(USB, pytest.approx(chunk.captured_s - 0.02 - heard.captured_s))
+    assert back == Reconnected(USB, pytest.approx(chunk.captured_s - 0.02 - received.captured_s))
     assert back.away_s >= 0.28
 
 
-def test_a_device_that_ends_is_told_once_however_often_opening_fails(sd):
+def test_a_device_that_ends_is_reported_once_however_often_opening_fails(sd):
     usb = sd.devices[1]
     with MicrophoneSource("USB") as source:
-        signals = iter(source)
+        items = iter(source)
         stream = sd.next_stream()
         usb.refuses = "Device or resource busy"
-        gone = lose(stream, signals)
-        waited = [next(signals), next(signals)]
+        gone = lose(stream, items)
+        waited = [next(items), next(items)]
         usb.refuses = ""
         sd.next_stream().deliver(ramp(320))
-        back = next_but_ticks(signals)
+        back = next_but_ticks(items)
 
     assert isinstance(gone, Disconnected)
     assert gone.device == USB
@@ -164,7 +164,7 @@ def test_a_device_that_ends_is_told_once_however_often_opening_fails(sd):
 def test_it_is_found_again_by_its_name(sd):
     """Another device took its number, and ALSA gave its card another one."""
     with MicrophoneSource("1") as source:
-        signals = iter(source)
+        items = iter(source)
         stream = sd.next_stream()
         sd.devices[:] = [
             sd.devices[0],
@@ -172,10 +172,10 @@ def test_it_is_found_again_by_its_name(sd):
             Device("Headset: - (hw:2,0)"),
             Device("USB Audio: - (hw:3,0)", 44_100),
         ]
-        lose(stream, signals)
+        lose(stream, items)
         again = sd.next_stream()
         again.deliver(ramp(320))
-        back, chunk = next_but_ticks(signals), next(signals)
+        back, chunk = next_but_ticks(items), next(items)
 
     assert again.device.name == "USB Audio: - (hw:3,0)"
     assert back.device == source.device.name == "USB Audio: - (hw:3,0)"
@@ -185,40 +185,42 @@ def test_it_is_found_again_by_its_name(sd):
 def test_a_twin_is_not_taken_for_it(sd):
     """Of two equal microphones one is unplugged; the other two have other card numbers."""
     with MicrophoneSource("USB") as source:
-        signals = iter(source)
+        items = iter(source)
         stream = sd.next_stream()
         sd.devices[:] = [Device("USB Audio: - (hw:2,0)"), Device("USB Audio: - (hw:3,0)")]
-        lose(stream, signals)
-        assert next(signals) == Idle()
+        lose(stream, items)
+        assert next(items) == Idle()
         sd.devices.append(Device(USB))
         sd.next_stream().deliver(ramp(320))
-        assert next_but_ticks(signals).device == USB
+        assert next_but_ticks(items).device == USB
 
 
-def test_without_reopening_it_ends_in_an_error_after_what_was_heard(sd):
+def test_without_reopening_it_ends_in_an_error_after_the_queued_audio(sd):
     with MicrophoneSource("USB", reopen=False) as source:
         (stream,) = sd.streams
         stream.deliver(ramp(320))
         stream.end()
-        signals = iter(source)
-        assert isinstance(next(signals), AudioChunk)
+        items = iter(source)
+        assert isinstance(next(items), AudioChunk)
         with pytest.raises(AudioError, match=r"^USB Audio.*\bended\b"):
-            next(signals)
+            next(items)
     assert len(sd.streams) == 1
 
 
 @pytest.mark.parametrize(
-    ("wanted", "channel", "refuses", "error"),
+    ("query", "channel", "refuses", "error"),
     [
-        ("Röhre", None, "", r"\bno input\b.* --device 'Röhre'"),
-        ("hw", None, "", r"\b2 inputs\b"),
-        ("USB", 1, "", r"\b1 channel\(s\).*\bchannel 1\b"),
-        ("USB", None, "Device or resource busy", r"\b16000 Hz .*\bresource busy\b"),
+        ("Röhre", None, "", r"--device 'Röhre'.*\bUSB Audio\b"),
+        ("hw", None, "", r"^2 inputs\b.*--device 'hw'"),
+        ("USB", 1, "", r"\bhas 1 channel.*\bchannel 1\b"),
+        ("USB", None, "Device or resource busy", r"\b16000 Hz .*resource busy"),
     ],
 )
-def test_what_cannot_be_opened_at_first_is_an_error_at_once(sd, wanted, channel, refuses, error):
+def test_a_device_that_cannot_be_opened_at_first_is_an_error_at_once(
+    sd, query, channel, refuses, error
+):
     sd.devices[1].refuses = refuses
-    with pytest.raises(AudioError, match=error), MicrophoneSource(wanted, channel):
+    with pytest.raises(AudioError, match=error), MicrophoneSource(query, channel):
         pass
     assert all(stream.closed for stream in sd.streams)
 
@@ -226,11 +228,11 @@ def test_what_cannot_be_opened_at_first_is_an_error_at_once(sd, wanted, channel,
 def test_a_service_may_wait_for_a_busy_device(sd):
     sd.devices[1].refuses = "Device or resource busy"
     with MicrophoneSource("USB", wait_for_device=True) as source:
-        signals = iter(source)
-        gone = next(signals)
+        items = iter(source)
+        gone = next(items)
         sd.devices[1].refuses = ""
         sd.next_stream().deliver(ramp(320))
-        back = next_but_ticks(signals)
+        back = next_but_ticks(items)
 
     assert gone.device == USB
     assert "resource busy" in gone.reason
@@ -240,12 +242,12 @@ def test_a_service_may_wait_for_a_busy_device(sd):
 def test_a_service_may_wait_for_a_device_that_is_not_there(sd):
     usb = sd.devices.pop()
     with MicrophoneSource("USB", wait_for_device=True) as source:
-        signals = iter(source)
+        items = iter(source)
         assert source.name == "mic:USB"
-        assert next(signals).device == "USB"
+        assert next(items).device == "USB"
         sd.devices.append(usb)
         sd.next_stream().deliver(ramp(320))
-        assert next_but_ticks(signals).device == USB
+        assert next_but_ticks(items).device == USB
         assert source.name == f"mic:{USB}"
 
 
@@ -268,7 +270,7 @@ def test_listing_devices_leaves_an_open_stream_alone(sd):
 
 @pytest.fixture
 def unregistered(monkeypatch) -> list[object]:
-    """What would no longer be called when the process ends."""
+    """Exit handlers that were unregistered."""
     found: list[object] = []
     monkeypatch.setattr(atexit, "unregister", found.append)
     return found
@@ -278,17 +280,17 @@ def test_a_stream_that_cannot_be_closed_is_left_behind(sd, monkeypatch, unregist
     """Libpulse locks itself up when its server crashes: the next stream takes over all the same."""
     monkeypatch.setattr(microphone, "CLOSE_S", 0.1)
     with MicrophoneSource("USB") as source:
-        signals = iter(source)
+        items = iter(source)
         first = sd.next_stream()
         first.hangs.clear()
-        gone = lose(first, signals)
+        gone = lose(first, items)
         second = sd.next_stream()
         first.deliver(ramp(320))
-        assert next(signals) == Idle(), "what the first still delivers is not heard"
+        assert next(items) == Idle(), "audio of the first stream is ignored"
         second.deliver(ramp(320))
-        back, chunk = next_but_ticks(signals), next(signals)
+        back, chunk = next_but_ticks(items), next(items)
         first.hangs.set()
-        assert next(signals) == Idle(), "that the first ends at last is not told"
+        assert next(items) == Idle(), "the end of the first stream is not reported"
 
     assert isinstance(gone, Disconnected)
     assert isinstance(back, Reconnected)
@@ -310,15 +312,15 @@ def test_opening_that_hangs_keeps_nobody(sd, monkeypatch, unregistered):
         raise sd.PortAudioError("Connection terminated")
 
     with MicrophoneSource("USB") as source:
-        signals = iter(source)
+        items = iter(source)
         stream = sd.next_stream()
         monkeypatch.setattr(sd, "InputStream", refuse_late)
-        lose(stream, signals)
-        assert [next(signals), next(signals)] == [Idle(), Idle()]
+        lose(stream, items)
+        assert [next(items), next(items)] == [Idle(), Idle()]
     assert unregistered == [sd._exit_handler]
     answers.set()
-    source._kept._thread.join(20)
-    assert not source._kept._thread.is_alive()
+    source._input._thread.join(20)
+    assert not source._input._thread.is_alive()
 
 
 def test_delays_double_and_begin_anew_after_audio(sd, monkeypatch):
@@ -326,7 +328,7 @@ def test_delays_double_and_begin_anew_after_audio(sd, monkeypatch):
     monkeypatch.setattr(reconnect, "FIRST_DELAY_S", 0.25)
     monkeypatch.setattr(reconnect, "LONGEST_DELAY_S", 5.0)
     source = MicrophoneSource("USB")
-    closed = source._kept._closed
+    closed = source._input._closed
 
     def wait(delay_s: float) -> bool:
         delays.append(delay_s)
@@ -336,13 +338,13 @@ def test_delays_double_and_begin_anew_after_audio(sd, monkeypatch):
 
     monkeypatch.setattr(closed, "wait", wait)
     with source:
-        signals = iter(source)
+        items = iter(source)
         stream = sd.next_stream()
         sd.devices[1].refuses = "busy"
-        lose(stream, signals)
+        lose(stream, items)
         again = sd.next_stream()
         again.deliver(ramp(320))
-        source._kept._heard_s += 6.0  # as after six seconds of audio
+        source._input._received_s += 6.0  # as after six seconds of audio
         again.end()
         sd.next_stream()
 
@@ -352,19 +354,19 @@ def test_delays_double_and_begin_anew_after_audio(sd, monkeypatch):
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_mistake_of_ours_reaches_the_listener(sd, monkeypatch):
     with MicrophoneSource("USB") as source:
-        signals = iter(source)
+        items = iter(source)
         stream = sd.next_stream()
         monkeypatch.setattr(FakeSounddevice, "query_devices", lambda _: 1 / 0)
-        lose(stream, signals)
+        lose(stream, items)
         with pytest.raises(AudioError, match="ZeroDivisionError"):
-            next_but_ticks(signals)
+            next_but_ticks(items)
 
 
 def test_a_source_on_which_nothing_comes_does_no_work(sd):
     with MicrophoneSource("USB") as source:
-        signals = iter(source)
+        items = iter(source)
         worked_s = time.process_time()
-        assert [next(signals) for _ in range(2)] == [Idle(), Idle()]
+        assert [next(items) for _ in range(2)] == [Idle(), Idle()]
         assert time.process_time() - worked_s < 0.1
 
 

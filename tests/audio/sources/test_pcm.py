@@ -123,13 +123,13 @@ def test_nothing_came(content):
 def test_samples_that_are_not_numbers(bad):
     samples = ramp(100)
     samples[3] = bad
-    with pytest.raises(AudioError, match=r"stdin: 1 sample\(s\) are NaN, infinite"):
+    with pytest.raises(AudioError, match=r"^stdin: .*\b1 sample.*\bNaN\b"):
         decode(io.BytesIO(encode(samples, "f32le")), 1, "f32le")
 
 
 def test_infinities_that_cancel_between_channels():
     samples = np.array([[np.inf, -np.inf]], dtype=np.float32)
-    with pytest.raises(AudioError, match=r"stdin: 1 sample\(s\) are NaN, infinite"):
+    with pytest.raises(AudioError, match=r"^stdin: .*\b1 sample.*\bNaN\b"):
         decode(io.BytesIO(encode(samples, "f32le")), 2, "f32le")
 
 
@@ -137,18 +137,18 @@ def test_infinities_that_cancel_between_channels():
 def test_an_unknown_encoding(encoding):
     with pytest.raises(ConfigError) as raised:
         decode(io.BytesIO(bytes(100)), 1, encoding)
-    assert f"encoding {encoding!r}" in str(raised.value)
+    assert f"got {encoding!r}" in str(raised.value)
     assert "s16le, s32le, f32le" in str(raised.value)
 
 
 @pytest.mark.parametrize("n_channels", [0, -1, 65])
 def test_impossible_channel_counts(n_channels):
-    with pytest.raises(ConfigError, match=rf"(?=.*\b1 to 64\b)(?<!\w){n_channels} channels\b"):
+    with pytest.raises(ConfigError, match=f"1 to 64 channels, got {n_channels}$"):
         decode(io.BytesIO(bytes(100)), n_channels)
 
 
 def test_an_impossible_rate():
-    with pytest.raises(AudioError, match=r"\b100 Hz\b.*\b4000\b"):
+    with pytest.raises(AudioError, match=r"\b4000\b.*\b100 Hz\b"):
         chunks_of(io.BytesIO(bytes(100)), 100)
 
 
@@ -163,19 +163,19 @@ def test_a_source_that_ends_within_a_sample_says_so():
 
 
 def test_a_pipe_on_which_nothing_comes_ticks_without_work():
-    """On a real pipe: heartbeats go on, and what comes afterwards is heard, to the last byte."""
+    """On a real pipe: idle items go on, and later bytes are read, to the last one."""
     reading, writing = os.pipe()
     with os.fdopen(reading, "rb") as stream, PcmSource(stream, 16_000, name="pipe") as source:
-        signals = iter(source)
+        items = iter(source)
         os.write(writing, encode(ramp(800), "s16le"))
         before = time.monotonic()
-        first = next(signals)
+        first = next(items)
         worked_s = time.process_time()
-        ticks = [next(signals), next(signals)]
+        ticks = [next(items), next(items)]
         worked_s = time.process_time() - worked_s
         os.write(writing, encode(ramp(500), "s16le"))
         os.close(writing)
-        rest = list(signals)
+        rest = list(items)
 
     assert isinstance(first, AudioChunk)
     assert before <= first.captured_s <= time.monotonic()
@@ -187,9 +187,9 @@ def test_a_pipe_on_which_nothing_comes_ticks_without_work():
 def test_a_closed_source_ends():
     stream = io.BytesIO(encode(ramp(5_000), "s16le"))
     with PcmSource(stream, 16_000) as source:
-        signals = iter(source)
-        next(signals)
-    assert list(signals) == []
+        items = iter(source)
+        next(items)
+    assert list(items) == []
 
 
 def test_what_it_is():
@@ -198,10 +198,10 @@ def test_what_it_is():
 
 
 def test_a_nan_that_signals_is_refused_like_any_other():
-    """Dividing it warns, and warnings are no way to tell a user."""
+    """Dividing it warns, and a warning is no message to a user."""
     stream = io.BytesIO(b"\x01\x00\xa0\x7f" * 800)
     with (
-        pytest.raises(AudioError, match=r"800 sample\(s\) are NaN"),
+        pytest.raises(AudioError, match=r"\b800 sample.*\bNaN\b"),
         PcmSource(stream, 16_000, encoding="f32le") as source,
     ):
         list(source)

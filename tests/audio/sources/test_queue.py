@@ -29,21 +29,21 @@ class Counter:
         return AudioChunk(np.arange(self.n - n_samples, self.n, dtype=np.float32), RATE)
 
 
-def rest_of(inbox: AudioQueue) -> list[SourceItem]:
-    inbox.end()
-    return list(iter(inbox.get, None))
+def rest_of(queue: AudioQueue) -> list[SourceItem]:
+    queue.end()
+    return list(iter(queue.get, None))
 
 
-def check_in_place(signals: list[SourceItem]) -> int:
-    """Check that each gap in the count is told just there, and return how far the count goes."""
+def check_in_place(items: list[SourceItem]) -> int:
+    """Check that each gap in the count is reported at its position, and return the end of the count."""
     position = 0
-    for signal in signals:
-        if isinstance(signal, AudioLost):
-            assert signal.reason == "backlog"
-            position += round(signal.seconds * RATE)
+    for item in items:
+        if isinstance(item, AudioLost):
+            assert item.reason == "backlog"
+            position += round(item.seconds * RATE)
         else:
-            assert signal.samples[0] == position
-            position += len(signal.samples)
+            assert item.samples[0] == position
+            position += len(item.samples)
     return position
 
 
@@ -59,112 +59,112 @@ def clock(monkeypatch):
     steps=st.lists(st.tuples(st.integers(1, 400), st.integers(0, 3)), max_size=60),
     backlog=st.integers(1, 1_000),
 )
-def test_every_sample_is_heard_or_counted_where_it_was_lost(steps, backlog):
+def test_every_sample_is_read_or_counted_where_it_was_lost(steps, backlog):
     """Whatever is put and taken in whatever order."""
-    inbox, counter, heard = AudioQueue(backlog / RATE), Counter(), []
+    queue, counter, received = AudioQueue(backlog / RATE), Counter(), []
     for n_samples, n_taken in steps:
-        inbox.put_audio(counter.chunk(n_samples))
-        waiting = sum(len(s.samples) for s in inbox._signals if isinstance(s, AudioChunk))
+        queue.put_audio(counter.chunk(n_samples))
+        waiting = sum(len(s.samples) for s in queue._items if isinstance(s, AudioChunk))
         assert waiting <= backlog
-        heard += [inbox.get() for _ in range(min(n_taken, len(inbox._signals)))]
-    heard += rest_of(inbox)
+        received += [queue.get() for _ in range(min(n_taken, len(queue._items)))]
+    received += rest_of(queue)
 
-    assert check_in_place(heard) == counter.n
-    lost = sum(round(s.seconds * RATE) for s in heard if isinstance(s, AudioLost))
-    assert lost == round(inbox.dropped_s * RATE)
+    assert check_in_place(received) == counter.n
+    lost = sum(round(s.seconds * RATE) for s in received if isinstance(s, AudioLost))
+    assert lost == round(queue.dropped_s * RATE)
 
 
 def test_a_storm_makes_one_gap_not_many():
     """A listener that frees a place now and then does not get audio in shreds."""
-    inbox, counter, heard = AudioQueue(1.0), Counter(), []
+    queue, counter, received = AudioQueue(1.0), Counter(), []
     for _ in range(200):
-        inbox.put_audio(counter.chunk(20))
+        queue.put_audio(counter.chunk(20))
     for _ in range(40):
-        heard.append(inbox.get())
-        inbox.put_audio(counter.chunk(20))
-    heard += rest_of(inbox)
+        received.append(queue.get())
+        queue.put_audio(counter.chunk(20))
+    received += rest_of(queue)
 
-    assert check_in_place(heard) == counter.n
-    (lost,) = [signal for signal in heard if isinstance(signal, AudioLost)]
-    assert lost.seconds == inbox.dropped_s == 3.48
+    assert check_in_place(received) == counter.n
+    (lost,) = [item for item in received if isinstance(item, AudioLost)]
+    assert lost.seconds == queue.dropped_s == 3.48
 
 
 def test_a_storm_while_the_listener_sleeps_neither_blocks_nor_grows():
-    inbox, counter = AudioQueue(1.0), Counter()
+    queue, counter = AudioQueue(1.0), Counter()
     storm = threading.Thread(
-        target=lambda: [inbox.put_audio(counter.chunk(20)) for _ in range(5_000)]
+        target=lambda: [queue.put_audio(counter.chunk(20)) for _ in range(5_000)]
     )
     storm.start()
     storm.join(20)
 
     assert not storm.is_alive()
-    assert len(inbox._signals) == 50
-    assert check_in_place(rest_of(inbox)) == 100_000
+    assert len(queue._items) == 50
+    assert check_in_place(rest_of(queue)) == 100_000
 
 
-def test_a_loss_is_told_as_soon_as_the_backlog_is_heard():
-    inbox, counter = AudioQueue(0.04), Counter()
+def test_a_loss_is_reported_as_soon_as_the_backlog_is_read():
+    queue, counter = AudioQueue(0.04), Counter()
     for _ in range(3):
-        inbox.put_audio(counter.chunk(20))
+        queue.put_audio(counter.chunk(20))
 
-    assert [type(inbox.get()) for _ in range(3)] == [AudioChunk, AudioChunk, AudioLost]
+    assert [type(queue.get()) for _ in range(3)] == [AudioChunk, AudioChunk, AudioLost]
 
 
 def test_losses_at_two_rates_add_up_in_seconds():
-    inbox = AudioQueue(0.0)
-    inbox.put_audio(AudioChunk(np.zeros(100, np.float32), 1_000))
-    inbox.put_audio(AudioChunk(np.zeros(100, np.float32), 8_000))
+    queue = AudioQueue(0.0)
+    queue.put_audio(AudioChunk(np.zeros(100, np.float32), 1_000))
+    queue.put_audio(AudioChunk(np.zeros(100, np.float32), 8_000))
 
-    assert rest_of(inbox) == [AudioLost(0.1125, "backlog")]
+    assert rest_of(queue) == [AudioLost(0.1125, "backlog")]
 
 
-def test_overruns_are_all_counted_and_told_once_a_second(clock):
-    inbox, chunk, seen = AudioQueue(), AudioChunk(np.zeros(20, np.float32), RATE), []
+def test_overruns_are_all_counted_and_reported_once_a_second(clock):
+    queue, chunk, seen = AudioQueue(), AudioChunk(np.zeros(20, np.float32), RATE), []
     for _ in range(100):  # 2 s in blocks of 20 ms, and each comes with the flag
-        inbox.put_audio(chunk, overrun=True)
+        queue.put_audio(chunk, overrun=True)
         clock[0] += 0.02
-    while inbox._signals:
-        seen.append(inbox.get())
+    while queue._items:
+        seen.append(queue.get())
 
-    places = [place for place, signal in enumerate(seen) if signal == AudioLost(None, "device")]
+    places = [place for place, item in enumerate(seen) if item == AudioLost(None, "device")]
     assert places[0] == 0, "before the audio that follows the loss"
     assert len(places) == 2
     assert 50 <= places[1] <= 52
-    assert inbox.overruns == 100
+    assert queue.overruns == 100
     clock[0] += 1
-    assert inbox.get() == AudioLost(None, "device"), "those after the last that was told"
-    assert inbox.get() == Idle()
+    assert queue.get() == AudioLost(None, "device"), "losses after the last report"
+    assert queue.get() == Idle()
 
 
 def test_samples_that_are_no_numbers_are_a_loss():
-    inbox = AudioQueue()
-    inbox.put_audio(AudioChunk(np.array([0.0, np.nan], np.float32), RATE))
-    inbox.put_audio(AudioChunk(np.zeros(2, np.float32), RATE))
+    queue = AudioQueue()
+    queue.put_audio(AudioChunk(np.array([0.0, np.nan], np.float32), RATE))
+    queue.put_audio(AudioChunk(np.zeros(2, np.float32), RATE))
 
-    lost, chunk = rest_of(inbox)
+    lost, chunk = rest_of(queue)
     assert lost == AudioLost(None, "device")
     assert np.isfinite(chunk.samples).all()
-    assert inbox.overruns == 1
+    assert queue.overruns == 1
 
 
-def test_nothing_is_said_by_ticks():
+def test_an_empty_queue_returns_idle():
     assert AudioQueue().get() == Idle()
 
 
 def test_other_signals_are_never_dropped_and_stand_after_the_loss():
-    inbox = AudioQueue(0.0)
-    inbox.put_audio(AudioChunk(np.zeros(500, np.float32), RATE))
-    inbox.put(Disconnected("mic", "unplugged"))
+    queue = AudioQueue(0.0)
+    queue.put_audio(AudioChunk(np.zeros(500, np.float32), RATE))
+    queue.put(Disconnected("mic", "unplugged"))
 
-    assert rest_of(inbox) == [AudioLost(0.5, "backlog"), Disconnected("mic", "unplugged")]
+    assert rest_of(queue) == [AudioLost(0.5, "backlog"), Disconnected("mic", "unplugged")]
 
 
-def test_the_error_comes_after_what_was_heard():
-    inbox = AudioQueue()
-    inbox.put_audio(AudioChunk(np.zeros(20, np.float32), RATE))
-    inbox.end(AudioError("over"))
-    inbox.end(AudioError("a later one does not matter"))
+def test_the_error_comes_after_the_queued_audio():
+    queue = AudioQueue()
+    queue.put_audio(AudioChunk(np.zeros(20, np.float32), RATE))
+    queue.end(AudioError("over"))
+    queue.end(AudioError("a later one does not matter"))
 
-    assert isinstance(inbox.get(), AudioChunk)
+    assert isinstance(queue.get(), AudioChunk)
     with pytest.raises(AudioError, match=r"^over$"):
-        inbox.get()
+        queue.get()
