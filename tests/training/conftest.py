@@ -51,7 +51,7 @@ def one_thread():
 
 
 def voice(label: str, pitch: float, seconds: float, rng: np.random.Generator) -> np.ndarray:
-    """Return harmonics of `pitch` Hz whose tilt, trembling and noise tell the label."""
+    """Return harmonics of `pitch` Hz whose tilt, trembling and noise depend on the label."""
     t = np.arange(round(seconds * RATE)) / RATE
     tilt = {"neutral": 1.0, "happy": 0.4, "sad": 2.0, "angry": 0.8}[label]
     tone = sum(k**-tilt * np.sin(2 * np.pi * k * pitch * t) for k in range(1, 3000 // int(pitch)))
@@ -124,7 +124,7 @@ def bank(job):
 
 @pytest.fixture(scope="session")
 def validation(job):
-    return job.hear(job.fold.validation)
+    return job.cut_clips(job.fold.validation)
 
 
 @pytest.fixture(scope="session")
@@ -189,7 +189,7 @@ def loudness_teacher(monkeypatch) -> list:
     calls = []
 
     class LoudnessTeacher:
-        def listen(self, samples):
+        def encode(self, samples):
             calls.append(1)
             frames = samples[: len(samples) // 320 * 320].reshape(-1, 320)
             loudness = np.abs(frames).max(1, keepdims=True)

@@ -198,10 +198,10 @@ def test_a_run_that_is_there(refused, trained, corpus):
     ],
 )
 def test_options_that_cannot_be(refused, tmp_path, options, values):
-    code, said = refused("train", *options, "--out", tmp_path / "run")
+    code, message = refused("train", *options, "--out", tmp_path / "run")
 
     assert code == 2
-    assert [value for value in values if value not in said] == []
+    assert [value for value in values if value not in message] == []
     assert not (tmp_path / "run").exists()
 
 
@@ -226,11 +226,11 @@ def test_options_that_cannot_be(refused, tmp_path, options, values):
 def test_settings_that_cannot_be(refused, corpus, tmp_path, options, values):
     given = options if "--corpus" in options else ("--corpus", corpus, *options)
 
-    code, said = refused("train", *given, "--out", tmp_path / "run")
+    code, message = refused("train", *given, "--out", tmp_path / "run")
 
     assert code == 2
-    assert [value for value in values if value not in said] == []
-    assert said.count("\n") == 1
+    assert [value for value in values if value not in message] == []
+    assert message.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -245,11 +245,13 @@ def test_a_settings_file_that_cannot_be_used(refused, corpus, tmp_path, text, va
     path = tmp_path / "settings.json"
     path.write_text(text)
 
-    code, said = refused("train", "--corpus", corpus, "--config", path, "--out", tmp_path / "run")
+    code, message = refused(
+        "train", "--corpus", corpus, "--config", path, "--out", tmp_path / "run"
+    )
 
     assert code == 2
-    assert str(path) in said
-    assert [value for value in values if value not in said] == []
+    assert str(path) in message
+    assert [value for value in values if value not in message] == []
 
 
 @pytest.mark.parametrize("recipe", ["compact", "paper"])
@@ -257,7 +259,7 @@ def test_commercial_weights_of_corpora_that_forbid_it(refused, official_root, tm
     corpora = [f"{name}={official_root / name}" for name in ("EMO-DB", "nEMO")]
     options = [part for corpus in corpora for part in ("--corpus", corpus)]
 
-    code, said = refused(
+    code, message = refused(
         "train",
         *options,
         "--recipe",
@@ -269,7 +271,7 @@ def test_commercial_weights_of_corpora_that_forbid_it(refused, official_root, tm
     )
 
     assert code == 2
-    assert "nEMO (CC BY-NC-SA 4.0)" in said
+    assert "nEMO (CC BY-NC-SA 4.0)" in message
     assert not (tmp_path / "run").exists()
 
 
