@@ -1,7 +1,7 @@
 """Mixing of feature statistics between examples (MixStyle, Zhou et al. 2021, arXiv 2104.02008).
 
-Mean and deviation of a channel over time carry much of a voice, a room and a microphone. An example
-that takes on those of another, of the same class or not, teaches to classify without them.
+Mean and deviation of a channel over time depend on speaker, room and microphone. Examples take on those
+of other examples, of any class, so that the network learns to classify independently of them.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 _ALPHA = 0.1
-"""Parameter of the Beta distribution: mostly one of the two styles, seldom a middle."""
+"""Parameter of the Beta distribution; small values mostly select one of the two styles."""
 
 
 class MixStyle:
-    """A mixer of one batch.
+    """MixStyle layer for one batch.
 
     Args:
         share: probability that an example is mixed, in [0, 1].
@@ -25,17 +25,17 @@ class MixStyle:
         self._share, self._rng = share, rng
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Map [batch, channels, frames] to the same shape, statistics mixed within the batch."""
+        """Map [batch, channels, frames] to the same shape, with statistics mixed within the batch."""
         n = len(x)
         gammas = torch._standard_gamma(  # noqa: SLF001 (its public form takes no generator)
             torch.full((2, n), _ALPHA), generator=self._rng
         ).clamp_min(1e-12)
-        own = gammas[0] / gammas.sum(0)
+        share = gammas[0] / gammas.sum(0)
         untouched = torch.rand(n, generator=self._rng) >= self._share
-        own = torch.where(untouched, torch.ones(n), own).to(x.device)[:, None, None]
+        share = torch.where(untouched, torch.ones(n), share).to(x.device)[:, None, None]
         other = torch.randperm(n, generator=self._rng).to(x.device)
         mean = x.mean(2, keepdim=True).detach()
         std = (x.var(2, keepdim=True) + 1e-6).sqrt().detach()
-        mixed_mean = own * mean + (1 - own) * mean[other]
-        mixed_std = own * std + (1 - own) * std[other]
+        mixed_mean = share * mean + (1 - share) * mean[other]
+        mixed_std = share * std + (1 - share) * std[other]
         return (x - mean) / std * mixed_std + mixed_mean
