@@ -1,4 +1,4 @@
-"""Functions that the baselines share: clips to learn from, and one-hot probabilities."""
+"""Functions shared by the baselines."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from edge_ser.corpora import Clip
 from edge_ser.splits.fold import Fold
 
 
-def learnable(fold: Fold) -> tuple[Clip, ...]:
-    """Return the training and validation clips, without validation clips that are tested too."""
+def training_clips(fold: Fold) -> tuple[Clip, ...]:
+    """Return the training clips, and the validation clips that are not test clips."""
     tested = frozenset(fold.test)
     return fold.train + tuple(clip for clip in fold.validation if clip not in tested)
 
 
 def one_hot(classes: Sequence[int], n_classes: int) -> NDArray[np.float64]:
-    """Return float64 [n_clips, n_classes] with 1 at each clip's class, 0 elsewhere."""
+    """Return one-hot rows, float64 [n_clips, n_classes]."""
     rows: NDArray[np.float64] = np.eye(n_classes)[np.asarray(classes, dtype=int)]
     return rows

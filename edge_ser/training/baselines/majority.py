@@ -1,4 +1,4 @@
-"""The floor: always the class of most training clips."""
+"""Majority-class baseline."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 from edge_ser._util.callbacks import OnProgress
 from edge_ser.splits.fold import Fold
-from edge_ser.training.baselines.common import learnable, one_hot
+from edge_ser.training.baselines.common import one_hot, training_clips
 from edge_ser.training.cross_validation.systems import SystemResult
 
 
 @dataclass(frozen=True)
 class Majority:
-    """Says the class of most training clips, the first of the labels where several are as large."""
+    """A `System` that predicts the most frequent training class; the first label in case of a tie."""
 
     @property
     def name(self) -> str:
@@ -24,15 +24,15 @@ class Majority:
 
     @property
     def settings(self) -> Mapping[str, object]:
-        """There are none."""
+        """Empty: the baseline has no settings."""
         return {}
 
     def fit_predict(
         self, fold: Fold, labels: tuple[str, ...], progress: OnProgress
     ) -> SystemResult:
-        """Count the training clips and give every test clip the largest class; see `System`."""
+        """Predict the most frequent training class for every test clip; see `System`."""
         start = time.perf_counter()
-        counts = Counter(clip.emotion for clip in learnable(fold))
+        counts = Counter(clip.emotion for clip in training_clips(fold))
         largest = max(range(len(labels)), key=lambda k: counts[labels[k]])
         progress("counting", 1.0)
         return SystemResult(

@@ -1,4 +1,4 @@
-"""In what a training differs from the paper's own, in words that stand beside its figures."""
+"""Deviations of a training from the paper's recipe, as notes for its figures."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from edge_ser.training.baselines.paper.settings import PAPER_EPOCHS, PaperConfig
 
 
 def deviations(config: PaperConfig, fold: Fold) -> tuple[str, ...]:
-    """Return every way in which this is not the paper's own recipe."""
+    """Return a note for each deviation from the paper's recipe."""
     notes = []
     if not config.is_papers_network:
         notes.append(

@@ -1,4 +1,4 @@
-"""The curves of a training of the paper's network."""
+"""Plots of a training of the paper's network."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ def draw_curves(path: Path, history: Sequence[PaperEpoch], test_wa: float) -> No
     """Write loss and accuracy of the training rows by epoch as a PNG.
 
     Args:
-        path: the file.
+        path: the file to write.
         history: all epochs.
-        test_wa: accuracy of the test rows after the last one, in [0, 1].
+        test_wa: accuracy on the test rows after the last epoch, in [0, 1].
     """
     from matplotlib.figure import Figure
 

@@ -1,4 +1,4 @@
-"""A fold as the paper's network takes it: standardised rows to learn from, and rows to be scored."""
+"""Standardised feature rows of a fold, for the paper's network."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from edge_ser.training.baselines.paper.features import FeatureRows, Float32, Sta
 
 @dataclass(frozen=True)
 class PaperRows:
-    """What the network learns from and is scored on. Made by `prepare`."""
+    """Training and test rows of a fold, made by `prepare`."""
 
     train: Float32
-    """Standardised, [n_rows, length]."""
+    """Standardised training rows, float32 [n_rows, length]."""
     targets: tuple[int, ...]
-    """The class of each row of `train`."""
+    """Class of each row of `train`."""
     test: Float32
-    """Standardised by the training rows, [n_test, length]."""
+    """Test rows, standardised by the training rows, float32 [n_test, length]."""
     standardizer: Standardizer
 
 
@@ -34,17 +34,17 @@ def prepare(
     """Compute the rows of a fold's training and test clips.
 
     Args:
-        fold: which clips; validation clips are left out.
+        fold: the fold; its validation clips are ignored.
         labels: the classes, in the order of the targets.
         copies: see `PaperConfig`.
-        features: what was computed before is taken from here.
+        features: rows to reuse and extend.
         progress: called after each clip with the share done.
 
     Raises:
         AudioError, MissingDependency: as `FeatureRows.compute`.
     """
     train = training_rows(fold, copies)
-    # The notebooks' vectors are as long as the longest one, on whichever side it stands.
+    # As in the notebooks, the longest row of both parts determines the length.
     length = features.compute((*train, *fold.test), progress)
     rows = features.matrix(train, length)
     standardize = Standardizer.fit(rows)
@@ -57,7 +57,7 @@ def prepare(
 
 
 def training_rows(fold: Fold, copies: bool) -> tuple[Clip, ...]:
-    """Return what is learned from: each training clip in four copies, or as the fold has them."""
+    """Return the training clips: each in four copies, or as they are in the fold."""
     if fold.protocol == PAPER or not copies:
         return fold.train
     return paper_rows(fold.train)

@@ -1,4 +1,4 @@
-"""What the paper's recipe is told; the defaults are the paper's own."""
+"""Configuration of the paper's recipe; the defaults are those of the paper."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ PAPER_EPOCHS = 100
 
 @dataclass(frozen=True)
 class PaperConfig:
-    """Everything that decides a result of the paper's network, together with the data.
+    """All settings of the paper's network; with the data they determine its result.
 
     Raises:
-        ConfigError: values that no training can use.
+        ConfigError: a value is out of range.
     """
 
     channels: int = 256
     stride: int = 1
-    """Stride of both convolutions; 2 makes a quarter of the dense layer and of the work."""
+    """Stride of both convolutions; 2 reduces the dense layer and the computation to a quarter."""
     epochs: int = PAPER_EPOCHS
     learning_rate: float = 1e-5
     batch_size: int = 16
     copies: bool = True
-    """Learn from four rows of each clip; without, from the recordings alone. A fold of the `paper`
-    protocol brings its own rows and is taken as it is."""
+    """Train on four augmented copies of each clip instead of one. Folds of the `paper` protocol
+    contain the copies already and are not changed."""
     seed: int = 0
     bf16: bool = False
-    """Compute in bfloat16, weights and sums in float32: about twice as fast."""
+    """Compute in bfloat16 with float32 weights and sums: about twice as fast."""
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -41,5 +41,5 @@ class PaperConfig:
 
     @property
     def is_papers_network(self) -> bool:
-        """Whether the network is the paper's own, and not a smaller one that stands for it."""
+        """Whether the network has the size of the paper's, not a smaller one."""
         return (self.channels, self.stride) == (256, 1)

@@ -1,4 +1,4 @@
-"""The paper's network as one of the systems that are compared on the same folds."""
+"""The paper's network as a `System`."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from edge_ser.training.model import count_parameters
 class PaperSystem:
     """The paper's features, network and optimiser, for a fixed number of epochs.
 
-    Validation clips are not used: nothing is chosen by them, and they are not learned from.
+    Validation clips are not used.
 
     Args:
         config: the settings.
-        checkpoints: a directory from which a killed training goes on; None to keep nothing. The
-            checkpoint goes when the fold is predicted.
+        checkpoints: a directory for checkpoints, from which an interrupted training continues; None
+            for no checkpoints. A checkpoint is removed when its fold is done.
     """
 
     def __init__(self, config: PaperConfig | None = None, checkpoints: Path | None = None) -> None:
@@ -44,12 +44,12 @@ class PaperSystem:
 
     @property
     def name(self) -> str:
-        """`paper`, or `paper-small` where a smaller network stands for it."""
+        """`paper`, or `paper-small` for a smaller network."""
         return "paper" if self.config.is_papers_network else "paper-small"
 
     @property
     def settings(self) -> Mapping[str, object]:
-        """The settings, by name."""
+        """Settings by name."""
         return asdict(self.config)
 
     def fit_predict(
@@ -64,13 +64,13 @@ class PaperSystem:
             self._features,
             lambda share: progress("features", share),
         )
-        # Not the number of epochs: the rate is constant, so a longer training begins as a shorter one,
-        # and goes on where that ended. Not the rows either: their last bits depend on the threads.
+        # Without the number of epochs: the learning rate is constant, so a longer training can continue
+        # a shorter one. Without the rows: their last bits depend on the number of threads.
         settings = {name: value for name, value in self.settings.items() if name != "epochs"}
         identity = {"settings": settings, "labels": labels, "fold": fold_digest(fold)}
-        place = self._checkpoints and self._checkpoints / _file_name(fold, identity)
+        checkpoint = self._checkpoints and self._checkpoints / _file_name(fold, identity)
         trainer = PaperTrainer(
-            self.config, rows.train, rows.targets, len(labels), self._device, place, identity
+            self.config, rows.train, rows.targets, len(labels), self._device, checkpoint, identity
         )
         features_s = time.perf_counter() - started
         probs = _train(trainer, rows.test, progress)
@@ -83,21 +83,21 @@ class PaperSystem:
 
 
 def _train(trainer: PaperTrainer, test: Float32, progress: OnProgress) -> NDArray[np.float64]:
-    """Train, or go on with a killed training; return probabilities of the test rows."""
+    """Train or resume, and return the probabilities of the test rows."""
     trainer.resume()
     n_epochs = trainer.config.epochs
     for epoch in trainer.epochs(lambda share: progress("training", share)):
-        what = f"epoch {epoch.epoch + 1} of {n_epochs}, loss {epoch.loss:.4f}"
-        progress(what, (epoch.epoch + 1) / n_epochs)
+        description = f"epoch {epoch.epoch + 1} of {n_epochs}, loss {epoch.loss:.4f}"
+        progress(description, (epoch.epoch + 1) / n_epochs)
     probs = trainer.predict(test)
     if trainer.checkpoint is not None:
-        # Weights and moments of 37 million parameters are 450 MB a fold; the answer is enough.
+        # Weights and moments of 37 million parameters take 450 MB per fold.
         trainer.checkpoint.unlink(missing_ok=True)
     return probs
 
 
 def _file_name(fold: Fold, identity: Mapping[str, object]) -> str:
-    # With other settings or clips a training begins anew, beside what another one left.
+    # Other settings or clips get a checkpoint of their own.
     digest = json_digest(identity)[:12]
     name = re.sub(r"[^\w.+-]+", "_", f"{fold.protocol}-{fold.name}")
     return f"{name}-{digest}.safetensors"
