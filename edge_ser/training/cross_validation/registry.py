@@ -1,4 +1,4 @@
-"""Systems by name. Each is imported when it is made, so that one whose packages lack stops no other."""
+"""Systems by name, each imported on use, so that a missing package affects only its systems."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ Settings = Mapping[str, object]
 
 
 @dataclass(frozen=True)
-class Places:
-    """Directories that a system may write to, and recordings that it may read."""
+class SystemResources:
+    """Directories that a system may write to, and clips that it may read."""
 
     cache: Path
     checkpoints: Path
@@ -33,74 +33,76 @@ def make_system(
     sounds: Sounds | None = None,
     gates: Mapping[str, tuple[Clip, ...]] | None = None,
 ) -> System:
-    """Return a system.
+    """Return a system by name.
 
     Args:
         name: one of `SYSTEMS`.
-        settings: its settings, as JSON has them; those left out take their defaults.
-        cache: a directory for what is computed once for each clip.
-        checkpoints: a directory from which a killed training goes on.
-        sounds: recordings for the scenes of the compact network; other systems leave them unused.
-        gates: neutral clips that the compact network is run on besides the test clips.
+        settings: its settings as parsed JSON; missing ones take their defaults.
+        cache: a directory for results per clip.
+        checkpoints: a directory for checkpoints; an interrupted training continues from it.
+        sounds: recordings for the scenes of the compact network; not used by other systems.
+        gates: neutral clips that the compact network is also run on.
 
     Raises:
         ConfigError: an unknown name, or settings that do not fit.
         MissingDependency: its packages are not installed.
     """
     if name not in _MAKERS:
-        raise ConfigError(f"there is no system {name!r}; to choose from: {', '.join(SYSTEMS)}")
+        raise ConfigError(f"expected a system among {', '.join(SYSTEMS)}, got {name!r}")
     try:
-        return _MAKERS[name](settings, Places(cache, checkpoints, sounds or Sounds(), gates or {}))
+        return _MAKERS[name](
+            settings, SystemResources(cache, checkpoints, sounds or Sounds(), gates or {})
+        )
     except ModuleNotFoundError as error:
         package = (error.name or "").split(".")[0]
         raise missing_extra(package, "train") from None
 
 
-def _majority(settings: Settings, places: Places) -> System:  # noqa: ARG001
+def _majority(settings: Settings, resources: SystemResources) -> System:  # noqa: ARG001
     from edge_ser.training.baselines import Majority
 
     return build(Majority, settings, "majority")
 
 
-def _svm_egemaps(settings: Settings, places: Places) -> System:
+def _svm_egemaps(settings: Settings, resources: SystemResources) -> System:
     from edge_ser.training.baselines import FeatureSet, FunctionalsSvm, SvmConfig
 
     config = build(SvmConfig, settings, "svm-egemaps")
-    return FunctionalsSvm("svm-egemaps", FeatureSet.EGEMAPS, places.cache, config)
+    return FunctionalsSvm("svm-egemaps", FeatureSet.EGEMAPS, resources.cache, config)
 
 
-def _svm_compare(settings: Settings, places: Places) -> System:
+def _svm_compare(settings: Settings, resources: SystemResources) -> System:
     from edge_ser.training.baselines import FeatureSet, FunctionalsSvm, SvmConfig
 
     config = build(SvmConfig, settings, "svm-compare")
-    return FunctionalsSvm("svm-compare", FeatureSet.COMPARE, places.cache, config)
+    return FunctionalsSvm("svm-compare", FeatureSet.COMPARE, resources.cache, config)
 
 
-def _paper(settings: Settings, places: Places) -> System:
+def _paper(settings: Settings, resources: SystemResources) -> System:
     from edge_ser.training.baselines.paper.settings import PaperConfig
     from edge_ser.training.baselines.paper.system import PaperSystem
 
-    return PaperSystem(build(PaperConfig, settings, "paper"), places.checkpoints)
+    return PaperSystem(build(PaperConfig, settings, "paper"), resources.checkpoints)
 
 
-def _compact(settings: Settings, places: Places) -> System:
+def _compact(settings: Settings, resources: SystemResources) -> System:
     from edge_ser.training.config import TrainConfig
     from edge_ser.training.cross_validation.compact_system import CompactSystem
 
-    own = dict(settings)
-    encoder, variant = own.pop("encoder", None), str(own.pop("variant", ""))
+    values = dict(settings)
+    encoder, variant = values.pop("encoder", None), str(values.pop("variant", ""))
     return CompactSystem(
-        build(TrainConfig, own, "compact"),
-        places.checkpoints,
-        places.cache,
-        places.sounds,
+        build(TrainConfig, values, "compact"),
+        resources.checkpoints,
+        resources.cache,
+        resources.sounds,
         Path(str(encoder)) if encoder else None,
-        places.gates,
+        resources.gates,
         variant,
     )
 
 
-_MAKERS: Mapping[str, Callable[[Settings, Places], System]] = {
+_MAKERS: Mapping[str, Callable[[Settings, SystemResources], System]] = {
     "majority": _majority,
     "svm-egemaps": _svm_egemaps,
     "svm-compare": _svm_compare,
@@ -109,4 +111,4 @@ _MAKERS: Mapping[str, Callable[[Settings, Places], System]] = {
 }
 
 SYSTEMS = tuple(_MAKERS)
-"""Names of all systems, from the least to the most of our own."""
+"""Names of all systems: baselines first, then the paper's network and the compact network."""

@@ -1,4 +1,4 @@
-"""Systems that are compared on the same folds: the compact network, the paper's and baselines."""
+"""Systems that are compared on the same folds: their protocol, results and names."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from edge_ser.splits.fold import Fold
 
 @dataclass(frozen=True)
 class SystemResult:
-    """Probabilities of a fold's test clips, by a system trained on the fold's training clips."""
+    """Result of a system on one fold: predictions of the test clips."""
 
     probs: NDArray[np.float64]
     """[n_test, n_classes], in the order of the fold's test clips and of the labels; rows sum to 1.
-    A system without probabilities gives one-hot rows; a clip without a prediction, being silent, has
-    a row of zeros and counts as an error."""
+    A system without probabilities gives one-hot rows. A silent clip, without a prediction, has a row of
+    zeros and counts as an error."""
     n_parameters: int
-    """Numbers that training adjusted."""
+    """Number of trained parameters."""
     train_s: float
-    """Seconds that training took, features included."""
+    """Duration of the training in seconds, including features."""
     scores: Scores | None = None
-    """Logits of the test clips, of a system that has any."""
+    """Logits of the test clips; None for a system without logits."""
     gates: Mapping[str, Scores] = field(default_factory=dict)
-    """Logits of the clips of each gate, all of them neutral, of a system that has any."""
+    """Logits of the clips of each gate, all neutral; empty for a system without logits."""
     notes: tuple[str, ...] = ()
-    """What a reader of the figure must know: fewer epochs than the paper's, a smaller network."""
+    """Caveats on the figures, such as fewer epochs than the paper's or a smaller network."""
 
     @property
     def predicted(self) -> NDArray[np.int64]:
@@ -40,7 +40,7 @@ class SystemResult:
 
 
 class System(Protocol):
-    """Something that learns from one part of a fold and is tested on another."""
+    """Protocol of systems: trained on the training clips of a fold, evaluated on its test clips."""
 
     @property
     def name(self) -> str:
@@ -48,7 +48,7 @@ class System(Protocol):
 
     @property
     def settings(self) -> Mapping[str, object]:
-        """Everything that decides its result, for the record; values that JSON can hold."""
+        """All settings that determine the result, for the record; JSON values."""
 
     def fit_predict(
         self, fold: Fold, labels: tuple[str, ...], progress: OnProgress
@@ -58,7 +58,7 @@ class System(Protocol):
         Args:
             fold: a split of clips whose emotions are all among `labels`.
             labels: the classes, in the order of the probabilities.
-            progress: called with what is being done and its share done, in [0, 1].
+            progress: called with a description of the work and the share done, in [0, 1].
 
         Raises:
             EdgeSerError: audio that cannot be read, a package that is missing, a training that failed.
