@@ -1,4 +1,4 @@
-"""Pictures of a training run: curves over epochs, and who was taken for whom."""
+"""Plots of a training run: learning curves and confusion matrices."""
 
 from __future__ import annotations
 
@@ -14,25 +14,27 @@ from edge_ser.training.trainer import Epoch
 
 
 def draw_curves(path: Path, history: Sequence[Epoch]) -> None:
-    """Write losses and validation figures by epoch as a PNG."""
+    """Write losses and validation accuracies by epoch as a PNG."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 3.6), dpi=120, layout="constrained")
     left, right = figure.subplots(1, 2)
     epochs = [e.epoch + 1 for e in history]
     left.plot(epochs, [e.train_loss for e in history], label="training (augmented)")
-    judged = [e for e in history if e.validation_loss is not None]
-    places = [e.epoch + 1 for e in judged]
+    validated = [e for e in history if e.validation_loss is not None]
+    validated_epochs = [e.epoch + 1 for e in validated]
     left.set(xlabel="epoch", ylabel="cross-entropy, nats", title="loss")
-    if judged:
-        left.plot(places, [e.validation_loss for e in judged], label="validation speakers")
-        right.plot(places, [_percent(e.uar) for e in judged], label="UAR")
-        right.plot(places, [_percent(e.wa) for e in judged], label="WA", alpha=0.6)
+    if validated:
+        left.plot(
+            validated_epochs, [e.validation_loss for e in validated], label="validation speakers"
+        )
+        right.plot(validated_epochs, [_percent(e.uar) for e in validated], label="UAR")
+        right.plot(validated_epochs, [_percent(e.wa) for e in validated], label="WA", alpha=0.6)
     best = [e for e in history if e.best][-1]
     right.axvline(
         best.epoch + 1, color="gray", linestyle=":", label=f"kept: epoch {best.epoch + 1}"
     )
-    title = "validation speakers" if judged else "no validation speakers: the last epoch is kept"
+    title = "validation speakers" if validated else "no validation speakers: the last epoch is kept"
     right.set(xlabel="epoch", ylabel="%", title=title, xlim=left.get_xlim())
     for axes in (left, right):
         axes.grid(alpha=0.3)
@@ -48,7 +50,7 @@ def _percent(share: float | None) -> float:
 def draw_confusion(
     path: Path, counts: NDArray[np.int64], labels: Sequence[str], title: str
 ) -> None:
-    """Write a confusion matrix, rows the truth in percent, as a PNG."""
+    """Write a confusion matrix as a PNG; rows are true classes, in percent."""
     from matplotlib.figure import Figure
 
     size = 2.2 + 0.62 * len(labels)
