@@ -47,6 +47,38 @@ def _percent(share: float | None) -> float:
     return float("nan") if share is None else 100 * share
 
 
+def draw_paper_curves(
+    path: Path, losses: Sequence[float], accuracies: Sequence[float], test_wa: float
+) -> None:
+    """Write loss and accuracy of a training of the paper's network as a PNG.
+
+    Args:
+        path: the file to write.
+        losses: cross-entropy of each epoch, in nats.
+        accuracies: accuracy of each epoch, in [0, 1].
+        test_wa: accuracy on the test rows after the last epoch, in [0, 1].
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.6), dpi=120, layout="constrained")
+    left, right = figure.subplots(1, 2)
+    epochs = range(1, len(losses) + 1)
+    left.plot(epochs, losses, label="training rows, under dropout")
+    left.set(xlabel="epoch", ylabel="cross-entropy, nats", title="loss")
+    right.plot(
+        epochs, [100 * accuracy for accuracy in accuracies], label="training rows, under dropout"
+    )
+    right.axhline(
+        100 * test_wa, color="gray", linestyle=":", label="test rows, after the last epoch"
+    )
+    right.set(xlabel="epoch", ylabel="%", title="accuracy", ylim=(0, 102))
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+        axes.legend(frameon=False)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png")
+
+
 def draw_confusion(
     path: Path, counts: NDArray[np.int64], labels: Sequence[str], title: str
 ) -> None:

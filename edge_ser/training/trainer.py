@@ -25,8 +25,7 @@ from edge_ser.errors import TrainingError
 from edge_ser.metrics import unweighted_average_recall, weighted_accuracy
 from edge_ser.scores import Scores
 from edge_ser.training.arousal import arousal_loss
-from edge_ser.training.augmentation.augment import Augmenter, Windows, mixup
-from edge_ser.training.augmentation.mixstyle import MixStyle
+from edge_ser.training.augmentation.augment import Augmenter, MixStyle, Windows, mixup
 from edge_ser.training.checkpoint import (
     BEST,
     LAST,

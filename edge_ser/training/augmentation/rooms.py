@@ -1,4 +1,4 @@
-"""Impulse responses of random rectangular rooms, by the image source method."""
+"""Reverberation of random rooms: decaying noise, and impulse responses by the image source method."""
 
 from __future__ import annotations
 
@@ -16,6 +16,14 @@ Float64 = NDArray[np.float64]
 
 MAX_ORDER = 30
 """Largest order of exact reflections; later ones are replaced by decaying noise."""
+
+REVERBERATION_S = (0.2, 0.8)
+"""Range of reverberation times (T60) in seconds, from a car to an exhibition hall."""
+
+DIRECT_DB = (-3.0, 12.0)
+"""Range of the direct-to-reverberant ratio in dB, from far to near."""
+
+_FIRST_ECHO_S = 0.003
 
 _HEIGHT_M = (2.4, 4.0)
 _WALL_M = 0.3
@@ -136,3 +144,25 @@ def _pyroomacoustics() -> Any:
     except ImportError:
         raise missing_extra("pyroomacoustics", "train") from None
     return pyroomacoustics
+
+
+def reverberate(samples: Float32, sample_rate: int, rng: np.random.Generator) -> Float32:
+    """Return samples with the reverberation of a random room, with the same length and energy.
+
+    The impulse response is the direct sound and exponentially decaying noise (Polack 1988; see Habets
+    2010, doi:10.1007/978-1-4419-6056-0_3), with a reverberation time from `REVERBERATION_S` and a
+    direct-to-reverberant ratio from `DIRECT_DB`.
+    """
+    from scipy.signal import fftconvolve
+
+    t60, direct_db = rng.uniform(*REVERBERATION_S), rng.uniform(*DIRECT_DB)
+    seconds = np.arange(round(t60 * sample_rate)) / sample_rate
+    tail = rng.standard_normal(len(seconds)) * 10 ** (-3 * seconds / t60)
+    tail[seconds < _FIRST_ECHO_S] = 0.0
+    response = tail * 10 ** (-direct_db / 20) / np.sqrt((tail**2).sum())
+    response[0] = 1.0
+    reverberated = fftconvolve(samples, response)[: len(samples)]
+    # Levels are augmented elsewhere; here they could fall below the threshold of silence.
+    gain = np.sqrt((samples**2).sum() / max((reverberated**2).sum(), np.finfo(np.float32).tiny))
+    scaled: Float32 = (reverberated * gain).astype(np.float32)
+    return scaled

@@ -11,17 +11,10 @@ from numpy.typing import NDArray
 from edge_ser.corpora import Clip
 from edge_ser.errors import ConfigError
 from edge_ser.training.augmentation.copies import generator_of
+from edge_ser.training.augmentation.rooms import reverberate
 from edge_ser.training.augmentation.scenes import Scenes
 
 Float32 = NDArray[np.float32]
-
-REVERBERATION_S = (0.2, 0.8)
-"""Range of reverberation times (T60) in seconds, from a car to an exhibition hall."""
-
-DIRECT_DB = (-3.0, 12.0)
-"""Range of the direct-to-reverberant ratio in dB, from far to near."""
-
-_FIRST_ECHO_S = 0.003
 
 
 @dataclass(frozen=True)
@@ -66,25 +59,3 @@ class WaveformAugmentation:
             # Positive numbers are those of the rooms.
             samples = scenes.apply(samples, generator_of(clip, -self.scene))
         return samples
-
-
-def reverberate(samples: Float32, sample_rate: int, rng: np.random.Generator) -> Float32:
-    """Return samples with the reverberation of a random room, with the same length and energy.
-
-    The impulse response is the direct sound and exponentially decaying noise (Polack 1988; see Habets
-    2010, doi:10.1007/978-1-4419-6056-0_3), with a reverberation time from `REVERBERATION_S` and a
-    direct-to-reverberant ratio from `DIRECT_DB`.
-    """
-    from scipy.signal import fftconvolve
-
-    t60, direct_db = rng.uniform(*REVERBERATION_S), rng.uniform(*DIRECT_DB)
-    seconds = np.arange(round(t60 * sample_rate)) / sample_rate
-    tail = rng.standard_normal(len(seconds)) * 10 ** (-3 * seconds / t60)
-    tail[seconds < _FIRST_ECHO_S] = 0.0
-    response = tail * 10 ** (-direct_db / 20) / np.sqrt((tail**2).sum())
-    response[0] = 1.0
-    reverberated = fftconvolve(samples, response)[: len(samples)]
-    # Levels are augmented elsewhere; here they could fall below the threshold of silence.
-    gain = np.sqrt((samples**2).sum() / max((reverberated**2).sum(), np.finfo(np.float32).tiny))
-    scaled: Float32 = (reverberated * gain).astype(np.float32)
-    return scaled

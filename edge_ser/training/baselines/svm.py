@@ -24,8 +24,8 @@ from edge_ser.corpora import Clip
 from edge_ser.errors import TrainingError, missing_extra
 from edge_ser.metrics import confusion, unweighted_average_recall
 from edge_ser.splits.fold import Fold, speakers
-from edge_ser.training.baselines.common import one_hot, training_clips
 from edge_ser.training.baselines.functionals import SAMPLE_RATE, FeatureSet, Functionals
+from edge_ser.training.baselines.majority import one_hot, training_clips
 from edge_ser.training.cross_validation.systems import SystemResult
 
 Float64 = NDArray[np.float64]

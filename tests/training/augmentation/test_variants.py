@@ -11,11 +11,8 @@ from hypothesis import strategies as st
 
 from edge_ser.corpora import Clip
 from edge_ser.training.augmentation.augment import AugmentConfig
-from edge_ser.training.augmentation.variants import (
-    REVERBERATION_S,
-    WaveformAugmentation,
-    reverberate,
-)
+from edge_ser.training.augmentation.rooms import REVERBERATION_S, reverberate
+from edge_ser.training.augmentation.variants import WaveformAugmentation
 
 RATE = 16_000
 CLIP = Clip(Path("a/clip.wav"), "own", "own/ann", "sad", "sad", None, "own/1", None)

@@ -260,7 +260,7 @@ def test_settings_that_cannot_be_are_refused(wrong):
         SvmConfig(inner_folds=1)
 
 
-def test_the_settings_tell_all_that_decides(cache):
+def test_settings_contain_everything_that_determines_the_result(cache):
     system = FunctionalsSvm("svm-compare", FeatureSet.COMPARE, cache, SvmConfig(costs=(0.5,)))
 
     assert system.name == "svm-compare"
@@ -273,6 +273,6 @@ def test_baselines_work_without_torch():
     code = (
         "import sys\nsys.modules['torch'] = None\n"
         "from edge_ser.training.baselines import FeatureSet, Functionals, FunctionalsSvm\n"
-        "from edge_ser.training import crossval, registry\n"
+        "from edge_ser.training.cross_validation import crossval, systems\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,4 +1,4 @@
-"""Features of the paper: the MFCCs of all frames as one flat vector, padded with 0."""
+"""Features of the paper: the MFCCs of all frames as one flat vector, padded and standardised."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from edge_ser._util.callbacks import OnShare
 from edge_ser.corpora import Clip, PaperAugmentation
 from edge_ser.errors import AudioError, missing_extra
+from edge_ser.splits.fold import Fold
+from edge_ser.splits.other import PAPER, paper_rows
 from edge_ser.training.augmentation.copies import load_copy
 
 Float32 = NDArray[np.float32]
@@ -105,3 +107,55 @@ class Standardizer:
     def __call__(self, rows: Float32) -> Float32:
         """Return standardised rows, float32 [n_rows, length]."""
         return ((rows - self.mean) / self.std).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class PaperRows:
+    """Training and test rows of a fold, made by `prepare`."""
+
+    train: Float32
+    """Standardised training rows, float32 [n_rows, length]."""
+    targets: tuple[int, ...]
+    """Class of each row of `train`."""
+    test: Float32
+    """Test rows, standardised by the training rows, float32 [n_test, length]."""
+    standardizer: Standardizer
+
+
+def prepare(
+    fold: Fold,
+    labels: tuple[str, ...],
+    copies: bool,
+    cached: FeatureRows,
+    progress: OnShare,
+) -> PaperRows:
+    """Compute the rows of a fold's training and test clips.
+
+    Args:
+        fold: the fold; its validation clips are ignored.
+        labels: the classes, in the order of the targets.
+        copies: see `PaperConfig`.
+        cached: rows to reuse and extend.
+        progress: called after each clip with the share done.
+
+    Raises:
+        AudioError, MissingDependency: as `FeatureRows.compute`.
+    """
+    train = training_rows(fold, copies)
+    # As in the notebooks, the longest row of both parts determines the length.
+    length = cached.compute((*train, *fold.test), progress)
+    rows = cached.matrix(train, length)
+    standardize = Standardizer.fit(rows)
+    return PaperRows(
+        train=standardize(rows),
+        targets=tuple(labels.index(clip.emotion) for clip in train),
+        test=standardize(cached.matrix(fold.test, length)),
+        standardizer=standardize,
+    )
+
+
+def training_rows(fold: Fold, copies: bool) -> tuple[Clip, ...]:
+    """Return the training clips: each in four copies, or as they are in the fold."""
+    if fold.protocol == PAPER or not copies:
+        return fold.train
+    return paper_rows(fold.train)

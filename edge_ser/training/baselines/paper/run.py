@@ -17,15 +17,13 @@ from edge_ser.metrics import weighted_accuracy
 from edge_ser.scores import Scores
 from edge_ser.splits import SplitConfig, fold_digest
 from edge_ser.splits.choice import NONE
-from edge_ser.training.baselines.paper.deviations import deviations
-from edge_ser.training.baselines.paper.features import FeatureRows
-from edge_ser.training.baselines.paper.plots import draw_curves
-from edge_ser.training.baselines.paper.rows import PaperRows, prepare
-from edge_ser.training.baselines.paper.settings import PaperConfig
+from edge_ser.training.baselines.paper.features import FeatureRows, PaperRows, prepare
+from edge_ser.training.baselines.paper.settings import PaperConfig, deviations
 from edge_ser.training.baselines.paper.trainer import PaperTrainer
 from edge_ser.training.checkpoint import LAST, save_checkpoint, with_prefix
 from edge_ser.training.job import DataSplit, split_again, split_corpora, write_figures
 from edge_ser.training.model import count_parameters
+from edge_ser.training.plots import draw_paper_curves
 from edge_ser.training.run_record import PAPER, RunFacts, refuse_unusable
 
 WEIGHTS = "weights.safetensors"
@@ -162,5 +160,10 @@ def finish(started: PaperRun) -> tuple[Accuracy, ...]:
     )
     save_checkpoint(started.run / WEIGHTS, tensors, {"labels": job.labels})
     scores = Scores.of(trainer.predict(rows.test), job.targets(job.fold.test))
-    draw_curves(started.run / "curves.png", trainer.history, weighted_accuracy(scores.confusion))
+    draw_paper_curves(
+        started.run / "curves.png",
+        [epoch.loss for epoch in trainer.history],
+        [epoch.accuracy for epoch in trainer.history],
+        weighted_accuracy(scores.confusion),
+    )
     return write_figures(job, started.run, {"test": scores})

@@ -16,10 +16,8 @@ from edge_ser._util.callbacks import OnProgress
 from edge_ser._util.hashing import json_digest
 from edge_ser.splits.digest import fold_digest
 from edge_ser.splits.fold import Fold
-from edge_ser.training.baselines.paper.deviations import deviations
-from edge_ser.training.baselines.paper.features import FeatureRows, Float32
-from edge_ser.training.baselines.paper.rows import prepare
-from edge_ser.training.baselines.paper.settings import PaperConfig
+from edge_ser.training.baselines.paper.features import FeatureRows, Float32, prepare
+from edge_ser.training.baselines.paper.settings import PaperConfig, deviations
 from edge_ser.training.baselines.paper.trainer import PaperTrainer
 from edge_ser.training.cross_validation.systems import SystemResult
 from edge_ser.training.model import count_parameters

@@ -26,9 +26,8 @@ from edge_ser.cli import main
 from edge_ser.errors import ConfigError, TrainingError
 from edge_ser.metrics import confusion, unweighted_average_recall
 from edge_ser.splits import PROTOCOLS, SplitConfig
-from edge_ser.training.baselines.paper.features import FeatureRows, Standardizer
+from edge_ser.training.baselines.paper.features import FeatureRows, Standardizer, prepare
 from edge_ser.training.baselines.paper.network import PaperNetwork
-from edge_ser.training.baselines.paper.rows import prepare
 from edge_ser.training.baselines.paper.run import PaperRecord, plan, replan
 from edge_ser.training.baselines.paper.settings import PaperConfig
 from edge_ser.training.baselines.paper.trainer import PaperTrainer
@@ -484,5 +483,5 @@ def test_the_seed_decides_who_is_drawn(folder):
 
 
 def test_validation_is_refused_by_the_library_too(folder):
-    with pytest.raises(ConfigError, match="--validation-speakers.* s1"):
+    with pytest.raises(ConfigError, match=r"--validation-speakers.* s1"):
         plan([f"folder:synth={folder}"], PaperConfig(), split=SplitConfig(validation_speakers="s1"))

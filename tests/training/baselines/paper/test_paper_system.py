@@ -11,9 +11,8 @@ import pytest
 
 from edge_ser.corpora import PaperAugmentation
 from edge_ser.errors import TrainingError
-from edge_ser.training.baselines.paper.deviations import deviations
-from edge_ser.training.baselines.paper.rows import training_rows
-from edge_ser.training.baselines.paper.settings import PaperConfig
+from edge_ser.training.baselines.paper.features import training_rows
+from edge_ser.training.baselines.paper.settings import PaperConfig, deviations
 from edge_ser.training.baselines.paper.system import PaperSystem
 
 
