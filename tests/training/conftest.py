@@ -1,4 +1,4 @@
-"""A small corpus that can be learned in seconds, a run that did, and its exported models."""
+"""A small synthetic corpus, a run trained on it in seconds, and its exported models."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LABELS = ("neutral", "happy", "sad", "angry")
 
 
 class NeedsTorch(pytest.Module):
-    """Stands for a module that cannot be imported here."""
+    """A test module that cannot be imported without torch."""
 
     def collect(self):
         skip_or_fail("torch is not installed; run: pip install 'edge-ser[train]'")
@@ -183,7 +183,7 @@ def make_trainer(trainer, job, bank, validation):
 
 @pytest.fixture
 def loudness_teacher(monkeypatch) -> list:
-    """Put a teacher in its place that gives the loudness; return a list that grows with each clip."""
+    """Replace the teacher by one that returns the loudness; return a list with an entry per clip."""
     from edge_ser.training.distillation import teacher
 
     calls = []
@@ -200,7 +200,7 @@ def loudness_teacher(monkeypatch) -> list:
 
 
 @pytest.fixture(scope="session")
-def taught_config(config):
+def distilled_config(config):
     """The settings of `config` with a teacher."""
     from edge_ser.training.augmentation.augment import AugmentConfig
 

@@ -1,4 +1,4 @@
-"""The main job from a shell: train, export, run, with nothing done by hand in between."""
+"""The command line: train, export, run."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def first(edge_ser, arguments, tmp_path_factory) -> tuple[Path, subprocess.Compl
 # --- the main job ------------------------------------------------------------------------
 
 
-def test_training_says_what_it_does(first, corpus_dir):
+def test_training_reports_its_steps(first, corpus_dir):
     run, done = first
 
     assert done.stdout == ""
@@ -122,7 +122,7 @@ def test_a_killed_training_ends_as_one_that_was_not(edge_ser, first, arguments, 
 
 
 @posix
-def test_ctrl_c_says_how_to_go_on(arguments, tmp_path):
+def test_ctrl_c_reports_how_to_continue(arguments, tmp_path):
     code, messages = stop_after_first_epoch(arguments, tmp_path / "run", signal.SIGINT)
 
     assert code == 1
@@ -154,7 +154,7 @@ def refused(monkeypatch, capsys):
     return run
 
 
-def test_another_corpus_than_was_said(edge_ser, corpus_dir, tmp_path):
+def test_another_corpus_than_the_name_states(edge_ser, corpus_dir, tmp_path):
     done = edge_ser("train", "--corpus", f"RAVDESS={corpus_dir}", "--out", tmp_path / "r", code=1)
 
     assert done.stderr.startswith("edge-ser: RAVDESS: ")

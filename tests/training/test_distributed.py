@@ -1,4 +1,4 @@
-"""torchrun: several processes train one network as one would, and end together."""
+"""torchrun: several processes train like one, and end together."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def together(options, tmp_path_factory) -> tuple[Path, str]:
 # --- a training by two -------------------------------------------------------------------
 
 
-def test_one_of_them_speaks_and_writes(together, trained):
+def test_only_the_main_process_prints_and_writes(together, trained):
     run, messages = together
 
     assert {path.name for path in run.iterdir()} == {path.name for path in trained.iterdir()}

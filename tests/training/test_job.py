@@ -1,4 +1,4 @@
-"""From corpora to a run directory: labels, records, what is refused, and honest figures."""
+"""Training jobs, from corpora to a run directory: labels, records, errors and metrics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Real speech, from the corpus to a recognised clip, through the command line."""
+"""Command line on real speech, from the corpus to a recognised clip."""
 
 from __future__ import annotations
 

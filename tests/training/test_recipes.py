@@ -1,4 +1,4 @@
-"""Recipes by name: what stands in the results is what the command line gives."""
+"""Recipes by name: settings of the results equal those of the command line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edge_ser.training.config import TrainConfig
 from edge_ser.training.recipes import DISTILLED, overlaid
 
 
-def test_the_taught_recipe_is_the_one_in_the_results():
+def test_the_distilled_recipe_is_the_one_in_the_results():
     kept = json.loads((ROOT / "results/recipes/taught.json").read_text())
 
     assert kept == {"compact": DISTILLED}
@@ -26,14 +26,14 @@ def test_the_bundled_models_settings_can_be_read():
     assert build(TrainConfig, json.loads(path.read_text()), str(path)).teacher_weight > 0
 
 
-def test_the_bundled_model_has_the_settings_that_were_judged_across_corpora():
+def test_the_bundled_model_has_the_settings_evaluated_across_corpora():
     judged = json.loads((ROOT / "results/recipes/strangers.json").read_text())["compact"]
     bundled = json.loads((ROOT / "edge_ser/assets/bundled_training.json").read_text())
 
     assert bundled == judged
 
 
-def test_changes_lie_over_settings_also_within_nested_ones():
+def test_changes_override_nested_settings():
     settings = {"a": 1, "augment": {"b": 2, "c": 3}}
 
     changed = overlaid(settings, {"augment": {"c": 4}, "d": 5})
@@ -42,7 +42,7 @@ def test_changes_lie_over_settings_also_within_nested_ones():
     assert settings == {"a": 1, "augment": {"b": 2, "c": 3}}
 
 
-def test_options_lie_over_the_file_and_the_file_over_the_recipe(tmp_path):
+def test_options_override_the_file_and_the_file_the_recipe(tmp_path):
     path = tmp_path / "mine.json"
     path.write_text('{"epochs": 30, "augment": {"noise_share": 0.7}}')
 

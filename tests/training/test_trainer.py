@@ -1,4 +1,4 @@
-"""Training learns, repeats itself exactly, and goes on where it was stopped."""
+"""Training learns, is reproducible, and resumes exactly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The baselines against scikit-learn's own ways, on functionals that openSMILE really computes."""
+"""The baselines compared with scikit-learn, on functionals computed by openSMILE."""
 
 from __future__ import annotations
 

@@ -125,9 +125,9 @@ def test_damaged_cache_files_are_computed_again(loudness_teacher, job, tmp_path,
     assert len(np.load(path)) == len(first.frames)
 
 
-def test_progress_names_what_is_done(loudness_teacher, corpus, taught_config, tmp_path):
+def test_progress_names_what_is_done(loudness_teacher, corpus, distilled_config, tmp_path):
     seen = []
-    job = plan([corpus], taught_config)
+    job = plan([corpus], distilled_config)
 
     start(job, tmp_path / "run", CPU, lambda *step: seen.append(step))
 
@@ -136,23 +136,23 @@ def test_progress_names_what_is_done(loudness_teacher, corpus, taught_config, tm
     assert seen == [(name, done / n) for name, n in stages.items() for done in range(1, n + 1)]
 
 
-def test_without_a_teacher_there_is_no_run(corpus, taught_config, tmp_path, monkeypatch):
+def test_without_a_teacher_there_is_no_run(corpus, distilled_config, tmp_path, monkeypatch):
     other = tmp_path / "other.onnx"
     other.write_bytes(b"something else")
     monkeypatch.setattr(teacher, "_find", lambda: other)
 
     with pytest.raises(TrainingError, match=rf"^{other} .*pip install"):
-        start(plan([corpus], taught_config), tmp_path / "run", CPU)
+        start(plan([corpus], distilled_config), tmp_path / "run", CPU)
 
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("place", ["option", "default"])
 def test_the_command_caches_the_output(
-    loudness_teacher, corpus, taught_config, tmp_path, monkeypatch, capsys, place
+    loudness_teacher, corpus, distilled_config, tmp_path, monkeypatch, capsys, place
 ):
     settings = tmp_path / "taught.json"
-    settings.write_text(json.dumps(dataclasses.asdict(taught_config)))
+    settings.write_text(json.dumps(dataclasses.asdict(distilled_config)))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
     cache = {"option": tmp_path / "mine", "default": tmp_path / "home" / "edge-ser"}[place]
     options = ("--cache", str(cache)) if place == "option" else ()
@@ -169,12 +169,12 @@ def test_the_command_caches_the_output(
 
     kept = list((cache / "teacher").glob("*.npy"))
     assert len(kept) == len(loudness_teacher)  # the second run asked for nothing
-    assert len(loudness_teacher) == 2 * len(plan([corpus], taught_config).fold.train)
+    assert len(loudness_teacher) == 2 * len(plan([corpus], distilled_config).fold.train)
 
 
-def test_the_network_learns_the_same_output(package, corpus, taught_config, tmp_path):
+def test_the_network_learns_the_same_output(package, corpus, distilled_config, tmp_path):
     split = SplitConfig(test_speakers="s6", validation_speakers="none")
-    job = plan([corpus], taught_config, split=split)
+    job = plan([corpus], distilled_config, split=split)
     trainer = start(job, tmp_path / "run", CPU, cache=tmp_path / "cache")
     rng = torch.Generator().manual_seed(0)
     clips = torch.arange(32)

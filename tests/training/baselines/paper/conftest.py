@@ -1,4 +1,4 @@
-"""Clips of the small corpus, divided as an honest protocol and as the paper do it."""
+"""Clips of the small corpus, split by an honest protocol and by that of the paper."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`edge-ser train --recipe paper` from a shell: a run directory, honest words, and after a kill."""
+"""`edge-ser train --recipe paper` from a shell: run directory, stated leaks, and resuming."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_an_honest_protocol_needs_no_warning(honest):
 
 
 @pytest.mark.parametrize("name", ["leaky", "honest"])
-def test_training_says_what_it_does(name, request):
+def test_training_reports_its_steps(name, request):
     _, stderr = request.getfixturevalue(name)
 
     lines = [line.strip() for line in stderr.splitlines()]
@@ -272,7 +272,7 @@ def stopped(arguments, tmp_path, monkeypatch) -> tuple[Path, str]:
     return run, stderr
 
 
-def test_ctrl_c_says_how_to_go_on(stopped, honest):
+def test_ctrl_c_reports_how_to_continue(stopped, honest):
     run, stderr = stopped
     assert "edge-ser: stopped after 1 complete epoch(s)" in stderr
     assert f"continue with: edge-ser train --resume --out {run}" in stderr

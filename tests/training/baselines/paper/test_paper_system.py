@@ -96,7 +96,7 @@ def test_the_notes_name_every_deviation(outcomes, paper_fold, honest_fold, small
     assert "validation" in validation
 
 
-def test_its_name_says_whether_it_is_the_papers_network(small):
+def test_its_name_shows_whether_it_is_the_papers_network(small):
     assert PaperSystem().name == "paper"
     assert PaperSystem(small).name == "paper-small"
     assert PaperSystem(small).settings == dataclasses.asdict(small)

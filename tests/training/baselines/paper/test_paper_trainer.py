@@ -1,4 +1,4 @@
-"""The paper's training: Keras' loss in torch's optimiser, and the same end after an interruption."""
+"""The paper's training: the loss of Keras, and equal results after an interruption."""
 
 from __future__ import annotations
 
