@@ -1,13 +1,13 @@
-"""What the paper's RAVDESS and SAVEE notebooks measure: rows of one clip on both sides of a split.
+"""Accuracy of a nearest-neighbour memoriser under the split of the paper's RAVDESS and SAVEE notebooks.
 
-There, a clip gives 256 rows of its spectrogram, each row is a sample with the clip's emotion, and all
-rows are shuffled and split 80/20. A memoriser that learns nothing, the label of the nearest training
-row (1-nearest neighbour, Euclidean), is scored here under that split, with whole clips on one side,
-and with whole actors on one side. What it loses from the first to the others is what the split gave.
+In these notebooks, a clip gives 256 rows of its spectrogram, each row is a sample with the clip's
+emotion, and all rows are shuffled and split 80/20. This benchmark scores a 1-nearest-neighbour
+classifier (Euclidean), which only memorises, under three splits: rows shuffled, grouped by clip, and
+grouped by actor. The difference between the first and the others is due to the leak.
 
-The notebooks' code is not repeated here: a row is one of 256 mel bands (librosa, dB) of the section
-that the other notebooks read, 2.5 s from 0.6 s at 22,050 Hz, up to 8 kHz, where 16 kHz recordings end.
-Each split is five-fold, and --queries rows, drawn by --seed, are looked up in all rows of training.
+The features are not those of the notebooks: a row is one of 256 mel bands (librosa, dB, up to 8 kHz) of
+the section that the other notebooks read, 2.5 s from 0.6 s at 22,050 Hz. Each split is five-fold, and
+--queries rows, drawn by --seed, are looked up in all training rows.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ SAMPLE_RATE, OFFSET_S, DURATION_S = 22_050, 0.6, 2.5
 N_ROWS, N_FFT, HOP_LENGTH, FMAX_HZ = 256, 2048, 512, 8000
 N_FOLDS = 5
 KEYS = ("notebook", "clip_grouped", "speaker_independent")
-"""Names of the three splits in the record that the results are made from."""
+"""Names of the three splits in the JSON record."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """How often the nearest training row has the right emotion."""
+    """Accuracy of the nearest training row under one split."""
 
     split: str
     accuracy: float
@@ -45,7 +45,7 @@ class Score:
 
 
 def main() -> int:
-    """Compute the rows, score the three splits, print and write them."""
+    """Compute the rows, score the three splits, print and write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--corpora", type=Path, required=True)
     parser.add_argument("--corpus", default="RAVDESS")
@@ -88,7 +88,7 @@ def main() -> int:
 
 
 def spectrogram_rows(clip: Clip) -> np.ndarray:
-    """Return float32 [256, n_frames]: mel bands in dB, each a row; short clips end in silence."""
+    """Return mel bands in dB, float32 [256, n_frames]; short clips are padded with silence."""
     samples = load_copy(clip, SAMPLE_RATE, OFFSET_S, DURATION_S)
     padded = np.zeros(round(DURATION_S * SAMPLE_RATE), dtype=np.float32)
     padded[: len(samples)] = samples
@@ -99,34 +99,34 @@ def spectrogram_rows(clip: Clip) -> np.ndarray:
 
 
 def repeat(values: Sequence[str]) -> np.ndarray:
-    """Return a clip's value for each of its rows, as numbers."""
+    """Return the value of each clip as a number, repeated for each of its rows."""
     return np.repeat(np.unique(values, return_inverse=True)[1], N_ROWS)
 
 
 def score(
     name: str, rows: np.ndarray, labels: np.ndarray, groups: np.ndarray, n_queries: int, seed: int
 ) -> Score:
-    """Score the memoriser over five folds of groups, each group whole in one fold."""
+    """Score the memoriser over five folds; a group is never split between folds."""
     rng = np.random.default_rng(seed)
     names, group = np.unique(groups, return_inverse=True)
     fold = (rng.permutation(len(names)) % N_FOLDS)[group]
-    hits = asked = 0
+    hits = n_scored = 0
     for number in range(N_FOLDS):
         test, train = np.flatnonzero(fold == number), np.flatnonzero(fold != number)
         queries = rng.choice(test, min(len(test), n_queries // N_FOLDS), replace=False)
-        found = train[nearest(rows[queries], rows[train])]
-        hits += int((labels[found] == labels[queries]).sum())
-        asked += len(queries)
-    return Score(name, hits / asked, asked)
+        neighbours = train[nearest(rows[queries], rows[train])]
+        hits += int((labels[neighbours] == labels[queries]).sum())
+        n_scored += len(queries)
+    return Score(name, hits / n_scored, n_scored)
 
 
 def nearest(queries: np.ndarray, known: np.ndarray, block: int = 16_384) -> np.ndarray:
-    """Return the index of the known row nearest to each query."""
+    """Return the index of the nearest known row for each query."""
     best = np.full(len(queries), np.inf, dtype=np.float32)
     index = np.zeros(len(queries), dtype=np.int64)
     for start in range(0, len(known), block):
         part = known[start : start + block]
-        # The query's own square is the same for all and left out.
+        # The squared norm of the query does not affect the order and is left out.
         distance = np.square(part).sum(axis=1) - 2 * queries @ part.T
         closest = distance.argmin(axis=1)
         value = distance[np.arange(len(queries)), closest]

@@ -1,8 +1,8 @@
-"""How much of RAVDESS' emotions each layer of the teacher tells: why it is the first one that teaches.
+"""Accuracy of emotion recognition on RAVDESS from each layer of the teacher, to select the layer.
 
-A logistic regression on the mean and deviation of a layer's frames over a clip. Six times, 16 actors are
-learned from and 4 others judged; the four are those of EmoBox's next fold, so that no fold's own test
-actors take part in choosing what its network is taught. Prints WA; nothing is written.
+The classifier is a logistic regression on mean and deviation of a layer's frames over a clip. In each of
+six folds, it is trained on 16 actors and validated on 4 others, the test actors of EmoBox's next fold,
+so that the test actors of a fold do not influence the choice of its teacher. Prints WA; writes no file.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ LAYERS = {
     "layer 3": "add_390",
     "layer 4": "layer_norm_8",
 }
-"""The residual stream after each part of the encoder, by the names in its file."""
+"""Tensor of the residual stream after each part of the encoder."""
 
 
 def main() -> int:
-    """Listen, judge, print."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--corpora", type=Path, required=True, help="with RAVDESS in it")
     options = parser.parse_args()
@@ -47,8 +47,10 @@ def main() -> int:
         for name, tensor in LAYERS.items():
             teacher = Teacher(tensor)
             shown = track(samples, name, transient=True, disable=not sys.stdout.isatty())
-            frames = [teacher.listen(s) for s in shown]
-            accuracies = judge(np.stack([pooled(own) for own in frames]), emotions, actors)
+            frames = [teacher.encode(s) for s in shown]
+            accuracies = cross_validated(
+                np.stack([pooled(one) for one in frames]), emotions, actors
+            )
             by_fold = " ".join(f"{100 * wa:.1f}" for wa in accuracies)
             print(f"{name:<21} WA {100 * np.mean(accuracies):.1f}%  ({by_fold})", flush=True)
     except EdgeSerError as error:
@@ -63,20 +65,20 @@ def pooled(frames: NDArray[np.float16]) -> NDArray[np.float32]:
     return np.concatenate([wide.mean(0), wide.std(0)])
 
 
-def judge(
+def cross_validated(
     rows: NDArray[np.float32], emotions: NDArray[np.str_], actors: NDArray[np.int_]
 ) -> list[float]:
-    """Return the share of clips that is recognised, for each of the six inner divisions."""
+    """Return the WA on the validation clips of each of the six folds."""
     folds = [[int(actor) for actor in fold] for fold in TEST_SPEAKERS["RAVDESS"]]
     accuracies = []
-    for place, own_test in enumerate(folds):
-        judged = np.isin(actors, folds[(place + 1) % len(folds)])
-        learned = ~judged & ~np.isin(actors, own_test)
+    for index, test in enumerate(folds):
+        validated = np.isin(actors, folds[(index + 1) % len(folds)])
+        trained = ~validated & ~np.isin(actors, test)
         model = make_pipeline(
             StandardScaler(), LogisticRegression(C=0.01, max_iter=300, class_weight="balanced")
         )
-        model.fit(rows[learned], emotions[learned])
-        accuracies.append(float(model.score(rows[judged], emotions[judged])))
+        model.fit(rows[trained], emotions[trained])
+        accuracies.append(float(model.score(rows[validated], emotions[validated])))
     return accuracies
 
 

@@ -18,7 +18,7 @@ from edge_ser.training.config import RunRecord
 from edge_ser.training.distillation.teacher import WIDTH, TeacherFeatures
 from edge_ser.training.distributed import SINGLE_PROCESS, ProcessGroup, find_process_group
 from edge_ser.training.features import FeatureBank
-from edge_ser.training.scoring import HeardClips
+from edge_ser.training.scoring import ClipWindows
 from edge_ser.training.trainer import Trainer
 
 N_CLIPS, N_FRAMES = 24, 30
@@ -36,10 +36,10 @@ def plain_trainer(run: Path, group: ProcessGroup = SINGLE_PROCESS) -> Trainer:
     frames = torch.randn(N_CLIPS * N_FRAMES, n_mels, generator=rng)
     starts = torch.arange(N_CLIPS)[:, None] * N_FRAMES
     bank = FeatureBank(frames, starts, torch.full_like(starts, N_FRAMES))
-    said = torch.randn(N_CLIPS * N_FRAMES, WIDTH, generator=rng).half()
-    teacher_targets = TeacherFeatures(said, starts, torch.full_like(starts, N_FRAMES))
+    output = torch.randn(N_CLIPS * N_FRAMES, WIDTH, generator=rng).half()
+    teacher_targets = TeacherFeatures(output, starts, torch.full_like(starts, N_FRAMES))
     classes = Classes.of([0] * 13 + [1] * 6 + [2] * 4 + [3], [(True,) * 4] * N_CLIPS)
-    nothing = {"validation": HeardClips((), ())}
+    nothing = {"validation": ClipWindows((), ())}
     trainer = Trainer(record, bank, classes, nothing, run, CPU, teacher_targets, group)
     trainer.model.eval()
     trainer.model.train = lambda: trainer.model  # type: ignore[method-assign]
@@ -50,8 +50,8 @@ def plain_trainer(run: Path, group: ProcessGroup = SINGLE_PROCESS) -> Trainer:
     ) -> Windows:
         positions = torch.arange(N_FRAMES).float().expand(len(clips), -1)
         frames = bank.frames.view(N_CLIPS, N_FRAMES, -1)[clips]
-        heard = positions < 1 + 7 * clips[:, None] % N_FRAMES
-        return Windows(frames, torch.zeros_like(clips), positions, heard)
+        audible = positions < 1 + 7 * clips[:, None] % N_FRAMES
+        return Windows(frames, torch.zeros_like(clips), positions, audible)
 
     trainer.augmenter.placed = placed  # type: ignore[method-assign]
     return trainer
@@ -67,17 +67,17 @@ def _try_out(group: ProcessGroup) -> dict[str, object]:
     group.require_same(model)
     with torch.no_grad():
         model.bias += group.rank * 1e-7
-    said = ""
+    output = ""
     try:
         group.require_same(model)
     except TrainingError as error:
-        said = str(error)
+        output = str(error)
     return {
         "shard": group.shard(torch.arange(5)).tolist(),
         "mean": float(group.mean(torch.tensor(1.0 + group.rank))),
         "average": [tensor.tolist() for tensor in pair],
         "broadcast": group.broadcast({"from": group.rank}),
-        "different": said,
+        "different": output,
     }
 
 

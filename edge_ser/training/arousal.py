@@ -1,4 +1,4 @@
-"""High and low arousal, from the labels of emotions."""
+"""Arousal targets from emotion labels, and the arousal loss."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def arousal_targets(emotions: Sequence[str]) -> Tensor:
 
 
 def arousal_loss(logits: Tensor, targets: Tensor) -> Tensor:
-    """Return the mean binary cross-entropy in nats, of the examples whose target is known.
+    """Return the mean binary cross-entropy, in nats, over the examples with a known target.
 
     Args:
         logits: [batch, 1].

@@ -1,4 +1,4 @@
-"""Checkpoints as safetensors: tensors and a JSON header, nothing that runs code when it is read."""
+"""Checkpoints in safetensors format: tensors and a JSON header, without executable code."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.nn import Module
 
@@ -15,15 +14,15 @@ from edge_ser._util.files import replacing
 from edge_ser.errors import TrainingError
 
 LAST = "last.safetensors"
-"""Everything that a training goes on from."""
+"""State to resume a training from."""
 BEST = "best.safetensors"
-"""The averaged weights of the best epoch."""
+"""Averaged weights of the best epoch."""
 
 _HEADER = "edge_ser.checkpoint"
 
 
 def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
-    """Write tensors and a JSON header, whole or not at all."""
+    """Write tensors and a JSON header atomically."""
     from safetensors.torch import save_file
 
     with replacing(path) as temporary:
@@ -32,15 +31,17 @@ def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], header: Mapping[s
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read what `save_checkpoint` wrote.
+    """Return tensors and header of a file written by `save_checkpoint`.
 
     Raises:
-        TrainingError: missing, damaged, or not a checkpoint of edge-ser.
+        TrainingError: the file is missing, damaged, or not a checkpoint of edge-ser.
     """
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
-        raise TrainingError(f"there is no checkpoint {path}; train first, or without --resume")
+        raise TrainingError(
+            f"expected a checkpoint {path}, which is missing; train first, or without --resume"
+        )
     try:
         with safe_open(str(path), framework="pt") as file:
             header = (file.metadata() or {}).get(_HEADER)
@@ -51,16 +52,17 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         parsed = json.loads(header or "")
     except json.JSONDecodeError:
         raise TrainingError(
-            f"{path} is not an edge-ser checkpoint; give a run of `edge-ser train`"
+            f"expected an edge-ser checkpoint, got {path} without its header; give a run of "
+            "`edge-ser train`"
         ) from None
     return tensors, parsed
 
 
 def load_weights(network: Module, path: Path) -> None:
-    """Put a checkpoint's tensors into a network.
+    """Load the tensors of a checkpoint into a network.
 
     Raises:
-        TrainingError: no such checkpoint, a damaged one, or one of another network.
+        TrainingError: the checkpoint is missing, damaged, or of another network.
     """
     tensors, _ = load_checkpoint(path)
     try:
@@ -70,7 +72,7 @@ def load_weights(network: Module, path: Path) -> None:
 
 
 def foreign_checkpoint(path: Path, error: Exception) -> TrainingError:
-    """Return the error for tensors that do not fit."""
+    """Return the error for a checkpoint whose tensors do not match."""
     reason = str(error).splitlines()[0]
     return TrainingError(
         f"the checkpoint {path} does not belong to this run ({reason}); train again"
@@ -86,27 +88,3 @@ def strip_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor
     """Return the tensors whose names begin with `prefix.`, without it."""
     start = f"{prefix}."
     return {n.removeprefix(start): t for n, t in tensors.items() if n.startswith(start)}
-
-
-def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Return the optimizer's state as tensors named `INDEX.NAME`, by the index of the parameter."""
-    state = optimizer.state_dict()["state"]
-    return {
-        f"{index}.{name}": torch.as_tensor(value)
-        for index, values in state.items()
-        for name, value in values.items()
-    }
-
-
-def load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Restore the state that `optimizer_tensors` returned; the settings stay the optimizer's own.
-
-    Raises:
-        ValueError: names that are not of that form, or the state of other parameters.
-    """
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, tensor in tensors.items():
-        index, _, name = key.partition(".")
-        state.setdefault(int(index), {})[name] = tensor
-    groups = optimizer.state_dict()["param_groups"]
-    optimizer.load_state_dict({"state": state, "param_groups": groups})

@@ -1,4 +1,4 @@
-"""The classes of clips from several corpora, which need not have the same emotions."""
+"""Targets of clips from corpora with different sets of emotions, and the masked cross-entropy."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Classes:
-    """Class of each clip, and the classes that it could have had."""
+    """Class and possible labels of each clip."""
 
     targets: Tensor
-    """int64 [n_clips]; -1 for a clip of an emotion that is not among the classes."""
+    """int64 [n_clips]; -1 for a clip whose emotion is not among the classes."""
     possible: Tensor
-    """bool [n_clips, n_classes]: the labels that the clip's corpus has. The others take no part in its
-    loss, so that a corpus without "calm" does not teach that its neutral clips are not calm."""
+    """bool [n_clips, n_classes]: the labels that occur in the clip's corpus. The others are excluded
+    from its loss, so that a corpus without "calm" does not train the network against "calm"."""
     weights: Tensor
-    """float32 [n_classes], by the inverse square root of how often a class occurs, mean 1."""
+    """float32 [n_classes], proportional to the inverse square root of the class count; mean 1."""
     arousal: Tensor
     """float32 [n_clips]: 1 for high, 0 for low arousal, NaN where unknown."""
 
@@ -30,12 +30,12 @@ class Classes:
         possible: Sequence[Sequence[bool]],
         arousal: Tensor | None = None,
     ) -> Classes:
-        """Count the classes.
+        """Return the classes with weights from their counts.
 
         Args:
             targets: class of each clip; -1 for none.
-            possible: for each clip, whether it could have had each label.
-            arousal: see `Classes.arousal`; None: unknown.
+            possible: for each clip, whether each label occurs in its corpus.
+            arousal: see `Classes.arousal`; None if unknown.
         """
         classes = torch.tensor(targets)
         counts = torch.bincount(classes[classes >= 0], minlength=len(possible[0])).float()
@@ -55,35 +55,35 @@ class Classes:
         )
 
     def to(self, device: torch.device) -> Classes:
-        """Return all tensors on `device`."""
+        """Return a copy with all tensors on `device`."""
         return Classes(
             *(t.to(device) for t in (self.targets, self.possible, self.weights, self.arousal))
         )
 
     def one_hot(self, clips: Tensor) -> Tensor:
-        """Return what is true and what could be, float32 [batch, 2, n_classes], 0 or 1."""
-        own = self.targets[clips]
-        truth = torch.nn.functional.one_hot(own.clamp_min(0), self.possible.shape[1])
-        truth = truth * (own >= 0)[:, None]
+        """Return truth and possible labels as 0 or 1, float32 [batch, 2, n_classes]."""
+        targets = self.targets[clips]
+        truth = torch.nn.functional.one_hot(targets.clamp_min(0), self.possible.shape[1])
+        truth = truth * (targets >= 0)[:, None]
         return torch.stack([truth, self.possible[clips]], dim=1).float()
 
 
 def masked_cross_entropy(
     logits: Tensor, truth: Tensor, possible: Tensor, weights: Tensor, smoothing: float
 ) -> tuple[Tensor, Tensor]:
-    """Return the weighted sum of cross-entropies among possible labels, in nats, and the weights' sum.
+    """Return the weighted sum of cross-entropies over possible labels, in nats, and the sum of weights.
 
     Args:
         logits: [batch, n_classes].
-        truth: shares of the classes [batch, n_classes], rows sum to 1.
-        possible: [batch, n_classes], above 0 for the labels that take part.
-        weights: of the classes [n_classes].
-        smoothing: share of the truth that is spread over the possible labels, in [0, 1).
+        truth: target distribution [batch, n_classes]; rows sum to 1.
+        possible: [batch, n_classes], above 0 for possible labels.
+        weights: class weights [n_classes].
+        smoothing: label smoothing over the possible labels, in [0, 1).
     """
-    out = possible <= 0
-    spread = (~out).float() / (~out).sum(dim=1, keepdim=True)
-    wanted = truth * (1 - smoothing) + smoothing * spread
-    logs = torch.log_softmax(logits.masked_fill(out, float("-inf")), dim=1)
-    losses = -(wanted * logs.masked_fill(out, 0.0)).sum(dim=1)
-    own = truth @ weights
-    return (losses * own).sum(), own.sum()
+    masked = possible <= 0
+    spread = (~masked).float() / (~masked).sum(dim=1, keepdim=True)
+    expected = truth * (1 - smoothing) + smoothing * spread
+    logs = torch.log_softmax(logits.masked_fill(masked, float("-inf")), dim=1)
+    losses = -(expected * logs.masked_fill(masked, 0.0)).sum(dim=1)
+    sample_weights = truth @ weights
+    return (losses * sample_weights).sum(), sample_weights.sum()

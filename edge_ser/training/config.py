@@ -1,4 +1,4 @@
-"""Settings of a training run, and its record."""
+"""Configuration of a training, and the record of a run of the compact recipe."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from edge_ser.training.schedule import IMITATION, LABELS, Phase
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Everything that decides a training's result, together with the data.
+    """All settings of a training; with the data they determine its result.
 
     Raises:
-        ConfigError: values that no training can use.
+        ConfigError: a value is out of range.
     """
 
     epochs: int = 60
@@ -27,44 +27,44 @@ class TrainConfig:
     learning_rate: float = 2e-3
     weight_decay: float = 0.02
     warmup_share: float = 0.1
-    """Share of the steps in which the learning rate rises, before it falls as a cosine."""
+    """Share of the steps with a rising learning rate; it then falls as a cosine."""
     ema_decay: float = 0.99
-    """The model kept is an exponential moving average of the weights, by this factor a step."""
+    """Decay per step of the exponential moving average of the weights, which is the saved model."""
     label_smoothing: float = 0.1
     patience: int = 20
-    """Epochs without a better validation UAR after which training stops."""
+    """Number of epochs without a better validation UAR after which training stops."""
     window_s: float = 3.0
     hop_s: float = 0.25
     min_window_s: float = 0.5
     teacher_weight: float = 0.0
-    """Weight of the error against the teacher's features beside the cross-entropy; 0 for no
-    teacher. See `teacher.py`."""
+    """Weight of the error against the teacher's frames, relative to the cross-entropy; 0 for no teacher.
+    See `distillation.teacher`."""
     channels: tuple[int, ...] = (96, 96, 128, 128)
-    """Of the stem and of each block; see `ModelConfig`."""
+    """Channels of the stem and of each block; see `ModelConfig`."""
     strides: tuple[int, ...] = (1, 2, 2, 1)
-    """Likewise."""
+    """Strides of the stem and of each block; see `ModelConfig`."""
     imitation_epochs: int = 0
-    """Epochs of a first phase in which the network learns to imitate the teacher alone, without
-    labels, before the `epochs` in which it learns the labels too."""
+    """Epochs of a first phase in which the network only imitates the teacher, without labels. The
+    `epochs` with labels follow."""
     imitation_rate: float = 2e-3
-    """Highest learning rate of that phase."""
+    """Peak learning rate of the imitation phase."""
     epoch_clips: int = 0
-    """Clips that an epoch draws; 0: as many as there are."""
+    """Number of clips drawn per epoch; 0 for the number of training clips."""
     balance: float = 0.0
-    """Evenness of the draws of speakers and classes, whatever their number of clips, in [0, 1]; 0: each
-    clip equally often. See `sampling.py`."""
+    """Strength of the balancing of corpora, speakers and classes, in [0, 1]; 0 draws all clips equally
+    often. See `sampling`."""
     crowd_share: float = 0.0
-    """Share of the examples that are speech which is neutral by intent, where there is any, in
-    [0, 1); 0: as its number of clips has it."""
+    """Share of the examples that are neutral by intent, if there are any, in [0, 1); 0 for their share
+    of the clips."""
     shortest_window_s: float = 0.0
-    """Seconds of the shortest windows that batches are cut into; 0: all have `window_s`."""
+    """Shortest window length of a batch, in seconds; 0 for `window_s` in all batches."""
     mixstyle_share: float = 0.0
-    """Share of the examples whose feature statistics are mixed with another's; see `mixstyle.py`."""
+    """Share of the examples whose feature statistics are mixed with another's; see `MixStyle`."""
     arousal_weight: float = 0.0
-    """Weight of the arousal's loss; 0: the network gives no arousal."""
+    """Weight of the arousal loss; 0 for a network without arousal output."""
     baseline_share: float = 0.0
-    """Share of the examples that are judged relative to neutral speech of the same voice; 0: none. See
-    `voices.py`."""
+    """Share of the examples classified relative to neutral speech of the same speaker, in [0, 1). See
+    `voices`."""
     seed: int = 0
     frontend: FrontendConfig = field(default_factory=FrontendConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
@@ -109,7 +109,7 @@ class TrainConfig:
             weight == 0 or self.augment.mixup_alpha == 0,
             "mixup_alpha",
             self.augment.mixup_alpha,
-            "0 with a teacher, which has no output for a mix of two clips",
+            "0 with a teacher, because it was not trained on mixed clips",
         )
         require(
             len(self.channels) == len(self.strides) >= 1 and min(self.channels + self.strides) >= 1,
@@ -131,7 +131,7 @@ class TrainConfig:
 
     @property
     def phases(self) -> tuple[Phase, ...]:
-        """Phases of the training, in order: imitation where there is one, then the labels."""
+        """Phases of the training in order: imitation, if any, then labels."""
         labels = Phase(LABELS, self.epochs, self.learning_rate, self.warmup_share)
         if not self.imitation_epochs:
             return (labels,)
@@ -140,27 +140,27 @@ class TrainConfig:
 
     @property
     def total_epochs(self) -> int:
-        """Epochs of all phases."""
+        """Number of epochs of all phases."""
         return self.imitation_epochs + self.epochs
 
     @property
     def draws_clips(self) -> bool:
-        """Whether an epoch draws its clips, instead of taking each once."""
+        """Whether an epoch draws clips at random instead of using each once."""
         return self.epoch_clips > 0 or self.baseline_share > 0
 
     @property
     def window_frames(self) -> int:
-        """Feature frames of one window."""
+        """Number of feature frames of a window."""
         return self.frontend.n_frames(round(self.window_s * self.frontend.sample_rate))
 
     @property
     def shortest_frames(self) -> int:
-        """Feature frames of the shortest window that is trained on."""
+        """Number of feature frames of the shortest training window."""
         seconds = self.shortest_window_s or self.window_s
         return self.frontend.n_frames(round(seconds * self.frontend.sample_rate))
 
     def model(self, n_classes: int) -> ModelConfig:
-        """Return the sizes of the network for so many classes."""
+        """Return the configuration of a network with `n_classes` outputs."""
         return ModelConfig(
             n_features=self.frontend.n_features,
             n_classes=n_classes,
@@ -173,27 +173,27 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class EncoderUse:
-    """A pretrained encoder that a training started from."""
+    """Pretrained encoder that a training started from."""
 
     digest: str
     """SHA-256 of its checkpoint."""
     corpora: tuple[CorpusUse, ...]
-    """The speech that it learned to imitate the teacher on, without labels."""
+    """Speech that it was pretrained on, without labels."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecord(RunFacts):
-    """The record of a run of the compact recipe: enough to resume, to export and to judge."""
+    """Record of a run of the compact recipe, sufficient to resume, export and evaluate it."""
 
     config: TrainConfig
     model: ModelConfig
     normalization: Normalization
     encoder: EncoderUse | None = None
-    """The pretrained encoder that the training started from."""
+    """Pretrained encoder that the training started from."""
     processes: int = 1
-    """That trained together: each drew its own augmentation, and normalised its own batches."""
+    """Number of processes; each draws its own augmentation and normalises its own batches."""
     sounds: Sounds = field(default_factory=Sounds)
-    """Noise and microphones that the scenes were made from."""
+    """Noise and microphone recordings of the scenes."""
 
     @property
     def phases(self) -> tuple[Phase, ...]:

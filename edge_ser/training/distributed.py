@@ -1,6 +1,6 @@
 """Training by several processes that torchrun starts, each on its shard of every batch.
 
-A training calls, in this order:
+Call sequence of a training:
 
 1. `find_process_group()`: rank and size, from torchrun's environment variables.
 2. `with group.connected(device)`: connect the processes.

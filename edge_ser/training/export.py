@@ -1,7 +1,7 @@
-"""From a run directory to one ONNX file that carries everything needed to use it.
+"""Export of a run directory to a self-contained ONNX file.
 
-A gate stands before either form is written: on real clips, the logits of ONNX Runtime equal those of
-PyTorch, whether features go in or the waveform.
+A file is written only if its logits in ONNX Runtime equal those of PyTorch on real clips. The input is
+either features or the waveform.
 """
 
 from __future__ import annotations
@@ -43,18 +43,18 @@ from edge_ser.training.temperature import Calibration
 Float32 = NDArray[np.float32]
 
 TOLERANCE = {"features": 1e-4, "waveform": 1e-3}
-"""Largest absolute difference of logits that the gates let through, by kind of input."""
+"""Largest accepted absolute difference of logits, by kind of input."""
 
 ARCHITECTURE = "compact-attention-cnn"
 
 
 @dataclass(frozen=True)
 class Parity:
-    """Measurements of a gate."""
+    """Result of the comparison of PyTorch with ONNX Runtime."""
 
     n_clips: int
     max_difference: float
-    """Largest absolute difference of any logit, or of the arousal."""
+    """Largest absolute difference of a logit or of arousal."""
     tolerance: float
 
 
@@ -70,28 +70,27 @@ def export(
     decisions: Path | None = None,
     prior: str = "",
 ) -> tuple[ModelCard, Parity]:
-    """Write the best epoch of a run as ONNX, if it passes its gate.
+    """Write the best epoch of a run as ONNX, if it equals PyTorch on real clips.
 
     Args:
         run: the run directory.
         out: the file to write.
-        waveform: put the front end into the graph, so that the input is audio.
-        name: what to call the model; by default the name of the run directory.
+        waveform: include the front end in the graph, so that the input is audio.
+        name: name of the model; by default that of the run directory.
         weights_licence: terms of the weights; `commercial` is checked against the corpora; by default
-            those of the run, which are those that the corpora ask for unless others were stated.
-        gate_audio: recordings to compare on; by default clips of the run's own corpora.
-        gate_clips: how many clips to compare on.
-        decisions: a record of `edge-ser cross-validate --protocol cross-corpus` of the same recipe:
-            offsets of the classes, temperature, threshold, usual outputs and calibration of the
-            arousal are those that it fitted on the left-out corpora; by default temperature and
-            threshold are those of the run's validation speakers.
-        prior: ratios that the prior odds of classes are multiplied by, as `neutral=2`; empty for none.
+            those of the run.
+        gate_audio: recordings to compare on; by default clips of the run's corpora.
+        gate_clips: number of clips to compare on.
+        decisions: a record of `edge-ser cross-validate --protocol cross-corpus` of the same recipe,
+            to use its class offsets, temperature, threshold, usual outputs and arousal calibration,
+            fitted on left-out corpora; by default temperature and threshold are those fitted on the
+            run's validation speakers.
+        prior: factors of the prior odds of classes, as `neutral=2`; empty for none.
 
     Raises:
-        ConfigError: decisions of other labels, or weights for commercial use, and a corpus that
-            forbids it.
-        TrainingError: an unfinished or damaged run, one of the paper's recipe, no audio to compare on,
-            or logits that differ.
+        ConfigError: decisions of other labels, or commercial weights from a corpus that forbids them.
+        TrainingError: an unfinished or damaged run, a run of the paper's recipe, no audio to compare
+            on, or logits that differ.
     """
     _refuse_paper(run)
     record = RunRecord.load(run)
@@ -145,9 +144,9 @@ def export(
         parity = _compare(network, temporary, recordings, record)
         if not parity.max_difference <= parity.tolerance:
             raise TrainingError(
-                f"the exported model differs from PyTorch by {parity.max_difference:.2e} in a logit "
-                f"over {parity.n_clips} clips, at most {parity.tolerance:.0e} is allowed; {out} was "
-                "not written. Please report this with the versions of torch and onnxruntime"
+                f"expected logits within {parity.tolerance:.0e} of PyTorch over {parity.n_clips} clips, "
+                f"got a difference of {parity.max_difference:.2e}; {out} was not written. Please "
+                "report this with the versions of torch and onnxruntime"
             )
     return card, parity
 
@@ -161,7 +160,7 @@ def _refuse_paper(run: Path) -> None:
 
 
 class ExportedNetwork(torch.nn.Module):
-    """The network as the file has it: features in, logits and the arousal out."""
+    """Exported form of the network: features to logits and calibrated arousal."""
 
     def __init__(self, network: CompactAttentionCnn, decisions: Decisions) -> None:
         super().__init__()
@@ -169,7 +168,7 @@ class ExportedNetwork(torch.nn.Module):
         self.slope, self.offset = decisions.arousal_slope, decisions.arousal_offset
 
     def forward(self, features: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
-        """Return logits [batch, n_classes], and the arousal [batch, 1] in [0, 1] if there is one."""
+        """Return logits [batch, n_classes] and, if the network has it, arousal [batch, 1] in [0, 1]."""
         embedded = self.network.embed(features)
         if not self.network.config.arousal:
             return self.network.classify(embedded)
@@ -188,8 +187,8 @@ def _calibrated_on(decisions: Decisions, *, left_out: bool) -> str:
 
 def _decisions(run: Path, record: RunRecord, path: Path | None) -> Decisions:
     if path is None:
-        own = Calibration.load(run)
-        return Decisions(own.temperature, own.abstain_below, own.n_clips)
+        calibration = Calibration.load(run)
+        return Decisions(calibration.temperature, calibration.abstain_below, calibration.n_clips)
     result = RunResult.load(path)
     if result.decisions is None:
         raise ConfigError(
@@ -206,7 +205,7 @@ def _decisions(run: Path, record: RunRecord, path: Path | None) -> Decisions:
 
 
 def _network(run: Path, record: RunRecord, decisions: Decisions) -> ExportedNetwork:
-    """Return the network with the decisions in its last layer, so that nothing is left to apply.
+    """Return the network with the decisions merged into its last layer.
 
     Its logits are those of the run, plus the offsets, divided by the temperature.
     """
@@ -232,7 +231,7 @@ def _features_model(network: ExportedNetwork, record: RunRecord) -> onnx.ModelPr
         axes["arousal"] = {0: "batch"}
     buffer = io.BytesIO()
     with warnings.catch_warnings():
-        # The newer exporter writes opset 18 at least, and TensorRT 8.6 reads 17 at most.
+        # The newer exporter needs opset 18 or later; TensorRT 8.6 supports up to 17.
         warnings.simplefilter("ignore", DeprecationWarning)
         torch.onnx.export(
             network,
@@ -250,7 +249,7 @@ def _features_model(network: ExportedNetwork, record: RunRecord) -> onnx.ModelPr
 
 
 def _licence(record: RunRecord, stated: str | None = None) -> str:
-    """Return the terms of the weights, as stated now or for the run."""
+    """Return the terms of the weights: `stated`, or else those of the run."""
     terms = dataclasses.replace(record.terms, weights=stated) if stated else record.terms
     uses = (*record.used, *(record.encoder.corpora if record.encoder else ()))
     return terms.weights_licence(use.name for use in uses)
@@ -266,14 +265,14 @@ def _accuracy(run: Path) -> tuple[Accuracy, ...]:
     try:
         items = read_json(path)
         if not isinstance(items, list):
-            raise ConfigError(f"{type(items).__name__}, a list was wanted")
+            raise ConfigError(f"expected a list, got {type(items).__name__}")
         return tuple(build(Accuracy, item, str(path)) for item in items)
     except ConfigError as error:
         raise TrainingError(f"{path} is damaged ({error}); train again") from None
 
 
 def _accuracy_with(run: Path, record: RunRecord, decisions: Decisions) -> tuple[Accuracy, ...]:
-    """Return the accuracy on the run's own scored clips, with other decisions than the run's.
+    """Return the accuracy on the scored clips of the run, with other decisions.
 
     Raises:
         TrainingError: the corpora have changed since.
@@ -286,7 +285,7 @@ def _accuracy_with(run: Path, record: RunRecord, decisions: Decisions) -> tuple[
         for split, clips in job.scored.items()
         if clips
         for accuracy in accuracies_of(
-            job, split, clips, decisions.apply(score(network, job.hear(clips)))
+            job, split, clips, decisions.apply(score(network, job.cut_clips(clips)))
         )
     )
 
@@ -294,7 +293,7 @@ def _accuracy_with(run: Path, record: RunRecord, decisions: Decisions) -> tuple[
 def _recordings(
     run: Path, record: RunRecord, gate_audio: Sequence[Path], n_clips: int
 ) -> list[Float32]:
-    """Return up to `n_clips` recordings, spread evenly over the run's clips or the given audio."""
+    """Return up to `n_clips` recordings, evenly spaced over the run's clips or the given audio."""
     sources: list[tuple[Path, int | None]]
     if gate_audio:
         sources = [(file, None) for path in gate_audio for file in find_audio(path)]
@@ -303,7 +302,7 @@ def _recordings(
             sources = [(clip.path, clip.channel) for clip in replan(run).clips]
         except EdgeSerError as error:
             raise TrainingError(
-                f"the parity gate compares on the run's own clips, but {error}; "
+                f"the comparison with PyTorch needs the clips of the run, but {error}; "
                 "or give other speech with --gate-audio"
             ) from None
     rate = record.config.frontend.sample_rate
@@ -314,16 +313,16 @@ def _recordings(
 def _compare(
     network: ExportedNetwork, path: Path, recordings: Sequence[Float32], record: RunRecord
 ) -> Parity:
-    """Run PyTorch on NumPy's features, and the file on whatever it takes."""
+    """Compare PyTorch on NumPy's features with the file on its own kind of input."""
     runner = OnnxRunner(path)
-    worst = 0.0
+    largest = 0.0
     for samples in recordings:
         features = mfcc(samples, record.config.frontend)[None]
         with torch.inference_mode():
             expected = network(torch.from_numpy(features))
         logits, arousal = expected if isinstance(expected, tuple) else (expected, None)
-        got = runner.infer(features if runner.card.input == "features" else samples[None])
-        worst = max(worst, float(np.abs(got.logits - logits.numpy()).max()))
-        if arousal is not None and got.arousal is not None:
-            worst = max(worst, float(np.abs(got.arousal - arousal.numpy()[:, 0]).max()))
-    return Parity(len(recordings), worst, TOLERANCE[runner.card.input])
+        actual = runner.infer(features if runner.card.input == "features" else samples[None])
+        largest = max(largest, float(np.abs(actual.logits - logits.numpy()).max()))
+        if arousal is not None and actual.arousal is not None:
+            largest = max(largest, float(np.abs(actual.arousal - arousal.numpy()[:, 0]).max()))
+    return Parity(len(recordings), largest, TOLERANCE[runner.card.input])

@@ -1,4 +1,4 @@
-"""Log mel spectra of all clips, computed once by the one front end, in memory and in a cache."""
+"""Log mel spectra of clips by the front end, in memory and in a cache, and the feature layer."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from edge_ser.training.augmentation.variants import WaveformAugmentation
 Float32 = NDArray[np.float32]
 
 _VERSION = 1
-"""Counts changes of what frames are computed, so that no cache returns those of another version."""
+"""Version of the computation; part of the cache key."""
 
 
 @dataclass(frozen=True)
 class FeatureBank:
-    """Frames of many clips in one matrix, each clip once in each of its variants."""
+    """Frames of many clips, in all variants, in one matrix."""
 
     frames: Tensor
     """float32 [total_frames, n_mels], dB."""
@@ -58,19 +58,19 @@ def build_bank(
     scenes: Scenes | None = None,
     cache: Path | None = None,
 ) -> FeatureBank:
-    """Decode every clip and compute its log mel spectrum in each variant.
+    """Return the log mel spectra of clips in each variant.
 
     Args:
-        clips: what to read.
+        clips: the clips to read.
         config: the front end.
-        variants: forms of each clip; the first one is index 0 of the bank.
+        variants: augmentations of each clip; the first one has index 0 in the bank.
         progress: called after each clip.
-        scenes: where variants with a scene take it from.
-        cache: a directory that keeps the frames of each variant, by content; None to keep nothing.
+        scenes: scenes for the variants that have one.
+        cache: a directory for the frames of each variant, by content; None for no cache.
 
     Raises:
         AudioError: a clip that cannot be read, or is too short for one frame.
-        ConfigError: the cache cannot be written, or a variant has a scene and there are no `scenes`.
+        ConfigError: the cache cannot be written, or a variant has a scene and `scenes` is None.
         MissingDependency: see `Scenes.apply`.
     """
     rows = _Rows(config.n_mels)
@@ -81,12 +81,12 @@ def build_bank(
         progress()
     counts = torch.tensor(lengths).reshape(len(clips), len(variants))
     starts = (counts.flatten().cumsum(0) - counts.flatten()).reshape(counts.shape)
-    return FeatureBank(torch.from_numpy(rows.whole()), starts, counts)
+    return FeatureBank(torch.from_numpy(rows.complete()), starts, counts)
 
 
 @dataclass
 class _ClipSpectra:
-    """Log mel frames of one clip's variants; the clip is decoded when the first is computed."""
+    """Log mel frames of the variants of one clip, which is decoded only if one is not cached."""
 
     clip: Clip
     config: FrontendConfig
@@ -94,10 +94,10 @@ class _ClipSpectra:
     cache: Path | None
 
     def of(self, variant: WaveformAugmentation) -> Float32:
-        """Return float32 [n_frames, n_mels], from the cache where they are."""
-        path = self.cache and self._place(self.cache, variant)
-        if path and (kept := _kept(path, self.config.n_mels)) is not None:
-            return kept
+        """Return the frames of a variant, float32 [n_frames, n_mels], from the cache if possible."""
+        path = self.cache and self._cache_path(self.cache, variant)
+        if path and (cached := _cached(path, self.config.n_mels)) is not None:
+            return cached
         frames = self._computed(variant)
         if path:
             with replacing(path) as temporary, temporary.open("wb") as file:
@@ -117,8 +117,8 @@ class _ClipSpectra:
             raise AudioError(f"{self.clip.path}: {error}") from None
         return np.ascontiguousarray(frames.T)
 
-    def _place(self, cache: Path, variant: WaveformAugmentation) -> Path:
-        """Return the file of a variant's frames, named by a digest of everything that changes them."""
+    def _cache_path(self, cache: Path, variant: WaveformAugmentation) -> Path:
+        """Return the cache file of a variant, named by a digest of everything its frames depend on."""
         clip = self.clip
         facts: tuple[object, ...] = (
             _VERSION,
@@ -130,18 +130,18 @@ class _ClipSpectra:
             kernel_for(self.config).name,
         )
         if variant.room or variant.scene or clip.copy is not PaperAugmentation.ORIGINAL:
-            # What is drawn depends on these; see `generator_of`, and `load_copy` for the corpus.
+            # The random generators depend on these; see `generator_of`, and `load_copy` for the corpus.
             facts += (clip.corpus, clip.speaker, clip.emotion, clip.path.stem)
         if variant.scene and self.scenes:
             facts += (self.scenes.digest,)
-        # Under the former name of the class, so that caches of earlier versions stay valid.
+        # The former name of the class keeps caches of earlier versions valid.
         text = repr(facts).replace("WaveformAugmentation(", "Variant(", 1)
         name = text_digest(text)[:24]
         return cache / name[:2] / f"{name}.npy"
 
 
-def _kept(path: Path, n_mels: int) -> Float32 | None:
-    """Return frames that were kept; None where there are none, or the file is damaged."""
+def _cached(path: Path, n_mels: int) -> Float32 | None:
+    """Return cached frames; None if the file is missing or damaged."""
     try:
         frames = np.load(path)
     except (OSError, ValueError, EOFError):
@@ -151,7 +151,7 @@ def _kept(path: Path, n_mels: int) -> Float32 | None:
 
 
 class _Rows:
-    """A matrix that grows in place, because gigabytes of pieces must not be held twice."""
+    """Matrix that grows in place, so that gigabytes of frames are not held twice."""
 
     def __init__(self, width: int) -> None:
         self._rows = np.empty((0, width), np.float32)
@@ -166,8 +166,8 @@ class _Rows:
         self._n = end
         return len(rows)
 
-    def whole(self) -> Float32:
-        """Return the matrix [n_rows, width]; nothing can be added to it any more."""
+    def complete(self) -> Float32:
+        """Return the matrix [n_rows, width]; no rows can be added afterwards."""
         self._resize(self._n)
         return self._rows
 
@@ -176,7 +176,7 @@ class _Rows:
 
 
 class FeatureHead(torch.nn.Module):
-    """Layer from log mel frames to features, with the tables of the front end: DCT and derivatives."""
+    """Layer from log mel frames to features: DCT and derivatives, with the front end's tables."""
 
     def __init__(self, config: FrontendConfig) -> None:
         super().__init__()
@@ -199,7 +199,7 @@ class FeatureHead(torch.nn.Module):
 def measure_normalization(
     bank: FeatureBank, feature_head: FeatureHead, n_clips: int | None = None
 ) -> Normalization:
-    """Return mean and deviation of each feature over the first clips at their own speed."""
+    """Return mean and deviation of each feature over the first `n_clips` unaugmented clips."""
     total = count = square = 0.0
     for index in range(len(bank.starts) if n_clips is None else n_clips):
         features = feature_head(bank.clip(index)[None])[0].double()

@@ -1,4 +1,4 @@
-"""A training job from corpora to a run directory: choose clips, split, learn, measure, draw."""
+"""A training job, from corpora to a run directory: select and split clips, train, evaluate, plot."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ from edge_ser.training.labels import choose_labels
 from edge_ser.training.plots import draw_confusion, draw_curves
 from edge_ser.training.run_record import RunFacts, refuse_unusable
 from edge_ser.training.sampling import sampling_weights
-from edge_ser.training.scoring import HeardClips, hear
+from edge_ser.training.scoring import ClipWindows, cut_clips
 from edge_ser.training.temperature import Calibration, calibrate
 from edge_ser.training.trainer import Trainer
 from edge_ser.training.voices import Voices
@@ -71,22 +71,22 @@ _MIN_CLIPS = 2
 
 @dataclass(frozen=True)
 class DataSplit:
-    """Clips to train on and clips to score, checked for leaks; no features are computed yet."""
+    """Clips to train on and clips to score, checked for leaks, before features are computed."""
 
     corpora: tuple[str, ...]
     split: SplitConfig
-    """Options that the fold was made by."""
+    """Options that determine the fold."""
     fold: Fold
     leaks: LeakReport
     labels: tuple[str, ...]
     left_out: dict[str, int]
-    """Clips of emotions that are not among the labels, by emotion."""
+    """Number of clips of each emotion that is not among the labels."""
     digest: str
-    """Digest of the data; see `protocols.data_digest`."""
+    """Digest of the data; see `splits.data_digest`."""
     terms: Terms = field(default_factory=Terms, kw_only=True)
-    """Licences that the user stated."""
+    """Licences stated by the user."""
     extra: tuple[Clip, ...] = field(default=(), kw_only=True)
-    """Clips of training speakers whose emotion is not among the labels, but has a known arousal."""
+    """Clips of training speakers with an emotion that is not a label, but has a known arousal."""
     unlabelled: tuple[Clip, ...] = field(default=(), kw_only=True)
     """Speech without labels, for the imitation of the teacher."""
 
@@ -97,23 +97,24 @@ class DataSplit:
 
     @property
     def scored(self) -> dict[str, tuple[Clip, ...]]:
-        """The parts that are not trained on, by name."""
+        """The parts of the fold that are not trained on, by name."""
         return {"validation": self.fold.validation, "test": self.fold.test}
 
     def possible(self, clips: Sequence[Clip]) -> tuple[tuple[bool, ...], ...]:
-        """Return for each clip which labels it could have had; see `possible_emotions`.
+        """Return a mask [n_clips][n_labels] of the labels that occur in each clip's corpus.
 
-        A corpus without "calm" may well hold calm clips, labelled neutral: its clips say nothing of
-        that label. One with a single label would say nothing at all, so its clips deny all others.
+        A corpus without the label "calm" may contain calm clips labelled neutral, so its clips carry
+        no information about that label. A corpus with a single label is taken to exclude all others.
+        See `possible_emotions`.
         """
         rows = {
-            corpus: tuple(len(own) < _MIN_LABELS or label in own for label in self.labels)
-            for corpus, own in possible_emotions(self.clips).items()
+            corpus: tuple(len(emotions) < _MIN_LABELS or label in emotions for label in self.labels)
+            for corpus, emotions in possible_emotions(self.clips).items()
         }
         return tuple(rows[clip.corpus] for clip in clips)
 
     def classes(self, clips: Sequence[Clip]) -> Classes:
-        """Return the classes of clips, of which some may have an emotion that is no label."""
+        """Return the classes of clips; some clips may have an emotion that is not a label."""
         targets = [
             self.labels.index(clip.emotion) if clip.emotion in self.labels else -1 for clip in clips
         ]
@@ -150,26 +151,26 @@ class Job(DataSplit):
 
     config: TrainConfig
     sounds: Sounds = field(default_factory=Sounds)
-    """Recordings that the scenes of the augmentation are made from."""
+    """Recordings used by the scenes of the augmentation."""
 
     @property
     def learned(self) -> tuple[Clip, ...]:
-        """Clips whose labels are learned: those of training, then those with an arousal alone."""
+        """Clips with training targets: the training clips, then those with a known arousal only."""
         return self.fold.train + (self.extra if self.config.arousal_weight else ())
 
     @property
     def speech(self) -> tuple[Clip, ...]:
-        """All that is learned on: labelled clips, then speech without labels."""
+        """All clips to train on: labelled clips, then speech without labels."""
         return self.learned + (self.unlabelled if self.config.imitation_epochs else ())
 
     @property
     def facts(self) -> dict[str, Any]:
-        """Facts of the split, with the speech of the imitation among the corpora used."""
+        """Fields of `RunFacts`; the corpora used include the unlabelled speech."""
         return {**super().facts, "used": uses_of(self.speech, self.terms)}
 
-    def hear(self, clips: Sequence[Clip], progress: OnItem = lambda: None) -> HeardClips:
-        """Return clips as a device hears them, to be scored; errors as `scoring.hear`."""
-        return hear(clips, self.targets(clips), self.config, progress)
+    def cut_clips(self, clips: Sequence[Clip], progress: OnItem = lambda: None) -> ClipWindows:
+        """Return the windows of clips to score; raises as `scoring.cut_clips`."""
+        return cut_clips(clips, self.targets(clips), self.config, progress)
 
 
 def plan(
@@ -182,8 +183,8 @@ def plan(
 ) -> Job:
     """Split the corpora for the compact recipe; arguments and errors as `split_corpora`.
 
-    `sounds` are recordings for the scenes of the augmentation; a ConfigError is raised when scenes
-    need recordings that are not given, or recordings are given that no scene uses.
+    `sounds` are recordings for the scenes of the augmentation. A ConfigError is raised if scenes need
+    recordings that are missing, or if recordings are given that no scene uses.
     """
     sounds = sounds or Sounds()
     config.augment.scene.require_sounds(sounds)
@@ -203,37 +204,38 @@ def split_corpora(
     split: SplitConfig | None = None,
     terms: Terms | None = None,
 ) -> DataSplit:
-    """Read the corpora's file names, decide labels and fold, and look for leaks between its parts.
+    """Read the corpora's file names, choose labels and fold, and check the fold for leaks.
 
     Args:
         corpora: `NAME=DIR` each.
-        seed: decides which speakers or clips are drawn.
+        seed: seed of the random choice of speakers or clips.
         labels: comma-separated emotions; `all` for every one that occurs; a set of exact names;
             None for those that every corpus has.
         split: protocol, fold and speakers; by default drawn, speaker-independent.
-        terms: what is stated about licences; the corpora that the weights depend on, by training or
-            validation, are checked against it.
+        terms: stated licences; the corpora used for training or validation are checked against them.
 
     Raises:
         CorpusError, ConfigError: the corpora, labels, fold, speakers or licences do not fit.
-        LeakError: more stands on both sides than the protocol declares.
+        LeakError: the parts share more than the protocol declares.
     """
     split, terms = split or SplitConfig(), terms or Terms()
     clips = load_corpora(corpora)
     terms.refuse_unknown(clip.corpus for clip in clips)
     chosen = choose_labels(clips, labels)
     left_out = Counter(clip.emotion for clip in clips if clip.emotion not in chosen)
-    kept = [clip for clip in clips if clip.emotion in chosen]
-    fold = choose_fold(make_folds(kept, split, seed), split.fold)
-    if unheard := sort_emotions(set(chosen) - {clip.emotion for clip in fold.train}):
+    labelled = [clip for clip in clips if clip.emotion in chosen]
+    fold = choose_fold(make_folds(labelled, split, seed), split.fold)
+    if untrained := sort_emotions(set(chosen) - {clip.emotion for clip in fold.train}):
         raise ConfigError(
-            f"no training speaker says {', '.join(unheard)}, so it could never be learned; name other "
+            f"expected training clips of every label, got none of {', '.join(untrained)}; name other "
             "speakers, or leave it out with --labels"
         )
     unlabelled = tuple(clip for clip in clips if clip.role is Role.UNLABELLED)
     terms.refuse_forbidden(clip.corpus for clip in fold.train + fold.validation + unlabelled)
     if len(fold.train) < _MIN_CLIPS:
-        raise ConfigError("1 clip is left for training, two or more are needed; add recordings")
+        raise ConfigError(
+            f"expected {_MIN_CLIPS} or more training clips, got {len(fold.train)}; add recordings"
+        )
     refuse_scored(unlabelled, fold)
     return DataSplit(
         corpora=tuple(absolute_spec(spec) for spec in corpora),
@@ -242,7 +244,7 @@ def split_corpora(
         leaks=refuse_leaks(fold),
         labels=chosen,
         left_out=dict(left_out),
-        digest=data_digest([*kept, *unlabelled]),
+        digest=data_digest([*labelled, *unlabelled]),
         terms=terms,
         extra=_with_known_arousal(clips, chosen, fold),
         unlabelled=unlabelled,
@@ -252,23 +254,23 @@ def split_corpora(
 def _with_known_arousal(
     clips: Sequence[Clip], labels: Sequence[str], fold: Fold
 ) -> tuple[Clip, ...]:
-    """Return clips of other emotions than the labels, of speakers that only training has."""
+    """Return clips of emotions that are not labels, of speakers in the training part only."""
     scored = set(speakers(fold.validation + fold.test))
-    own = set(speakers(fold.train)) - scored
+    trained = set(speakers(fold.train)) - scored
     return tuple(
         clip
         for clip in clips
-        if clip.emotion in KNOWN and clip.emotion not in labels and clip.speaker in own
+        if clip.emotion in KNOWN and clip.emotion not in labels and clip.speaker in trained
     )
 
 
 def refuse_scored(clips: Sequence[Clip], fold: Fold) -> None:
-    """Raise a LeakError for speech without labels whose audio is to be scored in the fold."""
+    """Raise a LeakError if unlabelled speech is the same audio as a scored clip of the fold."""
     scored = {content_digest(clip.path) for clip in fold.validation + fold.test}
     for clip in clips:
         if content_digest(clip.path) in scored:
             raise LeakError(
-                f"{clip.path} is among the speech without labels, and its audio is to be scored; "
+                f"{clip.path} is unlabelled training speech and the same audio as a clip to score; "
                 "leave its folder out of the unlabelled: corpora"
             )
 
@@ -287,8 +289,8 @@ def replan(run: Path) -> Job:
 
 def _refuse_other_sounds(run: Path, sounds: Sounds) -> None:
     changed = (
-        f"the noise or microphones are not those that {run} was trained with "
-        f"({', '.join(sounds.noise + sounds.microphones)}): files were added, removed, renamed or "
+        f"expected the noise and microphones that {run} was trained with "
+        f"({', '.join(sounds.noise + sounds.microphones)}), but files were added, removed, renamed or "
         "changed; restore them, or train anew"
     )
     try:
@@ -306,7 +308,7 @@ def split_again(run: Path, record: RunFacts, seed: int) -> DataSplit:
         TrainingError: the corpora have changed since.
     """
     changed = TrainingError(
-        f"the corpora are not those that {run} was trained on ({', '.join(record.corpora)}): "
+        f"expected the corpora that {run} was trained on ({', '.join(record.corpora)}), but "
         "files were added, removed or changed; restore them, or train anew"
     )
     try:
@@ -319,8 +321,8 @@ def split_again(run: Path, record: RunFacts, seed: int) -> DataSplit:
         raise changed
     if fold_digest(data_split.fold) != record.fold_digest:
         raise TrainingError(
-            f"{run} was trained on another fold {record.fold!r} than this version of edge-ser makes; "
-            "go on with the version that began it, or train anew"
+            f"{run} was trained on a fold {record.fold!r} that differs from that of this version of "
+            "edge-ser; continue with the version that started it, or train anew"
         )
     return data_split
 
@@ -335,27 +337,27 @@ def start(
     group: ProcessGroup = SINGLE_PROCESS,
     encoder: Path | None = None,
 ) -> Trainer:
-    """Compute the features and return the trainer, its run directory written.
+    """Compute the features, write the run record and return the trainer.
 
     Args:
-        job: what to train on.
+        job: clips and settings.
         run: the run directory.
-        device: where the network lives.
-        progress: called after each clip with what is computed, `features` or `teacher`, and the share
-            of it that is done.
-        resume: go on after the last epoch that is there.
-        cache: a directory that keeps what is computed once for each clip: its frames in `features`,
-            the teacher's features in `teacher`.
+        device: device of the network.
+        progress: called after each clip with the name of the work, `features` or `teacher`, and the
+            share of it that is done.
+        resume: continue after the last complete epoch.
+        cache: a directory for results per clip: frames in `features`, the teacher's features in
+            `teacher`.
         group: the processes that train together.
         encoder: a run of `edge-ser pretrain` to start from; not needed to resume.
 
     Raises:
-        LeakError: the encoder learned on audio that is to be scored.
+        LeakError: the encoder was trained on audio that is to be scored.
         TrainingError: the directory holds another run, or a checkpoint that does not belong to it.
         ConfigError: the directory cannot be written, there are too many processes for the batches, or
             the encoder's corpora forbid the weights' use.
         AudioError: a clip, or a recording for the scenes, cannot be read.
-        MissingDependency: there is no teacher, or something that the scenes need.
+        MissingDependency: the teacher, or a package that the scenes need, is not installed.
     """
     config, train = job.config, job.fold.train
     group.require_batches_of(min(config.batch_size, len(train)))
@@ -369,10 +371,10 @@ def start(
         job.terms.refuse_forbidden(use.name for use in pretrained.used)
     learned = job.learned
     bank, teacher_targets = compute_speech(job.speech, config, job.sounds, progress, cache)
-    # The test clips are read now too: one that is damaged should not end a training of hours.
+    # Test clips are read now too, so that a damaged one does not end a training after hours.
     n_scored = sum(map(len, job.scored.values()))
     on_clip = counted(progress, "clips to score", n_scored)
-    heard = {name: job.hear(clips, on_clip) for name, clips in job.scored.items()}
+    scored = {name: job.cut_clips(clips, on_clip) for name, clips in job.scored.items()}
     if resume:
         record = RunRecord.load(run)
     else:
@@ -393,7 +395,7 @@ def start(
         record,
         bank,
         job.classes(learned),
-        heard,
+        scored,
         run,
         device,
         teacher_targets,
@@ -423,7 +425,7 @@ def compute_speech(
     """Return the frames of clips in all augmentations, and the teacher's features if there is a teacher.
 
     Args:
-        clips: what to learn on.
+        clips: clips to train on.
         config: front end, augmentation and teacher.
         sounds: recordings for the scenes.
         progress: as for `start`.
@@ -434,38 +436,38 @@ def compute_speech(
     if config.augment.scene.scenes:
         scenes = Scenes(config.augment.scene, sounds, config.frontend.sample_rate)
     on_clip = counted(progress, "features", len(clips))
-    kept = cache and cache / "features"
-    bank = build_bank(clips, config.frontend, variants, on_clip, scenes, kept)
+    features_cache = cache and cache / "features"
+    bank = build_bank(clips, config.frontend, variants, on_clip, scenes, features_cache)
     if not config.teacher_weight:
         return bank, None
     on_clip = counted(progress, "teacher", len(clips))
     return bank, build_teacher_features(clips, variants, cache and cache / "teacher", on_clip)
 
 
-def counted(progress: OnProgress, what: str, n: int) -> OnItem:
-    """Return a function to call after each of n clips."""
+def counted(progress: OnProgress, description: str, n: int) -> OnItem:
+    """Return a callback for each of n clips that reports the share done."""
     done = itertools.count(1)
-    return lambda: progress(what, next(done) / n)
+    return lambda: progress(description, next(done) / n)
 
 
 def _refuse_other_group(run: Path, group: ProcessGroup) -> None:
-    if (begun := RunRecord.load(run).processes) != group.size:
+    if (expected := RunRecord.load(run).processes) != group.size:
         raise TrainingError(
-            f"{run} was begun by {begun} process(es), {group.size} came, and would end otherwise; "
-            f"resume it by torchrun --nproc-per-node {begun}, or train anew"
+            f"{run} was started with {expected} process(es): expected as many to resume it, got "
+            f"{group.size}; resume with torchrun --nproc-per-node {expected}, or train anew"
         )
 
 
 def finish(job: Job, trainer: Trainer) -> tuple[tuple[Accuracy, ...], Calibration]:
-    """Calibrate the best epoch on the validation clips, measure it; write figures and pictures."""
+    """Calibrate the best epoch on the validation clips, evaluate it, write metrics and plots."""
     trainer.load_best()
     outputs = {
-        name: trainer.score(trainer.heard[name]) for name, clips in job.scored.items() if clips
+        name: trainer.score(trainer.scored[name]) for name, clips in job.scored.items() if clips
     }
     calibration = calibrate(outputs["validation"]) if "validation" in outputs else Calibration()
     scores = {
-        name: dataclasses.replace(own, temperature=calibration.temperature)
-        for name, own in outputs.items()
+        name: dataclasses.replace(output, temperature=calibration.temperature)
+        for name, output in outputs.items()
     }
     calibration.save(trainer.run)
     draw_curves(trainer.run / "curves.png", trainer.history)
@@ -475,7 +477,7 @@ def finish(job: Job, trainer: Trainer) -> tuple[tuple[Accuracy, ...], Calibratio
 def write_figures(
     data_split: DataSplit, run: Path, scores: Mapping[str, Scores]
 ) -> tuple[Accuracy, ...]:
-    """Write a confusion matrix for each part that was scored, and metrics.json; return its figures."""
+    """Write the confusion matrix of each scored part, and metrics.json; return the accuracies."""
     accuracies: list[Accuracy] = []
     for name, scored in scores.items():
         accuracies += accuracies_of(data_split, name, data_split.scored[name], scored)
@@ -489,13 +491,13 @@ def write_figures(
 def accuracies_of(
     data_split: DataSplit, split: str, clips: tuple[Clip, ...], scores: Scores
 ) -> list[Accuracy]:
-    """Return the accuracy on each corpus of a part, and on all of them together.
+    """Return the accuracy on each corpus of a part, and on all corpora together.
 
     Args:
         data_split: labels and protocol.
         split: name of the part.
-        clips: its clips.
-        scores: of the clips, in their order.
+        clips: clips of the part.
+        scores: scores of the clips, in the same order.
     """
     corpora = sorted({clip.corpus for clip in clips})
     groups = {corpus: [c.corpus == corpus for c in clips] for corpus in corpora}
@@ -527,17 +529,17 @@ def accuracies_of(
 
 
 def uses_of(clips: Sequence[Clip], terms: Terms | None = None) -> tuple[CorpusUse, ...]:
-    """Return how many clips of which speakers are used of each corpus, with its licence."""
+    """Return clip count, speakers, licence and citation of each corpus that the clips belong to."""
     terms = terms or Terms()
     uses = []
     for corpus in sorted({clip.corpus for clip in clips}):
-        own = [clip for clip in clips if clip.corpus == corpus]
+        subset = [clip for clip in clips if clip.corpus == corpus]
         info = CORPORA.get(corpus)
         uses.append(
             CorpusUse(
                 name=corpus,
-                n_clips=len({clip.path for clip in own}),
-                speakers=speakers(own),
+                n_clips=len({clip.path for clip in subset}),
+                speakers=speakers(subset),
                 licence=terms.licence_of(corpus),
                 citation=info.citation if info else "",
             )
@@ -546,5 +548,5 @@ def uses_of(clips: Sequence[Clip], terms: Terms | None = None) -> tuple[CorpusUs
 
 
 def absolute_spec(text: str) -> str:
-    """Return the specification of a corpus with an absolute path, for a run's record."""
+    """Return a corpus specification with an absolute path."""
     return parse_spec(text).text()

@@ -29,13 +29,13 @@ class ModelConfig:
     """Hidden channels of the attentive pooling."""
     dropout: float = 0.3
     embedding: int = 0
-    """Outputs for each frame before pooling, trained against a teacher's; 0 for none."""
+    """Width of each frame before pooling, equal to the width of the teacher's output; 0 for none."""
     arousal: bool = False
-    """Whether a second head gives the arousal."""
+    """Whether a second head predicts arousal."""
 
 
 class ChannelAttention(nn.Module):
-    """Weigh channels by a shared MLP over their mean and maximum in time (CBAM, 1807.06521)."""
+    """Weight channels by a shared MLP over their mean and maximum in time (CBAM, 1807.06521)."""
 
     def __init__(self, channels: int, reduction: int) -> None:
         super().__init__()
@@ -46,13 +46,13 @@ class ChannelAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [batch, channels, frames] to the same shape."""
-        # Both summaries go through the MLP side by side, so that the exported graph holds it once.
+        # Both summaries pass through one call of the MLP, so that the exported graph contains it once.
         summaries = torch.cat([x.mean(-1, keepdim=True), x.amax(-1, keepdim=True)], dim=-1)
         return x * torch.sigmoid(self.mlp(summaries).sum(-1, keepdim=True))
 
 
 class SpatialAttention(nn.Module):
-    """Weigh frames by a convolution over the mean and maximum of their channels (CBAM)."""
+    """Weight frames by a convolution over the mean and maximum of their channels (CBAM)."""
 
     def __init__(self, kernel: int = 7) -> None:
         super().__init__()
@@ -110,7 +110,7 @@ class AttentiveStatistics(nn.Module):
 class CompactAttentionCnn(nn.Module):
     """Logits of an utterance of any length from its MFCCs.
 
-    Takes features as the front end makes them: the normalisation is the first step inside.
+    The input is the output of the front end; the network normalises it.
     """
 
     def __init__(self, config: ModelConfig, normalization: Normalization) -> None:
@@ -158,7 +158,7 @@ class CompactAttentionCnn(nn.Module):
 
     @property
     def stride(self) -> int:
-        """Feature frames for one embedded frame."""
+        """Number of feature frames per embedded frame."""
         return math.prod(self.config.strides)
 
     def forward(self, features: Tensor) -> Tensor:
@@ -169,7 +169,7 @@ class CompactAttentionCnn(nn.Module):
         """Map features [batch, n_features, frames] to [batch, width, frames / stride].
 
         Args:
-            features: as the front end makes them.
+            features: output of the front end.
             mix: applied to the stem's output in training, [batch, channels, frames] to the same shape.
         """
         x = self.stem((features - self.mean) * self.inverse_std)
@@ -184,12 +184,12 @@ class CompactAttentionCnn(nn.Module):
         return logits
 
     def classify_with_arousal(self, embedded: Tensor) -> tuple[Tensor, Tensor]:
-        """Map embedded frames to logits [batch, n_classes] and the logit of the arousal [batch, 1]."""
+        """Map embedded frames to logits [batch, n_classes] and of arousal [batch, 1]."""
         normalize, dropout, linear = self.head
         summary = dropout(normalize(self.pool(embedded)))
         return linear(summary), self.arousal(summary)
 
 
 def count_parameters(model: nn.Module) -> int:
-    """Return how many numbers training adjusts."""
+    """Return the number of trainable parameters."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad)

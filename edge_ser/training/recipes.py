@@ -1,4 +1,4 @@
-"""Named settings; the values that they leave out are the defaults of `TrainConfig`."""
+"""Named settings, as changes to the defaults of `TrainConfig`."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ DISTILLED: Mapping[str, object] = {
         "vtlp": 0.05,
     },
 }
-"""The compact network with a teacher: what results/RESULTS.md calls ours, as JSON has it."""
+"""Compact network with a teacher, in JSON form; the network called ours in results/RESULTS.md."""
 
 
 def overlaid(settings: Mapping[str, object], changes: Mapping[str, object]) -> dict[str, object]:
-    """Return settings with changes over them, within nested ones too."""
+    """Return settings updated by changes, recursively."""
     result = dict(settings)
     for name, change in changes.items():
-        own = result.get(name)
-        both = isinstance(own, Mapping) and isinstance(change, Mapping)
-        result[name] = overlaid(own, change) if both else change  # type: ignore[arg-type]
+        value = result.get(name)
+        both = isinstance(value, Mapping) and isinstance(change, Mapping)
+        result[name] = overlaid(value, change) if both else change  # type: ignore[arg-type]
     return result

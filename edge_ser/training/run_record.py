@@ -1,4 +1,4 @@
-"""A run directory's `run.json`: the recipe, and the facts that every recipe records."""
+"""Records of training runs (`run.json`): the recipe, and the fields common to all recipes."""
 
 from __future__ import annotations
 
@@ -22,43 +22,43 @@ COMPACT = "compact"
 PAPER = "paper"
 DISTILLED = "distilled"
 ENCODER = "encoder"
-"""A run of `edge-ser pretrain`: no labels, nothing to export."""
+"""Recipe of a run of `edge-ser pretrain`, which has no labels and cannot be exported."""
 RECIPES = (COMPACT, DISTILLED, PAPER)
-"""Values of `edge-ser train --recipe`, the default first. The record of a distilled run says compact."""
+"""Values of `edge-ser train --recipe`, the default first. A distilled run is recorded as compact."""
 
 RECIPE_ALIASES = {"taught": DISTILLED}
-"""Former names of recipes, which are accepted still."""
+"""Former names of recipes, still accepted."""
 
 Record = TypeVar("Record", bound="RunFacts")
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunFacts:
-    """Settings and facts about the clips that the record of every recipe holds."""
+    """Fields of a run record that all recipes share."""
 
     recipe: str = COMPACT
-    """`compact` or `paper`; a run from before there were several does not name it."""
+    """`compact` or `paper`; missing in the oldest runs, which are compact."""
     labels: tuple[str, ...]
     corpora: tuple[str, ...]
-    """The `NAME=DIR` specifications, directories absolute."""
+    """Corpus specifications `NAME=DIR` with absolute directories."""
     used: tuple[CorpusUse, ...]
-    """Clips and speakers of each corpus that training used."""
+    """Clips and speakers of each corpus used for training."""
     terms: Terms = field(default_factory=Terms)
-    """Licences that the user stated."""
+    """Licences stated by the user."""
     split: SplitConfig
-    """Options of the split, so that it can be made again."""
+    """Options of the split, to reproduce it."""
     fold: str
     """Name of the fold."""
     leaks: LeakReport
-    """Overlaps between the parts, all declared by the protocol."""
+    """Overlaps between the parts of the fold, all declared by the protocol."""
     train_speakers: tuple[str, ...]
     validation_speakers: tuple[str, ...]
-    """Empty for a training of a fixed number of epochs."""
+    """Empty for a training with a fixed number of epochs."""
     test_speakers: tuple[str, ...]
     data_digest: str
-    """Of names, labels and content; see `protocols.data_digest`."""
+    """Digest of names, labels and content; see `splits.data_digest`."""
     fold_digest: str
-    """Of which row stands where; see `protocols.fold_digest`."""
+    """Digest of the rows of each part; see `splits.fold_digest`."""
     created: str
 
     def save(self, run: Path) -> None:
@@ -71,11 +71,13 @@ class RunFacts:
         """Read the record of a run directory.
 
         Raises:
-            TrainingError: no run there, one of another recipe, or one that this version cannot read.
+            TrainingError: no run there, a run of another recipe, or an unreadable record.
         """
         path, data = run / RUN_FILE, read_run(run)
-        if (found := _recipe(data)) != cls.recipe:
-            raise TrainingError(f"{run} was trained by the recipe {found}, not by {cls.recipe}")
+        if (actual := _recipe(data)) != cls.recipe:
+            raise TrainingError(
+                f"{run}: expected a run of the recipe {cls.recipe}, got one of the recipe {actual}"
+            )
         try:
             return build(cls, data, str(path))
         except ConfigError as error:
@@ -85,16 +87,16 @@ class RunFacts:
 
 
 def recipe_of(run: Path) -> str:
-    """Return the recipe by which a run was trained.
+    """Return the recipe of a run.
 
     Raises:
-        TrainingError: no run there, or one whose record is damaged.
+        TrainingError: no run there, or a damaged record.
     """
     return _recipe(read_run(run))
 
 
 def refuse_unusable(run: Path, resume: bool) -> None:
-    """Find out whether a run can be written there before the features are computed, not after.
+    """Check that a run can be written to a directory, before features are computed.
 
     Raises:
         TrainingError: the directory holds another run.
@@ -121,7 +123,7 @@ def read_run(run: Path) -> Any:
     """Return the JSON of a run's record.
 
     Raises:
-        TrainingError: no run there, or one whose record is damaged.
+        TrainingError: no run there, or a damaged record.
     """
     path = run / RUN_FILE
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""Phases of a training, each with epochs and a learning rate of its own."""
+"""Training phases with their learning-rate schedules."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ import math
 from dataclasses import dataclass
 
 IMITATION = "imitation"
-"""The network learns what the teacher gives for each frame; labels take no part."""
+"""Phase in which the network learns the teacher's output for each frame, without labels."""
 LABELS = "labels"
-"""The network learns the labels, and goes on imitating the teacher where there is one."""
+"""Phase in which the network learns the labels and continues to imitate the teacher, if any."""
 
 _LEAST_RATE = 0.01
-"""Share of the highest learning rate that is left at the end."""
+"""Final learning rate as a share of the peak."""
 
 
 @dataclass(frozen=True)
 class Phase:
-    """One phase: a fresh optimizer, and a learning rate that rises, then falls as a cosine."""
+    """Training phase with a linear warm-up and cosine decay of the learning rate."""
 
     name: str
     """`imitation` or `labels`."""
     epochs: int
     peak_rate: float
-    """Highest learning rate."""
+    """Peak learning rate."""
     warmup_share: float
-    """Share of the steps in which the learning rate rises, in [0, 1)."""
+    """Share of the steps with a rising learning rate, in [0, 1)."""
 
     def learning_rate(self, step: int, steps_per_epoch: int) -> float:
         """Return the learning rate of a step, counted from the start of the phase."""

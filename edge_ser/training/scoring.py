@@ -1,7 +1,7 @@
-"""Score a network on clips as a device would: on the windows that `recognition.windowing` cuts.
+"""Scoring of a network on clips, by the windows that `recognition.windowing` cuts.
 
-So a figure of training is a figure of `edge-ser run`: the same windows, the same features, silence
-left out.
+Windows, features and the treatment of silence are those of `edge-ser run`, so that accuracy measured
+in training is the accuracy on the device.
 """
 
 from __future__ import annotations
@@ -26,25 +26,26 @@ _BATCH = 128
 
 
 @dataclass(frozen=True)
-class HeardClips:
-    """Clips as the runtime cuts them, with the classes that are true."""
+class ClipWindows:
+    """Windows of clips, cut as at run time, with the true class of each clip."""
 
     windows: tuple[Tensor, ...]
-    """Of each clip, features [n_windows, n_features, n_frames]; no windows where all is silent."""
+    """Features of each clip, [n_windows, n_features, n_frames]; no windows if the clip is silent."""
     targets: tuple[int, ...]
+    """True class of each clip."""
 
 
-def hear(
+def cut_clips(
     clips: Sequence[Clip],
     targets: Sequence[int],
     config: TrainConfig,
     progress: Callable[[], None] = lambda: None,
-) -> HeardClips:
-    """Cut clips into the windows that a device recognises.
+) -> ClipWindows:
+    """Cut clips into the windows that a device classifies.
 
     Args:
-        clips: what to read.
-        targets: the class of each.
+        clips: the clips to read.
+        targets: true class of each clip.
         config: front end, window and hop.
         progress: called after each clip.
 
@@ -62,11 +63,11 @@ def hear(
     shape = (config.frontend.n_features, config.window_frames)
     for clip in clips:
         chunks = _chunks(clip, config.frontend.sample_rate)
-        own = [x for x in clip_inputs(chunks, cutting, str(clip.path)) if x is not None]
-        heard = np.concatenate(own) if own else np.empty((0, *shape), np.float32)
-        windows.append(torch.from_numpy(heard))
+        inputs = [x for x in clip_inputs(chunks, cutting, str(clip.path)) if x is not None]
+        features = np.concatenate(inputs) if inputs else np.empty((0, *shape), np.float32)
+        windows.append(torch.from_numpy(features))
         progress()
-    return HeardClips(tuple(windows), tuple(targets))
+    return ClipWindows(tuple(windows), tuple(targets))
 
 
 def _chunks(clip: Clip, sample_rate: int) -> Iterable[AudioChunk]:
@@ -75,29 +76,29 @@ def _chunks(clip: Clip, sample_rate: int) -> Iterable[AudioChunk]:
     return [AudioChunk(load_copy(clip, sample_rate), sample_rate)]
 
 
-def score(model: CompactAttentionCnn, clips: HeardClips) -> Scores:
+def score(model: CompactAttentionCnn, clips: ClipWindows) -> Scores:
     """Return the network's logits for each window of the clips."""
     model.eval()
     logits = [np.empty((0, model.config.n_classes))] * len(clips.windows)
     arousal = np.full(len(clips.windows), np.nan)
     by_length: dict[int, list[int]] = {}
-    for place, windows in enumerate(clips.windows):
+    for index, windows in enumerate(clips.windows):
         if len(windows):
-            by_length.setdefault(windows.shape[2], []).append(place)
-    for places in by_length.values():
-        values, levels = _run(model, torch.cat([clips.windows[place] for place in places]))
-        ends = np.cumsum([len(clips.windows[place]) for place in places])[:-1]
-        for place, one, level in zip(
-            places, np.split(values, ends), np.split(levels, ends), strict=True
+            by_length.setdefault(windows.shape[2], []).append(index)
+    for indices in by_length.values():
+        values, levels = _run(model, torch.cat([clips.windows[index] for index in indices]))
+        ends = np.cumsum([len(clips.windows[index]) for index in indices])[:-1]
+        for index, one, level in zip(
+            indices, np.split(values, ends), np.split(levels, ends), strict=True
         ):
-            logits[place], arousal[place] = one, level.mean()
+            logits[index], arousal[index] = one, level.mean()
     truth = np.asarray(clips.targets, dtype=np.int64)
     return Scores(tuple(logits), truth, arousal=arousal if model.config.arousal else None)
 
 
 @torch.inference_mode()
 def _run(model: CompactAttentionCnn, windows: Tensor) -> tuple[Float64, Float64]:
-    """Return logits [n_windows, n_classes] and the arousal's [n_windows], zeros without one."""
+    """Return logits [n_windows, n_classes] and arousal logits [n_windows], zeros without that output."""
     values, levels = [], []
     for part in torch.split(windows, _BATCH):
         embedded = model.embed(part.to(model.mean.device))

@@ -1,6 +1,6 @@
-"""Probabilities that mean what they say: a temperature, and below what an answer is better not taken.
+"""Calibration of probabilities: a softmax temperature and an abstention threshold.
 
-Both are fitted on the validation clips: of the training clips a network is always too sure.
+Both are fitted on the validation clips, because a network is overconfident on its training clips.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ CALIBRATION_FILE = "calibration.json"
 
 @dataclass(frozen=True)
 class Calibration:
-    """Fitted temperature and threshold, and the number of clips they were fitted on."""
+    """Fitted temperature and threshold, with the number of clips and the calibration error."""
 
     temperature: float = 1.0
     """Divisor of the logits."""
     abstain_below: float = 0.0
-    """Probability of the label below which an answer is better not taken."""
+    """Threshold on the probability of the label; predictions below it should be discarded."""
     n_clips: int = 0
-    """Validation clips that this was fitted on; 0 where there were none, and nothing was."""
+    """Number of validation clips used for the fit; 0 if nothing was fitted."""
     ece_before: float = 0.0
-    """Expected calibration error on them without the temperature."""
+    """Expected calibration error on these clips at temperature 1."""
     ece_after: float = 0.0
-    """With it; of the very clips that it was fitted on, so expect a little more on others."""
+    """Expected calibration error on the same clips at the fitted temperature; slightly optimistic."""
 
     def __post_init__(self) -> None:
         low, high = TEMPERATURES
@@ -46,10 +46,10 @@ class Calibration:
 
     @classmethod
     def load(cls, run: Path) -> Calibration:
-        """Read it.
+        """Read `calibration.json` of a run directory.
 
         Raises:
-            TrainingError: it is not there, or damaged.
+            TrainingError: the file is missing or damaged.
         """
         path = run / CALIBRATION_FILE
         try:
@@ -61,23 +61,23 @@ class Calibration:
 
 
 def calibrate(scores: Scores) -> Calibration:
-    """Fit both on clips that the network was not trained on.
+    """Return temperature and threshold fitted on clips that the network was not trained on.
 
     See `scores.fit_temperature` and `scores.fit_threshold`.
 
     Args:
-        scores: with temperature 1. Silent clips are left out: there is no answer to calibrate.
+        scores: scores with temperature 1. Silent clips, which have no prediction, are ignored.
     """
-    audible = [place for place, own in enumerate(scores.logits) if len(own)]
-    if not audible:
+    indices = [index for index, logits in enumerate(scores.logits) if len(logits)]
+    if not indices:
         return Calibration()
-    own = Scores(tuple(scores.logits[place] for place in audible), scores.truth[audible])
-    temperature = fit_temperature(own)
-    fitted = dataclasses.replace(own, temperature=temperature)
+    predicted = Scores(tuple(scores.logits[index] for index in indices), scores.truth[indices])
+    temperature = fit_temperature(predicted)
+    fitted = dataclasses.replace(predicted, temperature=temperature)
     return Calibration(
         temperature=round(temperature, 4),
         abstain_below=fit_threshold(fitted),
-        n_clips=len(audible),
-        ece_before=own.ece,
+        n_clips=len(indices),
+        ece_before=predicted.ece,
         ece_after=fitted.ece,
     )

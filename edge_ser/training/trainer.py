@@ -1,13 +1,13 @@
-"""The training loop: seeded, resumable after every epoch, stopped by speakers it does not train on.
+"""Training loop: seeded, resumable after every epoch, with early stopping on validation speakers.
 
-It has one phase or two. In the first the network imitates the teacher, on any speech, labelled or
-not; in the second it learns the labels, from the averaged weights of the first and with a fresh
-optimizer and average.
+Training has one or two phases. In the first, the network imitates the teacher on labelled and
+unlabelled speech. In the second, it learns the labels, starting from the averaged weights of the first
+phase with a new optimizer and a new average.
 
-Without such speakers it trains for a fixed number of epochs, and the last one is kept.
+Without validation speakers, training runs for the configured number of epochs and keeps the last one.
 
-Several processes may train together, each on its part of every batch; only the first of them scores
-and writes. Nothing here prints: each epoch comes back as a record, for the command line to show.
+Several processes can train together, each on its shard of every batch; only the main process scores
+and writes files. Nothing is printed: each epoch is returned as a record.
 """
 
 from __future__ import annotations
@@ -25,16 +25,13 @@ from edge_ser.errors import TrainingError
 from edge_ser.metrics import unweighted_average_recall, weighted_accuracy
 from edge_ser.scores import Scores
 from edge_ser.training.arousal import arousal_loss
-from edge_ser.training.augmentation.augment import Augmenter, Windows, mixup
-from edge_ser.training.augmentation.mixstyle import MixStyle
+from edge_ser.training.augmentation.augment import Augmenter, MixStyle, Windows, mixup
 from edge_ser.training.checkpoint import (
     BEST,
     LAST,
     foreign_checkpoint,
     load_checkpoint,
-    load_optimizer,
     load_weights,
-    optimizer_tensors,
     save_checkpoint,
     strip_prefix,
     with_prefix,
@@ -46,21 +43,20 @@ from edge_ser.training.distillation.teacher import TeacherFeatures
 from edge_ser.training.distributed import SINGLE_PROCESS, ProcessGroup
 from edge_ser.training.features import FeatureBank, FeatureHead
 from edge_ser.training.model import CompactAttentionCnn
-from edge_ser.training.sampling import seed_epoch
 from edge_ser.training.schedule import IMITATION, LABELS, Phase
-from edge_ser.training.scoring import HeardClips, score
+from edge_ser.training.scoring import ClipWindows, score
 from edge_ser.training.voices import Voices
 
 _USUAL = "voices.usual"
-"""Name of `Voices.usual` among the tensors of a checkpoint."""
+"""Name of the tensor `Voices.usual` in a checkpoint."""
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """Result of an epoch.
+    """Losses and accuracies of one epoch.
 
-    `uar` and `wa` are of the validation speakers, in [0, 1]; they and `validation_loss` are None where
-    there are none.
+    `uar` and `wa` are those of the validation speakers, in [0, 1]. They and `validation_loss` are None
+    without validation speakers.
     """
 
     epoch: int
@@ -71,25 +67,25 @@ class Epoch:
     learning_rate: float
     best: bool
     phase: str = LABELS
-    """`imitation` or `labels`; the loss of the first is the error against the teacher alone."""
+    """`imitation` or `labels`; in the first, the loss is the error against the teacher only."""
 
 
 class Trainer:
-    """One training run: iterate over `epochs` until it ends.
+    """One training run; iterate over `epochs` to train.
 
     Args:
         record: the settings, the network's sizes and the normalisation.
-        bank: the clips that are learned from: first those with a class, then those without, which
-            only the imitation of the teacher uses.
-        classes: of the first clips of the bank.
-        heard: clips of other speakers by part; by those of `validation` the epoch is chosen. Where
-            that part is empty the last epoch is.
+        bank: the training clips: first those with a class, then those without, which are used for
+            the imitation of the teacher only.
+        classes: classes of the first clips of the bank.
+        scored: windows of the clips to score, by part. The best epoch is selected by `validation`;
+            it is the last epoch if that part is empty.
         run: the run directory.
-        device: where the network lives.
+        device: device of the network.
         teacher_targets: the teacher's features of the clips of the bank; None without a teacher.
         group: the processes that train together.
         sampling: weights [n_clips of the bank] to draw clips by; None to take each once an epoch.
-        voices: who speaks in the first clips of the bank, where the network learns with baselines.
+        voices: speakers of the first clips of the bank, to train with baselines; None without.
     """
 
     def __init__(
@@ -97,7 +93,7 @@ class Trainer:
         record: RunRecord | EncoderRecord,
         bank: FeatureBank,
         classes: Classes,
-        heard: Mapping[str, HeardClips],
+        scored: Mapping[str, ClipWindows],
         run: Path,
         device: torch.device,
         teacher_targets: TeacherFeatures | None = None,
@@ -106,7 +102,7 @@ class Trainer:
         voices: Voices | None = None,
     ) -> None:
         self._sampling, self._voices = sampling, voices
-        self.record, self.heard, self.group = record, heard, group
+        self.record, self.scored, self.group = record, scored, group
         self.run, self.device = run, device
         self.history: list[Epoch] = []
         config = record.config
@@ -144,21 +140,21 @@ class Trainer:
             loss = self._train_epoch(number, on_step)
             self.group.require_same(self.model)
             if self.group.is_main:
-                epoch = self._judge(number, loss)
+                epoch = self._validate(number, loss)
                 self.history.append(epoch)
                 self._save(epoch.best)
             self.history = self.group.broadcast(self.history)
             yield self.history[-1]
 
-    def _judge(self, number: int, loss: float) -> Epoch:
-        """Score the validation speakers; an epoch without them is better than the one before."""
+    def _validate(self, number: int, loss: float) -> Epoch:
+        """Score the validation speakers; without them, every epoch counts as better than the last."""
         rate = self.optimizer.param_groups[0]["lr"]
         if (phase := self._phase(number)).name != LABELS:
             last = phase == self.phases[-1]
             return Epoch(number, loss, None, None, None, rate, best=last, phase=phase.name)
-        if not self.heard["validation"].windows:
+        if not self.scored["validation"].windows:
             return Epoch(number, loss, None, None, None, rate, best=True)
-        scores = self.score(self.heard["validation"])
+        scores = self.score(self.scored["validation"])
         counts = scores.confusion
         uar = unweighted_average_recall(counts)
         best_before = max((e.uar for e in self.history if e.uar is not None), default=-1.0)
@@ -174,52 +170,52 @@ class Trainer:
 
     @property
     def stale_epochs(self) -> int:
-        """Epochs with labels since the best one."""
-        judged = [e for e in self.history if e.phase == LABELS]
-        best = max((e.epoch for e in judged if e.best), default=-1)
-        return len(self.history) - 1 - best if judged else 0
+        """Number of epochs of the labels phase since the best one."""
+        labelled = [e for e in self.history if e.phase == LABELS]
+        best = max((e.epoch for e in labelled if e.best), default=-1)
+        return len(self.history) - 1 - best if labelled else 0
 
     @property
     def best(self) -> Epoch:
-        """The epoch whose weights are kept."""
+        """The best epoch so far, whose weights are saved."""
         return [e for e in self.history if e.best][-1]
 
-    def score(self, clips: HeardClips) -> Scores:
-        """Score the averaged weights."""
+    def score(self, clips: ClipWindows) -> Scores:
+        """Return the scores of the averaged weights on clips."""
         return score(self.averaged, clips)
 
     def load_best(self) -> None:
-        """Take the weights of the best epoch.
+        """Load the weights of the best epoch.
 
         Raises:
-            TrainingError: no such checkpoint, a damaged one, or one of another network.
+            TrainingError: the checkpoint is missing, damaged, or of another network.
         """
         load_weights(self.averaged, self.run / BEST)
 
     def start_from(self, encoder: Path) -> None:
-        """Take the layers that imitate the teacher from a run of `edge-ser pretrain`.
+        """Load the layers that imitate the teacher from a run of `edge-ser pretrain`.
 
         Raises:
-            TrainingError: no such checkpoint, a damaged one, or one of another network.
+            TrainingError: the checkpoint is missing, damaged, or of another network.
         """
         tensors, _ = load_checkpoint(encoder / BEST)
-        own = self.model.state_dict()
+        current = self.model.state_dict()
         shared = {
             n: t for n, t in tensors.items() if not n.startswith(("pool.", "head.", "arousal."))
         }
-        if any(n not in own or own[n].shape != t.shape for n, t in shared.items()):
+        if any(n not in current or current[n].shape != t.shape for n, t in shared.items()):
             raise TrainingError(
                 f"expected an encoder with the channels and strides of this training, got another in "
                 f"{encoder}; run edge-ser pretrain with the same --config"
             )
-        self.model.load_state_dict({**own, **shared})
+        self.model.load_state_dict({**current, **shared})
         self.averaged.load_state_dict(self.model.state_dict())
-        # A training that is killed in its first epoch goes on from here too.
+        # A training that is interrupted in its first epoch resumes from here too.
         if self.group.is_main:
             self._save(best=False)
 
     def resume(self) -> None:
-        """Continue from the last complete epoch; from the start when there was none.
+        """Continue from the last complete epoch, or from the start if there is none.
 
         Raises:
             TrainingError: a damaged checkpoint, or one of another network.
@@ -231,7 +227,7 @@ class Trainer:
         try:
             self.model.load_state_dict(strip_prefix("model", tensors))
             self.averaged.load_state_dict(strip_prefix("averaged", tensors))
-            load_optimizer(self.optimizer, strip_prefix("optimizer", tensors))
+            self._load_optimizer(strip_prefix("optimizer", tensors))
             if self._voices:
                 self._voices.usual = tensors.get(_USUAL)
             self.history = [Epoch(**epoch) for epoch in header["history"]]
@@ -240,14 +236,16 @@ class Trainer:
 
     def _train_epoch(self, number: int, on_step: Callable[[int, int], None]) -> float:
         config = self.record.config
-        rng = seed_epoch(config.seed, number)
+        # All randomness of an epoch comes from its number, so that a resumed run draws the same.
+        torch.manual_seed(1_000_003 * config.seed + number)
+        rng = torch.Generator().manual_seed(1_000_003 * config.seed + number)
         phase, n_steps = self._phase(number), self._steps_per_epoch(number)
         order = self._order(phase, rng)
         if not self.group.is_main:
             mixed = np.random.SeedSequence((config.seed, number, self.group.rank))
-            own = int(mixed.generate_state(1)[0])
-            torch.manual_seed(own)
-            rng.manual_seed(own)
+            seed = int(mixed.generate_state(1)[0])
+            torch.manual_seed(seed)
+            rng.manual_seed(seed)
         self.model.train()
         total = 0.0
         losses = {IMITATION: self._imitation_loss, LABELS: self._loss}
@@ -286,7 +284,7 @@ class Trainer:
         return max(1, self._n_drawn(self._phase(number)) // self.record.config.batch_size)
 
     def _order(self, phase: Phase, rng: torch.Generator) -> Tensor:
-        """Return the clips of an epoch: each once, or drawn by the sampling weights."""
+        """Return the clip indices of an epoch: each once, or drawn by the sampling weights."""
         n = self._n_clips[phase.name]
         if self._sampling is None:
             return torch.randperm(n, generator=rng)
@@ -299,7 +297,7 @@ class Trainer:
         return self.record.config.epoch_clips or self._n_clips[phase.name]
 
     def _begin_phase(self) -> None:
-        """Go on from the averaged weights of the phase before, with a fresh optimizer."""
+        """Start a phase from the averaged weights of the previous one, with a new optimizer."""
         self.model.load_state_dict(self.averaged.state_dict())
         self.optimizer = self._new_optimizer()
 
@@ -345,7 +343,7 @@ class Trainer:
         loss, weight = masked_cross_entropy(
             logits, truth, possible, self._classes.weights, config.label_smoothing
         )
-        # By the group's mean weight, the mean of all losses is that of the whole batch.
+        # Divided by the group's mean weight, so that the mean over processes is that of the full batch.
         loss = loss / self.group.mean(weight).clamp_min(1e-6)
         if arousal is not None:
             levels = self._classes.arousal[clips.to(self.device)]
@@ -355,21 +353,21 @@ class Trainer:
         return loss + config.teacher_weight * self._teacher_error(embedded, clips, windows)
 
     def _teacher_error(self, embedded: Tensor, clips: Tensor, windows: Windows) -> Tensor:
-        """Return the mean squared error against the teacher's frames, in its deviations."""
+        """Return the mean squared error against the teacher's frames, in units of their deviations."""
         assert self._teacher_targets is not None  # noqa: S101 (for the type checker)
         frontend, stride = self.record.config.frontend, self.model.stride
         centres = windows.positions[:, ::stride] * frontend.hop_length + frontend.n_fft / 2
         output = self._teacher_targets.at(
             clips.to(self.device), windows.variants, centres / frontend.sample_rate
         )
-        wanted = (output - self._teacher_mean) / self._teacher_std
-        heard = windows.heard[:, None, ::stride].float()
-        errors = (embedded - wanted).square().mean(1, keepdim=True) * heard
-        return errors.sum() / self.group.mean(heard.sum()).clamp_min(1)
+        expected = (output - self._teacher_mean) / self._teacher_std
+        audible = windows.audible[:, None, ::stride].float()
+        errors = (embedded - expected).square().mean(1, keepdim=True) * audible
+        return errors.sum() / self.group.mean(audible.sum()).clamp_min(1)
 
     @torch.no_grad()
     def _average(self, step: int) -> None:
-        # A young average would remember the random start: its decay grows with the steps.
+        # The decay grows with the steps, so that the random initial weights are soon forgotten.
         decay = min(self.record.config.ema_decay, (1 + step) / (10 + step))
         for mean, value in zip(
             self.averaged.state_dict().values(), self.model.state_dict().values(), strict=True
@@ -386,11 +384,27 @@ class Trainer:
         tensors = {
             **with_prefix("model", self.model.state_dict()),
             **with_prefix("averaged", self.averaged.state_dict()),
-            **with_prefix("optimizer", optimizer_tensors(self.optimizer)),
+            **with_prefix("optimizer", self._optimizer_tensors()),
         }
         if self._voices and self._voices.usual is not None:
             tensors[_USUAL] = self._voices.usual
         save_checkpoint(self.run / LAST, tensors, header)
+
+    def _optimizer_tensors(self) -> dict[str, Tensor]:
+        state = self.optimizer.state_dict()["state"]
+        return {
+            f"{index}.{name}": torch.as_tensor(value)
+            for index, values in state.items()
+            for name, value in values.items()
+        }
+
+    def _load_optimizer(self, tensors: dict[str, Tensor]) -> None:
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, tensor in tensors.items():
+            index, _, name = key.partition(".")
+            state.setdefault(int(index), {})[name] = tensor
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
 def _gradients(model: torch.nn.Module) -> list[Tensor]:
@@ -398,5 +412,5 @@ def _gradients(model: torch.nn.Module) -> list[Tensor]:
 
 
 def _running_statistics(model: torch.nn.Module) -> list[Tensor]:
-    """Return what batch normalisation remembers: it saw another part of the batch in each process."""
+    """Return the running statistics of batch normalisation, which differ between processes."""
     return [value for name, value in model.named_buffers() if "running_" in name]

@@ -1,10 +1,10 @@
-"""Training relative to a voice: outputs less those for neutral speech of the same speaker.
+"""Training with speaker baselines: outputs relative to those for neutral speech of the same speaker.
 
-On a device a baseline is the mean of the network's outputs over plain speech of a voice or site, less
-what is usual for neutral speech. It is subtracted from each window's outputs. Here the network learns
-to be right after that: in part of the examples, the mean of the outputs for neutral clips of the same
-speaker in the batch takes the place of the baseline, and a running mean over all speakers that of the
-usual. Gradients flow through both.
+On a device, a baseline is the mean of the network's outputs over neutral speech of a speaker or site,
+minus the usual outputs for neutral speech. It is subtracted from the outputs of each window. Training
+simulates this for a share of the examples: the baseline is the mean of the outputs for neutral clips of
+the same speaker in the batch, and the usual outputs are a running mean over all speakers. Gradients
+flow through both.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch import Tensor
 from edge_ser.corpora import Clip, is_background, speaker_known
 
 GROUP = 4
-"""Clips of one speaker in a row of a batch, one of them neutral at least."""
+"""Number of consecutive clips of one speaker in a batch, at least one of them neutral."""
 
 _DECAY = 0.98
 _UNKNOWN = -1
@@ -27,20 +27,20 @@ _UNKNOWN = -1
 
 @dataclass
 class Voices:
-    """Who speaks in which clip, and the usual outputs for neutral speech."""
+    """Speakers of the clips, and the usual outputs for neutral speech."""
 
     speakers: Tensor
     """int64 [n_clips]; -1 where unknown."""
     neutral: Tensor
     """bool [n_clips]: neutral speech of a known speaker."""
     members: dict[int, Tensor]
-    """Speaker → the clips of that speaker."""
+    """Clip indices of each speaker."""
     usual: Tensor | None = field(default=None)
     """Running mean of the outputs for neutral speech [n_outputs]."""
 
     @classmethod
     def of(cls, clips: Sequence[Clip]) -> Voices:
-        """Look at the speakers of clips; neutral crowds, of unknown speakers, have no baseline."""
+        """Return the speakers of clips; background crowds, of unknown speakers, have no baseline."""
         names = sorted({c.speaker for c in clips if speaker_known(c) and not is_background(c)})
         numbers = {name: number for number, name in enumerate(names)}
         speakers = torch.tensor([numbers.get(clip.speaker, _UNKNOWN) for clip in clips])
@@ -51,11 +51,11 @@ class Voices:
         return cls(speakers, neutral, {s: torch.tensor(m) for s, m in members.items()})
 
     def order(self, weights: Tensor, n: int, rng: torch.Generator) -> Tensor:
-        """Return clips of an epoch [n], int64: groups of one speaker each, one neutral clip among them.
+        """Return the clip indices of an epoch, int64 [n]: groups of a speaker with a neutral clip each.
 
         Args:
-            weights: of the clips, to draw the first of each group and the others by.
-            n: how many.
+            weights: sampling weights of the clips.
+            n: number of clips.
             rng: a CPU generator.
         """
         groups = []
@@ -65,25 +65,26 @@ class Voices:
             speaker = int(self.speakers[first])
             pool = self.members[speaker]
             pool = pool[pool < len(weights)]
-            own = weights[pool]
-            drawn = torch.multinomial(own, GROUP - 1, replacement=True, generator=rng)
+            pool_weights = weights[pool]
+            drawn = torch.multinomial(pool_weights, GROUP - 1, replacement=True, generator=rng)
             group = torch.cat([torch.tensor([first]), pool[drawn]])
-            quiet = self.neutral[pool]
-            if speaker != _UNKNOWN and bool(quiet.any()):
-                one = torch.multinomial(own * quiet, 1, generator=rng)
-                group[-1:] = pool[one]
+            is_neutral = self.neutral[pool]
+            if speaker != _UNKNOWN and bool(is_neutral.any()):
+                neutral = torch.multinomial(pool_weights * is_neutral, 1, generator=rng)
+                group[-1:] = pool[neutral]
             groups.append(group)
         return torch.cat(groups)[:n]
 
     def relative(
         self, outputs: Tensor, clips: Tensor, share: float, rng: torch.Generator
     ) -> Tensor:
-        """Return outputs [batch, n_outputs], some of them relative to their speaker's neutral ones.
+        """Return outputs [batch, n_outputs], a share of them relative to their speaker's neutral ones.
 
         Args:
             outputs: logits of a batch.
-            clips: int64 [batch], which clips, on the CPU.
-            share: probability that an example is judged so, where there is neutral speech to do it.
+            clips: int64 [batch], clip indices, on the CPU.
+            share: probability that an example is made relative, if the batch has neutral speech of
+                its speaker.
             rng: a CPU generator.
         """
         speakers, neutral = self.speakers[clips], self.neutral[clips]

@@ -1,4 +1,4 @@
-"""A small corpus that can be learned in seconds, a run that did, and its exported models."""
+"""A small synthetic corpus, a run trained on it in seconds, and its exported models."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LABELS = ("neutral", "happy", "sad", "angry")
 
 
 class NeedsTorch(pytest.Module):
-    """Stands for a module that cannot be imported here."""
+    """A test module that cannot be imported without torch."""
 
     def collect(self):
         skip_or_fail("torch is not installed; run: pip install 'edge-ser[train]'")
@@ -51,7 +51,7 @@ def one_thread():
 
 
 def voice(label: str, pitch: float, seconds: float, rng: np.random.Generator) -> np.ndarray:
-    """Return harmonics of `pitch` Hz whose tilt, trembling and noise tell the label."""
+    """Return harmonics of `pitch` Hz whose tilt, trembling and noise depend on the label."""
     t = np.arange(round(seconds * RATE)) / RATE
     tilt = {"neutral": 1.0, "happy": 0.4, "sad": 2.0, "angry": 0.8}[label]
     tone = sum(k**-tilt * np.sin(2 * np.pi * k * pitch * t) for k in range(1, 3000 // int(pitch)))
@@ -124,7 +124,7 @@ def bank(job):
 
 @pytest.fixture(scope="session")
 def validation(job):
-    return job.hear(job.fold.validation)
+    return job.cut_clips(job.fold.validation)
 
 
 @pytest.fixture(scope="session")
@@ -183,13 +183,13 @@ def make_trainer(trainer, job, bank, validation):
 
 @pytest.fixture
 def loudness_teacher(monkeypatch) -> list:
-    """Put a teacher in its place that gives the loudness; return a list that grows with each clip."""
+    """Replace the teacher by one that returns the loudness; return a list with an entry per clip."""
     from edge_ser.training.distillation import teacher
 
     calls = []
 
     class LoudnessTeacher:
-        def listen(self, samples):
+        def encode(self, samples):
             calls.append(1)
             frames = samples[: len(samples) // 320 * 320].reshape(-1, 320)
             loudness = np.abs(frames).max(1, keepdims=True)
@@ -200,7 +200,7 @@ def loudness_teacher(monkeypatch) -> list:
 
 
 @pytest.fixture(scope="session")
-def taught_config(config):
+def distilled_config(config):
     """The settings of `config` with a teacher."""
     from edge_ser.training.augmentation.augment import AugmentConfig
 

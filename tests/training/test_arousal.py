@@ -59,7 +59,7 @@ def test_clips_of_other_emotions_teach_the_arousal(run):
 
 def test_the_arousal_is_learned(run):
     _, trainer = run
-    scores = trainer.score(trainer.heard["test"])
+    scores = trainer.score(trainer.scored["test"])
 
     happy = [place for place, truth in enumerate(scores.truth) if truth == 1]
     calm = [place for place, truth in enumerate(scores.truth) if truth != 1]

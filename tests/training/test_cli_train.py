@@ -1,4 +1,4 @@
-"""The main job from a shell: train, export, run, with nothing done by hand in between."""
+"""The command line: train, export, run."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def first(edge_ser, arguments, tmp_path_factory) -> tuple[Path, subprocess.Compl
 # --- the main job ------------------------------------------------------------------------
 
 
-def test_training_says_what_it_does(first, corpus_dir):
+def test_training_reports_its_steps(first, corpus_dir):
     run, done = first
 
     assert done.stdout == ""
@@ -122,7 +122,7 @@ def test_a_killed_training_ends_as_one_that_was_not(edge_ser, first, arguments, 
 
 
 @posix
-def test_ctrl_c_says_how_to_go_on(arguments, tmp_path):
+def test_ctrl_c_reports_how_to_continue(arguments, tmp_path):
     code, messages = stop_after_first_epoch(arguments, tmp_path / "run", signal.SIGINT)
 
     assert code == 1
@@ -154,7 +154,7 @@ def refused(monkeypatch, capsys):
     return run
 
 
-def test_another_corpus_than_was_said(edge_ser, corpus_dir, tmp_path):
+def test_another_corpus_than_the_name_states(edge_ser, corpus_dir, tmp_path):
     done = edge_ser("train", "--corpus", f"RAVDESS={corpus_dir}", "--out", tmp_path / "r", code=1)
 
     assert done.stderr.startswith("edge-ser: RAVDESS: ")
@@ -198,10 +198,10 @@ def test_a_run_that_is_there(refused, trained, corpus):
     ],
 )
 def test_options_that_cannot_be(refused, tmp_path, options, values):
-    code, said = refused("train", *options, "--out", tmp_path / "run")
+    code, message = refused("train", *options, "--out", tmp_path / "run")
 
     assert code == 2
-    assert [value for value in values if value not in said] == []
+    assert [value for value in values if value not in message] == []
     assert not (tmp_path / "run").exists()
 
 
@@ -226,11 +226,11 @@ def test_options_that_cannot_be(refused, tmp_path, options, values):
 def test_settings_that_cannot_be(refused, corpus, tmp_path, options, values):
     given = options if "--corpus" in options else ("--corpus", corpus, *options)
 
-    code, said = refused("train", *given, "--out", tmp_path / "run")
+    code, message = refused("train", *given, "--out", tmp_path / "run")
 
     assert code == 2
-    assert [value for value in values if value not in said] == []
-    assert said.count("\n") == 1
+    assert [value for value in values if value not in message] == []
+    assert message.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -245,11 +245,13 @@ def test_a_settings_file_that_cannot_be_used(refused, corpus, tmp_path, text, va
     path = tmp_path / "settings.json"
     path.write_text(text)
 
-    code, said = refused("train", "--corpus", corpus, "--config", path, "--out", tmp_path / "run")
+    code, message = refused(
+        "train", "--corpus", corpus, "--config", path, "--out", tmp_path / "run"
+    )
 
     assert code == 2
-    assert str(path) in said
-    assert [value for value in values if value not in said] == []
+    assert str(path) in message
+    assert [value for value in values if value not in message] == []
 
 
 @pytest.mark.parametrize("recipe", ["compact", "paper"])
@@ -257,7 +259,7 @@ def test_commercial_weights_of_corpora_that_forbid_it(refused, official_root, tm
     corpora = [f"{name}={official_root / name}" for name in ("EMO-DB", "nEMO")]
     options = [part for corpus in corpora for part in ("--corpus", corpus)]
 
-    code, said = refused(
+    code, message = refused(
         "train",
         *options,
         "--recipe",
@@ -269,14 +271,14 @@ def test_commercial_weights_of_corpora_that_forbid_it(refused, official_root, tm
     )
 
     assert code == 2
-    assert "nEMO (CC BY-NC-SA 4.0)" in said
+    assert "nEMO (CC BY-NC-SA 4.0)" in message
     assert not (tmp_path / "run").exists()
 
 
 def test_export_needs_an_onnx_name_and_a_run(refused, tmp_path):
     code, message = refused("export", tmp_path, "--out", tmp_path / "model.pt")
     assert code == 2
-    assert "/model.pt" in message
+    assert "/model.pt " in message
     assert ".onnx" in message
 
     code, message = refused("export", tmp_path, "--out", tmp_path / "model.onnx")

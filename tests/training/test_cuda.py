@@ -42,7 +42,7 @@ def test_cuda_and_cpu_score_the_same_weights_alike(job, trained, tmp_path, cuda)
             (run / file.name).write_bytes(file.read_bytes())
         trainer = start(job, run, device, resume=True)
         trainer.load_best()
-        scores.append(trainer.score(job.hear(job.fold.validation)).probs)
+        scores.append(trainer.score(job.cut_clips(job.fold.validation)).probs)
 
     np.testing.assert_allclose(scores[0], scores[1], atol=2e-3)
 

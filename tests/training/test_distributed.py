@@ -1,4 +1,4 @@
-"""torchrun: several processes train one network as one would, and end together."""
+"""torchrun: several processes train like one, and end together."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def together(options, tmp_path_factory) -> tuple[Path, str]:
 # --- a training by two -------------------------------------------------------------------
 
 
-def test_one_of_them_speaks_and_writes(together, trained):
+def test_only_the_main_process_prints_and_writes(together, trained):
     run, messages = together
 
     assert {path.name for path in run.iterdir()} == {path.name for path in trained.iterdir()}
@@ -193,13 +193,13 @@ def test_two_processes_take_the_steps_of_one(both, plain_record, tmp_path):
         torch.testing.assert_close(value, weights[f"model.{name}"], rtol=1e-4, atol=1e-6)
 
 
-def test_each_clip_is_heard_by_one_and_augmented_by_its_own_numbers(both):
+def test_each_clip_is_processed_once_and_augmented_by_its_own_numbers(both):
     _, lead, other = both
 
     for epoch in (slice(0, 3), slice(3, 6)):
-        heard = [c for found in (lead, other) for step in found["clips"][epoch] for c in step]
-        assert len(heard) == len(set(heard)) == 21
-        assert set(heard) < set(range(N_CLIPS))
+        clips = [c for found in (lead, other) for step in found["clips"][epoch] for c in step]
+        assert len(clips) == len(set(clips)) == 21
+        assert set(clips) < set(range(N_CLIPS))
     assert [len(step) for step in lead["clips"]] == [4] * 6
     for k in (0, 1):  # of the generator that is handed on, and of the global one
         drawn = [pair[k] for found in (lead, other) for pair in found["numbers"]]
@@ -243,7 +243,7 @@ def test_batches_too_small_for_the_group_are_refused(job, tmp_path, batch_size, 
 
 
 def test_a_run_of_one_process_is_not_resumed_by_two(job, run_copy):
-    with pytest.raises(TrainingError, match=r"begun by 1 process\(es\), 2 came"):
+    with pytest.raises(TrainingError, match=r"\b1 process\(es\).*got 2\b"):
         start(job, run_copy, CPU, resume=True, group=ProcessGroup(size=2))
 
 

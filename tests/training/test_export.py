@@ -1,4 +1,4 @@
-"""The exported file is whole, says where it comes from, and equals PyTorch — or is not written."""
+"""The exported file is complete, records its provenance, and equals PyTorch; else none is written."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_name_and_licence_can_be_given(trained, tmp_path):
 
 
 def with_use(trained, tmp_path, name, **terms):
-    """Return a copy of a run that says it was trained on a corpus of that name."""
+    """Return a copy of a run recorded as trained on a corpus of that name."""
     run = tmp_path / name
     shutil.copytree(trained, run)
     record = RunRecord.load(run)

@@ -1,4 +1,4 @@
-"""What the network learns from is what the front end gives on the device."""
+"""Features of training equal those of the front end on the device."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_a_clip_too_short_for_one_frame_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("name", FRONTENDS)
-def test_cepstrum_equals_the_front_end(name, example_clips):
+def test_feature_head_equals_the_front_end(name, example_clips):
     frontend = FRONTENDS[name]
     samples = load(example_clips[0], frontend.sample_rate)
     log_mels = torch.from_numpy(log_mel(samples, frontend).T.copy())
@@ -148,7 +148,7 @@ def equal(one, other) -> bool:
     return all(torch.equal(getattr(one, name), getattr(other, name)) for name in names)
 
 
-def test_frames_that_were_kept_are_the_same_to_the_bit(job, scenes, tmp_path, monkeypatch):
+def test_cached_frames_are_identical(job, scenes, tmp_path, monkeypatch):
     clips, frontend = job.clips[:3], job.config.frontend
     plain = build_bank(clips, frontend, VARIANTS, scenes=scenes)
     first = build_bank(clips, frontend, VARIANTS, scenes=scenes, cache=tmp_path)
@@ -220,7 +220,7 @@ def test_a_clip_at_its_own_speed_is_found_whatever_it_is_called(tmp_path):
 
 
 @pytest.mark.parametrize("damage", [b"", b"no array", b"\x93NUMPY\x01\x00", "other"])
-def test_frames_that_were_kept_damaged_are_computed_again(job, tmp_path, damage):
+def test_damaged_cache_files_are_computed_again(job, tmp_path, damage):
     clips, frontend = job.clips[:1], job.config.frontend
     first = build_bank(clips, frontend, cache=tmp_path)
     (path,) = tmp_path.rglob("*.npy")

@@ -1,4 +1,4 @@
-"""Two-phase teaching: imitation without labels, then the labels; resumed as if never stopped."""
+"""Training in two phases: imitation without labels, then the labels; resuming changes nothing."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ SPLIT = SplitConfig(test_speakers="s6", validation_speakers="s3")
 
 
 @pytest.fixture(scope="module")
-def two_phases(taught_config):
-    return dataclasses.replace(taught_config, imitation_epochs=2, epochs=2, learning_rate=1e-3)
+def two_phases(distilled_config):
+    return dataclasses.replace(distilled_config, imitation_epochs=2, epochs=2, learning_rate=1e-3)
 
 
 @pytest.fixture(scope="module")

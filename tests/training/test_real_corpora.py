@@ -1,4 +1,4 @@
-"""Real speech, from the corpus to a recognised clip, through the command line."""
+"""Command line on real speech, from the corpus to a recognised clip."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def train_export_run(edge_ser, corpus, clip, folder, *options):
     assert len(list(run.glob("confusion-*.png"))) == 2
     exported = edge_ser("export", run, "--out", model)
     assert "parity with PyTorch over 32 clips" in exported.stderr
-    heard = edge_ser("run", "--wav", clip, "--model", model, "--format", "jsonl")
-    lines = [json.loads(line) for line in heard.stdout.splitlines()]
+    result = edge_ser("run", "--wav", clip, "--model", model, "--format", "jsonl")
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
     return trained.stderr, OnnxRunner(model).card, lines
 
 

@@ -1,4 +1,4 @@
-"""Recipes by name: what stands in the results is what the command line gives."""
+"""Recipes by name: settings of the results equal those of the command line."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ from support import ROOT
 
 from edge_ser._util.records import build
 from edge_ser.cli._shared.training_session import read_config
-from edge_ser.cli.train import Recipe
 from edge_ser.errors import ConfigError
 from edge_ser.training.config import TrainConfig
 from edge_ser.training.recipes import DISTILLED, overlaid
-from edge_ser.training.run_record import RECIPES, recipe_of
 
 
 def test_the_distilled_recipe_is_the_one_in_the_results():
@@ -28,14 +26,14 @@ def test_the_bundled_models_settings_can_be_read():
     assert build(TrainConfig, json.loads(path.read_text()), str(path)).teacher_weight > 0
 
 
-def test_the_bundled_model_has_the_settings_that_were_judged_across_corpora():
+def test_the_bundled_model_has_the_settings_evaluated_across_corpora():
     judged = json.loads((ROOT / "results/recipes/strangers.json").read_text())["compact"]
     bundled = json.loads((ROOT / "edge_ser/assets/bundled_training.json").read_text())
 
     assert bundled == judged
 
 
-def test_changes_lie_over_settings_also_within_nested_ones():
+def test_changes_override_nested_settings():
     settings = {"a": 1, "augment": {"b": 2, "c": 3}}
 
     changed = overlaid(settings, {"augment": {"c": 4}, "d": 5})
@@ -44,7 +42,7 @@ def test_changes_lie_over_settings_also_within_nested_ones():
     assert settings == {"a": 1, "augment": {"b": 2, "c": 3}}
 
 
-def test_options_lie_over_the_file_and_the_file_over_the_recipe(tmp_path):
+def test_options_override_the_file_and_the_file_the_recipe(tmp_path):
     path = tmp_path / "mine.json"
     path.write_text('{"epochs": 30, "augment": {"noise_share": 0.7}}')
 
@@ -65,17 +63,3 @@ def test_a_file_that_does_not_fit_is_refused(tmp_path, text, message):
 
     with pytest.raises(ConfigError, match=message):
         read_config(TrainConfig, path, {}, DISTILLED)
-
-
-def test_the_former_name_of_a_recipe_is_accepted():
-    assert [Recipe(RECIPES).convert(name, None, None) for name in (*RECIPES, "taught")] == [
-        *RECIPES,
-        "distilled",
-    ]
-
-
-@pytest.mark.parametrize("recipe", ["taught", "distilled", "compact"])
-def test_a_distilled_run_is_a_compact_one(tmp_path, recipe):
-    (tmp_path / "run.json").write_text(json.dumps({"recipe": recipe}))
-
-    assert recipe_of(tmp_path) == "compact"

@@ -50,11 +50,11 @@ def test_balance_evens_speakers_out():
     assert seldom == pytest.approx(0.5)
 
 
-@pytest.mark.parametrize("wanted", [0.05, 0.3])
-def test_a_crowd_gets_its_share(clips, wanted):
-    weights = sampling_weights(clips, 0.5, wanted)
+@pytest.mark.parametrize("expected", [0.05, 0.3])
+def test_a_crowd_gets_its_share(clips, expected):
+    weights = sampling_weights(clips, 0.5, expected)
 
-    assert share(weights, clips, "crowd") == pytest.approx(wanted)
+    assert share(weights, clips, "crowd") == pytest.approx(expected)
 
 
 def test_a_share_for_a_crowd_that_is_not_there_changes_nothing():

@@ -1,4 +1,4 @@
-"""Temperature and threshold, fitted on answers whose truth is known."""
+"""Temperature and threshold, fitted on predictions with known truth."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from edge_ser.training.temperature import (
 
 
 def drawn(n_clips: int, scale: float, seed: int = 0, n_windows: int = 1) -> Scores:
-    """Return answers whose truth is drawn from their probabilities, logits then scaled."""
+    """Return predictions whose truth is drawn from their probabilities, logits then scaled."""
     rng = np.random.default_rng(seed)
     logits = 2 * rng.standard_normal((n_clips, 4))
     powers = np.exp(logits)

@@ -1,4 +1,4 @@
-"""Training learns, repeats itself exactly, and goes on where it was stopped."""
+"""Training learns, is reproducible, and resumes exactly."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_the_kept_weights_are_those_of_the_best_epoch(trainer, job):
     assert header["history"][-1] == dataclasses.asdict(trainer.best)
     for name, value in trainer.averaged.state_dict().items():
         assert torch.equal(value, tensors[name])
-    scores = trainer.score(job.hear(job.fold.validation))
+    scores = trainer.score(job.cut_clips(job.fold.validation))
     assert scores.loss == pytest.approx(trainer.best.validation_loss)
 
 

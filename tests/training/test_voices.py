@@ -1,4 +1,4 @@
-"""Training relative to a voice: groups of one speaker, outputs less those for neutral speech."""
+"""Training with speaker baselines: groups of one speaker, outputs relative to neutral speech."""
 
 from __future__ import annotations
 

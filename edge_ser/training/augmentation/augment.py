@@ -1,8 +1,8 @@
-"""Augmentation of log mel spectra, a whole batch at once, all of it drawn from one generator.
+"""Augmentation of log mel spectra by batch, mixup and MixStyle, drawn from one generator.
 
-In the log mel domain a gain is a sum, a microphone's response a curve over bands, a longer vocal
-tract a warped frequency axis, slower speech a stretched time axis and noise a sum of powers. A
-training step costs no FFT this way, and a batch depends on nothing but its generator's seed.
+In the log mel domain, gain is an offset, a microphone's response is a curve over bands, a change of
+vocal tract length warps the frequency axis, a change of tempo stretches the time axis, and noise is a
+sum of powers. A training step therefore needs no FFT, and a batch depends only on its generator.
 """
 
 from __future__ import annotations
@@ -21,43 +21,46 @@ from edge_ser.training.augmentation.scenes import SceneConfig
 from edge_ser.training.augmentation.variants import WaveformAugmentation
 from edge_ser.training.features import FeatureBank
 
+_MIXSTYLE_ALPHA = 0.1
+"""Parameter of MixStyle's Beta distribution; small values mostly select one of the two styles."""
+
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """Ranges to draw from, uniformly unless stated otherwise."""
+    """Ranges of the augmentation; values are drawn uniformly unless stated otherwise."""
 
     speeds: tuple[float, ...] = (1.0, 0.9, 1.1)
-    """Playing speeds that every clip is computed at; the first must be 1."""
+    """Playing speeds computed for every clip; the first must be 1."""
     rooms: int = 0
-    """Random rooms that every clip is computed in besides, at its own speed."""
+    """Number of random rooms computed for every clip, at speed 1."""
     scene: SceneConfig = field(default_factory=SceneConfig)
-    """Scenes (room, noise, microphone, line) that every clip is computed in besides, likewise."""
+    """Scenes (room, noise, microphone, line) computed for every clip, at speed 1."""
     stretch: float = 0.1
-    """Time axis stretched by 1 - stretch to 1 + stretch."""
+    """Factor of the time axis: 1 - stretch to 1 + stretch."""
     vtlp: float = 0.1
     """Vocal tract length perturbation: frequencies times 1 - vtlp to 1 + vtlp (Jaitly 2013)."""
     gain_db: float = 6.0
-    """Gain, plus or minus."""
+    """Largest gain in dB, positive or negative."""
     response_db: float = 3.0
-    """Height of each of the three cosines that make a microphone's response."""
+    """Largest amplitude in dB of each of the three cosines of the microphone response."""
     noise_share: float = 0.5
-    """Share of the examples that noise is added to."""
+    """Share of the examples with added noise."""
     snr_db: tuple[float, float] = (5.0, 40.0)
-    """Speech to noise."""
+    """Range of the signal-to-noise ratio in dB."""
     noise_tilt_db: float = 20.0
-    """Noise rises or falls by up to this much over the bands."""
+    """Largest rise or fall of the noise over the bands, in dB."""
     wrap_share: float = 0.5
-    """Share of the short clips that are repeated to the window's length; the others stand somewhere
-    in silence, as in a live stream."""
+    """Share of the short clips that are repeated to the window's length; the others are surrounded by
+    silence, as in a live stream."""
     partial_share: float = 0.0
-    """Share of the examples placed so that they may begin or end in the window, as an utterance does
-    in a live stream; the rest of the window is silence."""
+    """Share of the examples that may begin or end within the window, as an utterance does in a live
+    stream; the rest of the window is silence."""
     partial_least: float = 0.4
-    """Part of the window that is then filled at least."""
+    """Smallest share of the window that such an example fills."""
     time_mask: int = 24
-    """Longest of two masks, in frames."""
+    """Largest width of the two time masks, in frames."""
     band_mask: int = 8
-    """Widest of two masks, in mel bands."""
+    """Largest width of the two frequency masks, in mel bands."""
     mixup_alpha: float = 0.3
     """Parameter of the Beta distribution of mixup (1710.09412); 0 turns it off."""
 
@@ -91,7 +94,7 @@ class AugmentConfig:
 
     @property
     def variants(self) -> tuple[WaveformAugmentation, ...]:
-        """The forms that every clip is computed in; the first is the clip as it is."""
+        """Variants computed for every clip; the first is the unchanged clip."""
         speeds = (WaveformAugmentation(speed) for speed in self.speeds)
         rooms = (WaveformAugmentation(room=number + 1) for number in range(self.rooms))
         scenes = (WaveformAugmentation(scene=number + 1) for number in range(self.scene.scenes))
@@ -100,20 +103,20 @@ class AugmentConfig:
 
 @dataclass(frozen=True)
 class Windows:
-    """Augmented windows, and where in their clips each frame of them came from."""
+    """Augmented windows, with the position of each frame in its clip."""
 
     log_mels: Tensor
     """float32 [batch, n_frames, n_mels], dB."""
     variants: Tensor
-    """int64 [batch], the form of the clip, as an index into `AugmentConfig.variants`."""
+    """int64 [batch], variant of the clip, as an index into `AugmentConfig.variants`."""
     positions: Tensor
     """float32 [batch, n_frames], in frames from the clip's start, as played."""
-    heard: Tensor
-    """bool [batch, n_frames]: whether the clip sounds there, or silence."""
+    audible: Tensor
+    """bool [batch, n_frames]: True for frames of the clip, False for silence around it."""
 
 
 class Augmenter:
-    """Cut random windows from a bank and augment them."""
+    """Random augmented windows of the clips of a bank."""
 
     def __init__(
         self, config: AugmentConfig, frontend: FrontendConfig, n_frames: int, device: torch.device
@@ -132,7 +135,7 @@ class Augmenter:
     def placed(
         self, bank: FeatureBank, clips: Tensor, rng: torch.Generator, n_frames: int | None = None
     ) -> Windows:
-        """Return augmented windows and where they came from.
+        """Return augmented windows with their positions in the clips.
 
         Args:
             bank: the clips, on the augmenter's device.
@@ -142,11 +145,11 @@ class Augmenter:
         """
         config = self.config
         cut = self._cut(bank, clips, rng, n_frames or self.n_frames)
-        heard = cut.heard
+        audible = cut.audible
         x = self._warp_bands(cut.log_mels, rng)
         x = x + self._signed(rng, len(clips), 1, 1) * config.gain_db + self._response(x, rng)
-        x = torch.where(heard[:, :, None], x, torch.full_like(x, self._floor_db))
-        x = self._add_noise(x, heard, rng)
+        x = torch.where(audible[:, :, None], x, torch.full_like(x, self._floor_db))
+        x = self._add_noise(x, audible, rng)
         masked = self._mask(x.clamp_min(self._floor_db), rng)
         return dataclasses.replace(cut, log_mels=masked)
 
@@ -159,7 +162,7 @@ class Augmenter:
     def _cut(
         self, bank: FeatureBank, clips: Tensor, rng: torch.Generator, n_frames: int
     ) -> Windows:
-        """Return windows of a random form, place and stretch, and which frames hold the clip."""
+        """Return windows of random variant, position and stretch."""
         n = len(clips)
         variants = torch.randint(bank.starts.shape[1], (n,), generator=rng).to(self.device)
         clips = clips.to(self.device)
@@ -174,21 +177,21 @@ class Augmenter:
         across = across + self._uniform(rng, n, 1) * (lengths - least - across)
         offset = torch.where(partial, across, offset)
         wrapped = (self._uniform(rng, n, 1) < self.config.wrap_share) & ~partial
-        # Whole frames: in between, frames would be blurred even where nothing is stretched.
+        # Integer offsets: fractional ones would blur frames even without stretching.
         offset = offset.floor()
         position = offset + torch.arange(n_frames, device=self.device) * rate
-        heard = (position >= 0) & (position <= lengths - 1)
-        heard = heard | wrapped
+        audible = (position >= 0) & (position <= lengths - 1)
+        audible = audible | wrapped
         position = torch.where(wrapped, position % lengths, position)
         low = torch.minimum(position.floor().long().clamp(min=0), (lengths - 2).clamp(min=0))
         weight = (position - low).clamp(0, 1)[:, :, None]
         first = starts + low
         second = torch.minimum(first + 1, starts + lengths - 1)
         x = torch.lerp(bank.frames[first], bank.frames[second], weight)
-        return Windows(x, variants, position, heard)
+        return Windows(x, variants, position, audible)
 
     def _warp_bands(self, x: Tensor, rng: torch.Generator) -> Tensor:
-        """Move the bands as a longer or shorter vocal tract does, the highest band held in place."""
+        """Warp the bands as a longer or shorter vocal tract does; the highest band is fixed."""
         frontend = self._frontend
         alpha = 1 + self.config.vtlp * self._signed(rng, len(x), 1).cpu().numpy()
         knee = 0.8 * frontend.fmax * np.minimum(1.0, 1.0 / alpha)
@@ -197,10 +200,10 @@ class Augmenter:
         warped = np.where(hz <= knee, hz * alpha, above)
         low, high = hz_to_mel(np.array([frontend.fmin, frontend.fmax]), frontend.mel_scale)
         position = (hz_to_mel(warped, frontend.mel_scale) - low) / (high - low)
-        place = torch.from_numpy(position * (frontend.n_mels + 1) - 1).float()
-        place = place.clamp(0, frontend.n_mels - 1).to(self.device)
-        first = place.floor().clamp(max=frontend.n_mels - 2)
-        weight = (place - first)[:, None, :].expand_as(x)
+        bands = torch.from_numpy(position * (frontend.n_mels + 1) - 1).float()
+        bands = bands.clamp(0, frontend.n_mels - 1).to(self.device)
+        first = bands.floor().clamp(max=frontend.n_mels - 2)
+        weight = (bands - first)[:, None, :].expand_as(x)
         index = first.long()[:, None, :].expand_as(x)
         return torch.lerp(x.gather(2, index), x.gather(2, index + 1), weight)
 
@@ -210,12 +213,12 @@ class Augmenter:
         cosines = torch.stack([torch.cos(k * bands) for k in (1, 2, 3)])
         return (heights @ cosines)[:, None, :]
 
-    def _add_noise(self, x: Tensor, heard: Tensor, rng: torch.Generator) -> Tensor:
-        """Add the power of a noise with a tilted spectrum, fluctuating as chi-square does."""
+    def _add_noise(self, x: Tensor, audible: Tensor, rng: torch.Generator) -> Tensor:
+        """Add noise with a tilted spectrum and chi-square distributed power."""
         n, n_frames, n_mels = x.shape
         low, high = self.config.snr_db
         power = torch.pow(10.0, x / 10)
-        weights = heard[:, :, None].float()
+        weights = audible[:, :, None].float()
         speech = (power * weights).sum((1, 2)) / (weights.sum((1, 2)).clamp_min(1) * n_mels)
         snr = low + (high - low) * self._uniform(rng, n)
         tilt = self.config.noise_tilt_db * self._signed(rng, n, 1)
@@ -232,11 +235,11 @@ class Augmenter:
         mean = x.mean((1, 2), keepdim=True)
         for axis, widest in ((1, self.config.time_mask), (2, self.config.band_mask)):
             size = x.shape[axis]
-            place = torch.arange(size, device=self.device)
+            index = torch.arange(size, device=self.device)
             for _ in range(2):
                 width = self._uniform(rng, len(x), 1) * widest
                 start = self._uniform(rng, len(x), 1) * (size - width)
-                hidden = (place >= start) & (place < start + width)
+                hidden = (index >= start) & (index < start + width)
                 x = torch.where(hidden.unsqueeze(3 - axis), mean, x)
         return x
 
@@ -244,12 +247,12 @@ class Augmenter:
 def mixup(
     features: Tensor, targets: Tensor, alpha: float, rng: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Blend each example with another one, features and targets alike.
+    """Blend each example with another one (mixup, arXiv 1710.09412).
 
     Args:
         features: [batch, n_features, n_frames].
-        targets: [batch, any, n_classes], mixed as the features are.
-        alpha: of the Beta distribution; 0 returns the batch as it came.
+        targets: [batch, any, n_classes], mixed with the same weights as the features.
+        alpha: of the Beta distribution; 0 returns the batch unchanged.
         rng: a CPU generator.
     """
     if alpha <= 0:
@@ -266,3 +269,35 @@ def mixup(
         weight * features + (1 - weight) * features[other],
         weight * targets + (1 - weight) * targets[other],
     )
+
+
+class MixStyle:
+    """MixStyle layer for one batch (Zhou et al. 2021, arXiv 2104.02008).
+
+    Mean and deviation of a channel over time depend on speaker, room and microphone. Examples take on
+    those of other examples, of any class, so that the network learns to classify independently of
+    them.
+
+    Args:
+        share: probability that an example is mixed, in [0, 1].
+        rng: a CPU generator.
+    """
+
+    def __init__(self, share: float, rng: torch.Generator) -> None:
+        self._share, self._rng = share, rng
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Map [batch, channels, frames] to the same shape, with statistics mixed within the batch."""
+        n = len(x)
+        gammas = torch._standard_gamma(  # noqa: SLF001 (its public form takes no generator)
+            torch.full((2, n), _MIXSTYLE_ALPHA), generator=self._rng
+        ).clamp_min(1e-12)
+        share = gammas[0] / gammas.sum(0)
+        untouched = torch.rand(n, generator=self._rng) >= self._share
+        share = torch.where(untouched, torch.ones(n), share).to(x.device)[:, None, None]
+        other = torch.randperm(n, generator=self._rng).to(x.device)
+        mean = x.mean(2, keepdim=True).detach()
+        std = (x.var(2, keepdim=True) + 1e-6).sqrt().detach()
+        mixed_mean = share * mean + (1 - share) * mean[other]
+        mixed_std = share * std + (1 - share) * std[other]
+        return (x - mean) / std * mixed_std + mixed_mean

@@ -1,4 +1,4 @@
-"""The four rows that the paper's notebooks make of one recording: as it is, noisy, higher, both."""
+"""Augmented copies of the paper's notebooks: original, with noise, pitch-shifted, and both."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from edge_ser.errors import missing_extra
 Float32 = NDArray[np.float32]
 
 NOISE_SHARE = 0.035
-"""Largest standard deviation of the noise, as a share of the recording's maximum."""
+"""Largest standard deviation of the noise, relative to the recording's maximum."""
 
 PITCH_STEPS = {"EMO-DB": 2.0, "EMOVO": 2.0}
-"""Semitones that a corpus is raised by, where it is not `OTHER_PITCH_STEPS`."""
+"""Pitch shift in semitones by corpus; `OTHER_PITCH_STEPS` for all others."""
 
 OTHER_PITCH_STEPS = 0.7
 
@@ -29,23 +29,23 @@ def load_copy(
     duration_s: float | None = None,
     seed: int = 0,
 ) -> Float32:
-    """Return the part of a clip that was asked for, changed as its `copy` says.
+    """Return a part of a clip, augmented according to its `copy`.
 
-    One clip, copy and seed always give the same samples, whatever was drawn before.
+    The samples depend only on the clip, its copy and the seed.
 
     Args:
-        clip: what to read.
+        clip: the clip to read.
         sample_rate: Hz.
-        offset_s: seconds to leave out at the beginning, before anything is changed.
-        duration_s: seconds to keep at most; None for all.
-        seed: another one, another noise.
+        offset_s: seconds to skip at the beginning, before augmentation.
+        duration_s: longest duration in seconds; None for no limit.
+        seed: seed of the noise.
 
     Returns:
-        float32 [n_samples], empty when the clip ends before `offset_s`.
+        float32 [n_samples], empty if the clip ends before `offset_s`.
 
     Raises:
         AudioError: the clip cannot be read.
-        MissingDependency: a pitch is to be shifted, and librosa is not installed.
+        MissingDependency: the copy is pitch-shifted, and librosa is not installed.
     """
     samples = load(clip.path, sample_rate, clip.channel)
     start = round(offset_s * sample_rate)
@@ -61,13 +61,13 @@ def load_copy(
 
 
 def add_noise(samples: Float32, rng: np.random.Generator) -> Float32:
-    """Return the samples + `0.035 * U(0, 1) * max(samples) * N(0, 1)`, the notebooks' formula."""
+    """Return samples + `0.035 * U(0, 1) * max(samples) * N(0, 1)`, as in the notebooks."""
     amplitude = NOISE_SHARE * rng.uniform() * float(samples.max())
     return samples + (amplitude * rng.standard_normal(len(samples))).astype(np.float32)
 
 
 def shift_pitch(samples: Float32, sample_rate: int, steps: float) -> Float32:
-    """Return the samples raised by `steps` semitones, as long as before.
+    """Return samples shifted by `steps` semitones, of the same length.
 
     Raises:
         MissingDependency: librosa is not installed.
@@ -80,7 +80,7 @@ def shift_pitch(samples: Float32, sample_rate: int, steps: float) -> Float32:
 
 
 def generator_of(clip: Clip, number: int) -> np.random.Generator:
-    """Return the generator of a clip's own randomness, another one for each `number`."""
-    # Not the path: another folder, or WAV for FLAC, must not change what is drawn.
+    """Return the random generator of a clip, a different one for each `number`."""
+    # Without folder and suffix of the path, which must not change the augmentation.
     name = "\t".join((clip.speaker, clip.emotion, clip.path.stem, clip.copy.value, str(number)))
     return np.random.default_rng(list(hashlib.sha256(name.encode()).digest()))

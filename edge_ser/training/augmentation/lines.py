@@ -1,7 +1,6 @@
-"""Lines between microphone and recogniser: narrow bands, telephone codecs, low bit rates.
+"""Simulated transmission lines: narrow bands, telephone codecs, low bit rates.
 
-Each line returns as many samples as it takes, aligned in time: a codec's delay is measured once and
-taken away.
+The output has the length and timing of the input: the delay of a codec is measured once and removed.
 """
 
 from __future__ import annotations
@@ -25,29 +24,29 @@ TELEPHONE_HZ = (300.0, 3_400.0)
 """Band of a telephone line (ITU-T G.712)."""
 
 _FLUSH = 2_048
-"""Silent samples after the end, which push the last of a clip out of every codec."""
+"""Silent samples appended to a clip, so that every codec returns its end."""
 
 _PEAK_DB = (-25.0, -1.0)
-"""Peak that a line is driven at, relative to full scale."""
+"""Range of the peak level at the codec's input, in dB relative to full scale."""
 
 
 @dataclass(frozen=True)
 class Codec:
-    """A codec of libsndfile, and how it is used."""
+    """Codec of libsndfile with its settings."""
 
     container: str
     subtype: str
     sample_rate: int
-    """Hz that it is used at."""
+    """Sample rate in Hz."""
     compression: float | None = None
     """libsndfile's compression level, from 0 (best) to 1 (smallest)."""
     bitrate_mode: str | None = None
     is_telephone: bool = False
-    """Whether half of its lines pass `TELEPHONE_HZ` only."""
+    """Whether half of the transmissions are limited to `TELEPHONE_HZ`."""
 
 
 NARROW: Mapping[str, int] = MappingProxyType({"8k": 8_000, "11k": 11_025})
-"""Lines that lose high frequencies only, by their sample rate."""
+"""Lines that only limit the bandwidth, with their sample rates in Hz."""
 
 CODECS: Mapping[str, Codec] = MappingProxyType(
     {
@@ -65,13 +64,13 @@ LINES = (*NARROW, *CODECS)
 
 
 def transmit(samples: Float32, sample_rate: int, line: str, rng: np.random.Generator) -> Float32:
-    """Return samples [n_samples] as they come out of a line, as long, as strong and at the same time.
+    """Return samples [n_samples] after a line, with the same length, level and timing.
 
     Args:
-        samples: what goes in.
-        sample_rate: Hz, of what goes in and of what comes out.
+        samples: the input, float32 [n_samples].
+        sample_rate: Hz, of input and output.
         line: one of `LINES`.
-        rng: decides the level at which a codec is driven, and whether a telephone's band is cut.
+        rng: random generator, for the level at the codec and the limit to the telephone band.
 
     Raises:
         MissingDependency: libsndfile was built without this codec.
@@ -95,20 +94,20 @@ def transmit(samples: Float32, sample_rate: int, line: str, rng: np.random.Gener
 
 @functools.cache
 def _delay(line: str) -> int:
-    """Measure a codec's delay in samples, by where its output is most like its input."""
+    """Return a codec's delay in samples, measured by cross-correlation of output and input."""
     rate = CODECS[line].sample_rate
     rng = np.random.default_rng(0)
-    # Noise of speech's band, that each codec keeps most of.
+    # Noise in the band of speech, which every codec mostly preserves.
     noise = _telephone_band(rng.standard_normal(2 * rate).astype(np.float32), rate)
     noise *= 0.5 / np.abs(noise).max()
     decoded = _decoded(noise, line)
     size = 2 * (len(noise) + len(decoded))
-    likeness = np.fft.irfft(np.fft.rfft(decoded, size) * np.fft.rfft(noise, size).conj(), size)
-    return int(likeness[:rate].argmax())
+    correlation = np.fft.irfft(np.fft.rfft(decoded, size) * np.fft.rfft(noise, size).conj(), size)
+    return int(correlation[:rate].argmax())
 
 
 def _decoded(samples: Float32, line: str) -> Float32:
-    """Encode and decode samples at the codec's own rate."""
+    """Return samples, at the codec's sample rate, after encoding and decoding."""
     codec = CODECS[line]
     if not soundfile.check_format(codec.container, codec.subtype):
         raise MissingDependency(
@@ -135,7 +134,7 @@ def _decoded(samples: Float32, line: str) -> Float32:
 
 
 def _telephone_band(samples: Float32, sample_rate: int) -> Float32:
-    """Return samples within the telephone's band, without delay: both ends have slopes of 100 Hz."""
+    """Return samples limited to the telephone band, without delay; transitions are 100 Hz wide."""
     spectrum = np.fft.rfft(samples)
     hz = np.fft.rfftfreq(len(samples), 1 / sample_rate)
     low, high = TELEPHONE_HZ
@@ -144,5 +143,5 @@ def _telephone_band(samples: Float32, sample_rate: int) -> Float32:
 
 
 def _fitted(samples: Float32, n_samples: int) -> Float32:
-    """Return samples cut or padded with silence at the end."""
+    """Return samples truncated or padded with silence to `n_samples`."""
     return np.pad(samples[:n_samples], (0, max(0, n_samples - len(samples))))

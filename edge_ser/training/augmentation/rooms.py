@@ -1,4 +1,4 @@
-"""Simulated rooms: impulse responses of random rectangular rooms by the image source method."""
+"""Reverberation of random rooms: decaying noise, and impulse responses by the image source method."""
 
 from __future__ import annotations
 
@@ -15,44 +15,52 @@ Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 
 MAX_ORDER = 30
-"""Reflections that are computed one by one; what comes later is noise that decays."""
+"""Largest order of exact reflections; later ones are replaced by decaying noise."""
+
+REVERBERATION_S = (0.2, 0.8)
+"""Range of reverberation times (T60) in seconds, from a car to an exhibition hall."""
+
+DIRECT_DB = (-3.0, 12.0)
+"""Range of the direct-to-reverberant ratio in dB, from far to near."""
+
+_FIRST_ECHO_S = 0.003
 
 _HEIGHT_M = (2.4, 4.0)
 _WALL_M = 0.3
-"""Least distance of source and microphone from every wall, in metres."""
+"""Smallest distance of source and microphone from every wall, in metres."""
 _MATCH_S = 0.04
 _DRAWS = 200
 
 
 @dataclass(frozen=True)
 class ShoeboxConfig:
-    """Ranges that rooms are drawn from, uniformly."""
+    """Ranges of the room parameters, drawn uniformly."""
 
     size_m: tuple[float, float] = (2.5, 10.0)
-    """Length and width; the height is 2.4 to 4 m, at most the larger size."""
+    """Length and width in metres; the height is 2.4 to 4 m, at most the larger size."""
     reverberation_s: tuple[float, float] = (0.15, 0.9)
-    """Time in which sound decays by 60 dB."""
+    """Reverberation time (T60) in seconds."""
     distance_m: tuple[float, float] = (0.3, 4.0)
-    """From the source to the microphone, as far as the room allows."""
+    """Distance from source to microphone in metres, limited by the room."""
 
 
 @dataclass(frozen=True)
 class RoomResponse:
-    """An impulse response, and when the direct sound arrives in it."""
+    """Impulse response of a room, and the delay of the direct sound."""
 
     samples: Float32
-    """[n_samples]."""
+    """float32 [n_samples]."""
     delay: int
-    """Samples before the direct sound."""
+    """Number of samples before the direct sound."""
 
 
 @functools.lru_cache(maxsize=1024)
 def simulate(config: ShoeboxConfig, number: int, sample_rate: int) -> RoomResponse:
-    """Return the impulse response of room `number`: the same for the same arguments.
+    """Return the impulse response of room `number`; deterministic.
 
     Reflections up to `MAX_ORDER` are those of pyroomacoustics (Scheibler 2018, arXiv 1710.04196; image
-    source method of Allen and Berkley 1979). After the time up to which these are complete, noise goes
-    on with the same energy and the room's decay.
+    source method of Allen and Berkley 1979). Later ones are replaced by noise with the same energy and
+    the room's decay.
 
     Raises:
         MissingDependency: pyroomacoustics is not installed.
@@ -65,7 +73,7 @@ def simulate(config: ShoeboxConfig, number: int, sample_rate: int) -> RoomRespon
         try:
             absorption, order = pra.inverse_sabine(t60, size)
         except ValueError:
-            continue  # a room so large and dead that its walls would have to swallow more than all
+            continue  # the room would need an absorption above 1
         break
     else:
         absorption, order = 1.0, 0
@@ -75,7 +83,7 @@ def simulate(config: ShoeboxConfig, number: int, sample_rate: int) -> RoomRespon
         materials=pra.Material(absorption),
         max_order=min(order, MAX_ORDER),
     )
-    source, microphone = _places(config, size, rng)
+    source, microphone = _positions(config, size, rng)
     room.add_source(source)
     room.add_microphone(microphone)
     room.compute_rir()
@@ -83,7 +91,7 @@ def simulate(config: ShoeboxConfig, number: int, sample_rate: int) -> RoomRespon
     filter_delay = pra.constants.get("frac_delay_length") // 2
     distance = float(np.linalg.norm(source - microphone))
     if order > MAX_ORDER:
-        # The next reflection has its image at least so far away.
+        # Smallest distance of the image sources of the next order.
         complete_s = (MAX_ORDER + 1) / np.sqrt((1 / size**2).sum()) / room.c
         response = _with_tail(response, complete_s, t60, sample_rate, rng)
     return RoomResponse(
@@ -96,15 +104,15 @@ def _size(config: ShoeboxConfig, rng: np.random.Generator) -> Float64:
     return np.array([*rng.uniform(*config.size_m, size=2), min(height, config.size_m[1])])
 
 
-def _places(
+def _positions(
     config: ShoeboxConfig, size: Float64, rng: np.random.Generator
 ) -> tuple[Float64, Float64]:
-    """Return where source and microphone stand, [3] each, in metres."""
+    """Return the positions of source and microphone, [3] each, in metres."""
     low, high = np.full(3, _WALL_M), size - _WALL_M
     nearest, farthest = config.distance_m
     for _ in range(_DRAWS):
         microphone = rng.uniform(low, high)
-        direction = rng.standard_normal(3) * (1.0, 1.0, 0.3)  # heads are at much the same height
+        direction = rng.standard_normal(3) * (1.0, 1.0, 0.3)  # heads are at similar heights
         direction /= np.linalg.norm(direction)
         source = microphone + direction * rng.uniform(nearest, farthest)
         if (source > low).all() and (source < high).all():
@@ -115,7 +123,7 @@ def _places(
 def _with_tail(
     response: Float64, complete_s: float, t60: float, sample_rate: int, rng: np.random.Generator
 ) -> Float64:
-    """Return a response whose part after `complete_s` is noise that decays, faded in over 40 ms."""
+    """Return a response with decaying noise after `complete_s`, cross-faded over 40 ms."""
     end, fade = round(complete_s * sample_rate), round(_MATCH_S * sample_rate)
     end = min(end, len(response))
     begin = max(0, end - fade)
@@ -136,3 +144,25 @@ def _pyroomacoustics() -> Any:
     except ImportError:
         raise missing_extra("pyroomacoustics", "train") from None
     return pyroomacoustics
+
+
+def reverberate(samples: Float32, sample_rate: int, rng: np.random.Generator) -> Float32:
+    """Return samples with the reverberation of a random room, with the same length and energy.
+
+    The impulse response is the direct sound and exponentially decaying noise (Polack 1988; see Habets
+    2010, doi:10.1007/978-1-4419-6056-0_3), with a reverberation time from `REVERBERATION_S` and a
+    direct-to-reverberant ratio from `DIRECT_DB`.
+    """
+    from scipy.signal import fftconvolve
+
+    t60, direct_db = rng.uniform(*REVERBERATION_S), rng.uniform(*DIRECT_DB)
+    seconds = np.arange(round(t60 * sample_rate)) / sample_rate
+    tail = rng.standard_normal(len(seconds)) * 10 ** (-3 * seconds / t60)
+    tail[seconds < _FIRST_ECHO_S] = 0.0
+    response = tail * 10 ** (-direct_db / 20) / np.sqrt((tail**2).sum())
+    response[0] = 1.0
+    reverberated = fftconvolve(samples, response)[: len(samples)]
+    # Levels are augmented elsewhere; here they could fall below the threshold of silence.
+    gain = np.sqrt((samples**2).sum() / max((reverberated**2).sum(), np.finfo(np.float32).tiny))
+    scaled: Float32 = (reverberated * gain).astype(np.float32)
+    return scaled

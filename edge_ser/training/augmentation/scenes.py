@@ -1,4 +1,4 @@
-"""Scenes: speech in a room, with noise, through a microphone and a line, as devices get it."""
+"""Acoustic scenes: speech in a room, with noise, through a microphone and a transmission line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from edge_ser.training.augmentation.sounds import NoiseRecordings, Sounds, load_
 Float32 = NDArray[np.float32]
 
 _VERSION = 1
-"""Counts changes of what a scene does to samples, so that no cache returns what another one did."""
+"""Version of the computation; part of the cache key."""
 
 _ACTIVE_DB = 30.0
 _BLOCK_S = 0.02
@@ -26,34 +26,34 @@ _BLOCK_S = 0.02
 
 @dataclass(frozen=True)
 class SceneConfig:
-    """Scenes that every clip is computed in besides; each draws whether it has which part.
+    """Settings of random scenes; each part of a scene is present with its own probability.
 
     Raises:
-        ConfigError: values that no scene can have.
+        ConfigError: a value is out of range.
     """
 
     scenes: int = 0
-    """Scenes of each clip, at its own speed."""
+    """Number of scenes computed for every clip, at speed 1."""
     room_share: float = 0.5
-    """Share of the scenes in a simulated room."""
+    """Probability of a simulated room."""
     rooms: int = 200
-    """Different rooms to draw from."""
+    """Number of different rooms."""
     room_size_m: tuple[float, float] = (2.5, 10.0)
-    """Length and width of the rooms."""
+    """Length and width of the rooms, in metres."""
     reverberation_s: tuple[float, float] = (0.15, 0.9)
-    """Time in which sound decays by 60 dB in them."""
+    """Reverberation time (T60) of the rooms, in seconds."""
     distance_m: tuple[float, float] = (0.3, 4.0)
-    """From the speaker to the microphone."""
+    """Distance from speaker to microphone, in metres."""
     noise_share: float = 0.7
-    """Share of the scenes with noise from the folders of `--noise`."""
+    """Probability of noise from the folders of `--noise`."""
     snr_db: tuple[float, float] = (0.0, 30.0)
-    """Level of the speech, pauses left out, against that of the noise."""
+    """Signal-to-noise ratio in dB; pauses in the speech do not count."""
     microphone_share: float = 0.5
-    """Share of the scenes through a microphone from the folders of `--microphones`."""
+    """Probability of a microphone from the folders of `--microphones`."""
     line_share: float = 0.3
-    """Share of the scenes through one of `lines`."""
+    """Probability of one of `lines`."""
     lines: tuple[str, ...] = LINES
-    """Lines to draw from; a line may be named twice to be drawn twice as often."""
+    """Transmission lines to draw from; one that is listed twice is drawn twice as often."""
 
     def __post_init__(self) -> None:
         require(self.scenes >= 0, "scenes", self.scenes, "0 or more")
@@ -82,10 +82,10 @@ class SceneConfig:
         return ShoeboxConfig(self.room_size_m, self.reverberation_s, self.distance_m)
 
     def require_sounds(self, sounds: Sounds) -> None:
-        """Refuse scenes without the recordings that they need, and recordings that no scene uses.
+        """Check that the required recordings are given, and no others.
 
         Raises:
-            ConfigError: folders are missing, or given in vain.
+            ConfigError: folders are missing, or given but not used.
         """
         for option, folders, name in (
             ("--noise", sounds.noise, "noise_share"),
@@ -99,14 +99,14 @@ class SceneConfig:
                 )
             if folders and not is_used:
                 raise ConfigError(
-                    f"{option} came, but augment.scene has scenes {self.scenes} and {name} "
-                    f"{getattr(self, name):g}, so that nothing would be used; set both above 0 in "
+                    f"expected no {option} for augment.scene with scenes {self.scenes} and {name} "
+                    f"{getattr(self, name):g}, got {', '.join(folders)}; set both above 0 in "
                     f"--config, or leave {option} out"
                 )
 
 
 class Scenes:
-    """Scenes ready to be applied: their settings with the recordings opened.
+    """Random scenes with opened recordings.
 
     Args:
         config: the settings.
@@ -114,8 +114,8 @@ class Scenes:
         sample_rate: Hz of the clips.
 
     Raises:
-        ConfigError: folders that are missing or not used; see `SceneConfig.require_sounds`.
-        AudioError: a recording that cannot be used.
+        ConfigError: folders are missing or not used; see `SceneConfig.require_sounds`.
+        AudioError: a recording cannot be used.
     """
 
     def __init__(self, config: SceneConfig, sounds: Sounds, sample_rate: int) -> None:
@@ -126,17 +126,17 @@ class Scenes:
         self._microphones = load_responses(sounds.microphones, sample_rate)
         facts = (_VERSION, dataclasses.replace(config, scenes=0), sounds.digest, sample_rate)
         self.digest = text_digest(repr(facts))
-        """SHA-256 of all that decides a scene besides the clip; how many there are does not."""
+        """SHA-256 of everything that determines a scene, except the clip and the number of scenes."""
 
     def apply(self, samples: Float32, rng: np.random.Generator) -> Float32:
-        """Return samples float32 [n_samples] in a random scene, as long and aligned in time.
+        """Return samples in a random scene, float32 [n_samples], with the same length and timing.
 
-        The order is that of the sound: room, noise, microphone, line. Room and microphone keep the
-        energy; noise adds to it. Each part is drawn by a generator of its own, so that the share of
-        one does not change what is drawn for another.
+        The order is room, noise, microphone, line. Room and microphone keep the energy; noise adds to
+        it. Each part has its own random generator, so that the probability of one does not affect the
+        others.
 
         Raises:
-            AudioError: a recording of noise that cannot be read.
+            AudioError: a noise recording cannot be read.
             MissingDependency: pyroomacoustics, or a codec of libsndfile, is not installed.
         """
         config = self.config
@@ -159,24 +159,24 @@ class Scenes:
 
 
 def convolve(samples: Float32, response: Float32, delay: int) -> Float32:
-    """Return samples [n_samples] through an impulse response, as long and as strong as before.
+    """Return samples convolved with an impulse response, float32 [n_samples], with the same energy.
 
     Args:
-        samples: what goes in.
+        samples: the input, float32 [n_samples].
         response: the impulse response.
-        delay: samples of the response before its direct sound, which are taken away.
+        delay: samples of the response before its direct sound, which are removed.
     """
     from scipy.signal import oaconvolve
 
     result = oaconvolve(samples, response)[delay : delay + len(samples)]
-    energy, was = float(np.dot(result, result)), float(np.dot(samples, samples))
-    gain = np.sqrt(was / max(energy, float(np.finfo(np.float32).tiny)))
+    energy, energy_before = float(np.dot(result, result)), float(np.dot(samples, samples))
+    gain = np.sqrt(energy_before / max(energy, float(np.finfo(np.float32).tiny)))
     scaled: Float32 = (result * gain).astype(np.float32)
     return scaled
 
 
 def add_noise(samples: Float32, noise: Float32, snr_db: float, sample_rate: int) -> Float32:
-    """Return samples with noise, [n_samples] both, at a ratio of the active speech's power to it."""
+    """Return samples with noise, [n_samples] both, at a ratio in dB of active speech to noise."""
     power = float(np.dot(noise, noise)) / max(1, len(noise))
     if power == 0:
         return samples

@@ -1,4 +1,4 @@
-"""Recordings that scenes are made from: background noise, and impulse responses of microphones."""
+"""Recordings for scenes: background noise, and impulse responses of microphones."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from edge_ser.errors import AudioError, ConfigError
 Float32 = NDArray[np.float32]
 
 MAX_RESPONSE_S = 2.0
-"""Longest impulse response of a microphone, in seconds; a longer file is another kind of recording."""
+"""Longest accepted impulse response of a microphone, in seconds."""
 
 SILENT_POWER = 1e-8
-"""Mean power (-80 dBFS) below which a piece of noise counts as silence, and another is drawn."""
+"""Mean power (-80 dBFS) up to which a piece of noise counts as silence and is drawn again."""
 
 _LOOP_FADE_S = 0.05
 _DRAWS = 8
@@ -30,24 +30,24 @@ _DRAWS = 8
 
 @dataclass(frozen=True)
 class Sounds:
-    """Folders of recordings, as a run's record names them. Made by `find`."""
+    """Folders of recordings and their digest, made by `find`."""
 
     noise: tuple[str, ...] = ()
     """Absolute folders of background noise."""
     microphones: tuple[str, ...] = ()
     """Absolute folders of impulse responses of microphones."""
     digest: str = ""
-    """SHA-256 over the content of all files in order; empty without folders."""
+    """SHA-256 of the content of all files in order; empty without folders."""
 
     @classmethod
     def find(
         cls, noise: Sequence[Path | str] = (), microphones: Sequence[Path | str] = ()
     ) -> Sounds:
-        """Look for the recordings and return their folders with a digest of their content.
+        """Return folders of recordings with a digest of their content.
 
         Raises:
-            ConfigError: a folder that is missing or holds no audio.
-            CorpusError: a file that cannot be read.
+            ConfigError: a folder is missing or contains no audio.
+            CorpusError: a file cannot be read.
         """
         digest = hashlib.sha256()
         for option, folders in (("--noise", noise), ("--microphones", microphones)):
@@ -62,20 +62,20 @@ class Sounds:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Base names of the folders, each once."""
+        """Base names of the folders, without duplicates."""
         return tuple(dict.fromkeys(Path(folder).name for folder in self.noise + self.microphones))
 
 
 class NoiseRecordings:
-    """Recordings of noise, read piece by piece, so that memory does not grow with their length.
+    """Noise recordings, read in pieces to limit memory.
 
     Args:
-        folders: one or more; each is drawn as often as any other, whatever it holds.
+        folders: one or more folders, drawn with equal probability.
         sample_rate: Hz of the pieces.
 
     Raises:
-        ConfigError: a folder that is missing or holds no audio.
-        AudioError: a file that is no audio, or holds no samples.
+        ConfigError: a folder is missing or contains no audio.
+        AudioError: a file is not audio, or contains no samples.
     """
 
     def __init__(self, folders: Sequence[Path | str], sample_rate: int) -> None:
@@ -86,10 +86,10 @@ class NoiseRecordings:
         )
 
     def piece(self, n_samples: int, rng: np.random.Generator) -> Float32:
-        """Return noise float32 [n_samples] from a random place of a random recording.
+        """Return noise float32 [n_samples] from a random position in a random recording.
 
-        A recording that is shorter is repeated, its end faded into its beginning. A silent piece is
-        drawn again, a few times; where all is silent, silence is returned.
+        Shorter recordings are repeated with a cross-fade. Silent pieces are drawn again, up to eight
+        times in all; silence is returned if the last one is silent too.
 
         Raises:
             AudioError: the file cannot be read.
@@ -104,14 +104,14 @@ class NoiseRecordings:
     def _draw(self, n_samples: int, rng: np.random.Generator) -> Float32:
         files = self._folders[rng.integers(len(self._folders))]
         path, n_frames, rate = files[rng.integers(len(files))]
-        place = rng.uniform()
-        # One frame more, because the resampler rounds.
+        position = rng.uniform()
+        # One more frame, because the resampler rounds.
         needed = int(np.ceil(n_samples * rate / self._sample_rate)) + 1
         if needed <= n_frames:
-            start = int(place * (n_frames - needed + 1))
+            start = int(position * (n_frames - needed + 1))
             return self._read(path, start, needed, rate)[:n_samples]
         loop = seamless(self._read(path, 0, n_frames, rate), self._sample_rate)
-        start = int(place * len(loop))
+        start = int(position * len(loop))
         return np.take(loop, np.arange(start, start + n_samples), mode="wrap")
 
     def _read(self, path: Path, start: int, n_frames: int, rate: int) -> Float32:
@@ -136,16 +136,16 @@ class NoiseRecordings:
 
 
 def seamless(samples: Float32, sample_rate: int) -> Float32:
-    """Return samples that can be repeated without a click: their end is faded into their beginning.
+    """Return samples that repeat without a click, with the end cross-faded into the beginning.
 
-    The result is shorter by the fade, 50 ms or a quarter of the samples.
+    The result is shorter than the input by the fade: 50 ms, at most a quarter of the samples.
     """
     fade = min(round(_LOOP_FADE_S * sample_rate), len(samples) // 4)
     if fade == 0:
         return samples
     angle = np.linspace(0, np.pi / 2, fade, dtype=np.float32)
     loop: Float32 = samples[:-fade].copy()
-    # Of equal power, because end and beginning are not alike.
+    # Equal-power fade, because end and beginning are uncorrelated.
     loop[:fade] = loop[:fade] * np.sin(angle) + samples[-fade:] * np.cos(angle)
     return loop
 
@@ -154,8 +154,8 @@ def load_responses(folders: Sequence[Path | str], sample_rate: int) -> tuple[Flo
     """Return impulse responses of microphones, float32 [n_samples] each, at `sample_rate` Hz.
 
     Raises:
-        ConfigError: a folder that is missing or holds no audio.
-        AudioError: a file that cannot be read, is silent, or is too long for an impulse response.
+        ConfigError: a folder is missing or contains no audio.
+        AudioError: a file cannot be read, is silent, or is too long for an impulse response.
     """
     responses = []
     for folder in folders:
@@ -186,14 +186,14 @@ def _files(folder: Path | str, option: str) -> tuple[Path, ...]:
 
 
 def _extent(path: Path) -> tuple[int, int]:
-    """Return frames and sample rate of a file."""
+    """Return the number of frames and the sample rate of a file."""
     try:
         info = soundfile.info(str(path))
     except (soundfile.LibsndfileError, OSError) as error:
         raise _unreadable(path, error) from None
     check_rate(info.samplerate)
     if info.frames == 0:
-        raise AudioError(f"{path} holds no samples; remove it from the folder of --noise")
+        raise AudioError(f"{path} contains no samples; remove it from the folder of --noise")
     return info.frames, info.samplerate
 
 

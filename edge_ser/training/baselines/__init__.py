@@ -1,7 +1,6 @@
-"""Baselines on the same folds: the largest class, and functionals with a linear SVM.
+"""Baselines without torch: the majority class, and openSMILE functionals with a linear SVM.
 
-No torch. Baselines learn from all clips that are not tested: having no epochs to choose, they get the
-validation clips as well, and so are as strong as the fold allows.
+Baselines have no epochs to select, so they are trained on the validation clips as well.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""openSMILE functionals of whole clips, computed once and kept on disk.
+"""openSMILE functionals of clips, cached on disk.
 
 The `opensmile` package and the openSMILE library in it are free for research and private use only
-(audEERING's licence): a product needs other features or another licence.
+(audEERING's licence).
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from edge_ser.errors import AudioError, missing_extra
 from edge_ser.training.augmentation.copies import load_copy
 
 SAMPLE_RATE = 16_000
-"""Hz. All clips are brought to it first, so that corpora of different rates can be compared."""
+"""Sample rate in Hz of all clips, so that corpora of different rates are comparable."""
 
 
 class FeatureSet(str, Enum):
-    """Standard sets of functionals, by openSMILE's names."""
+    """Standard feature sets, by openSMILE's names."""
 
     EGEMAPS = "eGeMAPSv02"
     """88 functionals (Eyben et al. 2016, doi:10.1109/TAFFC.2015.2457417)."""
@@ -37,14 +37,14 @@ class FeatureSet(str, Enum):
 
 
 class Functionals:
-    """One vector of functionals a clip. Files in the cache are named by the audio's own digest."""
+    """Functionals of clips, one vector each, cached by the digest of the audio."""
 
     def __init__(self, feature_set: FeatureSet, cache: Path) -> None:
         """Prepare openSMILE.
 
         Args:
-            feature_set: which functionals.
-            cache: a directory to keep them in; made when it is not there.
+            feature_set: the feature set.
+            cache: a directory for the functionals; created if missing.
 
         Raises:
             MissingDependency: opensmile is not installed.
@@ -61,11 +61,11 @@ class Functionals:
             feature_level=opensmile.FeatureLevel.Functionals,
         )
         self._folder = cache / "functionals" / f"{feature_set.value}-opensmile-{self.version}"
-        self._known: dict[Clip, NDArray[np.float32]] = {}
+        self._loaded: dict[Clip, NDArray[np.float32]] = {}
 
     @property
     def n_features(self) -> int:
-        """Functionals of a clip."""
+        """Number of functionals per clip."""
         return len(self._smile.feature_names)
 
     def matrix(
@@ -74,7 +74,7 @@ class Functionals:
         """Return functionals [n_clips, n_features].
 
         Args:
-            clips: any number.
+            clips: the clips to read.
             progress: called with the share done, in [0, 1].
 
         Raises:
@@ -83,13 +83,13 @@ class Functionals:
         """
         rows = []
         for done, clip in enumerate(clips, start=1):
-            if clip not in self._known:
-                self._known[clip] = self._kept(clip)
-            rows.append(self._known[clip])
+            if clip not in self._loaded:
+                self._loaded[clip] = self._values(clip)
+            rows.append(self._loaded[clip])
             progress(done / len(clips))
         return np.asarray(rows, dtype=np.float64).reshape(len(clips), self.n_features)
 
-    def _kept(self, clip: Clip) -> NDArray[np.float32]:
+    def _values(self, clip: Clip) -> NDArray[np.float32]:
         samples = load_copy(clip, SAMPLE_RATE)
         path = self._folder / f"{bytes_digest(samples.tobytes())}.npy"
         values = _read(path, self.n_features)
@@ -105,14 +105,14 @@ class Functionals:
             values = np.asarray(self._smile(samples, SAMPLE_RATE), dtype=np.float32).ravel()
         if not np.isfinite(values).all():
             raise AudioError(
-                f"{clip.path} gives openSMILE functionals that are not numbers; it lasts "
-                f"{len(samples) / SAMPLE_RATE:.2f} s, clips of speech were wanted; leave it out"
+                f"{clip.path}: expected speech, got {len(samples) / SAMPLE_RATE:.2f} s of audio whose "
+                "openSMILE functionals are not numbers; leave it out"
             )
         return values
 
 
 def _read(path: Path, n_features: int) -> NDArray[np.float32] | None:
-    """Return kept functionals, None where there are none or a crash left something else."""
+    """Return cached functionals; None if the file is missing or damaged."""
     try:
         values = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError):

@@ -1,9 +1,9 @@
 """Functionals with a linear support vector machine: the baseline of the ComParE challenges.
 
-As there, one machine stands between each two classes and they vote (Schuller et al. 2009 to 2016 used
-Weka's SMO, whose problem libsvm solves as well), features are standardised on the training clips, and
-the complexity C is chosen by recall on other speakers. Gram matrices are made once for all C: with 6373
-features and a thousand clips they are the small side.
+As in the challenges (Schuller et al. 2009 to 2016, with Weka's SMO), classification is one against one
+with voting, features are standardised on the training clips, and the complexity C is selected by recall
+on held-out speakers. The Gram matrices are computed once for all C, because with 6373 features and
+about a thousand clips they are smaller than the features.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from edge_ser.corpora import Clip
 from edge_ser.errors import TrainingError, missing_extra
 from edge_ser.metrics import confusion, unweighted_average_recall
 from edge_ser.splits.fold import Fold, speakers
-from edge_ser.training.baselines.common import learnable, one_hot
 from edge_ser.training.baselines.functionals import SAMPLE_RATE, FeatureSet, Functionals
+from edge_ser.training.baselines.majority import one_hot, training_clips
 from edge_ser.training.cross_validation.systems import SystemResult
 
 Float64 = NDArray[np.float64]
@@ -37,13 +37,13 @@ class SvmConfig:
     """Settings of an SVM.
 
     Raises:
-        ConfigError: values that no SVM can use.
+        ConfigError: a value is out of range.
     """
 
     costs: tuple[float, ...] = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
-    """Complexities C to choose from, rising."""
+    """Candidates of the complexity C, in ascending order."""
     inner_folds: int = 5
-    """Folds of training speakers by which C is chosen; as many as there are speakers, at most."""
+    """Number of folds of training speakers to select C; at most the number of speakers."""
 
     def __post_init__(self) -> None:
         rising = all(a < b for a, b in zip(self.costs, self.costs[1:], strict=False))
@@ -62,8 +62,8 @@ class FunctionalsSvm:
 
         Args:
             name: the name in tables and files.
-            feature_set: which functionals.
-            cache: the directory that keeps them.
+            feature_set: the feature set.
+            cache: a directory for the functionals.
             config: the settings.
 
         Raises:
@@ -86,7 +86,7 @@ class FunctionalsSvm:
 
     @property
     def settings(self) -> Mapping[str, object]:
-        """The features, the machine and how C is chosen."""
+        """Settings of features, classifier and selection of C."""
         return {
             "features": self._feature_set.value,
             "sample_rate": SAMPLE_RATE,
@@ -102,9 +102,9 @@ class FunctionalsSvm:
     def fit_predict(
         self, fold: Fold, labels: tuple[str, ...], progress: OnProgress
     ) -> SystemResult:
-        """Choose C on the training speakers, train on all of them, decide; see `System`."""
+        """Select C on the training speakers, train on all of them and predict; see `System`."""
         start = time.perf_counter()
-        clips = learnable(fold)
+        clips = training_clips(fold)
         n_all = len(clips) + len(fold.test)
         features = self._features.matrix(
             clips + fold.test, lambda share: progress(f"functionals of {n_all} clips", share)
@@ -113,8 +113,8 @@ class FunctionalsSvm:
         targets = np.array([labels.index(clip.emotion) for clip in clips], dtype=np.int64)
         if len(np.unique(targets)) < 2:
             raise TrainingError(
-                f"fold {fold.name} has {len(np.unique(targets))} emotion(s) in training, an SVM needs "
-                "two or more; give other folds, or more clips"
+                f"fold {fold.name}: expected two or more emotions in training, got "
+                f"{len(np.unique(targets))} emotion(s); give other folds, or more clips"
             )
         groups, by = _groups(clips)
         cost = self._choose(known, targets, groups, lambda share: progress("choosing C", share))
@@ -130,7 +130,7 @@ class FunctionalsSvm:
         )
 
     def _choose(self, features: Float64, targets: Int64, groups: Int64, progress: OnShare) -> float:
-        """Return the C with the best UAR over inner folds, the smallest where several are best."""
+        """Return the C with the best UAR over inner folds, the smallest in case of a tie."""
         costs = self._config.costs
         predicted = np.full((len(costs), len(targets)), -1, dtype=np.int64)
         n_folds = min(self._config.inner_folds, len(np.unique(groups)))
@@ -138,12 +138,14 @@ class FunctionalsSvm:
             if len(np.unique(targets[train])) >= 2:
                 predicted[:, test] = _decide(features[train], targets[train], features[test], costs)
             progress(done / n_folds)
-        judged = predicted[0] >= 0
-        if not judged.any():
+        validated = predicted[0] >= 0
+        if not validated.any():
             return costs[0]
         recall = [
             unweighted_average_recall(
-                confusion(targets[judged].tolist(), row[judged].tolist(), int(targets.max()) + 1)
+                confusion(
+                    targets[validated].tolist(), row[validated].tolist(), int(targets.max()) + 1
+                )
             )
             for row in predicted
         ]
@@ -151,7 +153,7 @@ class FunctionalsSvm:
 
 
 def _groups(clips: Sequence[Clip]) -> tuple[Int64, str]:
-    """Return a group number for each clip: its speaker, or its audio where one speaker is all."""
+    """Return a group number for each clip: by speaker, or by audio if there is only one speaker."""
     one = len(speakers(clips)) < 2
     keys = [clip.group if one else clip.speaker for clip in clips]
     numbers = np.unique(np.array(keys), return_inverse=True)[1]
@@ -167,7 +169,7 @@ def _inner_folds(groups: Int64, n_folds: int) -> Iterator[tuple[Int64, Int64]]:
 
 
 def _decide(known: Float64, targets: Int64, unknown: Float64, costs: Sequence[float]) -> Int64:
-    """Return classes [n_costs, n_unknown] by an SVM for each C, all on one Gram matrix."""
+    """Return predicted classes [n_costs, n_unknown], by one SVM per C on a shared Gram matrix."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.preprocessing import StandardScaler
     from sklearn.svm import SVC

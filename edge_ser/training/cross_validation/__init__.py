@@ -1,1 +1,1 @@
-"""Systems, folds and their kept results."""
+"""Cross-validation of systems."""

@@ -1,7 +1,8 @@
-"""The compact network as one of the systems that are compared on the same folds."""
+"""The compact network as a `System`."""
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -10,33 +11,34 @@ from pathlib import Path
 import torch
 
 from edge_ser._util.callbacks import OnProgress
+from edge_ser._util.hashing import json_digest
 from edge_ser.corpora import Clip
 from edge_ser.splits import Fold, SplitConfig, data_digest, refuse_leaks
 from edge_ser.splits.digest import fold_digest
 from edge_ser.training.augmentation.sounds import Sounds
 from edge_ser.training.config import TrainConfig
-from edge_ser.training.cross_validation.systems import SystemResult, checkpoint_name
+from edge_ser.training.cross_validation.systems import SystemResult
 from edge_ser.training.distillation.encoder_record import encoder_use
 from edge_ser.training.job import Job, start
 from edge_ser.training.model import count_parameters
 from edge_ser.training.run_record import RUN_FILE
-from edge_ser.training.scoring import hear
+from edge_ser.training.scoring import cut_clips
 
 
 class CompactSystem:
-    """The network that edge-ser ships, trained and scored as `edge-ser train` does.
+    """The compact network, trained and scored as by `edge-ser train`.
 
     Args:
         config: the settings.
-        runs: a directory for the run of each fold, from which a killed training goes on.
-        cache: a directory for what is computed once for each clip; see `job.start`.
+        runs: a directory for the run of each fold; an interrupted training continues from it.
+        cache: a directory for results per clip; see `job.start`.
         sounds: recordings for the scenes of the augmentation.
         encoder: a run of `edge-ser pretrain` that each fold starts from.
-        gates: neutral clips, never trained on, that each fold's network is run on too.
-        variant: suffix of the system's name that distinguishes these settings from others.
+        gates: neutral clips, never trained on, that the network of each fold is also run on.
+        variant: suffix of the system's name, to distinguish it from other settings.
 
     Raises:
-        ConfigError: the scenes need recordings that are not given, or do not use them.
+        ConfigError: the scenes need recordings that are missing, or recordings are given in vain.
     """
 
     def __init__(
@@ -59,7 +61,7 @@ class CompactSystem:
 
     @property
     def settings(self) -> Mapping[str, object]:
-        """The settings, by name; the recordings for scenes by the names of their folders."""
+        """Settings by name; recordings for scenes are named by their folders."""
         settings = asdict(self.config)
         if self._encoder_use:
             settings["encoder"] = asdict(self._encoder_use)
@@ -92,10 +94,10 @@ class CompactSystem:
             share = (epoch.epoch + 1) / self.config.total_epochs
             progress(f"epoch {epoch.epoch + 1}, {epoch.phase}, loss {epoch.train_loss:.3f}", share)
         trainer.load_best()
-        scores = trainer.score(trainer.heard["test"])
+        scores = trainer.score(trainer.scored["test"])
         neutral = labels.index("neutral") if "neutral" in labels else 0
         gates = {
-            name: trainer.score(hear(clips, [neutral] * len(clips), self.config))
+            name: trainer.score(cut_clips(clips, [neutral] * len(clips), self.config))
             for name, clips in self._gates.items()
         }
         return SystemResult(
@@ -110,5 +112,6 @@ class CompactSystem:
         )
 
     def _run_name(self, fold: Fold, labels: tuple[str, ...]) -> str:
-        identity = [self.settings, labels, fold_digest(fold)]
-        return checkpoint_name(f"compact-{fold.protocol}-{fold.name}", identity)
+        # Other settings or clips get a run directory of their own.
+        digest = json_digest([self.settings, labels, fold_digest(fold)])[:12]
+        return re.sub(r"[^\w.+-]+", "_", f"compact-{fold.protocol}-{fold.name}") + f"-{digest}"

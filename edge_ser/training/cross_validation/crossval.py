@@ -1,4 +1,4 @@
-"""Systems over the folds of a protocol: each fold's result is kept at once, then summed up."""
+"""Cross-validation of a system over the folds of a protocol, with a cached result per fold."""
 
 from __future__ import annotations
 
@@ -40,24 +40,24 @@ _GATE = "gate "
 
 
 def save_scores(path: Path, scores: Scores, gates: Mapping[str, Scores]) -> None:
-    """Write logits of test clips and gates, whole or not at all."""
+    """Write the logits of test clips and gates atomically."""
     arrays: dict[str, NDArray[np.generic]] = {}
-    named = {_TEST: scores, **{_GATE + name: own for name, own in gates.items()}}
-    for name, own in named.items():
-        arrays[f"{name}/logits"] = np.concatenate(own.logits)
-        arrays[f"{name}/sizes"] = np.array([len(one) for one in own.logits])
-        arrays[f"{name}/truth"] = own.truth
-        if own.arousal is not None:
-            arrays[f"{name}/arousal"] = own.arousal
+    named = {_TEST: scores, **{_GATE + name: gate for name, gate in gates.items()}}
+    for name, part in named.items():
+        arrays[f"{name}/logits"] = np.concatenate(part.logits)
+        arrays[f"{name}/sizes"] = np.array([len(one) for one in part.logits])
+        arrays[f"{name}/truth"] = part.truth
+        if part.arousal is not None:
+            arrays[f"{name}/arousal"] = part.arousal
     with replacing(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
 
 
 def load_scores(path: Path) -> tuple[Scores, dict[str, Scores]]:
-    """Read what `save_scores` wrote.
+    """Return the scores of test clips and gates from a file written by `save_scores`.
 
     Raises:
-        TrainingError: a damaged file.
+        TrainingError: the file is damaged.
     """
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
@@ -70,7 +70,7 @@ def load_scores(path: Path) -> tuple[Scores, dict[str, Scores]]:
             f"{path} is damaged ({error}); run the command again without --resume"
         ) from None
     test = named.pop(_TEST)
-    return test, {name.removeprefix(_GATE): own for name, own in sorted(named.items())}
+    return test, {name.removeprefix(_GATE): gate for name, gate in sorted(named.items())}
 
 
 def _scores(name: str, arrays: Mapping[str, NDArray[np.float64]]) -> Scores:
@@ -84,25 +84,25 @@ def _scores(name: str, arrays: Mapping[str, NDArray[np.float64]]) -> Scores:
 
 
 PACKAGES = ("numpy", "soxr", "soundfile", "opensmile", "scikit-learn", "librosa", "torch")
-"""Whose versions stand in a record."""
+"""Packages whose versions are recorded."""
 
 Progress = Callable[[str, str, float], None]
-"""Called with the fold's name, what is being done and its share done, in [0, 1]."""
+"""Called with the fold's name, a description of the work and the share done, in [0, 1]."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The folds that systems are compared on. Made by `compare`, which looks for leaks in them."""
+    """Folds that systems are compared on, made and checked for leaks by `compare`."""
 
     options: SplitConfig
     seed: int
     folds: tuple[Fold, ...]
-    """Those to compute."""
+    """Folds to compute."""
     n_folds: int
-    """Those that the protocol has."""
+    """Number of folds of the protocol."""
     labels: tuple[str, ...]
     leaks: tuple[LeakReport, ...]
-    """Overlaps between the parts, for each of `folds`."""
+    """Overlaps between the parts of each fold."""
 
     @property
     def clips(self) -> tuple[Clip, ...]:
@@ -111,39 +111,39 @@ class Comparison:
 
     @property
     def digest(self) -> str:
-        """A digest of the recordings."""
+        """Digest of the recordings."""
         return data_digest(self.clips)
 
 
 def compare(
     corpora: Sequence[str],
     options: SplitConfig,
-    wanted: Sequence[str] = (),
+    requested: Sequence[str] = (),
     seed: int = 0,
     labels: str | None = None,
 ) -> Comparison:
-    """Divide corpora by a protocol, and look for what stands on two sides.
+    """Split corpora by a protocol and check the folds for leaks.
 
     Args:
         corpora: `NAME=DIR` each.
         options: the protocol and its choices.
-        wanted: folds to compute, as for `choose_fold`; all where none is named.
-        seed: decides which speakers are drawn.
+        requested: folds to compute, as for `choose_fold`; all if empty.
+        seed: seed of the random choice of speakers.
         labels: comma-separated emotions, or `all`; None for those that every corpus has.
 
     Raises:
         ConfigError, CorpusError: corpora or choices that do not fit.
-        LeakError: more is shared than the protocol declares.
+        LeakError: the parts share more than the protocol declares.
     """
     clips = load_corpora(corpora)
     chosen = choose_labels(clips, labels)
     every = make_folds([clip for clip in clips if clip.emotion in chosen], options, seed)
-    folds = tuple(dict.fromkeys(choose_fold(every, name) for name in wanted)) or every
+    folds = tuple(dict.fromkeys(choose_fold(every, name) for name in requested)) or every
     for fold in folds:
         if not fold.train or not fold.test:
             raise ConfigError(
-                f"fold {fold.name} has {len(fold.train)} training and {len(fold.test)} test clips, "
-                "both were wanted; give more recordings, or another protocol"
+                f"fold {fold.name}: expected training and test clips, got {len(fold.train)} training "
+                f"and {len(fold.test)} test clips; give more recordings, or another protocol"
             )
     leaks = tuple(refuse_leaks(fold) for fold in folds)
     return Comparison(options, seed, folds, len(every), chosen, leaks)
@@ -153,30 +153,29 @@ def cross_validate(
     system: System,
     comparison: Comparison,
     command: str,
-    kept: Path,
+    folder: Path,
     resume: bool = False,
     progress: Progress = lambda *_: None,
 ) -> RunResult:
     """Train and test a system on every fold.
 
     Args:
-        system: what learns.
+        system: the system to train.
         comparison: the folds.
-        command: the command line, for the record; without places.
-        kept: a directory in which each fold's result is kept as soon as it is there.
-        resume: take the results that an interrupted run of the same code version, settings and clips
-            kept, instead of computing them again.
-        progress: called often.
+        command: the command line, for the record; without paths.
+        folder: a directory for the result of each fold, written when the fold is done.
+        resume: reuse results in `folder` of the same code version, settings and clips.
+        progress: called repeatedly.
 
     Raises:
-        EdgeSerError: what the system raises, or a directory that cannot be written.
+        EdgeSerError: raised by the system, or the directory cannot be written.
     """
-    # The code was loaded by now: what is committed while folds are computed is not what computes them.
+    # Read now: the code is loaded, and a commit made during the computation does not change it.
     code = revision()
     results = []
     scored: dict[str, tuple[Scores, Mapping[str, Scores]]] = {}
     for fold, leaks in zip(comparison.folds, comparison.leaks, strict=True):
-        path = kept / f"{_key(system, fold, comparison.labels)}.json"
+        path = folder / f"{_key(system, fold, comparison.labels)}.json"
         if resume and path.is_file():
             result = build(FoldResult, read_json(path), str(path))
             progress(fold.name, "kept from before", 1.0)
@@ -212,14 +211,14 @@ def cross_validate(
 def _decisions(
     comparison: Comparison, scored: Mapping[str, tuple[Scores, Mapping[str, Scores]]]
 ) -> dict[str, Any]:
-    """Return what is fitted on left-out corpora, where there are several."""
+    """Return decisions and figures fitted on left-out corpora; empty if there are fewer than two."""
     if comparison.options.protocol != CROSS_CORPUS or len(scored) < 2:
         return {}
     labels = comparison.labels
     figures = {}
     speakers = {f.name: [clip.speaker for clip in f.test] for f in comparison.folds}
     for name, (scores, gates) in scored.items():
-        others = [own for other, (own, _) in scored.items() if other != name]
+        others = [held_out for other, (held_out, _) in scored.items() if other != name]
         figures[name] = left_out_figures(
             scores, fit_decisions(others, labels), labels, gates, speakers[name]
         )
@@ -256,13 +255,13 @@ def _count(
 
 
 def _check(system: System, outcome: SystemResult, shape: tuple[int, int]) -> None:
-    """Refuse what is not probabilities: an argmax over NaN would count as a decision."""
+    """Check that the rows are probabilities: an argmax over NaN would count as a prediction."""
     probs = outcome.probs
-    answered = probs.any(axis=1)
-    if probs.shape != shape or not np.allclose(probs.sum(axis=1), answered, atol=1e-3):
+    predicted = probs.any(axis=1)
+    if probs.shape != shape or not np.allclose(probs.sum(axis=1), predicted, atol=1e-3):
         raise TrainingError(
-            f"{system.name} gave {list(probs.shape)} with rows that sum to {probs.sum(axis=1)[:3]}, "
-            f"probabilities {list(shape)} were wanted: its training has failed; use other settings"
+            f"{system.name}: expected probabilities {list(shape)}, got {list(probs.shape)} with rows "
+            f"that sum to {probs.sum(axis=1)[:3]}; its training has failed, use other settings"
         )
 
 
@@ -272,6 +271,6 @@ def _key(system: System, fold: Fold, labels: tuple[str, ...]) -> str:
 
 
 def _plain(settings: Mapping[str, object]) -> dict[str, object]:
-    """Return settings as JSON gives them back: tuples as lists."""
+    """Return settings after a round trip through JSON, which turns tuples into lists."""
     plain: dict[str, object] = json.loads(json.dumps(settings))
     return plain

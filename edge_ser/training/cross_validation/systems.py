@@ -1,39 +1,47 @@
-"""Systems that are compared on the same folds: the compact network, the paper's and baselines."""
+"""Systems that are compared on the same folds: protocol, results, and construction by name.
+
+Each system is imported on use, so that a missing package affects only the systems that need it.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_ser._util.callbacks import OnProgress
-from edge_ser._util.hashing import json_digest
+from edge_ser._util.records import build
+from edge_ser.corpora import Clip
+from edge_ser.errors import ConfigError, missing_extra
 from edge_ser.scores import Scores, predictions
 from edge_ser.splits.fold import Fold
+from edge_ser.training.augmentation.sounds import Sounds
+
+Settings = Mapping[str, object]
 
 
 @dataclass(frozen=True)
 class SystemResult:
-    """Probabilities of a fold's test clips, by a system trained on the fold's training clips."""
+    """Result of a system on one fold: predictions of the test clips."""
 
     probs: NDArray[np.float64]
     """[n_test, n_classes], in the order of the fold's test clips and of the labels; rows sum to 1.
-    A system without probabilities gives one-hot rows; a clip without a prediction, being silent, has
-    a row of zeros and counts as an error."""
+    A system without probabilities gives one-hot rows. A silent clip, without a prediction, has a row of
+    zeros and counts as an error."""
     n_parameters: int
-    """Numbers that training adjusted."""
+    """Number of trained parameters."""
     train_s: float
-    """Seconds that training took, features included."""
+    """Duration of the training in seconds, including features."""
     scores: Scores | None = None
-    """Logits of the test clips, of a system that has any."""
+    """Logits of the test clips; None for a system without logits."""
     gates: Mapping[str, Scores] = field(default_factory=dict)
-    """Logits of the clips of each gate, all of them neutral, of a system that has any."""
+    """Logits of the clips of each gate, all neutral; empty for a system without logits."""
     notes: tuple[str, ...] = ()
-    """Caveats of the figure, such as fewer epochs than the paper's or a smaller network."""
+    """Caveats on the figures, such as fewer epochs than the paper's or a smaller network."""
 
     @property
     def predicted(self) -> NDArray[np.int64]:
@@ -42,7 +50,7 @@ class SystemResult:
 
 
 class System(Protocol):
-    """Something that learns from one part of a fold and is tested on another."""
+    """Protocol of systems: trained on the training clips of a fold, evaluated on its test clips."""
 
     @property
     def name(self) -> str:
@@ -50,7 +58,7 @@ class System(Protocol):
 
     @property
     def settings(self) -> Mapping[str, object]:
-        """Everything that decides its result, for the record; values that JSON can hold."""
+        """All settings that determine the result, for the record; JSON values."""
 
     def fit_predict(
         self, fold: Fold, labels: tuple[str, ...], progress: OnProgress
@@ -60,20 +68,107 @@ class System(Protocol):
         Args:
             fold: a split of clips whose emotions are all among `labels`.
             labels: the classes, in the order of the probabilities.
-            progress: called with what is being done and its share done, in [0, 1].
+            progress: called with a description of the work and the share done, in [0, 1].
 
         Raises:
             EdgeSerError: audio that cannot be read, a package that is missing, a training that failed.
         """
 
 
-def checkpoint_name(name: str, identity: object) -> str:
-    """Return a file name for the checkpoint of a fold's training.
+@dataclass(frozen=True)
+class SystemResources:
+    """Directories that a system may write to, and clips that it may read."""
+
+    cache: Path
+    checkpoints: Path
+    sounds: Sounds
+    gates: Mapping[str, tuple[Clip, ...]]
+
+
+def make_system(
+    name: str,
+    settings: Settings,
+    cache: Path,
+    checkpoints: Path,
+    sounds: Sounds | None = None,
+    gates: Mapping[str, tuple[Clip, ...]] | None = None,
+) -> System:
+    """Return a system by name.
 
     Args:
-        name: of the system and the fold; characters that file names should not have are replaced.
-        identity: settings, labels and clips as JSON values; other ones give another name, so that
-            their training begins anew.
+        name: one of `SYSTEMS`.
+        settings: its settings as parsed JSON; missing ones take their defaults.
+        cache: a directory for results per clip.
+        checkpoints: a directory for checkpoints; an interrupted training continues from it.
+        sounds: recordings for the scenes of the compact network; not used by other systems.
+        gates: neutral clips that the compact network is also run on.
+
+    Raises:
+        ConfigError: an unknown name, or settings that do not fit.
+        MissingDependency: its packages are not installed.
     """
-    digest = json_digest(identity)[:12]
-    return re.sub(r"[^\w.+-]+", "_", name) + f"-{digest}"
+    if name not in _MAKERS:
+        raise ConfigError(f"expected a system among {', '.join(SYSTEMS)}, got {name!r}")
+    try:
+        return _MAKERS[name](
+            settings, SystemResources(cache, checkpoints, sounds or Sounds(), gates or {})
+        )
+    except ModuleNotFoundError as error:
+        package = (error.name or "").split(".")[0]
+        raise missing_extra(package, "train") from None
+
+
+def _majority(settings: Settings, resources: SystemResources) -> System:  # noqa: ARG001
+    from edge_ser.training.baselines import Majority
+
+    return build(Majority, settings, "majority")
+
+
+def _svm_egemaps(settings: Settings, resources: SystemResources) -> System:
+    from edge_ser.training.baselines import FeatureSet, FunctionalsSvm, SvmConfig
+
+    config = build(SvmConfig, settings, "svm-egemaps")
+    return FunctionalsSvm("svm-egemaps", FeatureSet.EGEMAPS, resources.cache, config)
+
+
+def _svm_compare(settings: Settings, resources: SystemResources) -> System:
+    from edge_ser.training.baselines import FeatureSet, FunctionalsSvm, SvmConfig
+
+    config = build(SvmConfig, settings, "svm-compare")
+    return FunctionalsSvm("svm-compare", FeatureSet.COMPARE, resources.cache, config)
+
+
+def _paper(settings: Settings, resources: SystemResources) -> System:
+    from edge_ser.training.baselines.paper.settings import PaperConfig
+    from edge_ser.training.baselines.paper.system import PaperSystem
+
+    return PaperSystem(build(PaperConfig, settings, "paper"), resources.checkpoints)
+
+
+def _compact(settings: Settings, resources: SystemResources) -> System:
+    from edge_ser.training.config import TrainConfig
+    from edge_ser.training.cross_validation.compact_system import CompactSystem
+
+    values = dict(settings)
+    encoder, variant = values.pop("encoder", None), str(values.pop("variant", ""))
+    return CompactSystem(
+        build(TrainConfig, values, "compact"),
+        resources.checkpoints,
+        resources.cache,
+        resources.sounds,
+        Path(str(encoder)) if encoder else None,
+        resources.gates,
+        variant,
+    )
+
+
+_MAKERS: Mapping[str, Callable[[Settings, SystemResources], System]] = {
+    "majority": _majority,
+    "svm-egemaps": _svm_egemaps,
+    "svm-compare": _svm_compare,
+    "paper": _paper,
+    "compact": _compact,
+}
+
+SYSTEMS = tuple(_MAKERS)
+"""Names of all systems: baselines first, then the paper's network and the compact network."""

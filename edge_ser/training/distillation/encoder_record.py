@@ -1,4 +1,4 @@
-"""The record of a pretrained encoder: its settings, and the content of all speech that it learned on."""
+"""Record of a pretrained encoder: settings, and digests of the speech that it was trained on."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ from edge_ser.training.schedule import Phase
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderRecord:
-    """Record of `edge-ser pretrain` in `run.json`."""
+    """Record of a run of `edge-ser pretrain`, written to `run.json`."""
 
     recipe: str = ENCODER
     config: TrainConfig
     model: ModelConfig
     normalization: Normalization
     corpora: tuple[str, ...]
-    """The `NAME=DIR` specifications, directories absolute."""
+    """Corpus specifications `NAME=DIR` with absolute directories."""
     used: tuple[CorpusUse, ...]
-    """Speech that it learned on, by corpus."""
+    """Clips and speakers of each corpus used for training."""
     contents: tuple[str, ...]
-    """SHA-256 of each audio file that it learned on, sorted."""
+    """SHA-256 of each audio file used for training, sorted."""
     created: str
     sounds: Sounds = field(default_factory=Sounds)
-    """Noise and microphones that the scenes were made from."""
+    """Noise and microphone recordings of the scenes."""
 
     @property
     def phases(self) -> tuple[Phase, ...]:
-        """The one phase: imitation."""
+        """Phases of the training: imitation only."""
         return self.config.phases[:1]
 
     def save(self, run: Path) -> None:
@@ -54,11 +54,11 @@ class EncoderRecord:
         """Read the record of a run directory.
 
         Raises:
-            TrainingError: no run there, one of another recipe, or one that this version cannot read.
+            TrainingError: no run there, a run of another recipe, or an unreadable record.
         """
-        if (found := recipe_of(run)) != ENCODER:
+        if (actual := recipe_of(run)) != ENCODER:
             raise TrainingError(
-                f"expected a run of edge-ser pretrain, got one of the recipe {found} in {run}; "
+                f"expected a run of edge-ser pretrain, got one of the recipe {actual} in {run}; "
                 "make one: edge-ser pretrain --corpus RAVDESS=DIR --out runs/encoder"
             )
         try:
@@ -69,26 +69,26 @@ class EncoderRecord:
             ) from None
 
     def refuse_known(self, clips: Iterable[Clip]) -> None:
-        """Raise a LeakError for a clip whose audio the encoder learned on.
+        """Raise a LeakError if the encoder was trained on the audio of a clip.
 
         Args:
-            clips: those that are to be scored.
+            clips: the clips to score.
         """
         known = set(self.contents)
         for clip in clips:
             if content_digest(clip.path) in known:
                 raise LeakError(
-                    f"{clip.corpus}/{clip.path.name} is to be scored, and its audio is in the speech "
-                    "that the encoder was pretrained on; pretrain without that corpus, or name other "
+                    f"{clip.corpus}/{clip.path.name} is a clip to score, and the encoder was pretrained "
+                    "on the same audio; pretrain without that corpus, or name other "
                     "test and validation speakers"
                 )
 
 
 def encoder_use(run: Path) -> EncoderUse:
-    """Return what a training that starts from this encoder writes down about it.
+    """Return the digest and corpora of an encoder, for the record of a training that starts from it.
 
     Raises:
-        TrainingError: not a run of `edge-ser pretrain`, or one that has not ended.
+        TrainingError: not a run of `edge-ser pretrain`, or an unfinished one.
     """
     record = EncoderRecord.load(run)
     try:

@@ -1,4 +1,4 @@
-"""Pretraining: the encoder learns to imitate the teacher on any speech, labels play no part."""
+"""Pretraining of the encoder: it learns to imitate the teacher on speech without labels."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from edge_ser.training.sampling import sampling_weights
 from edge_ser.training.trainer import Trainer
 
 _N_CLASSES = 2
-"""Of the head, which takes no part and is not used afterwards."""
+"""Outputs of the classification head, which pretraining does not use."""
 
 
 @dataclass(frozen=True)
 class PretrainJob:
-    """Speech to learn on, and the settings."""
+    """Speech to train on, and the settings."""
 
     corpora: tuple[str, ...]
     clips: tuple[Clip, ...]
@@ -41,11 +41,11 @@ class PretrainJob:
 def plan_pretraining(
     corpora: Sequence[str], config: TrainConfig, sounds: Sounds | None = None
 ) -> PretrainJob:
-    """Read the corpora's file names.
+    """Return the pretraining job for corpora.
 
     Args:
-        corpora: `NAME=DIR` each, labelled or not.
-        config: settings; `imitation_epochs` and `teacher_weight` above 0.
+        corpora: `NAME=DIR` each, labelled or unlabelled.
+        config: settings with `imitation_epochs` and `teacher_weight` above 0.
         sounds: recordings for the scenes of the augmentation.
 
     Raises:
@@ -66,7 +66,7 @@ def replan_pretraining(run: Path) -> PretrainJob:
 
     Raises:
         TrainingError: no run there.
-        CorpusError: the corpora are not where they were.
+        CorpusError: the corpora are missing.
     """
     record = EncoderRecord.load(run)
     return PretrainJob(record.corpora, load_corpora(record.corpora), record.config, record.sounds)
@@ -81,12 +81,12 @@ def start_pretraining(
     cache: Path | None = None,
     group: ProcessGroup = SINGLE_PROCESS,
 ) -> Trainer:
-    """Compute features and teacher frames, and return the trainer; arguments as `job.start`.
+    """Compute features and the teacher's output, and return the trainer; arguments as `job.start`.
 
     Raises:
         TrainingError: the directory holds another run, or other speech than before.
         AudioError: a clip cannot be read.
-        ConfigError, MissingDependency: the directory cannot be written; no teacher is installed.
+        ConfigError, MissingDependency: the directory cannot be written, or no teacher is installed.
     """
     config = job.config
     if group.is_main:
@@ -97,7 +97,7 @@ def start_pretraining(
         record = EncoderRecord.load(run)
         if record.contents != contents:
             raise TrainingError(
-                f"expected the speech that {run} was begun on, got other files; restore them, or "
+                f"expected the speech that {run} was started with, got other files; restore them, or "
                 "pretrain anew in another directory"
             )
     bank, teacher_targets = compute_speech(job.clips, config, job.sounds, progress, cache)

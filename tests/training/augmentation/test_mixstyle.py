@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from edge_ser.training.augmentation.mixstyle import MixStyle
+from edge_ser.training.augmentation.augment import MixStyle
 
 
 def batch():

@@ -55,7 +55,7 @@ def scenes_of(config: SceneConfig, sounds: Sounds) -> Scenes:
 
 
 def clicks() -> np.ndarray:
-    """Return short bursts after silence, whose beginnings tell where they stand in time."""
+    """Return short bursts after silence, whose onsets mark their positions."""
     rng = np.random.default_rng(0)
     samples = np.zeros(2 * RATE, np.float32)
     for start in (8_000, 20_000):

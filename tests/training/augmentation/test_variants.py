@@ -1,4 +1,4 @@
-"""Forms of a clip: played faster, or heard in a room."""
+"""Variants of a clip: other playing speeds, and rooms."""
 
 from __future__ import annotations
 
@@ -11,11 +11,8 @@ from hypothesis import strategies as st
 
 from edge_ser.corpora import Clip
 from edge_ser.training.augmentation.augment import AugmentConfig
-from edge_ser.training.augmentation.variants import (
-    REVERBERATION_S,
-    WaveformAugmentation,
-    reverberate,
-)
+from edge_ser.training.augmentation.rooms import REVERBERATION_S, reverberate
+from edge_ser.training.augmentation.variants import WaveformAugmentation
 
 RATE = 16_000
 CLIP = Clip(Path("a/clip.wav"), "own", "own/ann", "sad", "sad", None, "own/1", None)
@@ -50,26 +47,26 @@ def test_faster_is_shorter():
 def test_a_room_changes_neither_length_nor_level(seed, seconds):
     samples = voice(seconds)
 
-    heard = reverberate(samples, RATE, np.random.default_rng(seed))
+    reverberated = reverberate(samples, RATE, np.random.default_rng(seed))
 
-    assert heard.dtype == np.float32
-    assert heard.shape == samples.shape
-    assert np.isfinite(heard).all()
-    assert (heard**2).sum() == pytest.approx((samples**2).sum(), rel=1e-3)
+    assert reverberated.dtype == np.float32
+    assert reverberated.shape == samples.shape
+    assert np.isfinite(reverberated).all()
+    assert (reverberated**2).sum() == pytest.approx((samples**2).sum(), rel=1e-3)
 
 
 def test_a_room_goes_on_after_the_sound_and_dies_away():
     click = np.zeros(RATE, np.float32)
     click[100] = 1.0
 
-    heard = reverberate(click, RATE, np.random.default_rng(3))
+    reverberated = reverberate(click, RATE, np.random.default_rng(3))
 
-    assert np.abs(heard[:100]).max() < 1e-6
-    assert np.argmax(np.abs(heard)) == 100
-    early, late = (heard[200 + i : 800 + i] ** 2 for i in (0, 2000))
+    assert np.abs(reverberated[:100]).max() < 1e-6
+    assert np.argmax(np.abs(reverberated)) == 100
+    early, late = (reverberated[200 + i : 800 + i] ** 2 for i in (0, 2000))
     assert early.sum() > 4 * late.sum() > 0
     last = 100 + round(REVERBERATION_S[1] * RATE)
-    assert np.abs(heard[last + 10 :]).max() < 1e-5
+    assert np.abs(reverberated[last + 10 :]).max() < 1e-5
 
 
 def test_each_room_is_another_one_and_stays_the_same():

@@ -1,4 +1,4 @@
-"""The baselines against scikit-learn's own ways, on functionals that openSMILE really computes."""
+"""The baselines compared with scikit-learn, on functionals computed by openSMILE."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def cache(tmp_path_factory) -> Path:
 # --- majority -----------------------------------------------------------------------------
 
 
-def test_majority_says_the_largest_class_of_what_is_not_tested():
+def test_majority_predicts_the_largest_class_of_the_training_clips():
     clips = clips_of("X", "a", n=3) + clips_of("X", "b", n=2, emotions=("happy",))
     test = tuple(clips_of("X", "c", n=5, emotions=("angry",)))
     fold = Fold("speaker-independent", "c", tuple(clips[:3]), tuple(clips[3:]), test)
@@ -136,7 +136,7 @@ def test_an_augmented_copy_has_functionals_of_its_own(clips, cache):
     assert not np.array_equal(rows[0], rows[1])
 
 
-def test_the_channel_of_a_clip_is_the_one_that_is_heard(clips, tmp_path):
+def test_the_channel_of_a_clip_is_read(clips, tmp_path):
     one, other = (soundfile.read(c.path)[0][:8000] for c in clips[:2])
     soundfile.write(tmp_path / "two.wav", np.stack([one, other], axis=1), 16_000)
     soundfile.write(tmp_path / "one.wav", other, 16_000)
@@ -163,7 +163,7 @@ def test_a_clip_that_is_too_short_is_named(clips, tmp_path):
 
 @pytest.fixture
 def numbers():
-    """Features [120, 30] of which few tell three classes, targets, and 8 groups."""
+    """Features [120, 30] of which few separate three classes, targets, and 8 groups."""
     rng = np.random.default_rng(0)
     targets = rng.integers(0, 3, 120)
     features = rng.normal(size=(120, 30)) * 10 ** rng.uniform(-3, 3, 30)
@@ -206,7 +206,7 @@ def test_c_is_the_best_over_inner_folds_of_speakers(numbers, cache):
     assert chosen == config.costs[int(np.argmax(recall))]
 
 
-def test_an_svm_learns_emotions_of_speakers_it_has_not_heard(clips, cache):
+def test_an_svm_recognises_emotions_of_new_speakers(clips, cache):
     fold = by_speaker(clips, {"synth/s4"}, {"synth/s3"})
     steps = []
 
@@ -260,7 +260,7 @@ def test_settings_that_cannot_be_are_refused(wrong):
         SvmConfig(inner_folds=1)
 
 
-def test_the_settings_tell_all_that_decides(cache):
+def test_settings_contain_everything_that_determines_the_result(cache):
     system = FunctionalsSvm("svm-compare", FeatureSet.COMPARE, cache, SvmConfig(costs=(0.5,)))
 
     assert system.name == "svm-compare"
@@ -273,6 +273,6 @@ def test_baselines_work_without_torch():
     code = (
         "import sys\nsys.modules['torch'] = None\n"
         "from edge_ser.training.baselines import FeatureSet, Functionals, FunctionalsSvm\n"
-        "from edge_ser.training.cross_validation import crossval, registry\n"
+        "from edge_ser.training.cross_validation import crossval, systems\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

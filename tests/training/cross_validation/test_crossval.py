@@ -1,4 +1,4 @@
-"""Cross-validation: the right folds, each kept at once, and a record that can be trusted."""
+"""Cross-validation: the right folds, each cached at once, and a record that can be trusted."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_every_fold_is_trained_and_summed_up(comparison, tmp_path):
     assert [fold.test_speakers for fold in run.folds] == [(f"synth/s{n}",) for n in range(1, 7)]
     assert [fold.wa for fold in run.folds] == [1, 1, 0.25, 1, 1, 1]
     assert run.mean_wa == pytest.approx(5.25 / 6)
-    assert run.mean_uar == pytest.approx(5.25 / 6)  # every speaker says every label as often
+    assert run.mean_uar == pytest.approx(5.25 / 6)  # every speaker has every label equally often
     assert np.trace(run.confusion) == 5 * 16 + 4
     assert (run.n_folds, run.n_parameters, run.seeds) == (6, 80, (0, 7))
     assert run.protocol == "speaker-independent"
@@ -66,7 +66,7 @@ def test_every_fold_is_trained_and_summed_up(comparison, tmp_path):
     assert "synth" not in json.dumps(dataclasses.asdict(run)["versions"])
 
 
-def test_the_record_has_no_places_in_it(comparison, corpus_dir, tmp_path):
+def test_the_record_contains_no_paths(comparison, corpus_dir, tmp_path):
     run = cross_validate(Oracle(), comparison, "how", tmp_path)
 
     path = run.save(tmp_path)
@@ -88,7 +88,7 @@ def test_an_interrupted_run_goes_on(comparison, tmp_path):
 
 
 @pytest.mark.parametrize("change", ["settings", "labels", "folds"])
-def test_what_was_kept_for_something_else_is_not_taken(comparison, tmp_path, change):
+def test_results_of_other_settings_are_not_reused(comparison, tmp_path, change):
     cross_validate(Oracle(), comparison, "how", tmp_path)
     again = Oracle(**({"depth": 3} if change == "settings" else {}))
     if change == "labels":
@@ -111,7 +111,7 @@ def test_without_resume_everything_is_computed_again(comparison, tmp_path):
     assert len(again.trained) == 6
 
 
-def test_damaged_results_that_were_kept_are_named(comparison, tmp_path):
+def test_damaged_cached_results_are_named(comparison, tmp_path):
     cross_validate(Oracle(), comparison, "how", tmp_path)
     kept = sorted(tmp_path.glob("*.json"))
     kept[0].write_text(kept[0].read_text().replace('"wa": 1.0', '"wa": 0.5', 1)[:-20])
@@ -121,12 +121,12 @@ def test_damaged_results_that_were_kept_are_named(comparison, tmp_path):
 
 
 @pytest.mark.parametrize("bad", [np.full((16, 4), np.nan), np.ones((16, 4)), np.ones((16, 1))])
-def test_answers_that_are_no_probabilities_are_refused(comparison, tmp_path, bad):
+def test_predictions_that_are_not_probabilities_are_refused(comparison, tmp_path, bad):
     class Broken(Oracle):
         def fit_predict(self, *_):
             return SystemResult(bad, 1, 1.0)
 
-    with pytest.raises(TrainingError, match="oracle gave"):
+    with pytest.raises(TrainingError, match="oracle"):
         cross_validate(Broken(), comparison, "how", tmp_path)
     assert not list(tmp_path.glob("*.json"))
 
@@ -138,7 +138,7 @@ def test_a_commit_in_the_meantime_is_not_claimed(comparison, tmp_path, monkeypat
     assert cross_validate(Oracle(), comparison, "how", tmp_path).revision == "a"
 
 
-def test_a_clip_without_an_answer_is_an_error(comparison, tmp_path):
+def test_a_clip_without_a_prediction_is_an_error(comparison, tmp_path):
     class Deaf(Oracle):
         def fit_predict(self, *arguments):
             outcome = super().fit_predict(*arguments)
@@ -154,7 +154,7 @@ def test_a_clip_without_an_answer_is_an_error(comparison, tmp_path):
     assert RunResult.load(result.save(tmp_path)) == result
 
 
-def test_single_folds_are_said_to_be_a_part(corpus, tmp_path):
+def test_single_folds_are_marked_as_a_part(corpus, tmp_path):
     some = compare([corpus], LOSO, ["s5", "synth/s2"])
 
     run = cross_validate(Oracle(), some, "how", tmp_path)

@@ -1,4 +1,4 @@
-"""Logits of a fold come back from their file as they went."""
+"""Logits of a fold are unchanged by writing and reading."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The teacher hears as its makers meant it to, and the network learns to say the same."""
+"""The teacher: output, cache, missing files, and imitation by the network."""
 
 from __future__ import annotations
 
@@ -55,10 +55,10 @@ def test_the_spectrum_is_that_of_its_makers(package, n_samples):
     np.testing.assert_allclose(whisper_log_mel(padded), expected, atol=1e-5)
 
 
-def test_it_says_something_of_every_20_ms(package, example_clips):
+def test_output_has_a_frame_every_20_ms(package, example_clips):
     samples = load(example_clips[0], 16_000)
 
-    output = Teacher().listen(samples)
+    output = Teacher().encode(samples)
 
     assert output.shape == (len(samples) // 320, WIDTH)
     assert output.dtype == np.float16
@@ -70,14 +70,14 @@ def test_it_says_something_of_every_20_ms(package, example_clips):
     assert near > far + 0.3
 
 
-def test_a_recording_longer_than_it_hears_is_heard_in_pieces(package):
+def test_long_recordings_are_processed_in_pieces(package):
     samples = np.random.default_rng(1).normal(0, 0.1, 200_000).astype(np.float32)
-    listener = Teacher()
+    encoder = Teacher()
 
-    output = listener.listen(samples)
+    output = encoder.encode(samples)
 
     assert len(output) == 625
-    np.testing.assert_array_equal(output[:400], listener.listen(samples[:128_000]))
+    np.testing.assert_array_equal(output[:400], encoder.encode(samples[:128_000]))
 
 
 def test_times_are_found_at_each_speed():
@@ -97,23 +97,23 @@ def test_times_are_found_at_each_speed():
 VARIANTS = (WaveformAugmentation(), WaveformAugmentation(1.1), WaveformAugmentation(room=1))
 
 
-def test_what_was_said_is_kept_by_content(package, corpus, tmp_path, monkeypatch):
+def test_output_is_cached_by_content(package, corpus, tmp_path, monkeypatch):
     job = plan([corpus], TrainConfig())
     clips = job.fold.train[:3]
     first = build_teacher_features(clips, VARIANTS, tmp_path)
 
-    monkeypatch.setattr(Teacher, "listen", lambda *_: pytest.fail("it was asked again"))
+    monkeypatch.setattr(Teacher, "encode", lambda *_: pytest.fail("the teacher ran again"))
     again = build_teacher_features(clips, VARIANTS, tmp_path)
 
     assert torch.equal(first.frames, again.frames)
     assert len(list(tmp_path.iterdir())) == 6
-    # In a room it is wanted what the teacher says of the clip without one.
+    # The target in a room is the output for the clip without it.
     assert torch.equal(again.starts[:, 2], again.starts[:, 0])
     assert torch.equal(again.lengths[:, 2], again.lengths[:, 0])
 
 
 @pytest.mark.parametrize("damage", [b"", b"no array", b"\x93NUMPY\x01\x00"])
-def test_what_was_kept_damaged_is_said_again(loudness_teacher, job, tmp_path, damage):
+def test_damaged_cache_files_are_computed_again(loudness_teacher, job, tmp_path, damage):
     first = build_teacher_features(job.fold.train[:1], (WaveformAugmentation(),), tmp_path)
     (path,) = tmp_path.iterdir()
     path.write_bytes(damage)
@@ -125,9 +125,9 @@ def test_what_was_kept_damaged_is_said_again(loudness_teacher, job, tmp_path, da
     assert len(np.load(path)) == len(first.frames)
 
 
-def test_progress_names_what_is_done(loudness_teacher, corpus, taught_config, tmp_path):
+def test_progress_names_what_is_done(loudness_teacher, corpus, distilled_config, tmp_path):
     seen = []
-    job = plan([corpus], taught_config)
+    job = plan([corpus], distilled_config)
 
     start(job, tmp_path / "run", CPU, lambda *step: seen.append(step))
 
@@ -136,23 +136,23 @@ def test_progress_names_what_is_done(loudness_teacher, corpus, taught_config, tm
     assert seen == [(name, done / n) for name, n in stages.items() for done in range(1, n + 1)]
 
 
-def test_without_a_teacher_there_is_no_run(corpus, taught_config, tmp_path, monkeypatch):
+def test_without_a_teacher_there_is_no_run(corpus, distilled_config, tmp_path, monkeypatch):
     other = tmp_path / "other.onnx"
     other.write_bytes(b"something else")
     monkeypatch.setattr(teacher, "_find", lambda: other)
 
     with pytest.raises(TrainingError, match=rf"^{other} .*pip install"):
-        start(plan([corpus], taught_config), tmp_path / "run", CPU)
+        start(plan([corpus], distilled_config), tmp_path / "run", CPU)
 
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("place", ["option", "default"])
-def test_the_command_keeps_what_was_said(
-    loudness_teacher, corpus, taught_config, tmp_path, monkeypatch, capsys, place
+def test_the_command_caches_the_output(
+    loudness_teacher, corpus, distilled_config, tmp_path, monkeypatch, capsys, place
 ):
     settings = tmp_path / "taught.json"
-    settings.write_text(json.dumps(dataclasses.asdict(taught_config)))
+    settings.write_text(json.dumps(dataclasses.asdict(distilled_config)))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
     cache = {"option": tmp_path / "mine", "default": tmp_path / "home" / "edge-ser"}[place]
     options = ("--cache", str(cache)) if place == "option" else ()
@@ -169,12 +169,12 @@ def test_the_command_keeps_what_was_said(
 
     kept = list((cache / "teacher").glob("*.npy"))
     assert len(kept) == len(loudness_teacher)  # the second run asked for nothing
-    assert len(loudness_teacher) == 2 * len(plan([corpus], taught_config).fold.train)
+    assert len(loudness_teacher) == 2 * len(plan([corpus], distilled_config).fold.train)
 
 
-def test_the_network_learns_to_say_the_same(package, corpus, taught_config, tmp_path):
+def test_the_network_learns_the_same_output(package, corpus, distilled_config, tmp_path):
     split = SplitConfig(test_speakers="s6", validation_speakers="none")
-    job = plan([corpus], taught_config, split=split)
+    job = plan([corpus], distilled_config, split=split)
     trainer = start(job, tmp_path / "run", CPU, cache=tmp_path / "cache")
     rng = torch.Generator().manual_seed(0)
     clips = torch.arange(32)

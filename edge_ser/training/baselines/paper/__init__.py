@@ -1,1 +1,1 @@
-"""The network and the recipe of arXiv 2507.03251, as its notebooks have them."""
+"""Network and training recipe of arXiv 2507.03251, as in its notebooks."""

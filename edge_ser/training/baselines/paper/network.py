@@ -1,4 +1,4 @@
-"""The paper's network: two convolutions along one flat vector, both attentions, one huge dense layer."""
+"""Network of the paper: two convolutions over one flat vector, both attentions, one dense layer."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ HIDDEN = 64
 class PaperNetwork(nn.Module):
     """Logits of standardised feature vectors of one length.
 
-    Initialised and normalised as Keras does by default, where that changes the result: Glorot's
-    uniform weights and no biases, batch normalisation with momentum 0.99 (0.01 in torch's counting)
-    and epsilon 1e-3. One small difference is left: torch's running variance of the dense layer is
-    16/15 of Keras', which does not correct for the size of the batch.
+    Initialisation and normalisation follow the defaults of Keras: Glorot's uniform weights, zero
+    biases, batch normalisation with momentum 0.99 (0.01 in torch) and epsilon 1e-3. One small
+    difference remains: torch's running variance of the dense layer is 16/15 of that of Keras, which
+    does not apply Bessel's correction.
 
     Args:
-        length: numbers of a feature vector.
-        n_classes: logits.
-        channels: of both convolutions; the paper has 256.
-        stride: of both convolutions; the paper has 1.
+        length: length of a feature vector.
+        n_classes: number of logits.
+        channels: channels of both convolutions; 256 in the paper.
+        stride: stride of both convolutions; 1 in the paper.
     """
 
     def __init__(self, length: int, n_classes: int, channels: int = 256, stride: int = 1) -> None:
@@ -52,9 +52,9 @@ class PaperNetwork(nn.Module):
         """Map [batch, length] to logits [batch, n_classes]."""
         x = self.dropout(self.convolutions(rows[:, None]))
         x = self.spatial_attention(self.channel_attention(x))
-        # Keras has time before channels, so its weights would fit this dense layer as they are.
+        # In Keras' order, time before channels, so that its weights fit this dense layer.
         x = x.transpose(1, 2).flatten(1)
-        # In bfloat16 the millions of weights would be rounded anew in each step, which takes longer.
+        # Rounding the millions of weights to bfloat16 in each step would take longer.
         with torch.autocast(x.device.type, enabled=False):
             hidden = torch.relu(self.dense(x.float()))
         logits: Tensor = self.output(self.norm(hidden))
@@ -62,7 +62,7 @@ class PaperNetwork(nn.Module):
 
     @property
     def regularized(self) -> tuple[Tensor, ...]:
-        """The weights under L2: of both convolutions and of the first dense layer."""
+        """Weights with L2 regularisation: both convolutions and the first dense layer."""
         kernels = [m.weight for m in self.convolutions if isinstance(m, nn.Conv1d)]
         return (*kernels, self.dense.weight)
 

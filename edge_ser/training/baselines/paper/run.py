@@ -1,4 +1,4 @@
-"""The paper's recipe as a run directory: from corpora to weights, figures and pictures."""
+"""Run of the paper's recipe, from corpora to weights, metrics and plots."""
 
 from __future__ import annotations
 
@@ -17,31 +17,29 @@ from edge_ser.metrics import weighted_accuracy
 from edge_ser.scores import Scores
 from edge_ser.splits import SplitConfig, fold_digest
 from edge_ser.splits.choice import NONE
-from edge_ser.training.baselines.paper.deviations import deviations
-from edge_ser.training.baselines.paper.features import FeatureRows
-from edge_ser.training.baselines.paper.plots import draw_curves
-from edge_ser.training.baselines.paper.rows import PaperRows, prepare
-from edge_ser.training.baselines.paper.settings import PaperConfig
+from edge_ser.training.baselines.paper.features import FeatureRows, PaperRows, prepare
+from edge_ser.training.baselines.paper.settings import PaperConfig, deviations
 from edge_ser.training.baselines.paper.trainer import PaperTrainer
 from edge_ser.training.checkpoint import LAST, save_checkpoint, with_prefix
 from edge_ser.training.job import DataSplit, split_again, split_corpora, write_figures
 from edge_ser.training.model import count_parameters
+from edge_ser.training.plots import draw_paper_curves
 from edge_ser.training.run_record import PAPER, RunFacts, refuse_unusable
 
 WEIGHTS = "weights.safetensors"
-"""The network as `network.*`, the rows' mean and deviation as `standardizer.*`."""
+"""File of the network (`network.*`) and the rows' mean and deviation (`standardizer.*`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PaperRecord(RunFacts):
-    """The record of a run of the paper's recipe."""
+    """Record of a run of the paper's recipe."""
 
     recipe: str = PAPER
     config: PaperConfig
     notes: tuple[str, ...]
-    """In what it differs from the paper's own recipe."""
+    """Deviations from the paper's recipe."""
     length: int
-    """Numbers of a row."""
+    """Length of a row."""
     n_parameters: int
 
 
@@ -53,13 +51,13 @@ class PaperJob(DataSplit):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """In what it differs from the paper's own recipe."""
+        """Deviations from the paper's recipe."""
         return deviations(self.config, self.fold)
 
 
 @dataclass(frozen=True)
 class PaperRun:
-    """A run whose features are computed: iterate over `trainer.epochs`, then `finish`."""
+    """Run with computed features; iterate over `trainer.epochs`, then call `finish`."""
 
     job: PaperJob
     run: Path
@@ -77,27 +75,28 @@ def plan(
     """Split the corpora as `job.split_corpora` does, without validation clips.
 
     Raises:
-        ConfigError: validation is asked for, or no test; and what `split_corpora` raises.
+        ConfigError: validation speakers are named, or the fold has no test clips.
+        ConfigError, CorpusError, LeakError: see `split_corpora`.
     """
     split = split or SplitConfig()
-    asked = split.validation_speakers
-    if asked.strip().lower() not in ("", NONE):
+    requested = split.validation_speakers
+    if requested.strip().lower() not in ("", NONE):
         raise ConfigError(
-            f"--validation-speakers {asked} came: the paper's recipe chooses nothing by them, it "
-            "trains for a fixed number of epochs; leave the option out"
+            f"expected no --validation-speakers, got {requested}: the paper's recipe trains for a "
+            "fixed number of epochs; leave the option out"
         )
     split = dataclasses.replace(split, validation_speakers=NONE)
     data_split = split_corpora(corpora, config.seed, labels, split, terms)
     if not data_split.fold.test:
         raise ConfigError(
-            "no clip is left for the test, which is all that a run of the paper's recipe is for: its "
-            "network is not exported; name --test-speakers, or leave the option out"
+            "expected test clips, got none: the network of the paper's recipe is not exported, so "
+            "a run without a test has no use; name --test-speakers, or leave the option out"
         )
     return PaperJob(**vars(data_split), config=config)
 
 
 def replan(run: Path) -> PaperJob:
-    """Return the job of an interrupted run; errors as `job.replan`."""
+    """Return the job of an interrupted run; raises as `job.replan`."""
     record = PaperRecord.load(run)
     return PaperJob(**vars(split_again(run, record, record.config.seed)), config=record.config)
 
@@ -109,24 +108,24 @@ def start(
     progress: OnShare = lambda _: None,
     resume: bool = False,
 ) -> PaperRun:
-    """Compute the features and make the trainer; write the record, or go on after the last epoch.
+    """Compute the features, write the record and return the run, ready to train.
 
     Args:
-        job: what to learn.
+        job: clips and settings.
         run: the run directory.
-        device: where the network lives.
+        device: device of the network.
         progress: called after each clip with the share of the features that is done.
-        resume: go on with what `run` holds.
+        resume: continue after the last complete epoch.
 
     Raises:
         TrainingError: the directory holds another run, or a checkpoint that does not belong to it.
         ConfigError: the directory cannot be written.
-        AudioError: a clip cannot be read, or ends too early.
+        AudioError: a clip cannot be read, or is too short.
     """
     refuse_unusable(run, resume)
     config = job.config
     rows = prepare(job.fold, job.labels, config.copies, FeatureRows(config.seed), progress)
-    # Not the rows themselves: with another number of threads their last bits differ.
+    # Not the rows themselves: their last bits depend on the number of threads.
     identity = {
         "settings": dataclasses.asdict(config),
         "labels": job.labels,
@@ -149,7 +148,7 @@ def start(
 
 
 def finish(started: PaperRun) -> tuple[Accuracy, ...]:
-    """Measure the last epoch on the test rows; write weights, figures and pictures."""
+    """Evaluate the last epoch on the test rows; write weights, metrics and plots."""
     job, rows, trainer = started.job, started.rows, started.trainer
     tensors = with_prefix("network", trainer.network.state_dict())
     tensors |= with_prefix(
@@ -161,5 +160,10 @@ def finish(started: PaperRun) -> tuple[Accuracy, ...]:
     )
     save_checkpoint(started.run / WEIGHTS, tensors, {"labels": job.labels})
     scores = Scores.of(trainer.predict(rows.test), job.targets(job.fold.test))
-    draw_curves(started.run / "curves.png", trainer.history, weighted_accuracy(scores.confusion))
+    draw_paper_curves(
+        started.run / "curves.png",
+        [epoch.loss for epoch in trainer.history],
+        [epoch.accuracy for epoch in trainer.history],
+        weighted_accuracy(scores.confusion),
+    )
     return write_figures(job, started.run, {"test": scores})

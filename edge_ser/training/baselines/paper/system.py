@@ -1,7 +1,8 @@
-"""The paper's network as one of the systems that are compared on the same folds."""
+"""The paper's network as a `System`."""
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -12,26 +13,25 @@ import torch
 from numpy.typing import NDArray
 
 from edge_ser._util.callbacks import OnProgress
+from edge_ser._util.hashing import json_digest
 from edge_ser.splits.digest import fold_digest
 from edge_ser.splits.fold import Fold
-from edge_ser.training.baselines.paper.deviations import deviations
-from edge_ser.training.baselines.paper.features import FeatureRows, Float32
-from edge_ser.training.baselines.paper.rows import prepare
-from edge_ser.training.baselines.paper.settings import PaperConfig
+from edge_ser.training.baselines.paper.features import FeatureRows, Float32, prepare
+from edge_ser.training.baselines.paper.settings import PaperConfig, deviations
 from edge_ser.training.baselines.paper.trainer import PaperTrainer
-from edge_ser.training.cross_validation.systems import SystemResult, checkpoint_name
+from edge_ser.training.cross_validation.systems import SystemResult
 from edge_ser.training.model import count_parameters
 
 
 class PaperSystem:
     """The paper's features, network and optimiser, for a fixed number of epochs.
 
-    Validation clips are not used: nothing is chosen by them, and they are not learned from.
+    Validation clips are not used.
 
     Args:
         config: the settings.
-        checkpoints: a directory from which a killed training goes on; None to keep nothing. The
-            checkpoint goes when the fold is predicted.
+        checkpoints: a directory for checkpoints, from which an interrupted training continues; None
+            for no checkpoints. A checkpoint is removed when its fold is done.
     """
 
     def __init__(self, config: PaperConfig | None = None, checkpoints: Path | None = None) -> None:
@@ -42,12 +42,12 @@ class PaperSystem:
 
     @property
     def name(self) -> str:
-        """`paper`, or `paper-small` where a smaller network stands for it."""
+        """`paper`, or `paper-small` for a smaller network."""
         return "paper" if self.config.is_papers_network else "paper-small"
 
     @property
     def settings(self) -> Mapping[str, object]:
-        """The settings, by name."""
+        """Settings by name."""
         return asdict(self.config)
 
     def fit_predict(
@@ -62,14 +62,13 @@ class PaperSystem:
             self._features,
             lambda share: progress("features", share),
         )
-        # Not the number of epochs: the rate is constant, so a longer training begins as a shorter one,
-        # and goes on where that ended. Not the rows either: their last bits depend on the threads.
+        # Without the number of epochs: the learning rate is constant, so a longer training can continue
+        # a shorter one. Without the rows: their last bits depend on the number of threads.
         settings = {name: value for name, value in self.settings.items() if name != "epochs"}
         identity = {"settings": settings, "labels": labels, "fold": fold_digest(fold)}
-        name = checkpoint_name(f"{fold.protocol}-{fold.name}", identity)
-        place = self._checkpoints and self._checkpoints / f"{name}.safetensors"
+        checkpoint = self._checkpoints and self._checkpoints / _file_name(fold, identity)
         trainer = PaperTrainer(
-            self.config, rows.train, rows.targets, len(labels), self._device, place, identity
+            self.config, rows.train, rows.targets, len(labels), self._device, checkpoint, identity
         )
         features_s = time.perf_counter() - started
         probs = _train(trainer, rows.test, progress)
@@ -82,14 +81,21 @@ class PaperSystem:
 
 
 def _train(trainer: PaperTrainer, test: Float32, progress: OnProgress) -> NDArray[np.float64]:
-    """Train, or go on with a killed training; return probabilities of the test rows."""
+    """Train or resume, and return the probabilities of the test rows."""
     trainer.resume()
     n_epochs = trainer.config.epochs
     for epoch in trainer.epochs(lambda share: progress("training", share)):
-        what = f"epoch {epoch.epoch + 1} of {n_epochs}, loss {epoch.loss:.4f}"
-        progress(what, (epoch.epoch + 1) / n_epochs)
+        description = f"epoch {epoch.epoch + 1} of {n_epochs}, loss {epoch.loss:.4f}"
+        progress(description, (epoch.epoch + 1) / n_epochs)
     probs = trainer.predict(test)
     if trainer.checkpoint is not None:
-        # Weights and moments of 37 million parameters are 450 MB a fold; the answer is enough.
+        # Weights and moments of 37 million parameters take 450 MB per fold.
         trainer.checkpoint.unlink(missing_ok=True)
     return probs
+
+
+def _file_name(fold: Fold, identity: Mapping[str, object]) -> str:
+    # Other settings or clips get a checkpoint of their own.
+    digest = json_digest(identity)[:12]
+    name = re.sub(r"[^\w.+-]+", "_", f"{fold.protocol}-{fold.name}")
+    return f"{name}-{digest}.safetensors"

@@ -1,4 +1,4 @@
-"""The paper's training loop: Adam and cross-entropy for a fixed number of epochs, resumable."""
+"""Training loop of the paper: Adam and cross-entropy for a fixed number of epochs, resumable."""
 
 from __future__ import annotations
 
@@ -22,21 +22,18 @@ from edge_ser.training.baselines.paper.settings import PaperConfig
 from edge_ser.training.checkpoint import (
     foreign_checkpoint,
     load_checkpoint,
-    load_optimizer,
-    optimizer_tensors,
     save_checkpoint,
     strip_prefix,
     with_prefix,
 )
-from edge_ser.training.sampling import seed_epoch
 
 L2 = 1e-3
-"""Factor of the squared weights that Keras adds to the loss."""
+"""Factor of the squared regularised weights in the loss, as in Keras."""
 
 
 @dataclass(frozen=True)
 class PaperEpoch:
-    """Result of an epoch on the training rows, under dropout; the loss is without its L2."""
+    """Loss and accuracy of one epoch on the training rows, with dropout and without the L2 term."""
 
     epoch: int
     loss: float
@@ -45,20 +42,19 @@ class PaperEpoch:
 
 
 class PaperTrainer:
-    """One training of the paper's network: iterate over `epochs` until it ends.
+    """One training of the paper's network; iterate over `epochs` to train.
 
     Args:
         config: the settings.
         rows: standardised features, float32 [n_rows, length].
-        targets: the class of each row.
-        n_classes: how many there are.
-        device: where the network lives.
-        checkpoint: written after each epoch; None to keep nothing.
-        identity: settings, labels and clips of this training, as JSON values; the checkpoint of another
-            identity is refused.
+        targets: class of each row.
+        n_classes: number of classes.
+        device: device of the network.
+        checkpoint: file written after each epoch; None for no checkpoint.
+        identity: JSON values that identify this training in the checkpoint.
 
     Raises:
-        TrainingError: rows that no network can be made for.
+        TrainingError: fewer than two rows.
     """
 
     def __init__(
@@ -73,7 +69,7 @@ class PaperTrainer:
     ) -> None:
         if len(rows) < 2:
             raise TrainingError(
-                f"{len(rows)} row(s) are left for training, two or more are needed; add recordings"
+                f"expected two or more training rows, got {len(rows)} row(s); add recordings"
             )
         self.config, self.device = config, device
         self.checkpoint, self.identity = checkpoint, dict(identity or {})
@@ -99,24 +95,29 @@ class PaperTrainer:
             yield self.history[-1]
 
     def resume(self) -> None:
-        """Continue from the last complete epoch; from the start when there was none.
+        """Continue from the last complete epoch, or from the start if there is none.
 
         Raises:
-            TrainingError: a damaged checkpoint, or one of another training.
+            TrainingError: the checkpoint is damaged, or of another training.
         """
         if self.checkpoint is None or not self.checkpoint.exists():
             return
         tensors, header = load_checkpoint(self.checkpoint)
         try:
-            # As JSON gives it back: tuples become lists.
+            # A round trip through JSON turns tuples into lists.
             if header["identity"] != json.loads(json.dumps(self.identity)):
                 raise ValueError("it was made with other settings or other clips")
             self.network.load_state_dict(strip_prefix("network", tensors))
-            load_optimizer(self.optimizer, strip_prefix("optimizer", tensors))
+            moments = self.optimizer.state_dict()
+            moments["state"] = {
+                int(index): strip_prefix(index, strip_prefix("optimizer", tensors))
+                for index in {n.split(".")[1] for n in tensors if n.startswith("optimizer.")}
+            }
+            self.optimizer.load_state_dict(moments)
             history = [PaperEpoch(**epoch) for epoch in header["history"]]
             if len(history) > self.config.epochs:
                 raise ValueError(
-                    f"it has {len(history)} epochs, {self.config.epochs} are asked for"
+                    f"it has {len(history)} epochs, {self.config.epochs} are configured"
                 )
             self.history = history
         except (RuntimeError, KeyError, TypeError, ValueError) as error:
@@ -134,9 +135,11 @@ class PaperTrainer:
 
     def _train_epoch(self, number: int, on_step: OnShare) -> PaperEpoch:
         started = time.perf_counter()
-        rng = seed_epoch(self.config.seed, number)
+        # All randomness of an epoch comes from its number, so that a resumed run draws the same.
+        torch.manual_seed(1_000_003 * self.config.seed + number)
+        rng = torch.Generator().manual_seed(1_000_003 * self.config.seed + number)
         order = torch.randperm(len(self._targets), generator=rng)
-        # One row alone has no deviation to normalise by.
+        # Batch normalisation needs two rows or more.
         batches = [b for b in torch.split(order, self.config.batch_size) if len(b) > 1]
         self.network.train()
         loss_sum = hits = 0.0
@@ -181,6 +184,7 @@ class PaperTrainer:
         if self.checkpoint is None:
             return
         tensors = with_prefix("network", self.network.state_dict())
-        tensors |= with_prefix("optimizer", optimizer_tensors(self.optimizer))
+        for index, moments in self.optimizer.state_dict()["state"].items():
+            tensors |= with_prefix(f"optimizer.{index}", moments)
         header = {"identity": self.identity, "history": [asdict(e) for e in self.history]}
         save_checkpoint(self.checkpoint, tensors, header)

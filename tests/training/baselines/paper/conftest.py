@@ -1,4 +1,4 @@
-"""Clips of the small corpus, divided as an honest protocol and as the paper do it."""
+"""Clips of the small corpus, split by an honest protocol and by that of the paper."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def clips(corpus):
 
     chosen = [c for c in load_corpus(corpus) if c.speaker[-1] in "123" and c.path.stem in "01"]
     if len(chosen) != 24:
-        skip_or_fail(f"{len(chosen)} clips were chosen, 24 were wanted")
+        skip_or_fail(f"expected 24 clips, got {len(chosen)}")
     return tuple(chosen)
 
 
@@ -50,7 +50,7 @@ def paper_fold(clips):
 
 @pytest.fixture(scope="session")
 def small():
-    """Settings with which the rows are learned by heart in a few seconds."""
+    """Settings with which the rows are learned in a few seconds."""
     from edge_ser.training.baselines.paper.settings import PaperConfig
 
     return PaperConfig(channels=8, stride=2, epochs=3, learning_rate=3e-3, batch_size=8)

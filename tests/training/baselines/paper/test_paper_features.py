@@ -44,11 +44,11 @@ def test_a_row_is_what_the_notebooks_make_of_the_file(corpora_dir, corpus, lengt
     parts = [np.ravel(librosa.feature.mfcc(y=samples, sr=rate, n_mfcc=20).T)]
     if corpus == "EMO-DB":
         parts.insert(0, librosa.feature.zero_crossing_rate(y=samples)[0])
-    wanted = np.hstack(parts)
+    expected = np.hstack(parts)
 
-    assert n == length == len(wanted)
+    assert n == length == len(expected)
     # librosa cuts before it resamples, so the frames at the ends differ a little.
-    difference = np.abs(rows.matrix([clip], n)[0] - wanted)
+    difference = np.abs(rows.matrix([clip], n)[0] - expected)
     assert np.median(difference) < 0.02
     assert np.quantile(difference, 0.98) < 1
 

@@ -1,4 +1,4 @@
-"""The paper's network among the systems: what it learns from, what it says, and after a kill."""
+"""The paper's network as a system: training clips, predictions, and resuming."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ import pytest
 
 from edge_ser.corpora import PaperAugmentation
 from edge_ser.errors import TrainingError
-from edge_ser.training.baselines.paper.deviations import deviations
-from edge_ser.training.baselines.paper.rows import training_rows
-from edge_ser.training.baselines.paper.settings import PaperConfig
+from edge_ser.training.baselines.paper.features import training_rows
+from edge_ser.training.baselines.paper.settings import PaperConfig, deviations
 from edge_ser.training.baselines.paper.system import PaperSystem
 
 
@@ -39,17 +38,17 @@ def test_the_papers_rows_are_taken_as_they_are(paper_fold, copies):
     assert training_rows(paper_fold, copies) == paper_fold.train
 
 
-# --- what it says ------------------------------------------------------------------------
+# --- predictions ------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def outcomes(small, honest_fold, paper_fold, labels):
-    """One system over two folds, and what it told meanwhile."""
-    system, told = PaperSystem(dataclasses.replace(small, epochs=6)), []
+    """One system over two folds, and the reported progress."""
+    system, reported = PaperSystem(dataclasses.replace(small, epochs=6)), []
     folds = (honest_fold, paper_fold)
     return [
-        system.fit_predict(fold, labels, lambda *what: told.append(what)) for fold in folds
-    ], told
+        system.fit_predict(fold, labels, lambda *step: reported.append(step)) for fold in folds
+    ], reported
 
 
 def test_probabilities_are_of_the_test_clips(outcomes, honest_fold, paper_fold):
@@ -68,12 +67,15 @@ def test_copies_of_the_test_clips_are_recognised(outcomes, paper_fold, labels):
 
 
 def test_progress_runs_from_the_features_to_the_last_epoch(outcomes):
-    told = outcomes[1]
+    reported = outcomes[1]
 
-    assert {what for what, _ in told if not what.startswith("epoch")} == {"features", "training"}
-    assert all(0 < share <= 1 for _, share in told)
-    assert told[-1][0].startswith("epoch 6 of 6, loss ")
-    assert told[-1][1] == 1
+    assert {what for what, _ in reported if not what.startswith("epoch")} == {
+        "features",
+        "training",
+    }
+    assert all(0 < share <= 1 for _, share in reported)
+    assert reported[-1][0].startswith("epoch 6 of 6, loss ")
+    assert reported[-1][1] == 1
 
 
 def test_the_notes_name_every_deviation(outcomes, paper_fold, honest_fold, small):
@@ -94,7 +96,7 @@ def test_the_notes_name_every_deviation(outcomes, paper_fold, honest_fold, small
     assert "validation" in validation
 
 
-def test_its_name_says_whether_it_is_the_papers_network(small):
+def test_its_name_shows_whether_it_is_the_papers_network(small):
     assert PaperSystem().name == "paper"
     assert PaperSystem(small).name == "paper-small"
     assert PaperSystem(small).settings == dataclasses.asdict(small)
@@ -123,13 +125,13 @@ def test_a_killed_training_ends_with_the_same_probabilities(small, paper_fold, l
     (left,) = tmp_path.iterdir()
     assert re.fullmatch(r"paper-rows-[0-9a-f]{12}\.safetensors", left.name)
 
-    told = []
+    reported = []
     again = PaperSystem(small, tmp_path).fit_predict(
-        paper_fold, labels, lambda what, _: told.append(what)
+        paper_fold, labels, lambda what, _: reported.append(what)
     )
 
     assert np.array_equal(again.probs, whole.probs)
-    assert [what.split(",")[0] for what in told if what.startswith("epoch")] == ["epoch 3 of 3"]
+    assert [what.split(",")[0] for what in reported if what.startswith("epoch")] == ["epoch 3 of 3"]
     assert list(tmp_path.iterdir()) == []
 
 

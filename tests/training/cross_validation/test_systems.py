@@ -1,4 +1,4 @@
-"""Systems by name, and what is said where one cannot be made."""
+"""Systems by name, and the errors if one cannot be made."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from edge_ser.errors import ConfigError, MissingDependency
-from edge_ser.training.cross_validation.registry import make_system
+from edge_ser.training.cross_validation.systems import make_system
 
 
 @pytest.mark.parametrize("name", ["majority", "svm-egemaps", "svm-compare", "paper", "compact"])
@@ -23,16 +23,16 @@ def test_settings_come_from_json(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "settings", "says"),
+    ("name", "settings", "message"),
     [
-        ("svm", {}, "'svm'.*majority, svm-egemaps"),
+        ("svm", {}, "(?=.*'svm').*majority, svm-egemaps"),
         ("majority", {"class": "sad"}, r"majority .*\bclass\b"),
-        ("svm-compare", {"costs": "many"}, r"costs is 'many'.*\blist\b"),
-        ("svm-compare", {"costs": [-1]}, r"costs is \[-1.0\], wanted: rising"),
+        ("svm-compare", {"costs": "many"}, r"(?=.*\bcosts\b)(?=.*many).*\blist\b"),
+        ("svm-compare", {"costs": [-1]}, r"(?=.*\bcosts\b)(?=.*-1\.0).*rising"),
     ],
 )
-def test_what_cannot_be_is_named(name, settings, says, tmp_path):
-    with pytest.raises(ConfigError, match=says):
+def test_unusable_settings_are_refused(name, settings, message, tmp_path):
+    with pytest.raises(ConfigError, match=message):
         make_system(name, settings, tmp_path, tmp_path)
 
 
