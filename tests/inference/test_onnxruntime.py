@@ -13,7 +13,7 @@ import onnx
 import pytest
 from networks import both_card, write_network
 from onnx import TensorProto
-from support import FakeRunner, absent, make_card, write_tiny_model
+from support import FakeRunner, make_card, write_tiny_model
 
 from edge_ser.card import CARD_KEY, FrontendConfig, ModelCard, Normalization
 from edge_ser.errors import ModelError

@@ -17,7 +17,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support import absent
 
 from edge_ser.audio.io import AudioChunk
 from edge_ser.audio.sources.base import AudioLost, Disconnected, Idle, Reconnected, SourceItem
