@@ -92,7 +92,7 @@ def test_a_dry_run_writes_nothing_and_json_goes_to_stdout(cli, tmp_path, site):
         (("m.onnx", "--corpus", "folder:site=few", "--out", "a.onnx"), 2, b"low 2"),
     ],
 )
-def test_what_cannot_be_done_is_said(cli, tmp_path, arguments, code, words):
+def test_errors_name_the_values(cli, tmp_path, arguments, code, words):
     write_adaptable(tmp_path / "m.onnx")
     write_site(tmp_path / "few", n=2)
     (tmp_path / "site").symlink_to(tmp_path / "few")

@@ -46,7 +46,7 @@ def test_a_table_and_a_record(cli, corpus, tmp_path):
     assert len(list((tmp_path / "cache" / "folds").iterdir())) == 3
 
 
-def test_what_the_paper_shares_is_said(cli, corpus):
+def test_shared_clips_of_the_paper_are_printed(cli, corpus):
     done = cli(
         "cross-validate", "--corpus", corpus, "--protocol", "paper", "--system", "majority",
         "--cache", "cache",
@@ -71,7 +71,7 @@ def test_what_the_paper_shares_is_said(cli, corpus):
         (("--system", "majority", *LOSO, "--noise", "own"), b"--system compact"),
     ],
 )
-def test_what_cannot_be_is_said_on_one_line(cli, corpus, tmp_path, arguments, says):
+def test_errors_are_one_line(cli, corpus, tmp_path, arguments, says):
     (tmp_path / "list.json").write_text("[]")
     (tmp_path / "other.json").write_text('{"compact": {}}')
     (tmp_path / "flat.json").write_text('{"majority": 3}')

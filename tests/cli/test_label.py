@@ -100,7 +100,7 @@ def test_a_player_is_asked(cli, tmp_path, kept):
         (("kept", "--out", "other.csv"), b"path,emotion,speaker"),
     ],
 )
-def test_what_cannot_be_labelled_is_said(cli, tmp_path, kept, arguments, words):
+def test_errors_name_the_values(cli, tmp_path, kept, arguments, words):
     (tmp_path / "empty").mkdir()
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
     done = cli("label", *arguments)

@@ -1,4 +1,4 @@
-"""Where commands keep what is computed once for each clip."""
+"""Default cache folder of the commands."""
 
 from __future__ import annotations
 
