@@ -40,9 +40,9 @@ def test_an_engine_is_built_without_a_gpu(cli, tmp_path):
         (("--fp32", "--int8"), 2, b"got --fp32 and --int8"),
         (("--int8",), 1, b"first run: edge-ser quantize m.onnx --calibration FOLDER"),
         (
-            ("--int8", "--fp16", "--calibration", "set"),
+            ("--int8", "--fp16", "--calibration", "default"),
             1,
-            b"--calibration set --int8 --fp16",
+            b"--calibration FOLDER --int8 --fp16",
         ),
         (("--fp32", "--dla", "0"), 2, b"a DLA has no FP32"),
         (("--fp32", "--window", "1", "2", "0"), 2, b"--window"),

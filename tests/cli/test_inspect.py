@@ -150,7 +150,7 @@ def test_an_engine(cli, tmp_path):
         ("none.onnx", None, (" none.onnx",)),
         ("a.onnx", b"text" * 99, ("a.onnx ", "ONNX")),
         ("a.onnx", b"", ("a.onnx ", "ONNX")),
-        ("a.txt", b"text", ("a.txt ", " .txt", ".onnx", ".engine")),
+        ("a.txt", b"text", ("a.txt", ".txt", ".onnx", ".engine")),
         ("a.engine", b"engine", ("a.engine ", "manifest", "a.engine.json")),
     ],
 )

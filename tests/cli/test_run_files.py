@@ -292,9 +292,9 @@ def test_clipped_audio_is_recognised_with_a_warning(cli, tmp_path):
         (["run", "--wav"], ("edge-ser run --wav ",)),
         (
             ["run", "--mic", "--stdin", "--rate", "16000"],
-            ("--mic and --stdin ", "--wav FILE..., --mic, --stdin, --url"),
+            ("--mic and --stdin", "--wav FILE..., --mic, --stdin, --url"),
         ),
-        (["run", "--mic", "a.wav"], ("--mic ", " a.wav ")),
+        (["run", "--mic", "a.wav"], ("--mic ", " a.wav")),
         (["run", "--wav", "a.wav", "--record", "d"], ("--record", "--wav")),
         (["run", "--url", "-i"], ("'-i'", " URL,")),
         (["run", "--wav", "a.wav", "--abstain-below", "1"], ("abstain-below",)),

@@ -118,4 +118,4 @@ def show_epochs(console: Console, trainer: Trainer) -> None:
     best = trainer.best
     if len(trainer.history) < total:
         console.print(f"stopped early: no improvement for {trainer.stale_epochs} epochs")
-    console.print(f"selected: epoch {best.epoch + 1}")
+    console.print(f"kept: epoch {best.epoch + 1}")
