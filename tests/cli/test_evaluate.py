@@ -56,7 +56,7 @@ def test_text_output(wide, site):
         "protocol: all speakers, without those of the training data",
         "mode: each clip as one recording",
         "site: 6 clips, speakers: 3 (new speakers of a training corpus)",
-        "has no middle; the model may still answer so",
+        "has no middle; the model may still predict it",
         "left out: site, 4 clips labelled odd, which the model does not know",
         "left out: site, 2 clips of speakers that the model was trained on",
         "site/s2 chose the training's epoch (validation)",
