@@ -59,7 +59,7 @@ def test_text_output(wide, site):
         "has no middle; the model may still predict it",
         "left out: site, 4 clips labelled odd, which the model does not know",
         "left out: site, 2 clips of speakers that the model was trained on",
-        "site/s2 chose the training's epoch (validation)",
+        "site/s2 selected the training's epoch (validation)",
         "New speakers of the training corpora",
         "site: 95% intervals by bootstrap over speakers, 2000 draws; too narrow",
     ):
