@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
 
 import click
 
 from edge_ser import __version__
-from edge_ser.cli._shared.once import print_once
 from edge_ser.errors import EdgeSerError
 
 _COMMANDS = {
     "adapt": (
         "edge_ser.cli.adapt",
-        "Fit a model's last layer to labelled recordings of a site, or undo it.",
+        "Fit a model's last layer to labelled recordings of a site, or undo the fit.",
     ),
     "build-engine": (
         "edge_ser.cli.build_engine",
@@ -23,23 +25,23 @@ _COMMANDS = {
     ),
     "calibrate": (
         "edge_ser.cli.calibrate",
-        "Choose the speech that INT8 models are calibrated on, or show what was chosen.",
+        "Select or show a calibration set for INT8 models.",
     ),
     "compare": (
         "edge_ser.cli.compare",
-        "Hear the same audio with several model files, and say how they differ.",
+        "Compare several model files on the same audio.",
     ),
     "cross-validate": (
         "edge_ser.cli.cross_validate",
-        "Compare systems on the same folds, and keep a record of each.",
+        "Compare systems on the same folds and write a record of each.",
     ),
     "doctor": (
         "edge_ser.cli.doctor",
-        "Look at this machine: what works here, and what to do about the rest.",
+        "Check this machine and report how to fix what does not work.",
     ),
     "enroll": (
         "edge_ser.cli.enroll",
-        "Make a baseline of a voice or a site from some plain talk.",
+        "Compute a baseline of a voice or a site from neutral speech.",
     ),
     "evaluate": (
         "edge_ser.cli.evaluate",
@@ -47,19 +49,19 @@ _COMMANDS = {
     ),
     "export": (
         "edge_ser.cli.export",
-        "Turn a training run into an ONNX model that carries its card.",
+        "Export a training run as an ONNX model with its model card.",
     ),
     "inspect": (
         "edge_ser.cli.inspect",
-        "Say what a model file is: card, precision by layer, size and work.",
+        "Print a model file's card, precision of each layer, size and MACs.",
     ),
     "pretrain": (
         "edge_ser.cli.pretrain",
-        "Teach an encoder on any speech, without labels, for trainings to start from.",
+        "Pretrain an encoder on unlabelled speech, as a start for `train --encoder`.",
     ),
     "label": (
         "edge_ser.cli.label",
-        "Label recorded utterances by hand, those that the model was least sure of first.",
+        "Label recorded utterances by hand, the least certain first.",
     ),
     "prior": (
         "edge_ser.cli.prior",
@@ -67,13 +69,13 @@ _COMMANDS = {
     ),
     "profile": (
         "edge_ser.cli.profile",
-        "Time a decision here, stage by stage, and what it takes of the device.",
+        "Measure latency by stage, memory, CPU time and energy on this device.",
     ),
     "quantize": (
         "edge_ser.cli.quantize",
-        "Turn a model into INT8 or FP16, if it loses little enough.",
+        "Convert a model to INT8 or FP16, subject to an accuracy gate.",
     ),
-    "run": ("edge_ser.cli.run", "Recognise emotion in files, a pipe or a live microphone."),
+    "run": ("edge_ser.cli.run", "Recognise emotion in files, a pipe, a URL or a live microphone."),
     "train": (
         "edge_ser.cli.train",
         "Train the compact network, or the paper's, on speech corpora.",
@@ -82,7 +84,7 @@ _COMMANDS = {
 
 
 class LazyGroup(click.Group):
-    """A group that knows its commands' names and imports one only when it is asked for."""
+    """Command group that imports a command only when it is invoked."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """Return all command names."""
@@ -121,8 +123,28 @@ def group() -> None:
     """
 
 
+def print_once(show: Callable[[], None]) -> None:
+    """Call `show`, unless another process that torchrun started on this machine has done so.
+
+    torchrun ends all processes as soon as one has failed. The first process with a message prints
+    it; the others wait until it is done.
+    """
+    folder = os.environ.get("TORCHELASTIC_ERROR_FILE")
+    if folder is None:
+        show()
+        return
+    import fcntl
+
+    # torchrun gives each process a folder; their common parent holds the marker.
+    with (Path(folder).parents[1] / "printed").open("a") as marker:
+        fcntl.flock(marker, fcntl.LOCK_EX)
+        if os.fstat(marker.fileno()).st_size == 0:
+            show()
+            marker.write("printed\n")
+
+
 def main() -> NoReturn:
-    """Run the command line: errors on one line of stderr, exit code 2 for usage, 1 for the rest."""
+    """Run the command line. Errors are one line on stderr; exit code 2 for usage, 1 for others."""
     try:
         code = group(prog_name="edge-ser", standalone_mode=False)
     except click.exceptions.Exit as stop:

@@ -1,4 +1,4 @@
-"""`edge-ser adapt`: a model and labelled recordings of a site in, a model fitted to the site out."""
+"""`edge-ser adapt`: fit the last layer of a model to labelled recordings of a site."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ if TYPE_CHECKING:
 @click.option(
     "--balanced",
     is_flag=True,
-    help="Let every class count alike. Without it the shares of the clips are taken as the site's.",
+    help="Weight all classes equally.  [default: the shares of the clips are taken as the site's prior]",
 )
 @click.option(
     "--known-speakers",
     is_flag=True,
-    help="Those who speak in the recordings are those who will: hold out clips, not speakers.",
+    help="The speakers of the recordings are the users of the device: hold out clips, not speakers.",
 )
-@click.option("--undo", is_flag=True, help="Write the model as it was before it was adapted.")
+@click.option("--undo", is_flag=True, help="Write the model as it was before the adaptation.")
 @click.option("--dry-run", is_flag=True, help="Print the figures and write no model.")
 @json_output_option("Write the figures as JSON; - for stdout.")
-@seed_option("Of the folds.")
+@seed_option("Random seed of the folds.")
 @threads_option
 def command(
     model: Path | None,
@@ -72,8 +72,8 @@ def command(
     log loss falls and UAR does not. Adapt the FP32 file, then quantise or build an engine again.
     """
     _check_usage(corpora, out, undo, dry_run, balanced or known_speakers or json_file is not None)
-    # Many small products: threads of the linear algebra would wait for each other, above all beside
-    # other work. It reads this when NumPy is imported, which is below.
+    # The matrix products are small, so BLAS threads would mostly wait for each other. BLAS reads these
+    # variables when NumPy is imported, which is below.
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
         os.environ.setdefault(name, str(threads))
     try:
@@ -98,7 +98,9 @@ def command(
         require_out(path, out)
     source = open_adaptable(path)
     if source.was_adapted:
-        messages.print(f"{path} is adapted already: the fit starts from the model before")
+        messages.print(
+            f"{path} is already adapted: the fit starts from the model before the adaptation"
+        )
     config = AdaptConfig(balanced, known_speakers, seed)
     adapted = _adapt(messages, source, load_corpora(corpora), config, threads)
     _print(adapted, json_file)
@@ -125,8 +127,10 @@ def _undo(messages: Console, path: Path, out: Path) -> None:
     from edge_ser.adapt.site import undo
 
     identical = undo(path, out)
-    words = "the very file that was adapted" if identical else "the head, card and threshold before"
-    messages.print(f"written: {out}, {words}")
+    content = (
+        "identical to the file before" if identical else "with the former head, card and threshold"
+    )
+    messages.print(f"written: {out}, {content}")
 
 
 def _adapt(
@@ -159,7 +163,7 @@ def _print(adapted: SiteModel, json_file: str | None) -> None:
     from edge_ser.adapt.site import record_json
     from edge_ser.cli.tables.adapt import print_adaptation
 
-    # JSON alone belongs on stdout where it is asked for.
+    # With `--json -`, stdout holds JSON only; the tables go to stderr.
     to_stdout = json_file == "-"
     print_adaptation(Console(stderr=to_stdout, highlight=False), adapted)
     if to_stdout:

@@ -1,4 +1,4 @@
-"""`edge-ser build-engine`: an ONNX model in; a TensorRT engine and its manifest out."""
+"""`edge-ser build-engine`: build a TensorRT engine and its manifest from an ONNX model."""
 
 from __future__ import annotations
 
@@ -27,27 +27,27 @@ if TYPE_CHECKING:
 @click.command(name="build-engine")
 @model_argument(required=True)
 @click.option("--fp32", is_flag=True, help="Build an FP32 model.")
-@click.option("--fp16", is_flag=True, help="Build an FP16 model, of `edge-ser quantize --fp16`.")
 @click.option(
-    "--int8", is_flag=True, help="Build an INT8 model; with --fp16, one that has both types."
+    "--fp16", is_flag=True, help="Build an FP16 model made by `edge-ser quantize --fp16`."
+)
+@click.option(
+    "--int8", is_flag=True, help="Build an INT8 model; with --fp16, one that contains both types."
 )
 @out_option("The engine file to write.")
-@calibration_option(
-    "Refuse an INT8 model that was made with another calibration set than this folder's."
-)
+@calibration_option("Refuse an INT8 model that was not calibrated on the set in this folder.")
 @click.option(
     "--tensorrt",
     type=click.Choice(["auto", "tensorrt", "tensorrt_rtx"]),
     default="auto",
     show_default=True,
-    help="Which module builds: JetPack's, or TensorRT for RTX.",
+    help="Builder module: JetPack's TensorRT, or TensorRT for RTX.",
 )
 @click.option(
     "--compute-capability",
     "targets",
     multiple=True,
     metavar="X.Y",
-    help="GPU to build for, with TensorRT for RTX; may be repeated.  [default: the GPU here]",
+    help="Target GPU, with TensorRT for RTX. Repeat for several.  [default: this machine's GPU]",
 )
 @click.option(
     "--batch",
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     default=DefaultOf("edge_ser.tensorrt.manifest:EngineConfig.batch"),
     show_default=True,
     metavar="MIN OPT MAX",
-    help="Windows at once.",
+    help="Batch size: smallest, optimal and largest.",
 )
 @click.option(
     "--window",
@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     nargs=3,
     type=click.FloatRange(0, min_open=True),
     metavar="MIN OPT MAX",
-    help="Seconds of a window.  [default: the card's shortest, usual and usual]",
+    help="Window length in seconds.  [default: the card's min_window_s, window_s and window_s]",
 )
 @click.option(
     "--workspace",
@@ -73,28 +73,32 @@ if TYPE_CHECKING:
     default=DefaultOf("edge_ser.tensorrt.manifest:EngineConfig.workspace_mib"),
     show_default=True,
     metavar="MIB",
-    help="Most scratch memory of a layer.",
+    help="Maximum workspace memory of a layer.",
 )
 @click.option(
     "--timing-cache",
     type=click.Path(path_type=Path),
-    help="Folder of timings, a file for each device and version.  [default: the user's cache]",
+    help="Folder of timing caches, one file for each device and version.  [default: the user's cache]",
 )
-@click.option("--dla", type=click.IntRange(0), help="Build for this deep learning accelerator.")
 @click.option(
-    "--allow-gpu-fallback", is_flag=True, help="Run on the GPU what the DLA cannot; with --dla."
+    "--dla", type=click.IntRange(0), help="Build for this DLA core (deep learning accelerator)."
+)
+@click.option(
+    "--allow-gpu-fallback",
+    is_flag=True,
+    help="Run layers without DLA support on the GPU; with --dla.",
 )
 @click.option(
     "--version-compatible",
     is_flag=True,
-    help="Let other versions of the same major TensorRT load the engine; it gets larger.",
+    help="Let other TensorRT versions of the same major version load the engine; the file gets larger.",
 )
 @click.option(
     "--log-level",
     type=click.Choice(["error", "warning", "info", "verbose"]),
     default="warning",
     show_default=True,
-    help="What to show of TensorRT's messages.",
+    help="Lowest severity of TensorRT's messages to show.",
 )
 def command(
     model: Path,
@@ -121,8 +125,8 @@ def command(
       edge-ser build-engine model.onnx --fp32 --out model.engine \\
         --tensorrt tensorrt_rtx --compute-capability 8.9
 
-    MODEL has to be of the precision that is asked for: `edge-ser quantize` makes it so. Nothing is
-    written unless the build succeeds; OUT.json beside the engine says what it is and where it runs.
+    MODEL must already have the requested precision; `edge-ser quantize` converts it. Files are written
+    only if the build succeeds. OUT.json beside the engine is its manifest.
     """
     require_suffix(out, *ENGINE_SUFFIXES)
     from rich.console import Console
@@ -166,7 +170,7 @@ def command(
     )
     if not manifest.layers:
         console.print(
-            "types of the built layers: only the GPU can tell; run edge-ser inspect there"
+            "types of the built layers: readable only on the target GPU; run edge-ser inspect there"
         )
     console.print(f"next: edge-ser inspect {out}")
 
@@ -183,13 +187,13 @@ def _digest(calibration: Path | None) -> str | None:
 def _precision(fp32: bool, fp16: bool, int8: bool) -> str:
     asked = [name for name, on in (("fp32", fp32), ("int8", int8), ("fp16", fp16)) if on]
     if not asked or (fp32 and len(asked) > 1):
-        came = " and ".join(f"--{name}" for name in asked) or "none"
-        raise click.UsageError(f"{came} came; --fp32, --fp16, --int8, or --int8 --fp16 was wanted")
+        given = " and ".join(f"--{name}" for name in asked) or "none"
+        raise click.UsageError(f"expected --fp32, --fp16, --int8, or --int8 --fp16, got {given}")
     return "+".join(asked)
 
 
 def _progress(console: Console) -> AbstractContextManager[BuildProgress | None]:
-    """Return bars for a terminal, nothing for a pipe."""
+    """Return progress bars on a terminal, otherwise a context without effect."""
     if not console.is_terminal:
         return nullcontext()
     return BuildProgress(console)

@@ -1,4 +1,4 @@
-"""`edge-ser calibrate`: choose the speech that INT8 models are calibrated on, and show a choice."""
+"""`edge-ser calibrate`: select and show calibration sets for INT8 models."""
 
 from __future__ import annotations
 
@@ -33,23 +33,23 @@ if TYPE_CHECKING:
 
 @click.group(name="calibrate")
 def command() -> None:
-    """Choose the speech that INT8 models are calibrated on, or show what was chosen.
+    """Select or show a calibration set for INT8 models.
 
     A calibration set is a folder of feature windows and a manifest. It holds no audio, so an INT8
     model can be built again without the recordings.
     """
 
 
-@command.command(name="select", short_help="Choose windows of speech.")
+@command.command(name="select", short_help="Select windows of speech.")
 @corpus_option("Labelled speech, named as for `train`. Repeat for several.")
 @click.option(
     "--wav",
     type=click.Path(path_type=Path),
     metavar="FOLDER",
-    help="Instead: recordings of the site, without labels.",
+    help="Recordings of the site without labels, in place of --corpus.",
 )
 @model_option(
-    "An ONNX file or a bundled model's name; front end and window are taken.  [default: bundled]"
+    "ONNX file or name of a bundled model that defines front end and window.  [default: bundled]"
 )
 @click.option(
     "--clips",
@@ -57,13 +57,13 @@ def command() -> None:
     type=click.IntRange(1, 100_000),
     default=96,
     show_default=True,
-    help="How many windows to choose.",
+    help="Number of windows to select.",
 )
-@out_option("The folder to write the set to.")
-@speakers_option("Only these speakers of --corpus.  [default: those that the model was trained on]")
-@channel_option("Channel of --wav to take, as for `run`.  [default: the mean of all]")
-@click.option("--licence", help="Terms of the recordings.  [default: those of the corpora]")
-@seed_option("For all drawn.")
+@out_option("Output folder of the set.")
+@speakers_option("Only these speakers of --corpus.  [default: the model's training speakers]")
+@channel_option("Channel of --wav, as for `run`.  [default: the mean of all channels]")
+@click.option("--licence", help="Licence of the recordings.  [default: that of the corpora]")
+@seed_option("Random seed.")
 def select(
     corpora: tuple[str, ...],
     wav: Path | None,
@@ -75,23 +75,23 @@ def select(
     licence: str | None,
     seed: int,
 ) -> None:
-    """Choose windows of speech, balanced over class, speaker and level, and keep their features.
+    """Select windows of speech, balanced over class, speaker and level, and store their features.
 
     \b
       edge-ser calibrate select --corpus RAVDESS=DIR --out calibration/ravdess
       edge-ser calibrate select --wav recordings --out calibration/site
 
-    Windows are cut as `edge-ser run` cuts them, one drawn from each recording or, where it is long,
-    from each stretch as long as a window. Recordings that are silent or shorter than a window are
-    passed over and counted. The same seed and recordings give the same set.
+    Windows are cut as in `edge-ser run`. One window is drawn from each recording, or from each
+    window-length segment of a long recording. Recordings that are silent or shorter than a window are
+    skipped and counted. The same seed and recordings give the same set.
     """
     if bool(corpora) == (wav is not None):
-        came = "both came" if corpora else "neither came"
-        raise click.UsageError(f"choose one of --corpus NAME=DIR and --wav FOLDER, {came}")
+        given = "both" if corpora else "neither"
+        raise click.UsageError(f"expected one of --corpus NAME=DIR and --wav FOLDER, got {given}")
     if speakers and wav:
-        raise click.UsageError("--speakers belongs to --corpus: who speaks in --wav is not known")
+        raise click.UsageError("--speakers requires --corpus: the speakers of --wav are unknown")
     if channel is not None and corpora:
-        raise click.UsageError("--channel belongs to --wav; a corpus knows which channel to take")
+        raise click.UsageError("--channel requires --wav; a corpus defines its channel")
 
     from rich.console import Console
 
@@ -105,44 +105,47 @@ def select(
     made.save(out)
     for reason, n in pool.refused.items():
         limit = f" ({card.window_s:g} s)" if "window" in reason.value else ""
-        console.print(f"passed over: {n} recordings {reason.value}{limit}")
+        console.print(f"skipped: {n} recordings {reason.value}{limit}")
     if len(made.clips) < n_clips:
         console.print(
-            f"{n_clips} windows were asked for, there are {len(made.clips)}", style="yellow"
+            f"expected {n_clips} windows, got {len(made.clips)}: too little speech",
+            style="yellow",
         )
     for caution in cautions(made, card):
         console.print(f"note: {caution}", style="yellow")
     console.print(f"licence: {made.licence}")
-    console.print(f"written to {out}: {_size(made)}, digest {made.digest}")
-    console.print(f"see it: edge-ser calibrate show {out}")
+    console.print(f"written: {out}, {_size(made)}, digest {made.digest}")
+    console.print(f"next: edge-ser calibrate show {out}")
 
 
-@command.command(name="show", short_help="Show what a set holds.")
+@command.command(name="show", short_help="Show the content of a set.")
 @click.argument("folder", required=False, type=CalibrationFolder())
 @click.option(
-    "--files", is_flag=True, help="Also list every window, with the beginning of its file's digest."
+    "--files",
+    is_flag=True,
+    help="Also list every window, with the first digits of its file's digest.",
 )
 def show(folder: Path | None, files: bool) -> None:
-    """Show what the calibration set in FOLDER holds (default: the bundled model's set, `default`).
+    """Show the calibration set in FOLDER (default: the bundled model's set, `default`).
 
-    The set is checked first: a damaged or changed one is refused.
+    The digest is verified first; a damaged or changed set is refused.
     """
     from rich.console import Console
 
     from edge_ser.quantization.calibration_set import CalibrationSet, default_calibration
 
     folder = folder or default_calibration()
-    held = CalibrationSet.load(folder)
+    loaded = CalibrationSet.load(folder)
     console = Console(highlight=False, soft_wrap=True, markup=False)
-    frontend = ", ".join(f"{k} {v}" for k, v in dataclasses.asdict(held.frontend).items())
-    console.print(f"{folder}: {_size(held)}, seed {held.seed}")
-    console.print(f"digest: {held.digest}")
+    frontend = ", ".join(f"{k} {v}" for k, v in dataclasses.asdict(loaded.frontend).items())
+    console.print(f"{folder}: {_size(loaded)}, seed {loaded.seed}")
+    console.print(f"digest: {loaded.digest}")
     console.print(f"front end: {frontend}")
-    console.print(f"licence: {held.licence}")
-    console.print(_by_class(held.clips))
-    console.print(_by_speaker(held.clips))
+    console.print(f"licence: {loaded.licence}")
+    console.print(_by_class(loaded.clips))
+    console.print(_by_speaker(loaded.clips))
     if files:
-        console.print(_by_file(held.clips))
+        console.print(_by_file(loaded.clips))
 
 
 def _labelled(
@@ -158,7 +161,7 @@ def _labelled(
         clips = tuple(clip for clip in clips if clip.speaker in names)
     found = eligible(clips, card, any_speaker=bool(speakers))
     if n := found.unknown_emotion:
-        console.print(f"left out: {n} clips of emotions that {card.name} does not know")
+        console.print(f"left out: {n} clips of emotions that {card.name} has no label for")
     if n := found.other_speakers:
         console.print(f"left out: {n} clips of speakers that {card.name} was not trained on")
     return found.clips
@@ -181,10 +184,10 @@ def _make(
         return choose(pool, card, n_clips=n_clips, seed=seed, licence=licence, progress=step), pool
 
 
-def _size(held: CalibrationSet) -> str:
-    n, n_features, n_frames = held.windows.shape
+def _size(loaded: CalibrationSet) -> str:
+    n, n_features, n_frames = loaded.windows.shape
     windows = "window" if n == 1 else "windows"
-    return f"{n} {windows} of {held.window_s:g} s ({n_features} features, {n_frames} frames)"
+    return f"{n} {windows} of {loaded.window_s:g} s ({n_features} features, {n_frames} frames)"
 
 
 def _by_class(clips: tuple[CalibrationClip, ...]) -> Table:
@@ -193,12 +196,12 @@ def _by_class(clips: tuple[CalibrationClip, ...]) -> Table:
 
     table = plain_table("class", right=(*LEVELS, "all", "dBFS"))
     names = sort_emotions(clip.emotion for clip in clips)
-    for name, own in [(n, [c for c in clips if c.emotion == n]) for n in names] + [
+    for name, subset in [(n, [c for c in clips if c.emotion == n]) for n in names] + [
         ("all", [*clips])
     ]:
-        counts = Counter(clip.level for clip in own)
+        counts = Counter(clip.level for clip in subset)
         levels = [str(counts[level]) for level in LEVELS]
-        table.add_row(name or "not labelled", *levels, str(len(own)), _range(own))
+        table.add_row(name or "not labelled", *levels, str(len(subset)), _range(subset))
     ranges = [_range([c for c in clips if c.level == level]) for level in LEVELS]
     table.add_row("dBFS", *ranges, "", "")
     return table
@@ -207,9 +210,10 @@ def _by_class(clips: tuple[CalibrationClip, ...]) -> Table:
 def _by_speaker(clips: tuple[CalibrationClip, ...]) -> Table:
     table = plain_table("speaker", right=("windows", "files", "classes", "dBFS"))
     for name in sorted({clip.speaker for clip in clips}):
-        own = [clip for clip in clips if clip.speaker == name]
-        n_files, n_classes = len({c.sha256 for c in own}), len({c.emotion for c in own} - {""})
-        table.add_row(name, str(len(own)), str(n_files), str(n_classes), _range(own))
+        subset = [clip for clip in clips if clip.speaker == name]
+        n_files = len({c.sha256 for c in subset})
+        n_classes = len({c.emotion for c in subset} - {""})
+        table.add_row(name, str(len(subset)), str(n_files), str(n_classes), _range(subset))
     return table
 
 

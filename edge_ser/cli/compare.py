@@ -1,4 +1,4 @@
-"""`edge-ser compare`: several model files and the same audio in; how far they are apart out."""
+"""`edge-ser compare`: compare several model files on the same audio."""
 
 from __future__ import annotations
 
@@ -28,31 +28,31 @@ if TYPE_CHECKING:
 
 @click.command(name="compare")
 @click.argument("models", nargs=-1, required=True, type=ModelFile())
-@corpus_option("Labelled speech, named as for `train`; also gives WA and UAR. Repeat for several.")
+@corpus_option("Labelled speech, named as for `train`; adds WA and UAR. Repeat for several.")
 @speakers_option("Only these speakers of --corpus (1,11 or RAVDESS/1,EMO-DB/03).")
-@include_trained_option("Also speakers that one of the models was trained on.")
+@include_trained_option("Also use speakers that one of the models was trained on.")
 @click.option(
     "--wav",
     "recordings",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="A recording, or a directory of them, without labels. Repeat for several.",
+    help="Recording without labels, or a directory of recordings. Repeat for several.",
 )
 @click.option(
     "--max-difference",
     type=click.FloatRange(0),
     metavar="LOGITS",
-    help="Exit with 1 when a logit differs by more.",
+    help="Exit with code 1 if a logit differs by more.",
 )
 @min_agreement_option(
-    "Exit with 1 when labels agree on fewer windows, or on fewer clips.", metavar="PERCENT"
+    "Exit with code 1 if labels agree on fewer windows, or on fewer clips.", metavar="PERCENT"
 )
 @click.option(
     "--layer-windows",
     type=click.IntRange(0),
     default=DefaultOf("edge_ser.evaluation.compare:LAYER_WINDOWS"),
     show_default=True,
-    help="On how many windows layers are compared; 0 for none.",
+    help="Number of windows on which layers are compared; 0 for none.",
 )
 @click.option(
     "--layer-error",
@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Relative error (root mean square) above which a layer diverges.",
 )
-@json_file_option("Write all as JSON.")
+@json_file_option("Write the comparison as JSON.")
 @threads_option
 def command(
     models: tuple[Path, ...],
@@ -76,20 +76,22 @@ def command(
     json_file: Path | None,
     threads: int,
 ) -> None:
-    """Hear the same audio with all MODELS, and say how the others differ from the first.
+    """Run all MODELS on the same audio and report how the others differ from the first.
 
     \b
       edge-ser compare model.onnx model.int8.onnx --corpus RAVDESS=DIR
       edge-ser compare a.onnx b.onnx c.onnx --wav recordings --json c.json
       edge-ser compare a.onnx b.onnx --wav examples --max-difference 0.01
 
-    Of two ONNX files of one origin, the first layer that diverges is named (`build` extra). Speakers
-    that one of the models was trained on are left out, as are emotions that one of them does not know.
+    For two ONNX files of one origin, the first layer that diverges is named (`build` extra). Speakers
+    that one of the models was trained on are left out, as are emotions that one of them lacks.
     """
     if bool(corpora) == bool(recordings):
-        raise click.UsageError("one of --corpus and --wav is needed, and not both")
+        raise click.UsageError(
+            f"expected one of --corpus and --wav, got {'both' if corpora else 'neither'}"
+        )
     if not corpora and (speakers or include_trained):
-        raise click.UsageError("--speakers and --include-trained belong to --corpus")
+        raise click.UsageError("--speakers and --include-trained require --corpus NAME=DIR; add it")
 
     from rich.console import Console
 
@@ -103,7 +105,7 @@ def command(
         else unlabelled(recordings)
     )
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    with counting_bar(console, "listening", len(selection.clips)) as step:
+    with counting_bar(console, "recognising", len(selection.clips)) as step:
         comparison = compare(
             contenders,
             selection,
@@ -112,7 +114,7 @@ def command(
             threads=threads,
             progress=step,
         )
-    # Before anything is printed: a reader that leaves (`| head`) must not cost the record.
+    # The record is written before anything is printed: a closed pipe (`| head`) ends the printing.
     if json_file:
         comparison.save(json_file)
     print_comparison(Console(highlight=False), comparison)
@@ -144,12 +146,12 @@ def _labelled(
 def _check(
     comparison: Comparison, max_difference: float | None, min_agreement: float | None
 ) -> None:
-    """Raise when a model is too far from the first, or when that cannot be told."""
+    """Raise _Differs if a model differs too much from the first, or if that is unknown."""
     for difference in comparison.differences:
         file = comparison.models[difference.model].file
         if max_difference is not None:
             if difference.logits is None:
-                reason = difference.refused.get("logits", "no window was audible")
+                reason = difference.refused.get("logits", "all windows are silent")
                 raise _Differs(f"{file}: --max-difference cannot be checked, {reason}")
             if difference.logits.max > max_difference:
                 raise _Differs(
@@ -161,9 +163,9 @@ def _check(
                 if agreement is not None and 100 * agreement.share < min_agreement:
                     raise _Differs(
                         f"{file}: the label is the same for {agreement.share:.2%} of "
-                        f"{agreement.n} {of}, --min-agreement asks for {min_agreement:g}%"
+                        f"{agreement.n} {of}, --min-agreement expects {min_agreement:g}%"
                     )
 
 
 class _Differs(EdgeSerError):
-    """The models were compared, and are further apart than was allowed."""
+    """Difference between the models above a limit that was given."""

@@ -1,4 +1,4 @@
-"""`edge-ser cross-validate`: several systems on the same folds, a record of each and one table."""
+"""`edge-ser cross-validate`: train and test several systems on the same folds."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 @click.command(name="cross-validate")
 @corpus_option(
-    "A corpus, as for `edge-ser train`. Repeat for several, which are then joined.", required=True
+    "Corpus, as for `edge-ser train`. Repeat for several, which are joined.", required=True
 )
 @click.option(
     "--system",
@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     help="speaker-independent, emobox, clip-grouped, paper or cross-corpus.",
 )
 @folds_option(
-    "leave-one-speaker-out, or a number of folds.  [default: the protocol's own]",
+    "leave-one-speaker-out, or a number of folds.  [default: the protocol's]",
     default=DefaultOf("edge_ser.splits:SplitConfig.folds"),
 )
 @click.option(
@@ -69,14 +69,14 @@ if TYPE_CHECKING:
     "chosen",
     multiple=True,
     metavar="FOLD",
-    help="Only this one, by its name or the end of it. Repeat for several.  [default: all]",
+    help="Only this fold, by its name or the end of it. Repeat for several.  [default: all]",
 )
 @validation_speakers_option(
-    "Speakers by which epochs are chosen, drawn, or none.  [default: the protocol's own]",
+    "Speakers on which the epoch is selected, drawn, or none.  [default: the protocol's]",
     default=DefaultOf("edge_ser.splits:SplitConfig.validation_speakers"),
 )
 @labels_option(
-    "Emotions to learn, or all; in cross-corpus a corpus may lack some.  "
+    "Emotions to learn, or all; with cross-corpus a corpus may lack some.  "
     "[default: those that every corpus has]"
 )
 @click.option(
@@ -84,22 +84,24 @@ if TYPE_CHECKING:
     "gate_specs",
     multiple=True,
     metavar="neutral:NAME=DIR",
-    help="Neutral speech that is never trained on: how each fold of the system compact answers it "
-    "stands in the record. Repeat for several.",
+    help="Neutral speech that is never trained on. The record holds the answers to it of each fold of "
+    "the system compact. Repeat for several.",
 )
-@click.option("--seed", default=0, show_default=True, help="Decides which speakers are drawn.")
-@config_option('JSON with settings by system, as {"compact": {"epochs": 80}}.')
+@click.option(
+    "--seed", default=0, show_default=True, help="Random seed of the speakers that are drawn."
+)
+@config_option('JSON file with settings by system, as {"compact": {"epochs": 80}}.')
 @click.option(
     "--results",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("results"),
     show_default=True,
-    help="Where to write one JSON for each system.",
+    help="Output folder, one JSON file for each system.",
 )
 @cache_option(
-    "Keeps functionals, features and the results of single folds.  [default: ~/.cache/edge-ser]"
+    "Cache of functionals, features and results of single folds.  [default: ~/.cache/edge-ser]"
 )
-@resume_option("Take the folds that an interrupted run has done.")
+@resume_option("Use the folds that an interrupted run has completed.")
 @train_threads_option("CPU threads of the networks.")
 @noise_option
 @microphones_option
@@ -121,7 +123,7 @@ def command(
     noise: tuple[Path, ...],
     microphones: tuple[Path, ...],
 ) -> None:
-    """Train and test several systems on the same folds, and keep a record of each.
+    """Train and test several systems on the same folds and write a record of each.
 
     \b
       edge-ser cross-validate --corpus RAVDESS=DIR --protocol emobox \\
@@ -158,7 +160,7 @@ def command(
                 )
         except KeyboardInterrupt:
             raise TrainingError(
-                f"stopped in {system.name}; the folds that are done are kept, go on with the same "
+                f"stopped in {system.name}; completed folds are stored; continue with the same "
                 "command and --resume"
             ) from None
         console.print(f"{system.name}: written to {record.save(results)}")
@@ -203,7 +205,7 @@ def _gates(specs: tuple[str, ...], comparison: Comparison) -> dict[str, tuple[Cl
             )
         if any(content_digest(clip.path) in known for clip in clips):
             raise ConfigError(
-                f"--gate {spec} holds clips that are trained on; take two halves: "
+                f"--gate {spec} holds clips that are trained on; use two halves: "
                 "--corpus neutral:NAME=DIR#train --gate neutral:NAME=DIR#held"
             )
         gates[clips[0].corpus] = clips
@@ -238,11 +240,11 @@ def _systems(
     if config_file is not None:
         data = read_json(config_file)
         if not isinstance(data, dict):
-            raise ConfigError(f"{config_file} is no object; wanted: settings by system")
+            raise ConfigError(f"{config_file} holds no object; expected settings by system")
         if unused := sorted(set(data).difference(names)):
             raise ConfigError(
-                f"{config_file} has settings of {', '.join(unused)}, asked for were "
-                f"{', '.join(names)}; its keys are the names of systems"
+                f"{config_file}: expected settings of {', '.join(names)}, got "
+                f"{', '.join(unused)}; add --system, or remove the key"
             )
         settings = data
     return {
@@ -292,10 +294,10 @@ def _command_line(
     config_file: Path | None,
     sounds: Sounds,
 ) -> str:
-    """Return the command that gives one system's record, places left out."""
+    """Return the command that reproduces the record of one system, without folder paths."""
     words = ["edge-ser", "cross-validate"]
     for corpus in corpora:
-        words += ["--corpus", _without_place(corpus)]
+        words += ["--corpus", _without_path(corpus)]
     options = comparison.options
     words += ["--protocol", options.protocol]
     given = {
@@ -311,15 +313,15 @@ def _command_line(
         words += ["--fold", fold]
     if system == "compact":
         for gate in gates:
-            words += ["--gate", _without_place(gate)]
+            words += ["--gate", _without_path(gate)]
         for option, folders in (("--noise", sounds.noise), ("--microphones", sounds.microphones)):
             for folder in folders:
                 words += [option, Path(folder).name]
     return shlex.join([*words, "--system", system])
 
 
-def _without_place(spec: str) -> str:
-    """Return `NAME=DIR` for a corpus, with the kind before it and the half behind it."""
+def _without_path(spec: str) -> str:
+    """Return a corpus as `KIND:NAME=DIR#HALF`, with the folder replaced by `DIR`."""
     from edge_ser.corpora import CorpusKind, parse_spec
 
     parsed = parse_spec(spec)
@@ -329,7 +331,7 @@ def _without_place(spec: str) -> str:
 
 
 def _limit_threads(threads: int | None) -> None:
-    """Give torch its threads, where a system brought it."""
+    """Set the number of torch threads, if a system imported torch."""
     if "torch" in sys.modules:
         import torch
 

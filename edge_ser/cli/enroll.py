@@ -1,4 +1,4 @@
-"""`edge-ser enroll`: some plain talk in; a baseline of the voice or site out, without speech in it."""
+"""`edge-ser enroll`: compute a baseline of a voice or site from neutral speech."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ if TYPE_CHECKING:
 @click.command(name="enroll")
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @mic_option("Listen to a microphone.")
-@click.option("--wav", is_flag=True, help="Take FILES: audio files or directories of them.")
+@click.option("--wav", is_flag=True, help="Read FILES: audio files or directories of them.")
 @out_option("The file to write, for `run --baseline FILE`.", dir_okay=False)
 @click.option(
-    "--name", help="Of the voice or the site; events name it.  [default: the file's name]"
+    "--name", help="Name of the voice or site, as reported in events.  [default: the file's name]"
 )
-@model_option("The model that the baseline is for.  [default: the bundled model]")
+@model_option("Model of the baseline.  [default: the bundled model]")
 @click.option(
     "--seconds",
     type=click.FloatRange(5, 600),
     default=20.0,
     show_default=True,
-    help="Seconds of speech to take from --mic; Ctrl-C ends earlier.",
+    help="Seconds of speech to record from --mic; Ctrl-C ends earlier.",
 )
-@detector_option("Which voice detector tells speech from the rest.")
+@detector_option("Voice detector.")
 @microphone_option("Microphone: its number, or part of its name.")
-@channel_option("Channel to take.  [default: the mean of all]")
+@channel_option("Channel to use.  [default: the mean of all channels]")
 @threads_option
 def command(
     files: tuple[Path, ...],
@@ -60,21 +60,21 @@ def command(
     channel: int | None,
     threads: int,
 ) -> None:
-    """Make a baseline of a voice or a site from 20 s of plain talk.
+    """Compute a baseline of a voice or a site from 20 s of neutral speech.
 
     \b
       edge-ser enroll --mic --out anna.json
       edge-ser enroll --wav recordings/ --out kitchen.json --name kitchen
       edge-ser run --mic --baseline anna.json
 
-    The file holds the mean of each output of the model over the speech, and no speech. It fits this
-    model, in all its precisions.
+    The file holds the mean of each model output over the speech, and no audio. It is valid for this
+    model in every precision.
     """
     if mic and (files or wav):
-        raise click.UsageError("--mic and files came; choose one of them")
+        raise click.UsageError("expected --mic or files, got both; remove one")
     if not mic and not files:
         raise click.UsageError(
-            "no speech came; give --mic, or files: edge-ser enroll --wav FILE... --out FILE"
+            "expected --mic or files, got neither; for example: edge-ser enroll --wav FILE... --out FILE"
         )
 
     from edge_ser.recognition.baseline import ENOUGH_SPEECH_S, Enrolment, require_baseline
@@ -85,15 +85,15 @@ def command(
     enrolment = Enrolment(recognizer.card)
     stop_s = seconds if mic else None
     for source in _sources(files, mic, device, channel):
-        _listen(source, enrolment, recognizer, detector, stop_s)
+        _read(source, enrolment, recognizer, detector, stop_s)
     today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
     baseline = enrolment.baseline(name or out.stem, today)
     baseline.save(out)
-    _tell(baseline, out)
+    _report(baseline, out)
     if baseline.speech_s < ENOUGH_SPEECH_S:
         click.echo(
-            f"edge-ser: {baseline.speech_s:.1f} s of speech are few: the baseline depends on what was "
-            f"said; expected {ENOUGH_SPEECH_S:g} s or more, better 20 s",
+            f"edge-ser: expected {ENOUGH_SPEECH_S:g} s of speech or more, better 20 s, got "
+            f"{baseline.speech_s:.1f} s: the baseline depends on the words spoken",
             err=True,
         )
 
@@ -112,14 +112,14 @@ def _sources(
             yield FileSource(path, channel)
 
 
-def _listen(
+def _read(
     source: Source,
     enrolment: Enrolment,
     recognizer: Recognizer,
     detector: str,
     stop_s: float | None,
 ) -> None:
-    """Take the speech of a source, until so many seconds of it came or Ctrl-C."""
+    """Read a source until its end, Ctrl-C, or `stop_s` seconds of speech."""
     from edge_ser.vad.detectors import open_detector
 
     with source:
@@ -135,7 +135,7 @@ def _listen(
 
 
 def _push(
-    signals: Iterator[SourceItem] | Source,
+    items: Iterator[SourceItem] | Source,
     stream: StreamingRecognizer,
     enrolment: Enrolment,
     stop_s: float | None,
@@ -144,21 +144,21 @@ def _push(
 
     console = Console(stderr=True)
     with progress_bars(console, shown=stop_s is not None) as progress:
-        task = progress.add_task("talk plainly", total=stop_s)
+        task = progress.add_task("speak neutrally", total=stop_s)
         began_s = None
-        for signal in signals:
-            stream.push(signal)
+        for item in items:
+            stream.push(item)
             speaking = stream.state == "speech"
             began_s = (began_s if began_s is not None else stream.at_s) if speaking else None
-            # An utterance that goes on counts too: nobody need pause for the bar to move.
-            going_s = 0.0 if began_s is None else stream.at_s - began_s
-            speech_s = enrolment.total_s + going_s
+            # The utterance in progress counts, too, so that the bar moves without pauses.
+            current_s = 0.0 if began_s is None else stream.at_s - began_s
+            speech_s = enrolment.total_s + current_s
             progress.update(task, completed=speech_s)
             if stop_s is not None and speech_s >= stop_s:
                 return
 
 
-def _tell(baseline: Baseline, out: Path) -> None:
+def _report(baseline: Baseline, out: Path) -> None:
     click.echo(
         f"{out}: baseline {baseline.name}, {baseline.speech_s:.1f} s of speech in "
         f"{baseline.n_utterances} utterances, for {baseline.model}"

@@ -1,4 +1,4 @@
-"""`edge-ser evaluate`: a model and labelled speech in; figures with their uncertainty out."""
+"""`edge-ser evaluate`: measure a model on labelled speech, with confidence intervals."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 @model_argument()
 @corpus_option(
     "Speech, named as for `train`; neutral:NAME=DIR and unlabelled:NAME=DIR give the "
-    "distribution of the answers. Repeat for several."
+    "distribution of the predictions. Repeat for several."
 )
 @click.option(
     "--noise-only",
@@ -46,40 +46,42 @@ if TYPE_CHECKING:
     multiple=True,
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     metavar="DIR",
-    help="Files without speech: how many get a label. Repeat for several.",
+    help="Files without speech; counts those that get a label. Repeat for several.",
 )
 @click.option(
     "--vad",
     is_flag=True,
-    help="Play each clip through the voice detector, as `run` does live sources.",
+    help="Pass each clip through the voice detector, as `run` does for live sources.",
 )
 @speakers_option("Only these speakers of labelled corpora (1,11 or RAVDESS/1,EMO-DB/*).")
 @click.option("--protocol", help="Only the test clips of a fold of this protocol, e.g. emobox.")
-@folds_option("How --protocol divides, where it leaves that open; as for `train`.", metavar=None)
+@folds_option("Folds of --protocol, if it allows a choice; as for `train`.", metavar=None)
 @click.option("--fold", help="Number or name of the fold of --protocol.")
-@include_trained_option("Also speakers that the model was trained on; every figure then says so.")
+@include_trained_option(
+    "Also use speakers that the model was trained on; every figure is then marked."
+)
 @click.option(
     "--snr",
     "snr_db",
     type=click.FloatRange(-30, 100),
     multiple=True,
     metavar="DB",
-    help="Measure again with noise at this signal-to-noise ratio. Repeat for a curve.",
+    help="Measure again with noise added at this signal-to-noise ratio. Repeat for a curve.",
 )
 @click.option(
     "--noise",
     metavar="white|pink|FILE",
-    help="What --snr adds; a recording is repeated as long as need be.  [default: pink]",
+    help="Noise for --snr; a short recording is repeated.  [default: pink]",
 )
-@prior_option("How many times as often as in training each emotion occurs, as for `run`.")
+@prior_option("Ratio of each emotion's frequency to that in training, as for `run`.")
 @baseline_option(
-    "Baseline of all clips: a file of `edge-ser enroll`, or running, each speaker's own, of the "
-    "speaker's clips before.  [default: none]"
+    "Baseline: a file of `edge-ser enroll` for all clips, or running: for each speaker, the mean over "
+    "the speaker's earlier clips.  [default: none]"
 )
-@json_file_option("Write all as JSON.")
+@json_file_option("Write the evaluation as JSON.")
 @html_option
 @click.option(
-    "--card", "card_file", type=click.Path(path_type=Path), help="Write a model card, Markdown."
+    "--card", "card_file", type=click.Path(path_type=Path), help="Write a model card in Markdown."
 )
 @click.option(
     "--recipe-results",
@@ -87,25 +89,27 @@ if TYPE_CHECKING:
     multiple=True,
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Record of a cross-corpus `cross-validate` of the same recipe, for --card.",
+    help="Record of a cross-corpus `cross-validate` run of the same recipe, for --card.",
 )
 @click.option(
-    "--min-uar", type=click.FloatRange(0, 100), help="Exit with 1 when a UAR is below, in percent."
+    "--min-uar",
+    type=click.FloatRange(0, 100),
+    help="Exit with code 1 if a UAR is lower, in percent.",
 )
 @click.option(
     "--min-neutral",
     type=click.FloatRange(0, 100),
-    help="Exit with 1 when less of a neutral corpus is neutral or abstained, in percent.",
+    help="Exit with code 1 if less of a neutral corpus is neutral or abstained, in percent.",
 )
 @click.option(
     "--max-false",
     type=click.FloatRange(0, 100),
-    help="Exit with 1 when more of a neutral corpus gets another label, in percent.",
+    help="Exit with code 1 if more of a neutral corpus gets another label, in percent.",
 )
 @click.option(
     "--max-noise-labels",
     type=click.FloatRange(0, 100),
-    help="Exit with 1 when more files of --noise-only get a label, in percent.",
+    help="Exit with code 1 if more files of --noise-only get a label, in percent.",
 )
 @click.option(
     "--bootstrap",
@@ -113,9 +117,9 @@ if TYPE_CHECKING:
     type=click.IntRange(100, 100_000),
     default=2000,
     show_default=True,
-    help="Draws for the 95% intervals.",
+    help="Bootstrap samples for the 95% intervals.",
 )
-@seed_option("For all drawn.")
+@seed_option("Random seed.")
 @threads_option
 def command(
     model: Path | None,
@@ -143,31 +147,28 @@ def command(
     seed: int,
     threads: int,
 ) -> None:
-    """Measure MODEL (default: the bundled one) on speech: accuracy, or what it calls plain speech.
+    """Measure MODEL (default: the bundled one): accuracy, and its predictions on unlabelled speech.
 
     \b
       edge-ser evaluate --corpus RAVDESS=DIR --snr 20 --snr 10 --html report.html
       edge-ser evaluate model.onnx --corpus folder:site=recordings --min-uar 60
       edge-ser evaluate --vad --corpus neutral:site=DIR --min-neutral 92
 
-    Corpora that are not in the training data and new speakers of the training corpora stand in
-    blocks of their own. Clips of speakers that the model was trained on are left out, as are
-    emotions that are not among its labels. A clip is one recording, or with --vad a live source.
-    Intervals are of 95%, by bootstrap over speakers: how much the figures could differ with other
-    speakers.
+    Corpora that are not in the training data and new speakers of the training corpora are reported
+    in separate blocks. Clips of speakers that the model was trained on are left out, as are emotions
+    that are not among its labels. A clip is recognised as one recording, or with --vad as a live
+    source. The 95% intervals are by bootstrap over speakers.
     """
     if not (corpora or noise_folders):
         raise click.UsageError("expected --corpus NAME=DIR or --noise-only DIR, got neither")
     if speakers and protocol:
-        raise click.UsageError("--speakers and --protocol came; choose one of them")
+        raise click.UsageError("expected --speakers or --protocol, got both; remove one")
     if (fold or folds) and not protocol:
-        raise click.UsageError("--fold and --folds belong to --protocol, which did not come")
+        raise click.UsageError("--fold and --folds require --protocol; add --protocol NAME")
     if noise and not snr_db:
-        raise click.UsageError("--noise came without --snr; add for example --snr 10")
+        raise click.UsageError("--noise requires --snr; add for example --snr 10")
     if recipe_files and not card_file:
-        raise click.UsageError(
-            "--recipe-results belongs to --card, which is missing; add --card FILE"
-        )
+        raise click.UsageError("--recipe-results requires --card; add --card FILE")
 
     from rich.console import Console
 
@@ -193,7 +194,7 @@ def command(
     source = open_noise(noise or "pink", card.frontend.sample_rate, seed) if snr_db else None
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     detector = open_detector() if vad else None
-    how = {
+    options = {
         "model_file": model,
         "detector": detector,
         "noise": source,
@@ -201,8 +202,8 @@ def command(
         "n_draws": n_draws,
         "seed": seed,
     }
-    evaluation = _measure(console, recognizer, selection, how)
-    # Before anything is printed: a reader that leaves (`| head`) must not cost the record.
+    evaluation = _measure(console, recognizer, selection, options)
+    # Records are written before anything is printed: a closed pipe (`| head`) ends the printing.
     written = _write(evaluation, card, json_file, html_file, card_file, recipes)
     print_evaluation(Console(highlight=False), evaluation)
     for path in written:
@@ -219,7 +220,7 @@ def _chosen(
     folds: str,
     fold: str,
 ) -> tuple[str, tuple[Clip, ...]]:
-    """Return what the clips are chosen by, in words, and those that are."""
+    """Return a description of the choice and the chosen clips."""
     from edge_ser.splits.choice import NONE, named_speakers
     from edge_ser.splits.other import PAPER
     from edge_ser.splits.registry import SplitConfig, choose_fold, make_folds
@@ -231,11 +232,11 @@ def _chosen(
         return "all speakers", clips
     if protocol == PAPER:
         raise ConfigError(
-            "the test rows of --protocol paper are augmented copies that only a training makes; "
-            "here, take a protocol that tests recordings"
+            "--protocol paper tests augmented copies, which exist during training only; expected a "
+            "protocol that tests recordings"
         )
     options = SplitConfig(protocol, folds=folds, validation_speakers=NONE)
-    # The seed of the training, so that what it drew is drawn again.
+    # The seed of the training, so that the same folds are drawn.
     known = [clip for clip in clips if clip.emotion in card.labels]
     made = choose_fold(make_folds(known, options, card.seed), fold)
     return f"{made.protocol}, fold {made.name}", made.test
@@ -253,26 +254,26 @@ def _select(
 
     clips = load_corpora(corpora) if corpora else ()
     noise = noise_clips(noise_folders)
-    if twice := {clip.corpus for clip in clips} & {clip.corpus for clip in noise}:
+    if duplicates := {clip.corpus for clip in clips} & {clip.corpus for clip in noise}:
         raise ConfigError(
-            f"--corpus and --noise-only are both called {min(twice)}; rename the folder"
+            f"--corpus and --noise-only have the same name, {min(duplicates)}; rename the folder"
         )
     plain = plain_corpora(clips)
     labelled = tuple(clip for clip in clips if clip.corpus not in plain)
-    choice, wanted = _chosen(labelled, card, *chosen)
+    choice, test_clips = _chosen(labelled, card, *chosen)
     return select_all(
-        (*clips, *noise), card, chosen=wanted, choice=choice, include_trained=include_trained
+        (*clips, *noise), card, chosen=test_clips, choice=choice, include_trained=include_trained
     )
 
 
 def _measure(
-    console: Console, recognizer: Recognizer, selection: Selection, how: dict[str, Any]
+    console: Console, recognizer: Recognizer, selection: Selection, options: dict[str, Any]
 ) -> Evaluation:
     from edge_ser.evaluation.evaluate import evaluate
 
     n_clips = len(selection.clips) + len(selection.plain)
     with counting_bar(console, "measuring", n_clips) as step:
-        return evaluate(recognizer, selection, progress=step, **how)
+        return evaluate(recognizer, selection, progress=step, **options)
 
 
 def _write(
@@ -297,4 +298,4 @@ def _write(
 
 
 class _OutOfBounds(EdgeSerError):
-    """The figures were measured, and are not what was asked for."""
+    """Figures outside the bounds that were given."""

@@ -1,4 +1,4 @@
-"""`edge-ser export`: a training run in, one ONNX file out that carries its card."""
+"""`edge-ser export`: export a training run as one ONNX file with its model card."""
 
 from __future__ import annotations
 
@@ -22,35 +22,35 @@ from edge_ser.errors import missing_extra
 @click.option(
     "--with-frontend",
     is_flag=True,
-    help="Put the MFCCs into the graph: the input is audio [batch, n_samples], not features.",
+    help="Include the MFCC front end in the graph: the input is audio [batch, n_samples], not features.",
 )
-@click.option("--name", help="The model's name in its card.  [default: the run's]")
+@click.option("--name", help="Name of the model in its card.  [default: the run's]")
 @weights_licence_option(
-    "Terms of the weights; commercial refuses corpora that forbid it.  [default: those of "
-    "`edge-ser train --weights-licence`, else what the corpora ask for]"
+    "Licence of the weights; commercial refuses corpora that forbid it.  [default: that of "
+    "`edge-ser train --weights-licence`, else the one required by the corpora]"
 )
 @click.option(
     "--gate-audio",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="Speech to compare PyTorch and ONNX Runtime on.  [default: the run's own clips]",
+    help="Speech on which PyTorch and ONNX Runtime are compared.  [default: clips of the run]",
 )
 @click.option(
     "--gate-clips",
     type=click.IntRange(1),
     default=32,
     show_default=True,
-    help="How many clips to compare on.",
+    help="Number of clips to compare.",
 )
 @click.option(
     "--decisions",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Record of `edge-ser cross-validate --protocol cross-corpus` of the same recipe: offsets, "
-    "temperature, threshold and usual outputs are those that it fitted on the left-out corpora.  "
+    help="Record of `edge-ser cross-validate --protocol cross-corpus` of the same recipe. Offsets, "
+    "temperature, threshold and usual outputs are taken from it, as fitted on the left-out corpora.  "
     "[default: temperature and threshold, fitted on the run's validation speakers]",
 )
 @prior_option(
-    "How many times as frequent as the others a label is where the model is used: neutral=2.",
+    "Ratio of a label's frequency at the site to the others': neutral=2.",
     default="",
 )
 def command(
@@ -64,14 +64,14 @@ def command(
     decisions: Path | None,
     prior: str,
 ) -> None:
-    """Turn the training run RUN into an ONNX model that carries labels, front end and provenance.
+    """Export the training run RUN as an ONNX model with labels, front end and provenance.
 
     \b
       edge-ser export runs/first --out model.onnx
       edge-ser export runs/first --out model-audio.onnx --with-frontend
 
-    Nothing is written unless ONNX Runtime gives PyTorch's logits on real clips: within 1e-4 from
-    features, within 1e-3 from audio.
+    The file is written only if ONNX Runtime reproduces PyTorch's logits on real clips: within 1e-4
+    from features, within 1e-3 from audio.
     """
     require_suffix(out, ONNX_SUFFIX)
     for package in ("torch", "onnx", "safetensors"):
@@ -101,7 +101,7 @@ def command(
         f"({', '.join(card.labels)}), {card.n_parameters:,} parameters, {out.stat().st_size:,} bytes"
     )
     console.print(
-        f"parity with PyTorch over {parity.n_clips} clips: largest difference of a logit "
+        f"parity with PyTorch over {parity.n_clips} clips: largest logit difference "
         f"{parity.max_difference:.1e}, allowed {parity.tolerance:.0e}"
     )
     for a in card.accuracy:

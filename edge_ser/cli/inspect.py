@@ -1,4 +1,4 @@
-"""`edge-ser inspect`: a model file in; what it is out, for people or as JSON."""
+"""`edge-ser inspect`: print the properties of a model file as text or JSON."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from edge_ser.cli._shared.options import ModelFile, json_flag
 
 @click.command(name="inspect")
 @click.argument("file", type=ModelFile())
-@json_flag("Print all that is known, as JSON.")
+@json_flag("Print all properties as JSON.")
 def command(file: Path, as_json: bool) -> None:
-    """Say what the model FILE is: an ONNX file, an engine with its manifest, or a bundled model.
+    """Print the properties of FILE: an ONNX file, an engine with its manifest, or a bundled model.
 
     \b
       edge-ser inspect bundled
@@ -21,8 +21,8 @@ def command(file: Path, as_json: bool) -> None:
       edge-ser inspect model.int8.onnx --json
       edge-ser inspect model.engine
 
-    Nothing is run. Multiplications (MACs) are counted for the model's own window. ONNX files need
-    the `build` extra, engines nothing.
+    The model is not run. Multiply-accumulates (MACs) are counted for the model's window length. ONNX
+    files need the `build` extra, engines need no extra.
     """
     from edge_ser.evaluation.inspect import inspect, to_json
 

@@ -1,4 +1,4 @@
-"""`edge-ser label`: recorded utterances, near misses first, and a person who labels them."""
+"""`edge-ser label`: label recorded utterances by hand, near misses first."""
 
 from __future__ import annotations
 
@@ -20,30 +20,33 @@ _HELP = "number = label, number NAME = label and speaker, p = play, s = skip, b 
 @click.command(name="label")
 @click.argument("folder", type=click.Path(path_type=Path))
 @out_option(
-    "The CSV file of labels; the utterances' audio goes into a folder of that name beside it."
+    "CSV file of labels; the audio of the utterances is stored in a folder of the same name beside it."
 )
-@click.option("--speaker", default="?", show_default=True, help="Who speaks; ? for not known.")
-@click.option("--near-misses", is_flag=True, help="Ask about near misses alone.")
+@click.option("--speaker", default="?", show_default=True, help="Speaker; ? if unknown.")
+@click.option("--near-misses", is_flag=True, help="Ask about near misses only.")
 def command(folder: Path, out: Path, speaker: str, near_misses: bool) -> None:
-    """Label the utterances that `run --record FOLDER` kept, near misses first.
+    """Label the utterances that `run --record FOLDER` stored, near misses first.
 
     \b
       edge-ser run --mic --record kept
       edge-ser label kept --out site.csv
       edge-ser adapt --corpus csv:site=site.csv --out site.onnx
 
-    Answers are read from standard input, a line each: the number of a label (and, after a blank,
-    the speaker's name, which is kept for the next), p to play, s to skip, b to go back, q to quit.
-    Each answer is written at once, and what is labelled already is not asked again.
+    Answers are read from standard input, one a line: the number of a label (and, after a blank, the
+    speaker's name, which also applies to the next utterances), p to play, s to skip, b to go back, q
+    to quit. Each answer is written at once; utterances with a label are not asked for again.
     """
     from edge_ser.adapt.labelling import LabelFile, recorded_utterances
 
     labels = LabelFile(out)
-    found = recorded_utterances(folder)
-    waiting = [u for u in found if u not in labels and (u.recorded.near_miss or not near_misses)]
-    n_near = sum(u.recorded.near_miss for u in found)
+    utterances = recorded_utterances(folder)
+    waiting = [
+        u for u in utterances if u not in labels and (u.recorded.near_miss or not near_misses)
+    ]
+    n_near = sum(u.recorded.near_miss for u in utterances)
     click.echo(
-        f"{len(found)} utterances, {n_near} near misses; {len(labels)} labelled, {len(waiting)} to ask"
+        f"{len(utterances)} utterances, {n_near} near misses; {len(labels)} labelled, "
+        f"{len(waiting)} to label"
     )
     if waiting:
         click.echo(_HELP)
@@ -56,28 +59,28 @@ def command(folder: Path, out: Path, speaker: str, near_misses: bool) -> None:
 def _ask_all(waiting: list[RecordedUtterance], labels: LabelFile, speaker: str) -> None:
     from edge_ser.adapt.labelling import Label
 
-    place = 0
-    while place < len(waiting):
-        utterance = waiting[place]
-        _show(utterance, place, len(waiting))
+    index = 0
+    while index < len(waiting):
+        utterance = waiting[index]
+        _show(utterance, index, len(waiting))
         answer = _answer(utterance, speaker)
         if answer == "q":
             return
         if answer == "b":
-            place = max(0, place - 1)
-            labels.remove(waiting[place])
+            index = max(0, index - 1)
+            labels.remove(waiting[index])
             continue
         if isinstance(answer, Label):
             labels.add(utterance, answer)
             speaker = answer.speaker
-        place += 1
+        index += 1
 
 
-def _show(utterance: RecordedUtterance, place: int, n: int) -> None:
+def _show(utterance: RecordedUtterance, index: int, n: int) -> None:
     recorded = utterance.recorded
     near = f"near miss: {', '.join(recorded.reasons)}" if recorded.near_miss else "not close"
     click.echo(
-        f"\n[{place + 1}/{n}] {recorded.time}  {utterance.wav.name}  {recorded.from_s:.1f}–"
+        f"\n[{index + 1}/{n}] {recorded.time}  {utterance.wav.name}  {recorded.from_s:.1f}–"
         f"{recorded.to_s:.1f} s  ({near})"
     )
     choices = (
@@ -88,7 +91,7 @@ def _show(utterance: RecordedUtterance, place: int, n: int) -> None:
 
 
 def _answer(utterance: RecordedUtterance, speaker: str) -> Label | str:
-    """Return a label, or `s`, `b`, `q`; asks until it understands, and plays when asked to."""
+    """Return a label, or `s`, `b`, `q`; ask again after `p` and after an invalid line."""
     from edge_ser.adapt.labelling import Label, clean_speaker
 
     names = list(utterance.recorded.probs)
@@ -117,7 +120,7 @@ def _play(utterance: RecordedUtterance) -> None:
 
     player = find_player()
     if not player:
-        click.echo("no player: install one of ffplay (ffmpeg), aplay (alsa-utils), paplay")
+        click.echo("no player found; install one of ffplay (ffmpeg), aplay (alsa-utils), paplay")
         return
     with tempfile.TemporaryDirectory() as scratch:
         try:

@@ -1,4 +1,4 @@
-"""`edge-ser pretrain`: speech without labels in, an encoder out that trainings can start from."""
+"""`edge-ser pretrain`: pretrain an encoder on unlabelled speech."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from edge_ser.cli._shared.options import (
 )
 from edge_ser.cli._shared.training_session import (
     choose_device,
-    need_training_packages,
     read_config,
     resumable,
+    require_training_packages,
     show_epochs,
     show_start,
 )
@@ -31,15 +31,15 @@ from edge_ser.cli._shared.training_session import (
 
 @click.command(name="pretrain")
 @corpus_option(
-    "Speech to learn on, as for `edge-ser train`; its labels are not used. Repeat for several."
+    "Training speech, as for `edge-ser train`; its labels are not used. Repeat for several."
 )
 @run_directory_option
 @resume_option("Continue the run in --out after its last epoch.")
-@config_option("JSON with settings, as for `edge-ser train`; over those of the recipe distilled.")
+@config_option("JSON file with settings, as for `edge-ser train`; overrides the recipe distilled.")
 @train_seed_option
 @train_device_option
 @train_threads_option("CPU threads of each process.  [default: half the processors]")
-@cache_option("Keeps the teacher's frames of each clip.  [default: ~/.cache/edge-ser]")
+@cache_option("Cache of the teacher's frames of each clip.  [default: ~/.cache/edge-ser]")
 @noise_option
 @microphones_option
 def command(
@@ -54,7 +54,7 @@ def command(
     noise: tuple[Path, ...],
     microphones: tuple[Path, ...],
 ) -> None:
-    """Teach an encoder to imitate a speech encoder, on speech without labels.
+    """Train an encoder to reproduce a speech encoder's outputs on unlabelled speech.
 
     \b
       edge-ser pretrain --corpus RAVDESS=DIR --corpus unlabelled:crowd=DIR \\
@@ -62,15 +62,17 @@ def command(
       edge-ser train --recipe distilled --corpus EMO-DB=DIR --encoder runs/encoder \\
         --out runs/emodb
 
-    Any speech will do. What is to be tested on later must not be in it: `edge-ser train --encoder`
-    refuses test and validation clips that the encoder learned on. An interrupted run goes on with
+    Any speech is suitable, except clips for later tests: `edge-ser train --encoder` refuses test and
+    validation clips that the encoder was trained on. To continue an interrupted run:
     `edge-ser pretrain --resume --out RUN`.
     """
     if resume and (corpora or config_file or seed is not None or noise or microphones):
-        raise click.UsageError("--resume takes its settings from the run; give only --out")
+        raise click.UsageError("--resume takes all settings from the run; give only --out")
     if not resume and not corpora:
-        raise click.UsageError("no --corpus was given; try: --corpus RAVDESS=DIR")
-    need_training_packages()
+        raise click.UsageError(
+            "expected --corpus NAME=DIR, got none; for example: --corpus RAVDESS=DIR"
+        )
+    require_training_packages()
 
     from rich.console import Console
 
@@ -93,12 +95,14 @@ def command(
         config = read_config(TrainConfig, config_file, given, recipes.DISTILLED)
         job = plan_pretraining(corpora, config, Sounds.find(noise, microphones))
     console.print(f"{len(job.clips)} clips of {len(job.corpora)} corpora, labels not used")
-    place = choose_device(device, threads, group)
-    with group.connected(place):
-        kept = cache or default_cache()
+    training_device = choose_device(device, threads, group)
+    with group.connected(training_device):
+        cache_dir = cache or default_cache()
         trainer = show_start(
             console,
-            lambda show: start_pretraining(job, out, place, show, resume, kept, group),
+            lambda show: start_pretraining(
+                job, out, training_device, show, resume, cache_dir, group
+            ),
         )
         with resumable("pretrain", out, lambda: trainer.history):
             show_epochs(console, trainer)

@@ -1,4 +1,4 @@
-"""`edge-ser prior`: unlabelled recordings of a site in; what `--prior` takes out."""
+"""`edge-ser prior`: estimate the argument of `--prior` from unlabelled recordings of a site."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 @click.command(name="prior")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-@model_option("An ONNX file of `edge-ser export`, or an engine.  [default: the bundled model]")
-@json_flag("Print all as JSON.")
+@model_option("ONNX file of `edge-ser export`, or an engine.  [default: the bundled model]")
+@json_flag("Print the estimate as JSON.")
 @threads_option
 def command(paths: tuple[Path, ...], model: Path | None, as_json: bool, threads: int) -> None:
     """Estimate the shares of the emotions in PATHS: unlabelled recordings, or directories of them.
@@ -29,10 +29,10 @@ def command(paths: tuple[Path, ...], model: Path | None, as_json: bool, threads:
       edge-ser prior recordings/
       edge-ser run --mic --prior "$(edge-ser prior recordings/)"
 
-    The model's probabilities of each clip presume that all emotions are equally frequent, as its
-    training weighs them. The shares follow by expectation maximisation (Saerens, Latinne and
-    Decaestecker 2002), and the ratios are what `--prior` takes. They go to stdout, all else to
-    stderr. The estimate of a model that errs is wrong, too: measure with labelled clips where you can.
+    The model's probabilities assume that all emotions are equally frequent, as in its training. The
+    shares are estimated by expectation maximisation (Saerens, Latinne and Decaestecker 2002). The
+    ratios are printed to stdout in the format of `--prior`, everything else to stderr. The estimate
+    inherits the model's errors; measure with labelled clips if possible.
     """
     from edge_ser.recognition.prior import estimate_prior
     from edge_ser.recognition.recognizer import Recognizer
@@ -55,7 +55,7 @@ def command(paths: tuple[Path, ...], model: Path | None, as_json: bool, threads:
 
 
 def _clips(recognizer: Recognizer, paths: tuple[Path, ...]) -> Iterator[dict[str, float]]:
-    """Yield the probabilities of each clip that holds speech; name those that cannot be read."""
+    """Yield the probabilities of each clip with speech; print the files that cannot be read."""
     from edge_ser.audio.io import find_audio
 
     for path in (file for named in paths for file in find_audio(named)):

@@ -1,4 +1,4 @@
-"""`edge-ser profile`: how long a decision takes here, stage by stage, and what it costs."""
+"""`edge-ser profile`: measure latency by stage, memory, CPU time and energy on this device."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _PERCENTILES = ("50", "90", "95", "99", "99.9")
 @click.command(name="profile")
 @click.argument("models", nargs=-1, type=ModelFile(), metavar="[MODEL]...")
 @runner_option(
-    "What computes, as for `run`. Repeat to compare several.  [default: auto]",
+    "Inference backend, as for `run`. Repeat to compare several.  [default: auto]",
     "runners",
     repeatable=True,
 )
@@ -46,17 +46,17 @@ _PERCENTILES = ("50", "90", "95", "99", "99.9")
     "wavs",
     type=click.Path(path_type=Path),
     multiple=True,
-    help="Listen to this file or directory, over and over.  [default: speech-like sound, made here]",
+    help="Audio file or directory, played in a loop.  [default: synthetic speech-like sound]",
 )
-@mic_option("Listen to a microphone, as it comes.")
-@microphone_option("Which microphone: its number, or part of its name.")
+@mic_option("Listen to a microphone in real time.")
+@microphone_option("Microphone: its number, or part of its name.")
 @click.option(
     "--arrival",
     type=click.Choice(["closed", "paced", "bursty"]),
     default=DefaultOf("edge_ser.profiling.session:SessionConfig.arrival"),
     show_default=True,
-    help="closed: the next piece as soon as the last is done. paced: in real time. bursty: a second "
-    "of audio at once, then silence.",
+    help="closed: the next chunk as soon as the last is processed. paced: in real time. bursty: a "
+    "second of audio at once, then a pause.",
 )
 @click.option(
     "--duration",
@@ -64,7 +64,7 @@ _PERCENTILES = ("50", "90", "95", "99", "99.9")
     type=click.FloatRange(0.5, 604_800),
     default=DefaultOf("edge_ser.profiling.session:SessionConfig.duration_s"),
     show_default=True,
-    help="Seconds of measuring, for each model.",
+    help="Seconds of measurement for each model.",
 )
 @click.option(
     "--chunk",
@@ -72,14 +72,14 @@ _PERCENTILES = ("50", "90", "95", "99", "99.9")
     type=click.FloatRange(1, 1000),
     default=DefaultOf("edge_ser.profiling.session:SessionConfig.chunk_s", lambda s: 1000 * s),
     show_default=True,
-    help="Milliseconds of audio that arrive at once.",
+    help="Chunk size in milliseconds.",
 )
 @click.option(
     "--rate",
     type=click.IntRange(8_000, 192_000),
     default=48_000,
     show_default=True,
-    help="Sample rate of the sound that is made, in Hz.",
+    help="Sample rate of the synthetic sound in Hz.",
 )
 @detector_option(
     "Voice detector. It is run, but all windows are classified.",
@@ -87,7 +87,7 @@ _PERCENTILES = ("50", "90", "95", "99", "99.9")
     default=DefaultOf("edge_ser.profiling.session:SessionConfig.detector"),
 )
 @click.option(
-    "--gated", is_flag=True, help="Classify only while the detector hears speech, as `run` does."
+    "--gated", is_flag=True, help="Classify only while the detector reports speech, as `run` does."
 )
 @baseline_option("As for `run`.")
 @threads_option
@@ -96,7 +96,7 @@ _PERCENTILES = ("50", "90", "95", "99", "99.9")
     type=click.IntRange(0, 100),
     default=DefaultOf("edge_ser.profiling.session:SessionConfig.n_cold_starts"),
     show_default=True,
-    help="Fresh processes that are timed for each model; 0 for none.",
+    help="Number of cold starts to time for each model, each in a new process; 0 for none.",
 )
 @click.option(
     "--idle",
@@ -104,12 +104,12 @@ _PERCENTILES = ("50", "90", "95", "99", "99.9")
     type=click.FloatRange(1, 600),
     default=DefaultOf("edge_ser.profiling.session:SessionConfig.idle_s"),
     show_default=True,
-    help="Seconds at rest that power is compared with, where it is measured.",
+    help="Seconds of idle power measurement, if power sensors are available.",
 )
 @click.option(
     "--budget-ms",
     type=click.FloatRange(0, min_open=True),
-    help="Exit with 1 when a model takes longer end to end, at the percentile --p.",
+    help="Exit with code 1 if the end-to-end latency of a model is higher, at the percentile --p.",
 )
 @click.option(
     "--p",
@@ -119,7 +119,7 @@ _PERCENTILES = ("50", "90", "95", "99", "99.9")
     show_default=True,
     help="Percentile of --budget-ms and of the recommendation.",
 )
-@json_output_option("Write all as JSON; - for stdout.")
+@json_output_option("Write the profile as JSON; - for stdout.")
 @html_option
 def command(
     models: tuple[Path, ...],
@@ -142,7 +142,7 @@ def command(
     json_file: str | None,
     html_file: Path | None,
 ) -> None:
-    """Time every stage from the last sample to the decision, with each MODEL in turns.
+    """Time every stage from the last sample to the decision, alternating between the MODELs.
 
     \b
       edge-ser profile
@@ -151,14 +151,16 @@ def command(
       edge-ser profile m.engine --budget-ms 20 --p 99
 
     MODEL is an ONNX file, an engine or a bundled model's name (default: bundled). docs/profile.md
-    says how each figure is got and describes the JSON.
+    describes how each figure is measured, and the JSON.
     """
     if mic and wavs:
-        raise click.UsageError("--mic and --wav came; choose one of them")
+        raise click.UsageError("expected --mic or --wav, got both; remove one")
     if device and not mic:
-        raise click.UsageError("--device belongs to --mic, which did not come")
+        raise click.UsageError("--device requires --mic; add --mic")
     if gated and detector == "none":
-        raise click.UsageError("--gated and --detector none came; without a detector nothing gates")
+        raise click.UsageError(
+            "--gated requires a detector, got --detector none; remove one of them"
+        )
 
     from rich.console import Console
 
@@ -167,7 +169,7 @@ def command(
     from edge_ser.profiling.recommendation import missed
     from edge_ser.profiling.session import SessionConfig, bundled_or
 
-    request = SessionConfig(
+    config = SessionConfig(
         arrival=arrival,
         duration_s=duration_s,
         chunk_s=chunk_ms / 1e3,
@@ -182,13 +184,13 @@ def command(
     )
     source = _source(wavs, mic, device, rate)
     errors = Console(stderr=True, highlight=False, soft_wrap=True)
-    contestants = open_models(bundled_or(models), runners or ("auto",), threads)
+    profiled = open_models(bundled_or(models), runners or ("auto",), threads)
     try:
-        profile = _measure(errors, contestants, source, request)
+        profile = _measure(errors, profiled, source, config)
     finally:
-        for contestant in contestants:
-            contestant.runner.close()
-    # Before anything is printed: a reader that leaves (`| head`) must not cost the record.
+        for model in profiled:
+            model.runner.close()
+    # Records are written before anything is printed: a closed pipe (`| head`) ends the printing.
     written = _write(profile, json_file, html_file)
     if json_file == "-":
         click.echo(profile.to_json(), nl=False)
@@ -212,21 +214,21 @@ def _source(wavs: tuple[Path, ...], mic: bool, device: str | None, rate: int) ->
 
 def _measure(
     console: Console,
-    contestants: tuple[ProfiledModel, ...],
+    profiled: tuple[ProfiledModel, ...],
     source: Sound | Source,
-    request: SessionConfig,
+    config: SessionConfig,
 ) -> Profile:
     from edge_ser.profiling.session import profile
 
-    # A bar that redraws itself ten times a second would be measured too.
+    # Automatic redraws, ten a second, would be part of the measurement.
     with progress_bars(console, auto_refresh=False) as progress:
         task = progress.add_task("measuring", total=1.0)
 
-        def on_progress(what: str, share: float) -> None:
-            progress.update(task, description=what, completed=share)
+        def on_progress(stage: str, share: float) -> None:
+            progress.update(task, description=stage, completed=share)
             progress.refresh()
 
-        return profile(contestants, source, request, on_progress)
+        return profile(profiled, source, config, on_progress)
 
 
 def _write(profile: Profile, json_file: str | None, html_file: Path | None) -> list[Path]:
@@ -245,4 +247,4 @@ def _write(profile: Profile, json_file: str | None, html_file: Path | None) -> l
 
 
 class _OverBudget(EdgeSerError):
-    """The times were measured, and are longer than what was asked for."""
+    """Latency above the budget that was given."""

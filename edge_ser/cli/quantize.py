@@ -1,4 +1,4 @@
-"""`edge-ser quantize`: an FP32 model in, one in INT8 or FP16 out, if it loses little enough."""
+"""`edge-ser quantize`: convert an FP32 model to INT8 or FP16, subject to an accuracy gate."""
 
 from __future__ import annotations
 
@@ -21,57 +21,73 @@ from edge_ser.cli._shared.options import (
     speakers_option,
 )
 from edge_ser.cli._shared.progress import counting_bar
+from edge_ser.cli._shared.tables import plain_table
 from edge_ser.errors import CalibrationError, missing_extra
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from collections.abc import Collection, Sequence
 
-    from edge_ser.quantization.accuracy_gate import GateClip
+    from rich.console import Console
+    from rich.table import Table
+
+    from edge_ser.quantization.accuracy_gate import GateClip, Score
     from edge_ser.quantization.calibration_set import CalibrationSet
     from edge_ser.quantization.gate_config import Gate
     from edge_ser.quantization.model_parts import Source
-    from edge_ser.quantization.quantizer import QuantizeConfig, Quantized, Quantizer
+    from edge_ser.quantization.quantizer import MethodRow, QuantizeConfig, Quantized, Quantizer
     from edge_ser.quantization.sensitivity import Sensitivity
+
+_WIDTH = 140
+"""Columns of the tables if standard output is not a terminal."""
 
 
 @click.command(name="quantize")
 @model_argument()
 @calibration_option(
-    "What `edge-ser calibrate select` wrote: windows of real speech; or default, the bundled "
-    "model's set, or commercial, that of bundled-commercial.",
+    "Calibration set of `edge-ser calibrate select`; or default, the bundled model's set, or "
+    "commercial, that of bundled-commercial.",
     metavar="FOLDER",
 )
 @click.option("--int8", is_flag=True, help="INT8 weights and activations.  [default]")
-@click.option("--fp16", is_flag=True, help="Half precision; with --int8, for the rest.")
+@click.option(
+    "--fp16", is_flag=True, help="FP16; with --int8, for the layers that are not in INT8."
+)
 @click.option(
     "--method",
     type=click.Choice(["entropy", "percentile", "minmax", "mse"]),
-    help="How INT8 ranges of activations are chosen.  [default: minmax]",
+    help="Calibration method of the INT8 activation ranges.  [default: minmax]",
 )
 @click.option(
     "--per-channel/--per-tensor",
     default=True,
     show_default=True,
-    help="One scale for each output channel of the weights, or one for all.",
+    help="One scale for each output channel of the weights, or one for each tensor.",
 )
-@click.option("--exclude", multiple=True, metavar="LAYER", help="Keep this layer in float. Repeat.")
-@corpus_option("Labelled speech to judge on, named as for `train`. Repeat for several.")
+@click.option(
+    "--exclude",
+    multiple=True,
+    metavar="LAYER",
+    help="Keep this layer in float. Repeat for several.",
+)
+@corpus_option("Labelled speech for the accuracy gate, named as for `train`. Repeat for several.")
 @speakers_option("Only these speakers (1,11 or RAVDESS/1,EMO-DB/03).")
 @click.option(
     "--max-uar-loss",
     type=click.FloatRange(0, 100),
     default=DefaultOf("edge_ser.quantization.gate_config:Gate.max_uar_loss", percent),
     show_default=True,
-    help="Gate: points of UAR that may be lost on the corpus.",
+    help="Gate: largest loss of UAR on the corpus, in percentage points.",
 )
 @min_agreement_option(
-    "Gate: percent of clips (windows, without a corpus) that keep their label.",
+    "Gate: least percentage of clips (windows, without a corpus) that keep their label.",
     default=DefaultOf("edge_ser.quantization.gate_config:Gate.min_agreement", percent),
 )
-@click.option("--sensitivity", is_flag=True, help="Show what each layer alone costs in INT8.")
+@click.option(
+    "--sensitivity", is_flag=True, help="Show the accuracy loss of each layer alone in INT8."
+)
 @json_file_option("Write the sensitivity report as JSON.")
 @click.option(
-    "--compare-methods", is_flag=True, help="Show all methods side by side; --out may be left out."
+    "--compare-methods", is_flag=True, help="Compare all calibration methods; --out is optional."
 )
 @out_option("The ONNX file to write.", required=False)
 def command(
@@ -91,7 +107,7 @@ def command(
     compare_methods: bool,
     out: Path | None,
 ) -> None:
-    """Turn MODEL (default: the bundled one) into INT8 or FP16, for ONNX Runtime and TensorRT alike.
+    """Convert MODEL (default: the bundled one) to INT8 or FP16, for ONNX Runtime and TensorRT.
 
     \b
       edge-ser quantize model.onnx --calibration set --out model.int8.onnx
@@ -99,9 +115,10 @@ def command(
       edge-ser quantize model.onnx --calibration set --corpus RAVDESS=DIR \\
         --speakers 10,14,19 --sensitivity --out model.int8.onnx
 
-    The file is written only when it passes the gate; layers that cost most are kept in float until
-    it does. Choose layers by validation speakers, and report figures of others. Clips of speakers
-    that the model was trained on are left out. A front end in the graph stays in float.
+    The file is written only if it passes the accuracy gate; the most sensitive layers are kept in
+    float until it does. Select layers on validation speakers, and report figures of other speakers.
+    Clips of speakers that the model was trained on are left out. A front end in the graph stays in
+    float.
     """
     int8 = int8 or not fp16
     _check_usage(int8, method, sensitivity, json_file, compare_methods, corpora, speakers, out)
@@ -111,8 +128,8 @@ def command(
         raise missing_extra("onnx", "build") from None
     if calibration is None:
         raise CalibrationError(
-            "no --calibration came: INT8 learns its ranges from real speech, and FP16 is checked on "
-            "it; make a set with `edge-ser calibrate select`, or take that of the bundled model: "
+            "expected --calibration, got none: INT8 ranges and the FP16 check need real speech; make "
+            "a set with `edge-ser calibrate select`, or use that of the bundled model: "
             "--calibration default"
         )
 
@@ -125,22 +142,22 @@ def command(
 
     console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
     source = open_source(model or bundled_model())
-    heard = _heard(console, source, corpora, speakers) if corpora else None
-    quantizer = Quantizer(source, _calibration(calibration), heard)
-    wish = QuantizeConfig(int8, fp16, method or METHOD, per_channel, exclude)
+    gate_clips = _gate_clips(console, source, corpora, speakers) if corpora else None
+    quantizer = Quantizer(source, _calibration(calibration), gate_clips)
+    config = QuantizeConfig(int8, fp16, method or METHOD, per_channel, exclude)
     if compare_methods:
-        _print_methods(console, quantizer, wish)
+        _print_methods(console, quantizer, config)
     report = None
     if sensitivity or json_file:
-        report = _print_sensitivity(console, quantizer, wish)
+        report = _print_sensitivity(console, quantizer, config)
         if json_file:
             report.save(json_file)
             console.print(f"written: {json_file}")
     if out:
         gate = Gate(max_uar_loss / 100, min_agreement / 100)
-        quantized = quantizer.quantize(wish, gate, report)
+        quantized = quantizer.quantize(config, gate, report)
         save_checked(quantized.model, out, quantizer.example())
-        _print_result(console, source, quantizer, quantized, wish, gate, out)
+        _print_result(console, source, quantizer, quantized, config, gate, out)
 
 
 def _check_usage(
@@ -155,13 +172,13 @@ def _check_usage(
 ) -> None:
     if not int8 and (method or sensitivity or json_file or compare_methods):
         raise click.UsageError(
-            "--method, --sensitivity, --json and --compare-methods are about INT8, and --fp16 came "
-            "alone; add --int8"
+            "--method, --sensitivity, --json and --compare-methods require INT8, got --fp16 only; add "
+            "--int8"
         )
     if speakers and not corpora:
-        raise click.UsageError("--speakers came without --corpus; say whose speakers they are")
+        raise click.UsageError("--speakers requires --corpus; add --corpus NAME=DIR")
     if out is None and not (compare_methods or sensitivity or json_file):
-        raise click.UsageError("--out did not come; say where to write the model")
+        raise click.UsageError("expected --out FILE.onnx, got none")
     if out:
         require_suffix(out, ONNX_SUFFIX)
 
@@ -172,10 +189,10 @@ def _calibration(folder: Path) -> CalibrationSet:
     return CalibrationSet.load(folder)
 
 
-def _heard(
+def _gate_clips(
     console: Console, source: Source, corpora: tuple[str, ...], speakers: str | None
 ) -> GateClip:
-    """Return the clips to judge on, without those that the model was trained on."""
+    """Return the clips of the accuracy gate, without the model's training speakers."""
     from edge_ser.corpora import load_corpora
     from edge_ser.evaluation.selection import select
     from edge_ser.quantization.accuracy_gate import heard_clips
@@ -185,23 +202,22 @@ def _heard(
     if speakers:
         names = named_speakers(clips, speakers, "test")
         choice, chosen = "speakers named", [clip for clip in clips if clip.speaker in names]
-    kept = select(clips, source.card, chosen=chosen, choice=choice).clips
-    with counting_bar(console, "listening", len(kept)) as step:
-        return heard_clips(kept, source.card, step)
+    selected = select(clips, source.card, chosen=chosen, choice=choice).clips
+    with counting_bar(console, "reading", len(selected)) as step:
+        return heard_clips(selected, source.card, step)
 
 
-def _print_methods(console: Console, quantizer: Quantizer, wish: QuantizeConfig) -> None:
-    from edge_ser.cli.tables.quantize import methods_table, output_console
+def _print_methods(console: Console, quantizer: Quantizer, config: QuantizeConfig) -> None:
     from edge_ser.quantization.quantizer import compare_methods
     from edge_ser.quantization.ranges import METHODS
 
     with counting_bar(console, "comparing", 2 * len(METHODS)) as step:
-        rows = compare_methods(quantizer, wish, step)
-    output = output_console()
+        rows = compare_methods(quantizer, config, step)
+    output = _output_console()
     output.print(f"measured on {quantizer.judge.heard.what}")
     if rows[0].score.uar_fp32 is not None:
         output.print(f"UAR of FP32: {100 * rows[0].score.uar_fp32:.1f}%")
-    output.print(methods_table(rows))
+    output.print(_methods_table(rows))
     output.print(
         "agreement: clips with FP32's label; logit error: mean absolute, then the largest; size and "
         "speed: against FP32, one window on one core in ONNX Runtime",
@@ -209,15 +225,15 @@ def _print_methods(console: Console, quantizer: Quantizer, wish: QuantizeConfig)
     )
 
 
-def _print_sensitivity(console: Console, quantizer: Quantizer, wish: QuantizeConfig) -> Sensitivity:
-    from edge_ser.cli.tables.quantize import output_console, sensitivity_table
-
+def _print_sensitivity(
+    console: Console, quantizer: Quantizer, config: QuantizeConfig
+) -> Sensitivity:
     with counting_bar(console, "layers", len(quantizer.tried)) as step:
-        report = quantizer.sensitivity(wish, step)
-    output = output_console()
+        report = quantizer.sensitivity(config, step)
+    output = _output_console()
     output.print(f"each layer alone in INT8, measured on {report.measured_on}")
-    chosen = [layer.name for layer in quantizer.candidates(wish)]
-    output.print(sensitivity_table(report, chosen))
+    chosen = [layer.name for layer in quantizer.candidates(config)]
+    output.print(_sensitivity_table(report, chosen))
     return report
 
 
@@ -226,19 +242,19 @@ def _print_result(
     source: Source,
     quantizer: Quantizer,
     quantized: Quantized,
-    wish: QuantizeConfig,
+    config: QuantizeConfig,
     gate: Gate,
     out: Path,
 ) -> None:
     score, heard = quantized.score, quantizer.judge.heard
     size = out.stat().st_size
     console.print(
-        f"{out}: {wish.kind.upper()}, {size:,} bytes, {size / source.n_bytes:.1%} of FP32's"
+        f"{out}: {config.kind.upper()}, {size:,} bytes, {size / source.n_bytes:.1%} of FP32's"
     )
-    if wish.int8:
+    if config.int8:
         console.print(
-            f"{len(quantized.quantized)} of {len(quantizer.layers)} layers in INT8 ({wish.method}, "
-            f"one scale a {'channel' if wish.per_channel else 'tensor'})"
+            f"{len(quantized.quantized)} of {len(quantizer.layers)} layers in INT8 ({config.method}, "
+            f"one scale a {'channel' if config.per_channel else 'tensor'})"
         )
     if quantized.kept_in_float:
         console.print(f"kept in float to pass the gate: {', '.join(quantized.kept_in_float)}")
@@ -256,3 +272,69 @@ def _print_result(
         f"same label as FP32: {score.agreement:.1%} of clips, {score.window_agreement:.1%} of "
         f"windows; logits differ by {score.mean_error:.4f} on average, {score.max_error:.4f} at most"
     )
+
+
+def _sensitivity_table(report: Sensitivity, quantized: Collection[str]) -> Table:
+    """Return a table of the layers, the most sensitive first, and whether they are in INT8."""
+    from edge_ser.reports import format as text
+
+    table = plain_table(
+        "layer",
+        "kind",
+        right=("weights", "logit error", "largest", "agreement", "UAR", "INT8"),
+    )
+    for cost in report.costs:
+        layer, score = cost.layer, cost.score
+        table.add_row(
+            layer.name,
+            layer.role,
+            text.percent(layer.share),
+            f"{score.mean_error:.4f}",
+            f"{score.max_error:.3f}",
+            text.percent(score.agreement),
+            _uar_change(score),
+            "yes" if layer.name in quantized else "no",
+        )
+    return table
+
+
+def _methods_table(rows: Sequence[MethodRow]) -> Table:
+    """Return a table of the methods and granularities, FP32 first."""
+    from edge_ser.reports import format as text
+
+    table = plain_table(
+        "method",
+        "scales",
+        right=("UAR", "change", "agreement", "logit error", "largest", "size", "speed"),
+    )
+    for row in rows:
+        score = row.score
+        table.add_row(
+            row.method,
+            "channel" if row.per_channel else "tensor",
+            text.MISSING if score.uar is None else text.percent(score.uar),
+            _uar_change(score),
+            text.percent(score.agreement),
+            f"{score.mean_error:.4f}",
+            f"{score.max_error:.3f}",
+            text.percent(row.size),
+            f"{row.speed:.2f}×",
+        )
+    return table
+
+
+def _uar_change(score: Score) -> str:
+    """Return the change of UAR in percentage points, negative for a loss."""
+    from edge_ser.reports import format as text
+
+    return text.MISSING if score.uar_loss is None else text.points(0.0 - score.uar_loss)
+
+
+def _output_console() -> Console:
+    """Return the console of the tables; not on a terminal, it is wide enough for layer names."""
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal:
+        console.width = _WIDTH
+    return console

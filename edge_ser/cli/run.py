@@ -1,4 +1,4 @@
-"""`edge-ser run`: files, a pipe, a URL or a microphone in; a live view, lines or JSON lines out."""
+"""`edge-ser run`: recognise emotion in files, a pipe, a URL or a live microphone."""
 
 from __future__ import annotations
 
@@ -40,50 +40,55 @@ if TYPE_CHECKING:
 @mic_option("Listen to a microphone until Ctrl-C.")
 @click.option("--stdin", "from_stdin", is_flag=True, help="Read raw PCM from a pipe; needs --rate.")
 @click.option("--url", help="Listen to whatever ffmpeg opens: rtsp://..., http://..., a video.")
-@click.option("--list-devices", is_flag=True, help="List the microphones and stop.")
+@click.option("--list-devices", is_flag=True, help="List the microphones and exit.")
 @model_option(
-    "An ONNX file of `edge-ser export`, an engine, or a bundled model: bundled, bundled-int8, "
+    "ONNX file of `edge-ser export`, an engine, or a bundled model: bundled, bundled-int8, "
     "bundled-commercial, bundled-commercial-int8.  [default: bundled]"
 )
-@runner_option("What computes: auto is the CPU for ONNX files, TensorRT for engines.")
+@runner_option("Inference backend: auto is the CPU for ONNX files, TensorRT for engines.")
 @click.option(
     "--format",
     "form",
     type=click.Choice(["text", "jsonl"]),
     default="text",
     show_default=True,
-    help="A live view or plain lines, or one JSON event a line.",
+    help="text: a live view on a terminal, else plain lines. jsonl: one JSON event a line.",
 )
 @click.option(
-    "--window", "window_s", type=float, help="Seconds classified at once.  [default: the model's]"
+    "--window", "window_s", type=float, help="Window length in seconds.  [default: the model's]"
 )
-@click.option("--hop", "hop_s", type=float, help="Seconds between windows.  [default: the model's]")
+@click.option(
+    "--hop",
+    "hop_s",
+    type=float,
+    help="Seconds from one window to the next.  [default: the model's]",
+)
 @click.option(
     "--vad/--no-vad",
     default=None,
-    help="Let a voice detector decide what is speech.  [default: --vad]",
+    help="Use a voice detector to find speech.  [default: --vad]",
 )
-@detector_option("Which voice detector.")
+@detector_option("Voice detector.")
 @click.option(
     "--smoothing",
     "smoothing_s",
     type=click.FloatRange(0, 60),
     default=DefaultOf("edge_ser.recognition.smoothing:Smoothing.time_constant_s"),
     show_default=True,
-    help="Time constant in seconds by which probabilities are smoothed; 0 for none.",
+    help="Time constant of the smoothing of probabilities in seconds; 0 for none.",
 )
 @click.option(
     "--abstain-below",
     type=click.FloatRange(0, 1, max_open=True),
-    help="Confidence below which no label is given.  [default: the model's advice]",
+    help="Confidence below which no label is reported.  [default: that of the model's card]",
 )
 @prior_option(
-    "How many times as often as in training each emotion occurs here: neutral=3,sad=0.5, or none. "
+    "Ratio of each emotion's frequency here to that in training: neutral=3,sad=0.5, or none. "
     "See `edge-ser prior`."
 )
 @baseline_option(
-    "Baseline of the voice or site: a file of `edge-ser enroll`, or a running mean of earlier "
-    "speech, for models that take one.  [default: the model's, mostly none]"
+    "Baseline of the voice or site: a file of `edge-ser enroll`, or running, the mean of earlier "
+    "speech, for models that accept one.  [default: that of the model's card, usually none]"
 )
 @click.option(
     "--min-level",
@@ -91,16 +96,16 @@ if TYPE_CHECKING:
     type=click.FloatRange(-120, 0),
     default=DefaultOf("edge_ser.recognition.recognizer:MIN_LEVEL_DBFS"),
     show_default=True,
-    help="Level in dB of full scale below which a window is silence.",
+    help="Level in dBFS below which a window is silence.",
 )
 @threads_option
 @microphone_option("Microphone: its number, or part of its name (see --list-devices).")
 @click.option(
     "--wait-for-device",
     is_flag=True,
-    help="Begin although the microphone, or the URL, is not there yet: for services.",
+    help="Start even if the microphone or the URL is not available yet, for services.",
 )
-@channel_option("Channel to take.  [default: the mean of all]")
+@channel_option("Channel to use.  [default: the mean of all channels]")
 @click.option("--rate", type=int, help="Sample rate of --stdin, in Hz.")
 @click.option(
     "--channels", type=int, default=1, show_default=True, help="Interleaved channels of --stdin."
@@ -112,11 +117,11 @@ if TYPE_CHECKING:
     show_default=True,
     help="Sample format of --stdin.",
 )
-@click.option("--input-format", help="ffmpeg's name of the kind of --url: alsa, pulse, v4l2, ...")
+@click.option("--input-format", help="Input format of --url for ffmpeg: alsa, pulse, v4l2, ...")
 @click.option(
     "--seconds",
     type=click.FloatRange(0, min_open=True),
-    help="Stop a live source after so many seconds.",
+    help="Stop a live source after this many seconds.",
 )
 @click.option(
     "--heartbeat",
@@ -124,12 +129,12 @@ if TYPE_CHECKING:
     type=click.FloatRange(0.1, 86_400),
     default=DefaultOf("edge_ser.recognition.streaming:StreamConfig.heartbeat_s"),
     show_default=True,
-    help="Seconds between signs of life in JSON lines.",
+    help="Seconds between heartbeat events.",
 )
 @click.option(
     "--record",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Keep what is heard and decided in this directory. Speech stays on the disk then.",
+    help="Store audio and events in this directory. The recordings contain speech.",
 )
 @click.option(
     "--record-limit",
@@ -137,7 +142,7 @@ if TYPE_CHECKING:
     type=click.FloatRange(1),
     default=1000.0,
     show_default=True,
-    help="Megabytes after which the oldest recordings are deleted.",
+    help="Size limit in megabytes; the oldest recordings are deleted first.",
 )
 def command(
     files: tuple[Path, ...],
@@ -180,7 +185,7 @@ def command(
       edge-ser run --url rtsp://camera/stream --format jsonl
 
     JSON lines are events: window, speech_start, emotion, speech_end, clip, overrun, device_lost,
-    device_back, heartbeat, start and end; docs/events.md describes them. Messages go to stderr.
+    device_back, heartbeat, start and end, as described in docs/events.md. Messages go to stderr.
     """
     if list_devices:
         _print_devices()
@@ -188,12 +193,12 @@ def command(
     named = {"--wav": wav, "--mic": mic, "--stdin": from_stdin, "--url": url is not None}
     kind = _kind(files, [name for name, on in named.items() if on])
     if from_stdin and rate is None:
-        raise click.UsageError("--stdin needs --rate: raw PCM does not say its sample rate")
+        raise click.UsageError("--stdin requires --rate: raw PCM does not contain its sample rate")
     if record is not None and kind == "--wav":
-        raise click.UsageError("--record keeps live audio; what --wav reads is kept already")
+        raise click.UsageError("--record requires a live source, got --wav; remove --record")
     if baseline == "running" and vad is False and kind != "--wav":
         raise click.UsageError(
-            "--baseline running learns from utterances, which --no-vad does not cut; leave it out"
+            "--baseline running requires utterances, got --no-vad; remove one of them"
         )
 
     from edge_ser.cli.run_loop import Run, run_files, run_source
@@ -238,18 +243,18 @@ def command(
 
 
 def _kind(files: tuple[Path, ...], chosen: list[str]) -> str:
-    """Return which source was chosen."""
+    """Return the option of the source that was chosen."""
     if files and not chosen:
         chosen = ["--wav"]
     if len(chosen) != 1:
         raise click.UsageError(
-            f"{' and '.join(chosen) or 'no source'} came; choose one of --wav FILE..., --mic, "
-            "--stdin, --url"
+            "expected one of --wav FILE..., --mic, --stdin, --url, got "
+            f"{' and '.join(chosen) or 'no source'}"
         )
     if chosen == ["--wav"] and not files:
-        raise click.UsageError("--wav came without a file; try: edge-ser run --wav speech.wav")
+        raise click.UsageError("--wav requires a file; for example: edge-ser run --wav speech.wav")
     if files and chosen != ["--wav"]:
-        raise click.UsageError(f"{chosen[0]} takes no files, {files[0]} came")
+        raise click.UsageError(f"{chosen[0]} takes no files, got {files[0]}")
     return chosen[0]
 
 
@@ -273,12 +278,12 @@ def _stdin(rate: int, channels: int, encoding: str, channel: int | None) -> Sour
     from edge_ser.audio.sources import PcmSource
 
     if sys.stdin.isatty():
-        raise ConfigError("--stdin was given, but nothing is piped in; use --mic to record")
+        raise ConfigError("--stdin expects a pipe, got a terminal; use --mic to record")
     return PcmSource(sys.stdin.buffer, rate, channels, encoding, channel)
 
 
 def _sinks(record: Path | None, record_limit_mb: float) -> list[OpenSink]:
-    """Return what else gets the events of a live source; a new sink is added here."""
+    """Return the sinks of a live source besides the output; add a new sink here."""
     from edge_ser.sinks.recorder import Recorder
     from edge_ser.sinks.systemd import SystemdSink
 
@@ -299,7 +304,7 @@ def _print_devices() -> None:
 
     devices = list_devices()
     if not devices:
-        raise AudioError("this machine offers no microphone; plug one in and check `arecord -l`")
+        raise AudioError("no microphone found; connect one and check `arecord -l`")
     table = plain_table("", "--device", "name", "through", right=("channels", "rate"))
     for d in devices:
         mark = "*" if d.is_default else ""
@@ -313,4 +318,4 @@ def _print_devices() -> None:
         )
     console = Console()
     console.print(table)
-    console.print("* is what --mic takes without --device", style="dim")
+    console.print("* is the default of --mic", style="dim")

@@ -1,4 +1,4 @@
-"""The work of `edge-ser run`: files one by one, or one source until it ends or a signal comes."""
+"""Loop of `edge-ser run`: a list of files, or one source until its end or a signal."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from edge_ser.recognition.streaming import StreamConfig, StreamingRecognizer
 from edge_ser.vad.detectors import open_detector
 
 _CLIPPED = 0.002
-"""Share of clipped samples from which a user should hear of it."""
+"""Share of clipped samples above which the user is warned."""
 
 OpenSink = Callable[[Output], EventSink]
-"""Opens a sink beside the output, which takes its messages to the user."""
+"""Function that opens a sink; it gets the output for messages to the user."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """What recognises, how, and where it is shown."""
+    """Recognizer, stream settings and output of a run."""
 
     recognizer: Recognizer
     output: Output
     settings: StreamConfig
     detector: str | None
-    """Name of a voice detector, None for none."""
+    """Name of a voice detector; None for no detector."""
 
     def open_stream(self, source: Source) -> StreamingRecognizer:
         """Return the stream of an open source."""
@@ -51,25 +51,25 @@ def run_files(run: Run, paths: tuple[Path, ...], channel: int | None) -> None:
     """Recognise every file.
 
     Raises:
-        EdgeSerError: some could not be recognised; each was named.
+        EdgeSerError: some files could not be recognised; each was reported.
     """
     failed = 0
     with run.output:
         for named in paths:
             try:
-                found = find_audio(named)
+                files = find_audio(named)
             except AudioError as error:
                 run.output.problem(str(error))
                 failed += 1
                 continue
-            for path in found:
+            for path in files:
                 try:
                     _run_file(run, path, channel)
                 except AudioError as error:
                     run.output.problem(str(error))
                     failed += 1
     if failed:
-        raise EdgeSerError("some inputs could not be recognised, see above")
+        raise EdgeSerError("some inputs could not be recognised; see the messages above")
 
 
 def _run_file(run: Run, path: Path, channel: int | None) -> None:
@@ -77,17 +77,17 @@ def _run_file(run: Run, path: Path, channel: int | None) -> None:
         if isinstance(event, Clip) and event.clipped > _CLIPPED:
             run.output.note(
                 f"{path}: {event.clipped:.1%} of the samples are clipped, so the result is "
-                "doubtful; record with less gain"
+                "unreliable; record with less gain"
             )
 
 
 def run_source(
     run: Run, source: Source, seconds: float | None, open_sinks: Sequence[OpenSink]
 ) -> None:
-    """Listen to a source until it ends, `seconds` of it are through, or a signal asks for the end.
+    """Listen to a source until its end, for `seconds` of audio, or until a signal arrives.
 
-    The first Ctrl-C or SIGTERM ends it cleanly: what is open is finished, written and summed up. The
-    second ends it at once.
+    The first Ctrl-C or SIGTERM ends it cleanly: the open utterance is finished, its events are written
+    and the summary is printed. The second ends it at once.
     """
     with contextlib.ExitStack() as stack:
         stop = stack.enter_context(_stop_on_signals())
@@ -103,13 +103,13 @@ def run_source(
 
 
 class Stop:
-    """Whether somebody asked for the end."""
+    """Stop request, set by a signal handler."""
 
     def __init__(self) -> None:
         self.asked = False
 
     def ask(self, *_: object) -> None:
-        """Ask; whoever asks twice does not want to wait."""
+        """Request the end; a second request raises KeyboardInterrupt."""
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
@@ -117,7 +117,7 @@ class Stop:
 
 @contextlib.contextmanager
 def _stop_on_signals() -> Iterator[Stop]:
-    """Take SIGINT and SIGTERM as wishes while this lasts: a service manager ends us with the latter."""
+    """Turn SIGINT and SIGTERM, which a service manager sends, into a stop request."""
     stop = Stop()
     before = {name: signal.signal(name, stop.ask) for name in (signal.SIGINT, signal.SIGTERM)}
     try:

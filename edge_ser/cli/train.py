@@ -1,7 +1,8 @@
-"""`edge-ser train`: corpora in, a run directory with checkpoint, figures and pictures out."""
+"""`edge-ser train`: train a model on speech corpora and write a run directory."""
 
 from __future__ import annotations
 
+import os
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -27,15 +28,17 @@ from edge_ser.cli._shared.options import (
     validation_speakers_option,
     weights_licence_option,
 )
+from edge_ser.cli._shared.progress import progress_bars, stage_bars
 from edge_ser.cli._shared.training_session import (
     choose_device,
-    need_training_packages,
     read_config,
     resumable,
+    require_training_packages,
     show_epochs,
     show_start,
 )
 from edge_ser.corpora import Terms, parse_licences
+from edge_ser.errors import ConfigError, TrainingError
 from edge_ser.splits import PROTOCOLS, SplitConfig
 from edge_ser.training.run_record import (
     COMPACT,
@@ -47,12 +50,15 @@ from edge_ser.training.run_record import (
 )
 
 if TYPE_CHECKING:
+    import torch
     from rich.console import Console
 
+    from edge_ser.training.baselines.paper.run import PaperJob, PaperRun
+    from edge_ser.training.baselines.paper.trainer import PaperTrainer
     from edge_ser.training.job import Job
     from edge_ser.training.trainer import Trainer
 
-_PROTOCOL_HELP = "\b\nProtocols, and what stands on both sides:\n" + "\n".join(
+_PROTOCOL_HELP = "\b\nProtocols, and what training and test clips share:\n" + "\n".join(
     textwrap.fill(
         f"{protocol.name:<21}{protocol.declares}",
         width=76,
@@ -65,34 +71,34 @@ _PROTOCOL_HELP = "\b\nProtocols, and what stands on both sides:\n" + "\n".join(
 
 
 class Recipe(click.Choice):  # type: ignore[type-arg]  # (generic since click 8.2 only)
-    """Parameter type: the name of a recipe; its former name is accepted too."""
+    """Parameter type: the name of a recipe; former names are accepted as aliases."""
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> object:
-        """Return the recipe's present name."""
+        """Return the current name of the recipe."""
         return super().convert(RECIPE_ALIASES.get(str(value), value), param, ctx)
 
 
 @click.command(name="train", epilog=_PROTOCOL_HELP)
 @corpus_option(
-    "A corpus: RAVDESS, EMO-DB, TESS, SAVEE, EMOVO, CREMA-D or nEMO with its folder; or "
+    "Corpus: RAVDESS, EMO-DB, TESS, SAVEE, EMOVO, CREMA-D or nEMO with its folder; or "
     "folder:NAME=DIR (label/speaker/clip.wav), csv:NAME=FILE, neutral:NAME=DIR or "
-    "unlabelled:NAME=DIR for your own. Repeat for several."
+    "unlabelled:NAME=DIR for your own recordings. Repeat for several."
 )
 @run_directory_option
 @resume_option("Continue the run in --out after its last epoch.")
 @click.option(
     "--recipe",
     type=Recipe(RECIPES),
-    help="compact is the network that edge-ser ships; distilled is the same with a speech encoder for a "
-    "teacher, better and slower to begin; paper is that of arXiv 2507.03251 with its features, copies "
-    "and optimiser, to be measured and not exported.  [default: compact]",
+    help="compact: the network that edge-ser ships. distilled: the same network with a speech encoder "
+    "as teacher; more accurate, slower to start. paper: the network of arXiv 2507.03251 with its "
+    "features, augmented copies and optimiser; it cannot be exported.  [default: compact]",
 )
 @click.option(
     "--protocol",
     type=click.Choice(tuple(PROTOCOLS)),
-    help="Who may stand on both sides of the split; see below.  [default: speaker-independent]",
+    help="What training and test clips may share; see below.  [default: speaker-independent]",
 )
 @folds_option(
     "drawn, leave-one-speaker-out or a number of folds of speakers; for clip-grouped a number "
@@ -101,21 +107,20 @@ class Recipe(click.Choice):  # type: ignore[type-arg]  # (generic since click 8.
 @click.option(
     "--fold",
     metavar="NAME",
-    help="Which fold to train, where the protocol has several: 1, EMO-DB/03, TESS.",
+    help="Fold to train, if the protocol has several: 1, EMO-DB/03, TESS.",
 )
 @click.option(
     "--test-speakers",
     metavar="A,B,...",
-    help="Speakers kept for the final test (1,11 or RAVDESS/1,EMO-DB/03), or none.  "
-    "[default: a fifth of each corpus]",
+    help="Test speakers (1,11 or RAVDESS/1,EMO-DB/03), or none.  [default: a fifth of each corpus]",
 )
 @validation_speakers_option(
-    "Speakers by which the epoch is chosen, drawn, or none for a fixed number of epochs.  "
+    "Speakers on which the epoch is selected, drawn, or none for a fixed number of epochs.  "
     "[default: a sixth of the others; none for clip-grouped, paper and --recipe paper]"
 )
 @labels_option("Emotions to learn, or all.  [default: those that every corpus has]")
 @weights_licence_option(
-    "Terms of the weights, for `edge-ser export`; commercial refuses corpora that forbid it."
+    "Licence of the weights, for `edge-ser export`; commercial refuses corpora that forbid it."
 )
 @click.option(
     "--corpus-licence",
@@ -127,25 +132,25 @@ class Recipe(click.Choice):  # type: ignore[type-arg]  # (generic since click 8.
 @click.option(
     "--epochs",
     type=click.IntRange(1),
-    help="At most so many; just so many for --recipe paper.  [default: 60; distilled: 24; paper: 100]",
+    help="Largest number of epochs; exact for --recipe paper.  [default: 60; distilled: 24; paper: 100]",
 )
 @click.option(
     "--patience",
     type=click.IntRange(1),
-    help="Stop after so many without gain; not for --recipe paper.  [default: 20]",
+    help="Stop after this many epochs without improvement; not for --recipe paper.  [default: 20]",
 )
 @click.option(
-    "--batch-size", type=click.IntRange(2), help="Clips of a step.  [default: 32; paper: 16]"
+    "--batch-size", type=click.IntRange(2), help="Clips in a batch.  [default: 32; paper: 16]"
 )
 @click.option(
-    "--learning-rate", type=float, help="Highest learning rate.  [default: 0.002; paper: 1e-05]"
+    "--learning-rate", type=float, help="Peak learning rate.  [default: 0.002; paper: 1e-05]"
 )
 @train_seed_option
-@config_option("JSON with settings, as under `config` in a run.json; options override it.")
+@config_option("JSON file with settings, as under `config` in a run.json; options override it.")
 @train_device_option
 @train_threads_option("CPU threads of each process.  [default: half the processors]")
 @cache_option(
-    "Keeps the features of each clip and the teacher's frames: about 0.1 MB a clip and "
+    "Cache of the features of each clip and the teacher's frames: about 0.1 MB a clip and "
     "variant.  [default: ~/.cache/edge-ser]"
 )
 @click.option(
@@ -153,13 +158,13 @@ class Recipe(click.Choice):  # type: ignore[type-arg]  # (generic since click 8.
     multiple=True,
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Speech without labels, for the imitation of the teacher (imitation_epochs in --config): "
+    help="Speech without labels, for distillation from the teacher (imitation_epochs in --config): "
     "every audio file below DIR. Repeat for several.",
 )
 @click.option(
     "--encoder",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Start from a run of `edge-ser pretrain` with the same channels and strides.",
+    help="Start from the encoder of a run of `edge-ser pretrain` with the same channels and strides.",
 )
 @noise_option
 @microphones_option
@@ -186,7 +191,7 @@ def command(
     microphones: tuple[Path, ...],
     **settings: float | None,
 ) -> None:
-    """Train the compact attention 1D-CNN, and measure it on speakers it has never heard.
+    """Train the compact attention 1D-CNN and measure it on test speakers.
 
     \b
       edge-ser train --corpus EMO-DB=DIR --out runs/emodb
@@ -195,14 +200,13 @@ def command(
       edge-ser train --recipe paper --protocol paper --corpus EMO-DB=DIR \\
         --out runs/paper
 
-    The protocol is speaker-independent unless you name another: no speaker of the validation or
-    test clips is in training. Before every training, what stands on both sides is looked for; what
-    the protocol does not declare is refused. RUN then holds run.json, the checkpoints,
-    metrics.json, curves.png and confusion matrices; an interrupted run goes on with
-    `edge-ser train --resume --out RUN`.
+    The default protocol is speaker-independent: no speaker of the validation or test clips is in
+    training. Before every training the split is checked for leaks, and any overlap that the protocol
+    does not declare is refused. RUN then holds run.json, the checkpoints, metrics.json, curves.png and
+    confusion matrices. To continue an interrupted run: `edge-ser train --resume --out RUN`.
 
-    --recipe paper splits the clips likewise, trains for a fixed number of epochs without
-    validation, and leaves the last weights and the rows' mean and deviation in
+    --recipe paper splits the clips in the same way, trains for a fixed number of epochs without
+    validation, and writes the last weights and the mean and deviation of the rows to
     weights.safetensors; its settings file has the fields of PaperConfig.
 
     On several GPUs: torchrun --nproc-per-node 2 -m edge_ser train ...
@@ -220,13 +224,15 @@ def command(
     stated = (given, labels, weights_licence, corpus_licences, *options.values())
     speech = (corpora, unlabelled, encoder, noise, microphones)
     if resume and any((recipe, config_file, *speech, *stated)):
-        raise click.UsageError("--resume takes its settings from the run; give only --out")
+        raise click.UsageError("--resume takes all settings from the run; give only --out")
     corpora += tuple(f"unlabelled:{path.absolute().name}={path}" for path in unlabelled)
     if not resume and not corpora:
-        raise click.UsageError("no --corpus was given; try: --corpus RAVDESS=DIR")
+        raise click.UsageError(
+            "expected --corpus NAME=DIR, got none; for example: --corpus RAVDESS=DIR"
+        )
     if recipe == PAPER:
         _refuse_for_paper("patience" in given, noise or microphones, unlabelled or encoder)
-    need_training_packages()
+    require_training_packages()
 
     from rich.console import Console
 
@@ -239,7 +245,6 @@ def command(
     group = find_process_group()
     console = Console(stderr=True, highlight=False, soft_wrap=True, quiet=not group.is_main)
     if (recipe_of(out) if resume else recipe) == PAPER:
-        from edge_ser.cli.train_paper import train_paper
         from edge_ser.training.baselines.paper import run as paper
         from edge_ser.training.baselines.paper.settings import PaperConfig
 
@@ -248,7 +253,7 @@ def command(
         else:
             paper_config = read_config(PaperConfig, config_file, given)
             paper_job = paper.plan(corpora, paper_config, labels, split, terms)
-        train_paper(console, paper_job, out, choose_device(device, threads, group), resume)
+        _train_paper(console, paper_job, out, choose_device(device, threads, group), resume)
         return
     if resume:
         job = replan(out)
@@ -256,21 +261,21 @@ def command(
         base = recipes.DISTILLED if recipe == DISTILLED else {}
         config = read_config(TrainConfig, config_file, given, base)
         job = plan(corpora, config, labels, split, terms, Sounds.find(noise, microphones))
-    place = choose_device(device, threads, group)
-    kept = cache or default_cache()
-    with group.connected(place):
+    training_device = choose_device(device, threads, group)
+    cache_dir = cache or default_cache()
+    with group.connected(training_device):
         _train_compact(
             console,
             job,
             out,
-            lambda show: start(job, out, place, show, resume, kept, group, encoder),
+            lambda show: start(job, out, training_device, show, resume, cache_dir, group, encoder),
         )
 
 
 def _train_compact(
     console: Console, job: Job, out: Path, begin: Callable[[OnProgress], Trainer]
 ) -> None:
-    """Train the compact network to the end, measure it and show the figures."""
+    """Train the compact network, measure it and print the figures."""
     from edge_ser.cli.tables.train import show_calibration, show_job, show_result
     from edge_ser.training.job import finish
 
@@ -288,16 +293,76 @@ def _train_compact(
 def _refuse_for_paper(patience: bool, sounds: object, imitation: object) -> None:
     if patience:
         raise click.UsageError(
-            "--patience came: the paper's recipe trains for a fixed number of epochs and never stops "
-            "early; say how many with --epochs"
+            "--patience does not apply to --recipe paper, which trains for a fixed number of epochs; "
+            "use --epochs"
         )
     if sounds:
         raise click.UsageError(
-            "--noise and --microphones are for scenes, which the paper's recipe does not have; leave "
-            "them out, or train with --recipe compact"
+            "--noise and --microphones are for scenes, which --recipe paper does not have; remove them, "
+            "or train with --recipe compact"
         )
     if imitation:
         raise click.UsageError(
-            "--unlabelled and --encoder are for a teacher, which the paper's recipe does not have; "
-            "leave them out, or train with --recipe distilled"
+            "--unlabelled and --encoder are for a teacher, which --recipe paper does not have; remove "
+            "them, or train with --recipe distilled"
         )
+
+
+def _train_paper(
+    console: Console, job: PaperJob, out: Path, device: torch.device, resume: bool
+) -> None:
+    """Train with the paper's recipe, write the run directory and print the figures.
+
+    Raises:
+        EdgeSerError: raised by `paper.run`.
+        TrainingError: training was interrupted; the message holds the command that continues it.
+    """
+    from edge_ser.cli.tables.train import show_job, show_result
+    from edge_ser.training.baselines.paper.run import finish
+
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        raise ConfigError(
+            f"expected one process for the paper's recipe, got {os.environ['WORLD_SIZE']}; start it "
+            "without torchrun"
+        )
+    show_job(console, job)
+    for note in job.notes:
+        console.print(f"differs from the paper: {note}", markup=False)
+    started = _start_paper(console, job, out, device, resume)
+    try:
+        _train_paper_epochs(console, started.trainer)
+    except KeyboardInterrupt:
+        raise TrainingError(
+            f"stopped after {len(started.trainer.history)} complete epoch(s); "
+            f"continue with: edge-ser train --resume --out {out}"
+        ) from None
+    show_result(console, PAPER, job, finish(started), out)
+
+
+def _start_paper(
+    console: Console, job: PaperJob, out: Path, device: torch.device, resume: bool
+) -> PaperRun:
+    from edge_ser.training.baselines.paper.run import start
+    from edge_ser.training.model import count_parameters
+
+    with stage_bars(console) as on_progress:
+        started = start(job, out, device, lambda share: on_progress("features", share), resume)
+    rows, trainer = started.rows, started.trainer
+    n_rows, length = rows.train.shape
+    console.print(
+        f"{n_rows:,} training rows of {length:,} values; {len(job.labels)} classes, "
+        f"{count_parameters(trainer.network):,} parameters, on {device}"
+        + (f", resumed after epoch {len(trainer.history)}" if resume else "")
+    )
+    return started
+
+
+def _train_paper_epochs(console: Console, trainer: PaperTrainer) -> None:
+    total = trainer.config.epochs
+    with progress_bars(console) as progress:
+        task = progress.add_task("training", total=total, completed=len(trainer.history))
+        for epoch in trainer.epochs(lambda share: progress.update(task, completed=share * total)):
+            console.print(
+                f"epoch {epoch.epoch + 1:3}/{total}  loss {epoch.loss:.3f}  "
+                f"training accuracy {epoch.accuracy:6.1%}"
+            )

@@ -23,21 +23,21 @@ def test_an_engine_is_built_without_a_gpu(cli, tmp_path):
 
     assert done.returncode == 0, done.stderr.decode()
     assert done.stdout == b""
-    told = done.stderr.decode().splitlines()
-    assert told[0].startswith("m.engine: fp32, ")
-    assert "for SM 8.6, 8.9, by tensorrt_rtx" in told[0]
-    assert told[1] == "features: from [1, 40, 47] to [1, 40, 297], best at [1, 40, 297]"
-    assert shlex.split(told[-1])[-3:] == ["edge-ser", "inspect", "m.engine"]
+    messages = done.stderr.decode().splitlines()
+    assert messages[0].startswith("m.engine: fp32, ")
+    assert "for SM 8.6, 8.9, by tensorrt_rtx" in messages[0]
+    assert messages[1] == "features: from [1, 40, 47] to [1, 40, 297], best at [1, 40, 297]"
+    assert shlex.split(messages[-1])[-3:] == ["edge-ser", "inspect", "m.engine"]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["m.engine", "m.engine.json"]
     manifest = json.loads((tmp_path / "m.engine.json").read_text())
     assert manifest["built_by"]["compute_capabilities"] == ["8.6", "8.9"]
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "value"),
     [
-        ((), 2, b"none came; --fp32, --fp16, --int8, or --int8 --fp16 was wanted"),
-        (("--fp32", "--int8"), 2, b"--fp32 and --int8 came"),
+        ((), 2, b"--fp32, --fp16, --int8, or --int8 --fp16, got none"),
+        (("--fp32", "--int8"), 2, b"got --fp32 and --int8"),
         (("--int8",), 1, b"first run: edge-ser quantize m.onnx --calibration FOLDER"),
         (
             ("--int8", "--fp16", "--calibration", "default"),
@@ -49,16 +49,16 @@ def test_an_engine_is_built_without_a_gpu(cli, tmp_path):
         (("--fp32", "--out", "m.trt"), 2, b".engine or .plan"),
     ],
 )
-def test_what_cannot_be_built_says_what_to_do(arguments, code, said, cli, tmp_path):
+def test_errors_name_the_remedy(arguments, code, value, cli, tmp_path):
     write_tiny_model(tmp_path / "m.onnx")
     done = cli("build-engine", "m.onnx", "--out", "m.engine", *arguments)
 
     assert done.returncode == code
-    assert said in done.stderr
+    assert value in done.stderr
     assert [p.name for p in tmp_path.iterdir()] == ["m.onnx"]
 
 
-def test_without_tensorrt_it_says_how_to_get_it(cli, tmp_path):
+def test_without_tensorrt_the_error_names_the_install_command(cli, tmp_path):
     write_tiny_model(tmp_path / "m.onnx")
     for name in ("tensorrt", "tensorrt_rtx", "tensorrt_rtx_bindings"):
         (tmp_path / f"{name}.py").write_text(f"raise ModuleNotFoundError(name={name!r})")

@@ -42,21 +42,21 @@ SELECT = ("calibrate", "select", "--model", "site.onnx", "--out", "set")
 def test_a_labelled_corpus_becomes_a_set(cli, site, tmp_path):
     done = cli(*SELECT, "--corpus", "folder:site=site", "--clips", 4, "--licence", "ours")
 
-    said = done.stderr.decode()
-    assert done.returncode == 0, said
+    message = done.stderr.decode()
+    assert done.returncode == 0, message
     assert done.stdout == b""
     chosen = CalibrationSet.load(tmp_path / "set")
     chosen.require(site)
     for words in (
-        "left out: 6 clips of emotions that tiny does not know",
+        "left out: 6 clips of emotions that tiny has no label for",
         "left out: 4 clips of speakers that tiny was not trained on",
-        "passed over: 1 recordings shorter than a window (1 s)",
-        "passed over: 1 recordings silent\n",
+        "skipped: 1 recordings shorter than a window (1 s)",
+        "skipped: 1 recordings silent\n",
         "licence: ours",
-        f"written to set: 4 windows of 1 s (13 features, 97 frames), digest {chosen.digest}",
+        f"written: set, 4 windows of 1 s (13 features, 97 frames), digest {chosen.digest}",
     ):
-        assert words in said
-    assert "note:" not in said
+        assert words in message
+    assert "note:" not in message
     assert sorted((c.emotion, c.speaker) for c in chosen.clips) == [
         (label, f"site/{speaker}") for label in ("high", "low") for speaker in ("s1", "s2")
     ]
@@ -88,7 +88,7 @@ def test_recordings_of_a_site_need_no_labels(cli, site, tmp_path):
     done = cli(*SELECT, "--wav", "site", "--clips", 50)
 
     assert done.returncode == 0, done.stderr.decode()
-    assert b"50 windows were asked for, there are" in done.stderr
+    assert b"expected 50 windows, got " in done.stderr
     chosen = CalibrationSet.load(tmp_path / "set")
     assert {clip.emotion for clip in chosen.clips} == {""}
     assert b"not labelled" in cli("calibrate", "show", "set").stdout
@@ -99,9 +99,9 @@ def test_a_channel_of_a_site_is_taken_as_run_takes_it(cli, site, tmp_path):
     soundfile.write(tmp_path / "stereo.wav", stereo, RATE)
 
     silent = cli(*SELECT, "--wav", "stereo.wav", "--channel", 1)
-    heard = cli(*SELECT, "--wav", "stereo.wav", "--channel", 0)
+    audible = cli(*SELECT, "--wav", "stereo.wav", "--channel", 0)
 
-    assert (silent.returncode, heard.returncode) == (1, 0)
+    assert (silent.returncode, audible.returncode) == (1, 0)
     assert b"1 silent" in silent.stderr
     for clip in CalibrationSet.load(tmp_path / "set").clips:
         assert clip.level_dbfs == pytest.approx(-20, abs=0.2)

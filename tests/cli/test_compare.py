@@ -1,4 +1,4 @@
-"""`edge-ser compare` as people and a CI job see it."""
+"""`edge-ser compare` as text, and its exit codes."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def lines(done: subprocess.CompletedProcess[bytes]) -> list[str]:
     return [line.rstrip() for line in done.stdout.decode().splitlines()]
 
 
-def test_what_people_see(compare, files):
+def test_text_output(compare, files):
     done = compare("first.onnx", "changed.onnx", "--wav", "wavs", "--json", "c.json")
     data = json.loads((files / "c.json").read_text())
     a, b = data["models"]
@@ -128,7 +128,7 @@ def test_too_little_agreement(compare, files):
     assert " 0.00% " in done.stderr.decode()
 
 
-def test_what_makes_no_sense_is_refused_with_its_reason(compare, files):
+def test_impossible_checks_are_refused_with_a_reason(compare, files):
     write_conv_model(files / "other.onnx", make_card(hop_s=0.5, labels=("low", "high", "odd")))
 
     done = compare("first.onnx", "other.onnx", "--wav", "wavs", "--max-difference", "1")

@@ -32,7 +32,9 @@ def test_a_table_and_a_record(cli, corpus, tmp_path):
     )  # fmt: skip
 
     assert done.returncode == 0, done.stderr
-    assert b"majority      3  66.7%  50.0%" in done.stdout
+    assert [b"majority", b"3", b"66.7%", b"50.0%"] in [
+        line.split()[:4] for line in done.stdout.splitlines()
+    ]
     assert b"protocol: speaker-independent leave-one-speaker-out, 3 of 3 folds" in done.stderr
     assert b"no speaker, clip, copy or audio stands on two sides" in done.stderr
     (record,) = (tmp_path / "out").iterdir()
@@ -46,7 +48,7 @@ def test_a_table_and_a_record(cli, corpus, tmp_path):
     assert len(list((tmp_path / "cache" / "folds").iterdir())) == 3
 
 
-def test_what_the_paper_shares_is_said(cli, corpus):
+def test_shared_clips_of_the_paper_are_printed(cli, corpus):
     done = cli(
         "cross-validate", "--corpus", corpus, "--protocol", "paper", "--system", "majority",
         "--cache", "cache",
@@ -64,14 +66,14 @@ def test_what_the_paper_shares_is_said(cli, corpus):
         (("--system", "majority", "--protocol", "emobox"), b"EmoBox has no folds of own"),
         (("--system", "majority", *LOSO, "--fold", "z"), b"there is no fold 'z'"),
         (("--system", "majority", *LOSO, "--config", "none.json"), b"none.json cannot be read"),
-        (("--system", "majority", *LOSO, "--config", "list.json"), b"list.json is no object"),
-        (("--system", "majority", *LOSO, "--config", "other.json"), b"settings of compact"),
+        (("--system", "majority", *LOSO, "--config", "list.json"), b"list.json holds no object"),
+        (("--system", "majority", *LOSO, "--config", "other.json"), b"got compact"),
         (("--system", "majority", *LOSO, "--config", "flat.json"), b"majority is int, an object"),
         (("--system", "majority", *LOSO, "--results", "flat.json/x"), b"cannot be written"),
         (("--system", "majority", *LOSO, "--noise", "own"), b"--system compact"),
     ],
 )
-def test_what_cannot_be_is_said_on_one_line(cli, corpus, tmp_path, arguments, says):
+def test_errors_are_one_line(cli, corpus, tmp_path, arguments, says):
     (tmp_path / "list.json").write_text("[]")
     (tmp_path / "other.json").write_text('{"compact": {}}')
     (tmp_path / "flat.json").write_text('{"majority": 3}')

@@ -12,8 +12,7 @@ import pytest
 from machine_trees import BOARDS, board_commands, board_tree
 from rich.console import Console
 
-from edge_ser.cli.doctor import command
-from edge_ser.cli.tables.doctor import print_report
+from edge_ser.cli.doctor import command, print_report
 from edge_ser.doctor.report import CHOICES, examine
 
 
@@ -23,7 +22,7 @@ def table(report, width: int, **options: object) -> str:
     return out.getvalue()
 
 
-def test_this_machine_in_words(cli):
+def test_this_machine_as_text(cli):
     done = cli("doctor", "--for", "wav")
     text = done.stdout.decode()
 
@@ -61,17 +60,17 @@ def test_what_does_not_work_is_exit_code_1(cli):
     assert "Traceback" not in done.stderr
 
 
-def test_a_use_that_there_is_not_is_exit_code_2(cli):
+def test_an_unknown_use_is_exit_code_2(cli):
     assert cli("doctor", "--for", "tea").returncode == 2
 
 
-def test_every_use_can_be_asked_for():
+def test_every_use_is_an_option_value():
     (choice,) = (option.type.choices for option in command.params if option.name == "asked")
     assert tuple(choice) == CHOICES
 
 
 def test_the_base_install_is_enough():
-    """No torch, no onnx, and no PortAudio: what is missing is told."""
+    """No torch, no onnx, and no PortAudio: what is missing is reported."""
     code = (
         "import sys\n"
         "for name in ('torch', 'onnx', 'librosa', 'matplotlib', 'scipy', 'safetensors'):\n"

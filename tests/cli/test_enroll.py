@@ -40,7 +40,7 @@ def test_speech_becomes_a_file_of_statistics(enrolled):
     assert enrolled.stat().st_size < 4_000
 
 
-def test_little_speech_is_doubted_and_very_little_refused(cli, model, example_clips, tmp_path):
+def test_little_speech_is_warned_of_and_very_little_refused(cli, model, example_clips, tmp_path):
     doubted = cli("enroll", *example_clips, "--model", model, "--out", "lab.json")
     assert doubted.returncode == 0
     assert b"15 s" in doubted.stderr
@@ -124,15 +124,15 @@ def test_evaluate_names_the_baseline(cli, model, enrolled, example_clips, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "value"),
     [
         (("enroll", "--out", "b.json"), b"--mic"),
-        (("enroll", "--mic", "a.wav", "--out", "b.json"), b"choose one"),
+        (("enroll", "--mic", "a.wav", "--out", "b.json"), b"--mic or files"),
         (("enroll", "--mic"), b"--out"),
         (("run", "--mic", "--no-vad", "--baseline", "running"), b"--no-vad"),
     ],
 )
-def test_usage(cli, arguments, said):
+def test_usage(cli, arguments, value):
     done = cli(*arguments)
     assert done.returncode == 2
-    assert said in done.stderr
+    assert value in done.stderr

@@ -46,7 +46,7 @@ def wide(cli):
     return run
 
 
-def test_what_is_printed(wide, site):
+def test_text_output(wide, site):
     done = wide(*site)
     shown = done.stdout.decode()
 
@@ -56,10 +56,10 @@ def test_what_is_printed(wide, site):
         "protocol: all speakers, without those of the training data",
         "mode: each clip as one recording",
         "site: 6 clips, speakers: 3 (new speakers of a training corpus)",
-        "has no middle; the model may still answer so",
+        "has no middle; the model may still predict it",
         "left out: site, 4 clips labelled odd, which the model does not know",
         "left out: site, 2 clips of speakers that the model was trained on",
-        "site/s2 chose the training's epoch (validation)",
+        "site/s2 selected the training's epoch (validation)",
         "New speakers of the training corpora",
         "site: 95% intervals by bootstrap over speakers, 2000 draws; too narrow",
     ):
@@ -99,7 +99,7 @@ def test_it_repeats_itself(wide, site, tmp_path):
     assert (tmp_path / "a.json").read_text() == (tmp_path / "b.json").read_text()
 
 
-def test_speakers_of_the_training_are_included_on_request_and_said(wide, site, tmp_path):
+def test_training_speakers_are_included_on_request_and_marked(wide, site, tmp_path):
     done = wide(*site, "--include-trained", "--html", "e.html", "--json", "e.json")
 
     assert done.stdout.count(TRAINED) >= 4  # the protocol and every table by corpus
@@ -206,7 +206,7 @@ def test_bounds_on_plain_speech_and_noise_decide_the_exit_code(
         assert b"expected " in done.stderr
 
 
-def test_live_mode_is_said_and_on_record(wide, site, tmp_path):
+def test_live_mode_is_printed_and_recorded(wide, site, tmp_path):
     done = wide(*site, "--vad", "--json", "e.json", "--html", "e.html", "--card", "CARD.md")
 
     assert done.returncode == 0, done.stderr.decode()
@@ -270,7 +270,7 @@ def test_no_corpus(wide):
         ),
     ],
 )
-def test_what_is_not_there_ends_with_exit_code_1(wide, site, arguments, values):
+def test_missing_inputs_are_exit_code_1(wide, site, arguments, values):
     done = wide("evaluate", *arguments)
     assert done.returncode == 1
     assert [value for value in values if value not in done.stderr.decode()] == []

@@ -1,4 +1,4 @@
-"""`edge-ser inspect` as people and programs see it."""
+"""`edge-ser inspect` as text and as JSON."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ SHA-256        {sha256}
 Card
 model          tiny: test, trained 2026-01-01, seed 0
 labels         low, middle, high
-hears          windows of 1 s every 0.25 s, 0.25 s at least
+window         1 s every 0.25 s, 0.25 s at least
 front end      13 MFCCs of 26 mel bands, 20–7600 Hz, of audio at 16000 Hz; hann
                window 400, FFT 512, hop 160
 baseline       none taken
 arousal        not given
 trained on     site: 6 clips of 1 speaker; own [c]
-taught by      labels alone
+distilled      labels alone
 temperature    1.25, already in the logits
 abstain        below 0.35
 licence        of the weights: CC BY 4.0
@@ -66,7 +66,7 @@ head   Gemm  FP32           18      18
 
 @pytest.fixture
 def model(tmp_path):
-    """A model whose card and precision record say something of everything."""
+    """A model with every field of card and precision record."""
     card = make_card(
         corpora=(CorpusUse("site", 6, ("site/s1",), "own [c]", ""),),
         accuracy=(Accuracy("speaker-independent", "test", "site", ("site/s2",), 6, 0.5, 1 / 3),),
@@ -96,7 +96,7 @@ def shown(done: subprocess.CompletedProcess[bytes]) -> str:
     return "\n".join(line.rstrip() for line in done.stdout.decode().splitlines()) + "\n"
 
 
-def test_what_people_see(cli, model):
+def test_text_output(cli, model):
     done = cli("inspect", model, env={**os.environ, "COLUMNS": "80"})
 
     data = model.read_bytes()
@@ -115,7 +115,7 @@ def test_the_bundled_model_fits_80_columns_without_colours(cli):
     assert "/blocks/blocks.0/body/body.5/mlp/mlp.0/Conv" in text
 
 
-def test_what_programs_see(cli, model):
+def test_json_output(cli, model):
     data = json.loads(shown(cli("inspect", model, "--json")))
 
     assert data["card"]["labels"] == ["low", "middle", "high"]
@@ -123,7 +123,7 @@ def test_what_programs_see(cli, model):
     assert data["macs"] == sum(layer["macs"] for layer in data["layers"]) == 64_138
 
 
-def test_a_foreign_model_is_said_to_have_no_card(cli, tmp_path):
+def test_a_foreign_model_has_no_card(cli, tmp_path):
     text = shown(cli("inspect", write_tiny_model(tmp_path / "a.onnx", key="")))
     assert "`edge-ser run`" in text
     assert "MatMul" in text

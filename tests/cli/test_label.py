@@ -63,7 +63,7 @@ def test_it_goes_on_where_it_was(cli, tmp_path, kept):
     before = (tmp_path / "site.csv").read_text()
     again = label(cli, answers="nonsense\n9\nhappy\nb\nangry\n")
 
-    assert b"1 labelled, 2 to ask" in again.stdout
+    assert b"1 labelled, 2 to label" in again.stdout
     assert (tmp_path / "site.csv").read_text().startswith(before)
     clips = load_corpus(f"csv:site={tmp_path / 'site.csv'}")
     assert sorted(clip.emotion for clip in clips) == ["angry", "neutral"]
@@ -74,7 +74,7 @@ def test_the_end_of_the_input_ends_it(cli, tmp_path, kept):
     done = label(cli, "--near-misses")
 
     assert done.returncode == 0
-    assert b"2 to ask" in done.stdout
+    assert b"2 to label" in done.stdout
     assert not (tmp_path / "site.csv").exists()
 
 
@@ -100,7 +100,7 @@ def test_a_player_is_asked(cli, tmp_path, kept):
         (("kept", "--out", "other.csv"), b"path,emotion,speaker"),
     ],
 )
-def test_what_cannot_be_labelled_is_said(cli, tmp_path, kept, arguments, words):
+def test_errors_name_the_values(cli, tmp_path, kept, arguments, words):
     (tmp_path / "empty").mkdir()
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
     done = cli("label", *arguments)

@@ -37,14 +37,16 @@ def likeliest(utterance: dict) -> str | None:
 
 
 def found_at(part: np.ndarray, whole: np.ndarray) -> int:
-    """Return where in `whole` it sounds most like `part`, by cross-correlation."""
+    """Return the sample of `whole` that matches `part` best, by cross-correlation."""
     n = len(part) + len(whole)
     product = np.fft.rfft(whole, n) * np.conj(np.fft.rfft(part, n))
     return int(np.argmax(np.fft.irfft(product, n)[: len(whole)]))
 
 
 @pytest.mark.timeout(240)
-def test_a_minute_of_speech_is_heard_as_it_was_played(studio, corpora_dir, tmp_path, monkeypatch):
+def test_a_minute_of_speech_is_recorded_as_it_was_played(
+    studio, corpora_dir, tmp_path, monkeypatch
+):
     """Real clips with pauses, from a speaker to a microphone, against the truth and the file itself."""
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     scenes = importlib.import_module("voice_scenes")
@@ -54,7 +56,7 @@ def test_a_minute_of_speech_is_heard_as_it_was_played(studio, corpora_dir, tmp_p
     scene = scenes.scene(chosen, seed=3)
     assert len(scene.samples) > 60 * RATE
     soundfile.write(tmp_path / "scene.wav", scene.samples, RATE)
-    record = tmp_path / "heard"
+    record = tmp_path / "kept"
 
     with (tmp_path / "events.jsonl").open("wb") as out:
         process = studio.listen("--format", "jsonl", "--record", str(record), out=out)
@@ -71,12 +73,12 @@ def test_a_minute_of_speech_is_heard_as_it_was_played(studio, corpora_dir, tmp_p
 
     # Where in the stream the scene began: the recording says it to the sample.
     (wav,) = record.glob("*.wav")
-    heard, rate = soundfile.read(wav, dtype="float32")
-    begin_s = found_at(soxr.resample(scene.samples, RATE, rate), heard) / rate
+    recorded, rate = soundfile.read(wav, dtype="float32")
+    begin_s = found_at(soxr.resample(scene.samples, RATE, rate), recorded) / rate
 
-    said = events_of(output, "speech_start", "speech_end")
-    assert [e["event"] for e in said] == ["speech_start", "speech_end"] * len(scene.spans_s)
-    for start, end, (start_s, end_s) in zip(said[::2], said[1::2], scene.spans_s, strict=True):
+    bounds = events_of(output, "speech_start", "speech_end")
+    assert [e["event"] for e in bounds] == ["speech_start", "speech_end"] * len(scene.spans_s)
+    for start, end, (start_s, end_s) in zip(bounds[::2], bounds[1::2], scene.spans_s, strict=True):
         assert start["at_s"] - begin_s == pytest.approx(start_s, abs=0.3)
         assert end["at_s"] - begin_s == pytest.approx(end_s, abs=0.3)
         assert 0 < start["latency_ms"] < 5_000
@@ -95,13 +97,13 @@ def test_a_minute_of_speech_is_heard_as_it_was_played(studio, corpora_dir, tmp_p
         text=True,
         check=True,
     )
-    pairs = list(zip(said[1::2], events_of(named.stdout, "speech_end"), strict=True))
-    # None where the model is not sure: a coin's toss between two classes is not told as either.
+    pairs = list(zip(bounds[1::2], events_of(named.stdout, "speech_end"), strict=True))
+    # None where the model is not sure: two equally likely classes give no label.
     labels = [(live["label"], offline["label"]) for live, offline in pairs]
     same = np.mean([live == offline for live, offline in labels])
     likely = np.mean([likeliest(live) == likeliest(offline) for live, offline in pairs])
     print(f"{same:.1%} of {len(pairs)} utterances have the label that the file gives")
-    print(f"{likely:.1%} the likeliest class, told or not")
+    print(f"{likely:.1%} the likeliest class, reported or not")
     assert sum(label is not None for label, _ in labels) >= 0.75 * len(labels), labels
     assert same >= 0.95, labels
     assert likely >= 0.85, pairs
@@ -115,7 +117,7 @@ def test_the_stream_is_resampled_from_the_native_rate(studio):
     output, errors = process.communicate(timeout=30)
 
     assert process.returncode == 0
-    assert "heard 6.0 s, 11 windows" in errors
+    assert "audio received: 6.0 s, 11 windows" in errors
     assert [e["start_s"] for e in events_of(output, "window")] == [0.5 * k for k in range(11)]
     assert all(e["label"] is None for e in events_of(output, "window"))
 
@@ -141,7 +143,7 @@ def test_sigterm_ends_it_cleanly_too(studio):
     _, errors = process.communicate(timeout=20)
 
     assert process.returncode == 0
-    assert "heard" in errors
+    assert "audio received" in errors
     assert "Traceback" not in errors
 
 
@@ -181,7 +183,7 @@ def test_a_device_that_goes_and_comes_back(studio, example_clips):
 
 
 def test_a_kill_leaves_nothing_that_hinders_the_next_start(studio, tmp_path, example_clips):
-    record = tmp_path / "heard"
+    record = tmp_path / "kept"
     process = studio.listen("--format", "jsonl", "--record", str(record))
     time.sleep(2.5)
     studio.play(example_clips[0])
@@ -257,7 +259,7 @@ def test_portaudio_missing_names_the_package():
     assert "libportaudio2" in done.stderr
 
 
-def test_the_doctor_hears_of_the_microphone_and_its_server(studio):
+def test_the_doctor_reports_the_microphone_and_its_server(studio):
     """What `run --mic` uses here, `doctor` calls working, with the server and the device by name."""
     done = subprocess.run(
         [sys.executable, "-m", "edge_ser", "doctor", "--json"],

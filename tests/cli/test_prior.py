@@ -1,4 +1,4 @@
-"""`edge-ser prior`: ratios on stdout that `run --prior` takes, cautions and counts on stderr."""
+"""`edge-ser prior`: ratios for `run --prior` on stdout, cautions and counts on stderr."""
 
 from __future__ import annotations
 

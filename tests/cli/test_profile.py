@@ -41,7 +41,7 @@ def test_what_is_printed_fits_80_columns_without_colours(cli, models, tmp_path):
         "windows/s, real-time factor",
         "made, speech-like, seed 0, 48,000 Hz",
         "decisions before anything counted",
-        "timing it",
+        "overhead",
         "not measured: ",
         "Side by side",
         "take ",
@@ -51,7 +51,7 @@ def test_what_is_printed_fits_80_columns_without_colours(cli, models, tmp_path):
     assert "written: p.html" in done.stderr.decode()
 
 
-def test_the_record_holds_what_was_asked_for(cli, models, tmp_path):
+def test_the_record_holds_the_settings(cli, models, tmp_path):
     noise = np.random.default_rng(0).normal(size=8000 * 3) / 9
     soundfile.write(tmp_path / "n.wav", noise, 8000)
     options = ("--wav", "n.wav", "--arrival", "paced", "--chunk", "50", "--detector", "none")
@@ -79,22 +79,22 @@ def test_the_record_holds_what_was_asked_for(cli, models, tmp_path):
 def test_json_on_stdout_is_nothing_but_json(cli, models):
     done = cli(*models, "--json", "-")
     assert done.returncode == 0, done.stderr.decode()
-    said = json.loads(done.stdout)
-    assert (said["kind"], said["schema"]) == ("edge-ser profile", 1)
-    assert said["models"][0]["stages"]["inference"]["p50_ms"] > 0
+    record = json.loads(done.stdout)
+    assert (record["kind"], record["schema"]) == ("edge-ser profile", 1)
+    assert record["models"][0]["stages"]["inference"]["p50_ms"] > 0
 
 
 @pytest.mark.parametrize(("budget", "code"), [("100000", 0), ("0.0001", 1)])
 def test_a_budget_decides_on_the_exit_code(cli, models, budget, code):
     done = cli(*models, "--budget-ms", budget, "--p", "50")
-    said = done.stderr.decode()
-    assert done.returncode == code, said
+    message = done.stderr.decode()
+    assert done.returncode == code, message
     assert done.stdout  # the figures are printed all the same
     if code:
-        assert said.startswith("edge-ser: ")
-        assert f" {float(budget):g} ms " in said
-        assert " a.onnx: p50 is " in said
-        assert "; b.onnx: p50 is " in said
+        assert message.startswith("edge-ser: ")
+        assert f" {float(budget):g} ms " in message
+        assert " a.onnx: p50 is " in message
+        assert "; b.onnx: p50 is " in message
     else:
         assert "kept: p50 " in done.stdout.decode()
         assert " 100000 ms" in done.stdout.decode()
@@ -133,7 +133,7 @@ def test_gated_windows_come_from_speech_only(cli, models, example_clips):
         (["--p", "42"], 2, ("--p",)),
     ],
 )
-def test_what_cannot_be_is_said_in_one_line(cli, arguments, code, values):
+def test_errors_name_the_values(cli, arguments, code, values):
     done = cli("profile", *arguments)
     assert done.returncode == code
     assert [value for value in values if value not in done.stderr.decode()] == []

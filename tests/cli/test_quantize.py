@@ -30,12 +30,12 @@ def small(tmp_path):
 )
 def test_a_file_is_written(cli, small, tmp_path, options, kind):
     done = cli(*small, *options, "--out", "out.onnx")
-    said = done.stderr.decode()
+    message = done.stderr.decode()
 
-    assert done.returncode == 0, said
-    assert f"out.onnx: {kind}, " in said
-    assert " 24 calibration windows, no labels: " in said
-    assert "--corpus" in said
+    assert done.returncode == 0, message
+    assert f"out.onnx: {kind}, " in message
+    assert " 24 calibration windows, no labels: " in message
+    assert "--corpus" in message
     assert OnnxRunner(tmp_path / "out.onnx").card == make_card()
 
 
@@ -47,10 +47,10 @@ def test_a_corpus_is_judged_without_the_sensitivity_being_asked_for(cli, small, 
             folder.mkdir(parents=True)
             soundfile.write(folder / "a.wav", rng.normal(size=20_000) / 9, 16_000)
     done = cli(*small, "--corpus", "folder:site=site", "--speakers", "s2", "--out", "out.onnx")
-    said = done.stderr.decode()
+    message = done.stderr.decode()
 
-    assert done.returncode == 0, said
-    assert "points) on 3 clips of 1 speakers" in said
+    assert done.returncode == 0, message
+    assert "points) on 3 clips of 1 speakers" in message
 
 
 def test_tables_and_json(cli, small, tmp_path):
@@ -108,8 +108,8 @@ def test_refusals(cli, small, tmp_path, arguments, code, values):
     done = cli("quantize", *arguments)
 
     assert done.returncode == code
-    said = done.stderr.decode().replace("\n", " ")
-    assert [value for value in values if value not in said] == []
+    message = done.stderr.decode().replace("\n", " ")
+    assert [value for value in values if value not in message] == []
     assert sorted(tmp_path.iterdir()) == before
 
 

@@ -1,4 +1,4 @@
-"""What `run --record` keeps is what `calibrate select --wav` takes."""
+"""Recordings of `run --record` are valid input of `calibrate select --wav`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`edge-ser run --wav` and `--stdin`: what comes out, and what bad input is told."""
+"""`edge-ser run --wav` and `--stdin`: output, and errors for bad input."""
 
 from __future__ import annotations
 
@@ -108,10 +108,10 @@ def test_utterances_of_files_and_pipes(cli, tmp_path, example_clips, source):
     done = cli("run", *arguments, "--format", "jsonl", stdin=samples.tobytes())
     text = cli("run", *arguments, stdin=samples.tobytes())
 
-    said = [e for e in lines(done.stdout) if e["event"] in {"speech_start", "speech_end", "clip"}]
+    ends = [e for e in lines(done.stdout) if e["event"] in {"speech_start", "speech_end", "clip"}]
     whole = ["clip"] if source == "--wav" else []
-    assert [e["event"] for e in said] == ["speech_start", "speech_end"] * 2 + whole
-    first, second = said[1], said[3]
+    assert [e["event"] for e in ends] == ["speech_start", "speech_end"] * 2 + whole
+    first, second = ends[1], ends[3]
     assert 1.5 < first["start_s"] < first["at_s"] < 1.5 + len(clips[0]) / RATE
     assert 3 + len(clips[0]) / RATE < second["start_s"] < second["at_s"]
     assert first["label"] == "angry"
@@ -292,9 +292,9 @@ def test_clipped_audio_is_recognised_with_a_warning(cli, tmp_path):
         (["run", "--wav"], ("edge-ser run --wav ",)),
         (
             ["run", "--mic", "--stdin", "--rate", "16000"],
-            ("--mic and --stdin ", "--wav FILE..., --mic, --stdin, --url"),
+            ("--mic and --stdin", "--wav FILE..., --mic, --stdin, --url"),
         ),
-        (["run", "--mic", "a.wav"], ("--mic ", " a.wav ")),
+        (["run", "--mic", "a.wav"], ("--mic ", " a.wav")),
         (["run", "--wav", "a.wav", "--record", "d"], ("--record", "--wav")),
         (["run", "--url", "-i"], ("'-i'", " URL,")),
         (["run", "--wav", "a.wav", "--abstain-below", "1"], ("abstain-below",)),

@@ -1,8 +1,8 @@
-"""Options and arguments that several commands have, each defined once.
+"""Options and arguments that several commands share.
 
-An option whose help is the same everywhere is a decorator; one whose help depends on the command is
-a function of the help text. Options of one name with another meaning in each command (`--wav`,
-`--seconds`, `--rate`, `--window`, `--protocol`, `--name`) stay with their commands.
+An option with the same help in every command is a decorator; an option whose help depends on the
+command is a function of the help text. Options whose meaning depends on the command (`--wav`,
+`--seconds`, `--rate`, `--window`, `--protocol`, `--name`) are defined in the commands.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Target = TypeVar("Target", bound=Callable[..., Any] | click.Command)
 
 @dataclass(frozen=True)
 class DefaultOf:
-    """Default of an option, read from a config dataclass or a constant when it is needed.
+    """Default of an option, read on demand from a config dataclass or a constant.
 
     The module is imported only to show the help or to run the command.
     """
@@ -30,7 +30,7 @@ class DefaultOf:
     name: str
     """`module:Class.field`, or `module:CONSTANT`."""
     convert: Callable[[Any], Any] = lambda value: value
-    """From the field's unit and type to the option's."""
+    """Conversion from the unit and type of the field to those of the option."""
 
     def __call__(self) -> Any:
         """Return the default."""
@@ -38,21 +38,21 @@ class DefaultOf:
         return self.convert(attrgetter(path)(importlib.import_module(module)))
 
     def __str__(self) -> str:
-        """Return the default as the help shows it."""
+        """Return the default as shown in the help."""
         value = self()
         return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def percent(share: float) -> float:
-    """Return a share in [0, 1] in percent."""
+    """Return a share in [0, 1] as a percentage."""
     return 100 * share
 
 
 def require_suffix(out: Path, *suffixes: str) -> None:
-    """Refuse an output file of another suffix.
+    """Check the suffix of an output file.
 
     Raises:
-        click.UsageError: names the suffixes that are possible.
+        click.UsageError: the suffix is not one of `suffixes`.
     """
     if out.suffix.lower() not in suffixes:
         raise click.UsageError(f"expected --out to end in {' or '.join(suffixes)}, got {out}")
@@ -104,7 +104,7 @@ threads_option = click.option(
 )
 
 html_option = click.option(
-    "--html", "html_file", type=click.Path(path_type=Path), help="Write a page with pictures."
+    "--html", "html_file", type=click.Path(path_type=Path), help="Write an HTML page with charts."
 )
 
 noise_option = click.option(
@@ -121,14 +121,14 @@ microphones_option = click.option(
     multiple=True,
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Impulse responses of microphones, likewise.",
+    help="Impulse responses of microphones for the same scenes. Repeat for several.",
 )
 
 run_directory_option = click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
     required=True,
-    help="The run directory to write.",
+    help="Output run directory.",
 )
 
 train_device_option = click.option(
@@ -136,12 +136,10 @@ train_device_option = click.option(
     type=click.Choice(["auto", "cpu", "cuda"]),
     default="auto",
     show_default=True,
-    help="Where to train; auto takes CUDA when it is there.",
+    help="Training device; auto is CUDA if available.",
 )
 
-train_seed_option = click.option(
-    "--seed", type=int, help="Decides all that is drawn.  [default: 0]"
-)
+train_seed_option = click.option("--seed", type=int, help="Random seed.  [default: 0]")
 
 
 # --- Options whose help depends on the command.
@@ -259,7 +257,7 @@ def runner_option(
 def detector_option(
     text: str, none: bool = False, default: str | DefaultOf = "auto"
 ) -> Callable[[Target], Target]:
-    """Return `--detector`; with `none` as a further choice where a command runs without one."""
+    """Return `--detector`; with `none` as a further choice if the command can run without a detector."""
     kind = click.Choice(["auto", "silero", "webrtc", *(["none"] if none else [])])
     return click.option("--detector", type=kind, default=default, show_default=True, help=text)
 

@@ -1,4 +1,4 @@
-"""The one style of progress bars: on a terminal only, and gone when the work is done."""
+"""Progress bars: shown on a terminal only, removed at the end."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 def progress_bars(console: Console, shown: bool = True, auto_refresh: bool = True) -> Progress:
-    """Return bars for tasks, not started yet.
+    """Return progress bars that are not started yet.
 
     Args:
         console: a terminal; elsewhere nothing is shown.
         shown: False to show nothing.
-        auto_refresh: False to redraw only at `refresh`, where redrawing would disturb a measurement.
+        auto_refresh: False to redraw only at `refresh`, so that no redraw disturbs a measurement.
     """
     from rich.progress import Progress
 
@@ -32,7 +32,7 @@ def progress_bars(console: Console, shown: bool = True, auto_refresh: bool = Tru
 
 @contextmanager
 def counting_bar(console: Console, description: str, total: int) -> Iterator[Callable[[], None]]:
-    """Show one bar; give the function that advances it by one."""
+    """Show one bar; yield the function that advances it by one."""
     with progress_bars(console) as bars:
         task = bars.add_task(description, total=total)
         yield lambda: bars.advance(task)
@@ -40,7 +40,7 @@ def counting_bar(console: Console, description: str, total: int) -> Iterator[Cal
 
 @contextmanager
 def stage_bars(console: Console) -> Iterator[Callable[[str, float], None]]:
-    """Show a bar for each stage; give the function that takes a stage and its share done."""
+    """Show a bar for each stage; yield the function that takes a stage and its progress in [0, 1]."""
     with progress_bars(console) as bars:
         stages: dict[str, TaskID] = {}
 
@@ -53,7 +53,7 @@ def stage_bars(console: Console) -> Iterator[Callable[[str, float], None]]:
 
 
 class BuildProgress:
-    """Bars for the phases of a TensorRT build, indented as they nest.
+    """Progress bars of the nested phases of a TensorRT build.
 
     A `build.engine.strongly_typed.Progress`; a pulse is shown until the first phase starts.
     """

@@ -1,4 +1,4 @@
-"""The one table style of all commands: no frame, words on the left, numbers on the right."""
+"""Table style of all commands: no frame, text columns left-aligned, numbers right-aligned."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 INTERVAL = "95%"
-"""Head of a column of confidence intervals; it is shown dim and does not wrap."""
+"""Head of a column of confidence intervals, which is dim and does not wrap."""
 
 _INTERVAL_WIDTH = 11
 
@@ -19,9 +19,9 @@ def plain_table(*left: str, right: Sequence[str] = (), then: Sequence[str] = ())
     """Return an empty table.
 
     Args:
-        left: heads of columns of words, which fold when they are too long.
-        right: heads of columns of numbers, which follow.
-        then: heads of further columns of words behind the numbers.
+        left: heads of text columns, which fold if too long.
+        right: heads of the number columns that follow.
+        then: heads of further text columns after the numbers.
     """
     from rich import box
     from rich.table import Table
@@ -43,10 +43,10 @@ def plain_table(*left: str, right: Sequence[str] = (), then: Sequence[str] = ())
 
 
 def facts_table(width: int | None = None) -> Table:
-    """Return an empty table of two columns without heads: dim names, and values that fold.
+    """Return an empty table of two columns without heads: dim names and values that fold.
 
     Args:
-        width: least width of the names, so that several tables align; None for the longest name.
+        width: minimum width of the names, to align several tables; None for the longest name.
     """
     from rich.table import Table
 
@@ -57,7 +57,7 @@ def facts_table(width: int | None = None) -> Table:
 
 
 def checks_table(*widths: int) -> Table:
-    """Return an empty table without heads: columns of these widths, and a last one that folds."""
+    """Return an empty table without heads: columns of these widths, then one that folds."""
     from rich.table import Table
 
     table = Table.grid(padding=(0, 2, 0, 0))

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 Config = TypeVar("Config", "TrainConfig", "PaperConfig")
 
 
-def need_training_packages() -> None:
-    """Raise a MissingDependency where a package of the `train` extra is not installed."""
+def require_training_packages() -> None:
+    """Raise a MissingDependency if a package of the `train` extra is not installed."""
     for package in ("torch", "safetensors", "matplotlib"):
         try:
             __import__(package)
@@ -41,7 +41,7 @@ def read_config(
     given: Mapping[str, float],
     base: Mapping[str, object] = MappingProxyType({}),
 ) -> Config:
-    """Return settings: `base`, what the file says over it, and what the options say over both."""
+    """Return the settings: `base`, overridden by the file, then by the options in `given`."""
     from edge_ser._util.files import read_json
     from edge_ser._util.records import build
     from edge_ser.training.recipes import overlaid
@@ -53,24 +53,24 @@ def read_config(
 
 
 def choose_device(name: str, threads: int | None, group: ProcessGroup) -> torch.device:
-    """Return where to train, and give torch its threads.
+    """Return the training device and set the number of torch threads.
 
     Raises:
-        ConfigError: no CUDA device, or fewer than there are processes.
+        ConfigError: no CUDA device, or fewer devices than processes.
     """
     import torch
 
     torch.set_num_threads(threads or max(1, (os.cpu_count() or 2) // 2 // group.local_size))
     if name == "cuda" and not torch.cuda.is_available():
         raise ConfigError(
-            "--device cuda was asked for, torch sees no CUDA device; use --device cpu"
+            "--device cuda requires a CUDA device, torch finds none; use --device cpu"
         )
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and group.size > 1:
         if group.local_size > (n_gpus := torch.cuda.device_count()):
             raise ConfigError(
-                f"torchrun started {group.local_size} processes here, torch sees {n_gpus} CUDA "
+                f"torchrun started {group.local_size} processes here, torch finds {n_gpus} CUDA "
                 f"device(s); use --nproc-per-node {n_gpus}, or --device cpu"
             )
         return torch.device("cuda", group.local_rank)
@@ -96,11 +96,11 @@ def resumable(command: str, out: Path, history: Callable[[], Sized]) -> Iterator
 
 
 def show_start(console: Console, start: Callable[[OnProgress], Trainer]) -> Trainer:
-    """Return what `start` makes, with a progress bar for each thing that it computes first.
+    """Return the trainer of `start`, with a progress bar for each preparation stage.
 
     Args:
-        console: where to show it.
-        start: gets a function to call with the name of what is computed and the share done.
+        console: output of the bars.
+        start: called with a function that takes the name of a stage and its progress in [0, 1].
     """
     from edge_ser.training.model import count_parameters
 
@@ -117,7 +117,7 @@ def show_start(console: Console, start: Callable[[OnProgress], Trainer]) -> Trai
 
 
 def show_epochs(console: Console, trainer: Trainer) -> None:
-    """Train to the end, with a line for each epoch."""
+    """Train all epochs and print a line for each."""
     total = sum(phase.epochs for phase in trainer.phases)
     with progress_bars(console) as progress:
         run = progress.add_task("training", total=total, completed=len(trainer.history))
@@ -126,15 +126,15 @@ def show_epochs(console: Console, trainer: Trainer) -> None:
             lambda done, of: progress.update(steps, completed=done, total=of)
         ):
             progress.update(run, completed=epoch.epoch + 1)
-            judged = ""
+            validation = ""
             if epoch.wa is not None and epoch.uar is not None:
-                judged = (
+                validation = (
                     f"  validation: loss {epoch.validation_loss:.3f}  WA {epoch.wa:6.1%}  "
                     f"UAR {epoch.uar:6.1%}" + ("  [green]best[/]" if epoch.best else "")
                 )
             loss = f"{epoch.phase:<9}  loss {epoch.train_loss:.3f}"
-            console.print(f"epoch {epoch.epoch + 1:3}/{total}  {loss}{judged}")
+            console.print(f"epoch {epoch.epoch + 1:3}/{total}  {loss}{validation}")
     best = trainer.best
     if len(trainer.history) < total:
-        console.print(f"stopped early: no gain for {trainer.stale_epochs} epochs")
+        console.print(f"stopped early: no improvement for {trainer.stale_epochs} epochs")
     console.print(f"kept: epoch {best.epoch + 1}")

@@ -1,1 +1,1 @@
-"""Tables that the commands print."""
+"""Tables of the commands' output."""

@@ -75,7 +75,7 @@ def _figures(adapted: SiteModel) -> Table:
     n = len(adapted.site.clips)
     pair = (fitted.answered_before, fitted.answered_after)
     table.add_row("answered", *(text.percent(a.n_answered / n) for a in pair), "", "")
-    table.add_row("of them right", *map(_right, pair), "", "")
+    table.add_row("correct", *map(_right, pair), "", "")
     return table
 
 
@@ -100,7 +100,10 @@ def _changes(adapted: SiteModel) -> Table:
 
     fitted, source = adapted.fitted, adapted.source
     table = plain_table("fitted on all clips", "")
-    table.add_row("pull to the old head", f"{fitted.strength:g}, of 100 (hardly changed) to 0.001")
+    table.add_row(
+        "pull to the old head",
+        f"{fitted.strength:g}, range 100 (almost unchanged) to 0.001",
+    )
     table.add_row(
         "temperature",
         f"{fitted.temperature:.2f}; in all {source.card.temperature:g} → "
@@ -112,7 +115,7 @@ def _changes(adapted: SiteModel) -> Table:
     shares = ", ".join(f"{name} {share:.0%}" for name, share in fitted.prior.items())
     adaptation = adapted.card.adapted
     balanced = adaptation is not None and adaptation.balanced
-    prior = "every class alike (--balanced)" if balanced else f"as labelled: {shares}"
+    prior = "all classes equal (--balanced)" if balanced else f"as labelled: {shares}"
     table.add_row("prior of the site", escape(prior))
     return table
 
@@ -120,9 +123,9 @@ def _changes(adapted: SiteModel) -> Table:
 def _remarks(adapted: SiteModel) -> Iterator[str]:
     missing = [name for name, share in adapted.fitted.prior.items() if share == 0]
     if missing:
-        yield f"no clip of {', '.join(missing)}: kept as in the model before"
+        yield f"no clip of {', '.join(missing)}: unchanged from the model before"
     if adapted.fitted.by == "clip":
-        yield "clips are held out, not speakers: expect less for voices that are not among them"
+        yield "clips are held out, not speakers: expect lower accuracy for other voices"
     if not adapted.fitted.gain.uar_interval:
         yield "a single speaker or recording: no interval"
     if refusal := adapted.fitted.refusal:

@@ -1,4 +1,4 @@
-"""What `compare` prints: the files, how far they are from the first, how good, and which layers."""
+"""Tables of `compare`: the files, their differences from the first, accuracy and layers."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from edge_ser.evaluation.comparison import Agreement, Comparison, LayerDifferences
 
 _N_LAYERS = 8
-"""Layers that are printed; the record has all."""
+"""Number of layers that are printed; the record has all."""
 
 _DIGEST = 12
 
 
 def print_comparison(console: Console, comparison: Comparison) -> None:
-    """Print all tables of a comparison. Models are named by letters, in the order they came."""
+    """Print all tables of a comparison. Models are named by letters in the given order."""
     _print_models(console, comparison)
     _print_how(console, comparison)
     console.print(f"Difference from {_letter(0)}", style="bold")
@@ -33,9 +33,9 @@ def print_comparison(console: Console, comparison: Comparison) -> None:
     for difference in comparison.differences:
         if difference.layers is not None:
             _print_layers(console, _letter(difference.model), difference.layers)
-        for what, why in difference.refused.items():
+        for check, reason in difference.refused.items():
             console.print(
-                f"{_letter(difference.model)}: {what} not compared, {why}",
+                f"{_letter(difference.model)}: {check} not compared, {reason}",
                 style="yellow",
                 markup=False,
             )
@@ -45,9 +45,9 @@ def _print_models(console: Console, comparison: Comparison) -> None:
     from rich.markup import escape
 
     table = plain_table("", "file", "model", "precision", "SHA-256", right=("bytes",))
-    for place, model in enumerate(comparison.models):
+    for index, model in enumerate(comparison.models):
         table.add_row(
-            _letter(place),
+            _letter(index),
             escape(model.file),
             escape(model.name),
             model.precision or text.MISSING,
@@ -67,7 +67,7 @@ def _print_how(console: Console, comparison: Comparison) -> None:
     if any(set(model.labels) != set(comparison.labels) for model in comparison.models):
         labels = ", ".join(comparison.labels)
         console.print(
-            f"answers are the most probable of the common labels: {labels}",
+            f"predictions are the most probable of the common labels: {labels}",
             style="yellow",
             markup=False,
         )
@@ -127,11 +127,11 @@ def _print_layers(console: Console, letter: str, layers: LayerDifferences) -> No
     from rich.markup import escape
 
     console.print(f"Layers of {letter} against A", style="bold")
-    how = (
+    note = (
         f"{len(layers.layers)} tensors that both graphs have, {layers.n_windows} windows; error: "
         "root mean square of the difference over that of A"
     )
-    console.print(how, style="dim")
+    console.print(note, style="dim")
     if layers.n_other_shape:
         console.print(f"{layers.n_other_shape} more have other shapes", style="yellow")
     limit = text.percent(layers.threshold)
@@ -168,6 +168,6 @@ def _agreement(agreement: Agreement | None) -> str:
     return f"{100 * agreement.share:.2f}% of {agreement.n}"
 
 
-def _letter(place: int) -> str:
+def _letter(index: int) -> str:
     """Return A, B, … Z, then A1, B1, …."""
-    return chr(ord("A") + place % 26) + (str(place // 26) if place >= 26 else "")
+    return chr(ord("A") + index % 26) + (str(index // 26) if index >= 26 else "")

@@ -1,4 +1,4 @@
-"""What `evaluate` prints: how it was measured, then the figures of each block, as tables."""
+"""Tables of `evaluate`: the measurement, then the figures of each block."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def _print_how(console: Console, evaluation: Evaluation) -> None:
         console.print(_corpus(corpus), markup=False)
         if corpus.missing_labels:
             console.print(
-                f"  has no {', '.join(corpus.missing_labels)}; the model may still answer so",
+                f"  has no {', '.join(corpus.missing_labels)}; the model may still predict it",
                 markup=False,
             )
     for part in evaluation.left_out:
         console.print(f"left out: {part.corpus}, {part.n_clips} clips {part.reason}", markup=False)
     if names := evaluation.validation_speakers:
         console.print(
-            f"{_named(names)} chose the training's epoch (validation): slightly flattering",
+            f"{_named(names)} selected the training's epoch (validation): slightly optimistic",
             markup=False,
         )
 
@@ -87,8 +87,8 @@ def _print_block(console: Console, evaluation: Evaluation, block: Block) -> None
 
 def _print_notes(console: Console, evaluation: Evaluation, block: Block) -> None:
     for f in block.figures:
-        said = text.intervals(f.intervals_over, evaluation.n_draws, f.n_speakers)
-        console.print(f"{f.of}: {said}.", style="dim", markup=False)
+        note = text.intervals(f.intervals_over, evaluation.n_draws, f.n_speakers)
+        console.print(f"{f.of}: {note}.", style="dim", markup=False)
     counts = text.no_answer(block.overall.no_answer)
     console.print(f"Clips without an answer are errors: {counts}.", style="dim", markup=False)
 
@@ -174,10 +174,10 @@ def _classes_by_corpus(evaluation: Evaluation, block: Block) -> Table | None:
     if len(block.figures) == 1:
         return None
     table = plain_table("", right=tuple(_name(block, f) for f in block.figures))
-    for place, label in enumerate(evaluation.model.labels):
+    for index, label in enumerate(evaluation.model.labels):
         cells = []
         for f in block.figures:
-            recall, precision = f.recall.get(label), f.calls[place].precision
+            recall, precision = f.recall.get(label), f.calls[index].precision
             cells.append(f"{_value(recall)} / {_value(precision)}")
         table.add_row(escape(label), *cells)
     return table
@@ -203,13 +203,22 @@ def _arousal(block: Block) -> Table | None:
     rows = [(f, f.arousal) for f in block.figures if f.arousal is not None]
     if not rows:
         return None
-    own = any(arousal.output_auc for _, arousal in rows)
+    has_output = any(arousal.output_auc for _, arousal in rows)
     table = plain_table(
-        "", right=("high", "low", "by labels", "95%", *(["arousal output", "95%"] if own else []))
+        "",
+        right=(
+            "high",
+            "low",
+            "by labels",
+            "95%",
+            *(["arousal output", "95%"] if has_output else []),
+        ),
     )
     for f, arousal in rows:
         cells = [str(arousal.n_high), str(arousal.n_low), *_decimals(arousal.auc)]
-        table.add_row(_name(block, f), *cells, *(_decimals(arousal.output_auc) if own else []))
+        table.add_row(
+            _name(block, f), *cells, *(_decimals(arousal.output_auc) if has_output else [])
+        )
     return table
 
 
@@ -235,12 +244,12 @@ def _confusion(evaluation: Evaluation, block: Block) -> Table:
     silent = any(row[-1] for row in f.confusion)
     heads = [*labels, *(["no answer"] if silent else [])]
     table = plain_table("true ↓  called →", right=heads)
-    for place, row in enumerate(f.confusion):
+    for index, row in enumerate(f.confusion):
         if not any(row):
             continue
         cells = [str(n) if n else "·" for n in row[: len(heads)]]
-        cells[place] = f"[bold]{cells[place]}[/]"
-        table.add_row(labels[place], *cells)
+        cells[index] = f"[bold]{cells[index]}[/]"
+        table.add_row(labels[index], *cells)
     return table
 
 
@@ -298,11 +307,13 @@ def _print_distributions(console: Console, evaluation: Evaluation) -> None:
         console.print(_without_speech(noise))
 
 
-def _print_speech(console: Console, evaluation: Evaluation, found: list[Distribution]) -> None:
+def _print_speech(
+    console: Console, evaluation: Evaluation, distributions: list[Distribution]
+) -> None:
     table = plain_table(
         "", right=("clips", "expected or abstained", "95%", "something else", "95%", "at ≥ 0.8")
     )
-    for d in found:
+    for d in distributions:
         table.add_row(
             _corpus_name(d),
             str(d.n_clips),
@@ -312,12 +323,12 @@ def _print_speech(console: Console, evaluation: Evaluation, found: list[Distribu
         )
     console.print(table)
     console.print()
-    labels = [x for x in evaluation.model.labels if any(d.likeliest.get(x) for d in found)]
+    labels = [x for x in evaluation.model.labels if any(d.likeliest.get(x) for d in distributions)]
     for title, key in (("Likeliest label", "likeliest"), ("Called", "called")):
         called = key == "called"
         heads = [*map(_escaped, labels), *(["abstained"] if called else []), "no answer"]
         table = plain_table(title, right=[*heads, *([] if called else ["mean probability"])])
-        for d in found:
+        for d in distributions:
             counts = d.called if called else d.likeliest
             cells = [text.share(counts.get(label, 0), d.n_clips) for label in labels]
             cells += [text.share(d.n_abstained, d.n_clips)] if called else []
@@ -327,20 +338,20 @@ def _print_speech(console: Console, evaluation: Evaluation, found: list[Distribu
             table.add_row(_corpus_name(d), *cells)
         console.print(table)
         console.print()
-    if any(d.live for d in found):
-        console.print(_live_of(found))
+    if any(d.live for d in distributions):
+        console.print(_live_of(distributions))
         console.print()
-    for d in found:
-        said = f"{d.of}: {text.no_answer(d.no_answer)} without an answer; "
-        said += f"{text.intervals(d.intervals_over, evaluation.n_draws, d.n_speakers)}."
-        console.print(said, style="dim", markup=False)
+    for d in distributions:
+        note = f"{d.of}: {text.no_answer(d.no_answer)} without an answer; "
+        note += f"{text.intervals(d.intervals_over, evaluation.n_draws, d.n_speakers)}."
+        console.print(note, style="dim", markup=False)
 
 
-def _live_of(found: list[Distribution]) -> Table:
+def _live_of(distributions: list[Distribution]) -> Table:
     table = plain_table(
         "With the voice detector", right=("no speech found", "speech", "label changes a minute")
     )
-    for d in found:
+    for d in distributions:
         if d.live is not None:
             table.add_row(
                 _corpus_name(d),
@@ -351,11 +362,11 @@ def _live_of(found: list[Distribution]) -> Table:
     return table
 
 
-def _without_speech(found: list[Distribution]) -> Table:
+def _without_speech(distributions: list[Distribution]) -> Table:
     table = plain_table(
         "", right=("files", "with any label", "95%", "speech found"), then=("called",)
     )
-    for d in found:
+    for d in distributions:
         live = d.live
         table.add_row(
             _escaped(d.of),

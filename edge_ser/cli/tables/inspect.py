@@ -1,4 +1,4 @@
-"""What `inspect` prints: names on the left, what they are on the right, then the layers."""
+"""Tables of `inspect`: facts of the file, then the layers."""
 
 from __future__ import annotations
 
@@ -21,16 +21,15 @@ if TYPE_CHECKING:
 Row = tuple[str, str]
 
 _DIGEST = 12
-"""Characters of a digest that people compare."""
+"""Number of digest characters that are printed."""
 
 _NO_CARD = (
-    "edge-ser did not write this file: its labels and front end are unknown, and `edge-ser run` "
-    "cannot use it"
+    "not written by edge-ser: labels and front end are unknown, and `edge-ser run` cannot use it"
 )
 
 
 def print_inspection(console: Console, inspection: OnnxInspection | EngineInspection) -> None:
-    """Print what a model file is."""
+    """Print all tables of a model file."""
     rows: list[Row] = [
         ("file", inspection.file),
         ("size", f"{inspection.size_bytes:,} bytes"),
@@ -66,20 +65,20 @@ def _card(card: ModelCard) -> Iterator[Row]:
     yield "model", f"{card.name}: {card.architecture}, trained {card.created}, seed {card.seed}"
     yield "labels", ", ".join(card.labels)
     yield (
-        "hears",
-        f"windows of {card.window_s:g} s every {card.hop_s:g} s, {card.min_window_s:g} s at least",
+        "window",
+        f"{card.window_s:g} s every {card.hop_s:g} s, {card.min_window_s:g} s at least",
     )
     yield "front end", _frontend(card.frontend) + ("; in the graph" * (card.input == "waveform"))
-    ways = {"none": "none by default", "running": "running by default"}
+    modes = {"none": "none by default", "running": "running by default"}
     yield (
         "baseline",
-        f"taken; {ways[card.baseline_default]}" if card.takes_baseline else "none taken",
+        f"taken; {modes[card.baseline_default]}" if card.takes_baseline else "none taken",
     )
     yield "arousal", "given, high against low as acted" if card.arousal else "not given"
     for name, use in zip(_once("trained on"), card.corpora, strict=False):
         speakers = _count(len(use.speakers), "speaker")
         yield name, f"{use.name}: {use.n_clips} clips of {speakers}; {use.licence}"
-    yield "taught by", "; ".join(card.taught_by) or "labels alone"
+    yield "distilled", "; ".join(card.taught_by) or "labels alone"
     if card.augmented_with:
         yield "mixed with", ", ".join(card.augmented_with)
     yield "temperature", f"{card.temperature:g}, already in the logits"
@@ -115,9 +114,9 @@ def _print_accuracy(console: Console, card: ModelCard) -> None:
         return
     table = plain_table("corpus", "split", "protocol", right=("clips", "speakers", "WA", "UAR"))
     for a in card.accuracy:
-        words = map(escape, (a.corpus, a.split, a.protocol))
+        cells = map(escape, (a.corpus, a.split, a.protocol))
         counts = (str(a.n_clips), str(len(a.speakers)))
-        table.add_row(*words, *counts, text.percent(a.wa), text.percent(a.uar))
+        table.add_row(*cells, *counts, text.percent(a.wa), text.percent(a.uar))
     console.print("Accuracy", style="bold")
     console.print(table)
     console.print()
@@ -153,20 +152,20 @@ def _graph(inspection: OnnxInspection) -> Iterator[Row]:
 
 def _macs(inspection: OnnxInspection) -> str:
     if inspection.macs is None:
-        no_card = "" if inspection.card else ", and there is no card to say how long a window is"
+        no_card = "" if inspection.card else ", and there is no card with a window length"
         return "unknown: the graph does not state all shapes" + no_card
-    said = f"{inspection.macs:,}"
+    macs = f"{inspection.macs:,}"
     if inspection.card:
         shape = " x ".join(str(length) for length in inspection.input_shape)
-        said += f" for one window of {inspection.card.window_s:g} s ({shape})"
+        macs += f" for one window of {inspection.card.window_s:g} s ({shape})"
     if inspection.frontend_macs:
-        said += f", {inspection.frontend_macs:,} of them in the front end"
-    return said
+        macs += f", {inspection.frontend_macs:,} of them in the front end"
+    return macs
 
 
 def _precision(inspection: OnnxInspection) -> Iterator[Row]:
     if inspection.precision is None:
-        yield "record", "none: the file does not say that it was quantised or halved"
+        yield "record", "none: the file has no record of a conversion"
     else:
         yield from _record(inspection.precision)
     for name, share in zip(_once("layers"), inspection.precisions, strict=False):
@@ -217,7 +216,7 @@ def _print_engine(console: Console, inspection: EngineInspection) -> None:
 
 
 def _flat(manifest: Mapping[str, Any], before: str = "") -> Iterator[Row]:
-    """Return the fields of a manifest, those of objects within it as `outer.inner`."""
+    """Yield the fields of a manifest; nested fields are named `outer.inner`."""
     for name, value in manifest.items():
         if isinstance(value, Mapping) and value:
             yield from _flat(value, f"{before}{name}.")
@@ -233,7 +232,7 @@ def _tensor(tensor: Tensor) -> str:
 
 
 def _short(count: int) -> str:
-    """Return a count with three digits, as `12.2 M`: the record has them all."""
+    """Return a count with three digits, e.g. `12.2 M`."""
     for unit, size in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
         if count >= size:
             digits = 2 - (count >= 10 * size) - (count >= 100 * size)
@@ -242,7 +241,7 @@ def _short(count: int) -> str:
 
 
 def _once(name: str) -> Iterator[str]:
-    """Yield a name for the first row, nothing for those below it."""
+    """Yield a name for the first row, then empty strings."""
     yield name
     while True:
         yield ""

@@ -1,4 +1,4 @@
-"""A profile in the terminal: readable at 80 columns and without colours."""
+"""Tables of `profile`, readable at 80 columns and without colours."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.padding import Padding
 
 from edge_ser.cli._shared.tables import facts_table, plain_table
-from edge_ser.reports import profile_format as words
+from edge_ser.reports import profile_format as text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,7 +21,7 @@ _HEADS = ("p50", "p90", "p95", "p99", "p99.9", "max", "mean", "jitter")
 
 
 def print_profile(console: Console, profile: Profile) -> None:
-    """Print all that matters; the JSON has the rest."""
+    """Print the main figures; the JSON has all."""
     _print_facts(console, _setting(profile))
     for model in profile.models:
         console.print()
@@ -35,32 +35,32 @@ def print_profile(console: Console, profile: Profile) -> None:
 
 def _setting(profile: Profile) -> dict[str, str]:
     return {
-        **words.machine(profile),
-        "listened to": words.listened(profile),
-        "classified": words.classified(profile),
-        "audio came": words.measured(profile),
-        "warm-up": words.warmed(profile),
+        **text.machine(profile),
+        "input": text.listened(profile),
+        "classified": text.classified(profile),
+        "arrival": text.measured(profile),
+        "warm-up": text.warmed(profile),
     }
 
 
 def _print_model(console: Console, profile: Profile, model: ModelProfile) -> None:
     console.print(f"[bold]{escape(model.name)}[/bold]: {escape(model.backend)}, {model.precision}")
-    console.print(words.decisions(model), style="dim")
+    console.print(text.decisions(model), style="dim")
     table = plain_table("stage", right=_HEADS)
     for name, spread in model.stages.items():
-        table.add_row(words.stage(name), *_cells(spread))
+        table.add_row(text.stage(name), *_cells(spread))
     table.add_section()
     table.add_row("computed", *_cells(model.computed), style="bold")
     table.add_row("end to end", *_cells(model.end_to_end), style="bold")
     console.print(table)
-    if few := words.too_few(profile, model):
+    if few := text.too_few(profile, model):
         console.print(few, style="dim")
     _print_facts(console, _costs(profile, model))
 
 
 def _cells(spread: Spread) -> list[str]:
     return [
-        words.ms(value)
+        text.ms(value)
         for value in (
             spread.p50_ms,
             spread.p90_ms,
@@ -77,11 +77,13 @@ def _cells(spread: Spread) -> list[str]:
 def _costs(profile: Profile, model: ModelProfile) -> dict[str, str]:
     facts = {
         "speed": f"{model.windows_per_s:,.1f} windows/s, real-time factor {model.rtf:.4f}",
-        "a hop": words.hop(model),
-        "CPU": words.cpu(model),
+        "a hop": text.hop(model),
+        "CPU": text.cpu(model),
     }
     if model.n_silent:
-        facts["silent"] = f"{model.n_silent} windows were too soft for the network; not counted"
+        facts["silent"] = (
+            f"{model.n_silent} windows below the minimum level were not classified or counted"
+        )
     if model.cold:
         total = median(start.total_ms for start in model.cold)
         parts = ", ".join(
@@ -97,31 +99,31 @@ def _costs(profile: Profile, model: ModelProfile) -> dict[str, str]:
         facts["cold start"] = f"{total:.0f} ms, at worst {worst:.0f} of {len(model.cold)} ({parts})"
         alone = model.cold[-1]
         facts["memory alone"] = (
-            f"{words.mib(alone.rss_bytes)}, at most {words.mib(alone.peak_rss_bytes)}, in a process of "
-            "its own"
+            f"{text.mib(alone.rss_bytes)}, at most {text.mib(alone.peak_rss_bytes)}, in a separate "
+            "process"
         )
     if model.device_memory:
-        facts["GPU memory"] = words.device_memory(model.device_memory)
-    facts["timing it"] = words.overhead(model)
+        facts["GPU memory"] = text.device_memory(model.device_memory)
+    facts["overhead"] = text.overhead(model)
     if len(profile.models) > 1 or model.accuracy.basis == "record":
-        facts["accuracy"] = words.accuracy(model.accuracy)
+        facts["accuracy"] = text.accuracy(model.accuracy)
     if model.energy:
-        facts["energy"] = words.energy(profile, model)
+        facts["energy"] = text.energy(profile, model)
     return facts
 
 
 def _print_shared(console: Console, profile: Profile) -> None:
     facts = {
-        "memory": f"at most {words.mib(profile.memory.peak_bytes)} with the profile itself, "
-        + words.grown(profile.memory.growth)
+        "memory": f"at most {text.mib(profile.memory.peak_bytes)} with the profile itself, "
+        + text.grown(profile.memory.growth)
     }
     if not any(model.energy for model in profile.models):
-        facts["energy"] = words.energy(profile, profile.models[0])
+        facts["energy"] = text.energy(profile, profile.models[0])
     if profile.power.doubts:
         facts["power"] = "; ".join(profile.power.doubts)
     if profile.recommendation:
         r = profile.recommendation
-        facts["take"] = f"{r.model} ({r.by} {words.ms(r.value_ms)} ms), {r.reason}"
+        facts["take"] = f"{r.model} ({r.by} {text.ms(r.value_ms)} ms), {r.reason}"
     if profile.budget and not profile.budget.over:
         b = profile.budget
         facts["budget"] = f"kept: p{b.percentile:g} end to end within {b.budget_ms:g} ms"
@@ -133,12 +135,12 @@ def _print_side_by_side(console: Console, profile: Profile) -> None:
     for model in profile.models:
         table.add_row(
             escape(model.name),
-            words.ms(model.computed.p50_ms),
-            words.ms(model.computed.p99_ms),
-            words.ms(model.computed.max_ms),
+            text.ms(model.computed.p50_ms),
+            text.ms(model.computed.p99_ms),
+            text.ms(model.computed.max_ms),
             f"{model.rtf:.4f}",
             f"{model.cpu_ms_per_window:.2f}",
-            words.short_accuracy(model.accuracy),
+            text.short_accuracy(model.accuracy),
         )
     console.print("Side by side, computed, in ms", style="dim")
     console.print(table)
@@ -146,6 +148,6 @@ def _print_side_by_side(console: Console, profile: Profile) -> None:
 
 def _print_facts(console: Console, facts: dict[str, str]) -> None:
     table = facts_table()
-    for name, said in facts.items():
-        table.add_row(name, escape(said))
+    for name, value in facts.items():
+        table.add_row(name, escape(value))
     console.print(Padding(table, 0))

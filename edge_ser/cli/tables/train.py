@@ -1,4 +1,4 @@
-"""Output of `train` for every recipe: the clips before training, the figures after."""
+"""Output of `train` for any recipe: clips and split before training, figures after it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def show_job(console: Console, job: DataSplit) -> None:
-    """Print what the corpora hold, how they are divided, and what stands on both sides."""
+    """Print the content of the corpora, the split and its leaks."""
     from rich.markup import escape
 
     from edge_ser.corpora import describe
@@ -53,7 +53,7 @@ def show_job(console: Console, job: DataSplit) -> None:
 def show_result(
     console: Console, recipe: str, job: DataSplit, accuracies: tuple[Accuracy, ...], out: Path
 ) -> None:
-    """Print the figures, and what they do not mean where copies of test clips were learned from."""
+    """Print the figures, with a warning if copies of test clips were in training."""
     from rich.markup import escape
 
     table = plain_table("protocol", "split", "corpus", right=("speakers", "clips", "WA", "UAR"))
@@ -70,30 +70,30 @@ def show_result(
     console.print(table)
     if job.fold.protocol == PAPER:
         console.print(_warning(recipe, job, out), markup=False)
-    console.print(f"written to {out}", markup=False)
+    console.print(f"written: {out}", markup=False)
 
 
 def show_calibration(console: Console, calibration: Calibration) -> None:
-    """Print what probabilities are worth, and below which an answer is better not taken."""
+    """Print the calibration of the probabilities and the abstain threshold."""
     if not calibration.n_clips:
-        console.print("not calibrated: there are no validation clips to do it on")
+        console.print("not calibrated: there are no validation clips")
         return
     console.print(
         f"calibrated on {calibration.n_clips} validation clips: temperature "
         f"{calibration.temperature:.2f}, expected calibration error {calibration.ece_before:.3f} "
-        f"before, {calibration.ece_after:.3f} after; advice: no label below a probability of "
+        f"before, {calibration.ece_after:.3f} after; no label below a probability of "
         f"{calibration.abstain_below:.2f}"
     )
 
 
 def _warning(recipe: str, job: DataSplit, out: Path) -> str:
     n_rows = sum(o.n_rows for o in job.leaks.found if o.kind == Shared.COPIES and o.held == "test")
-    words = ["edge-ser", "train", "--recipe", recipe, "--protocol", SPEAKER_INDEPENDENT]
+    arguments = ["edge-ser", "train", "--recipe", recipe, "--protocol", SPEAKER_INDEPENDENT]
     for corpus in job.corpora:
-        words += ["--corpus", corpus]
-    command = shlex.join([*words, "--out", f"{out}-{SPEAKER_INDEPENDENT}"])
+        arguments += ["--corpus", corpus]
+    command = shlex.join([*arguments, "--out", f"{out}-{SPEAKER_INDEPENDENT}"])
     return (
         f"This figure counts clips whose augmented copies were in training ({n_rows:,} of "
-        f"{len(job.fold.test):,} test rows) and shows what the network remembers; the honest figure, "
-        f"of speakers it has never heard, is given with the same settings by: {command}"
+        f"{len(job.fold.test):,} test rows) and measures memorisation. For the figure on new "
+        f"speakers with the same settings, run: {command}"
     )

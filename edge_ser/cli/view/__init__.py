@@ -1,21 +1,20 @@
-"""What `run` shows of the events: JSON lines, plain lines for a pipe, or a live view on a terminal."""
+"""Outputs of `run`: JSON lines, plain lines for a pipe, or a live view on a terminal."""
 
 from __future__ import annotations
 
 from edge_ser.cli.view.base import Output
-from edge_ser.cli.view.json_lines import JsonLines
-from edge_ser.cli.view.plain_lines import PlainLines
+from edge_ser.cli.view.lines import JsonLines, PlainLines
 
 __all__ = ["JsonLines", "Output", "PlainLines", "open_output"]
 
 
 def open_output(form: str, live: bool, *, utterances: bool = False) -> Output:
-    """Return the output for `--format`: text is a view on a terminal and lines anywhere else.
+    """Return the output for `--format`; text is a view on a terminal, plain lines elsewhere.
 
     Args:
         form: `text` or `jsonl`.
         live: whether the source is a stream; files get a line, or bars, for each clip.
-        utterances: whether each utterance of a file gets a line, too.
+        utterances: whether to print a line for each utterance of a file, too.
     """
     if form == "jsonl":
         return JsonLines(live)

@@ -1,4 +1,4 @@
-"""Files on a terminal: bars for each clip, and for the window that is heard meanwhile."""
+"""View of files on a terminal: bars of each clip and of the current window."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.text import Text
 
 from edge_ser.cli.view import palette
 from edge_ser.cli.view.base import Output
-from edge_ser.cli.view.plain_lines import NOT_SURE, file_line, nothing
+from edge_ser.cli.view.lines import NOT_SURE, file_line, no_result
 from edge_ser.cli.view.screen import arousal_bar, class_bars
 from edge_ser.recognition.events import Clip, Event, Started, Window
 from edge_ser.recognition.prediction import likeliest
@@ -21,11 +21,11 @@ _INTERVAL_S = 0.1
 
 
 class ClipView(Output):
-    """Shows files. Bars of windows come and go, those of a clip stay.
+    """Output for files. The bars of windows are replaced, those of a clip stay.
 
     Args:
         console: a terminal.
-        utterances: whether a line of each utterance stays, too.
+        utterances: whether to print a line for each utterance, too.
     """
 
     def __init__(self, console: Console, *, utterances: bool = False) -> None:
@@ -37,7 +37,7 @@ class ClipView(Output):
         self._drawn_at = float("-inf")
 
     def __enter__(self) -> ClipView:
-        """Take over the lower part of the terminal."""
+        """Start the live display."""
         self._live.start()
         return self
 
@@ -47,11 +47,11 @@ class ClipView(Output):
         value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Give the terminal back."""
+        """Stop the live display."""
         self._live.stop()
 
     def show(self, event: Event) -> None:
-        """Take an event."""
+        """Show an event."""
         now = time.monotonic()
         if isinstance(event, Started):
             self._labels = event.labels
@@ -69,7 +69,7 @@ class ClipView(Output):
         self._console.print(text, style=palette.QUIET, highlight=False, markup=False)
 
     def problem(self, text: str) -> None:
-        """Print above the bars, on stderr when that is not this terminal."""
+        """Print above the bars, or on stderr if that is not this terminal."""
         if sys.stderr.isatty():
             self._console.print(
                 f"edge-ser: {text}", style=palette.BAD, highlight=False, markup=False
@@ -78,21 +78,21 @@ class ClipView(Output):
             super().problem(text)
 
 
-def clip_bars(heard: Clip | Window, labels: tuple[str, ...], width: int) -> Group:
-    """Return the bars of a clip or of one of its windows, with where it is from."""
-    head = Text(heard.source, style="bold")
-    if isinstance(heard, Clip):
-        head.append(f"  whole clip, {heard.duration_s:.1f} s", style=palette.QUIET)
-        doubt = NOT_SURE if heard.abstained else ""
-        head.append(f"  {nothing(heard) if heard.likeliest is None else doubt}".rstrip())
+def clip_bars(event: Clip | Window, labels: tuple[str, ...], width: int) -> Group:
+    """Return the bars of a clip or of one of its windows, below its source and time."""
+    head = Text(event.source, style="bold")
+    if isinstance(event, Clip):
+        head.append(f"  whole clip, {event.duration_s:.1f} s", style=palette.QUIET)
+        caveat = NOT_SURE if event.abstained else ""
+        head.append(f"  {no_result(event) if event.likeliest is None else caveat}".rstrip())
     else:
-        head.append(f"  {heard.start_s:.1f}-{heard.end_s:.1f} s", style=palette.QUIET)
-        head.append("  silence" if heard.label is None else "")
-    colours = palette.colours(labels or tuple(heard.probs))
-    bars = class_bars(heard.probs, likeliest(heard.probs), colours, min(width, 80))
-    if heard.arousal is not None:
-        bars.append(arousal_bar(heard.arousal, colours, min(width, 80)))
-    level = Text(f"  level {heard.level_dbfs:.0f} dB", style=palette.QUIET)
-    if heard.clipped > 0:
-        level.append(f"  clipped {heard.clipped:.1%}", style=palette.BAD)
+        head.append(f"  {event.start_s:.1f}-{event.end_s:.1f} s", style=palette.QUIET)
+        head.append("  silence" if event.label is None else "")
+    colours = palette.colours(labels or tuple(event.probs))
+    bars = class_bars(event.probs, likeliest(event.probs), colours, min(width, 80))
+    if event.arousal is not None:
+        bars.append(arousal_bar(event.arousal, colours, min(width, 80)))
+    level = Text(f"  level {event.level_dbfs:.0f} dB", style=palette.QUIET)
+    if event.clipped > 0:
+        level.append(f"  clipped {event.clipped:.1%}", style=palette.BAD)
     return Group(head, *bars, level)

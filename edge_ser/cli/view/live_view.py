@@ -1,4 +1,4 @@
-"""The live view: what is heard now, and the last minute, redrawn in place."""
+"""Live view of a stream: current state and last minute, redrawn in place."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from edge_ser.cli.view.view_state import ViewState
 from edge_ser.recognition.events import DeviceBack, DeviceLost, Event
 
 _INTERVAL_S = 0.1
-"""Between redraws: a redraw costs some milliseconds that belong to recognition."""
+"""Minimum seconds between redraws; a redraw takes some milliseconds."""
 
 
 class LiveView(Output):
-    """Shows a stream. Draws only when it is told something, so it needs no thread of its own.
+    """Output for a stream. It draws only when a method is called, so it needs no thread.
 
     Args:
         console: a terminal.
@@ -39,7 +39,7 @@ class LiveView(Output):
         self.n_redraws = 0
 
     def __enter__(self) -> LiveView:
-        """Take over the lower part of the terminal."""
+        """Start the live display."""
         self._live.start()
         return self
 
@@ -49,22 +49,22 @@ class LiveView(Output):
         value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Give the terminal back."""
+        """Stop the live display."""
         self._live.stop()
         super().__exit__(kind, value, traceback)
 
     def show(self, event: Event) -> None:
-        """Take an event; the loss of a device is shown at once."""
+        """Show an event; a device loss is shown at once."""
         self._state.event(event)
         self._redraw(at_once=isinstance(event, (DeviceLost, DeviceBack)))
 
     def level(self, dbfs: float, voice: float | None, at_s: float | None = None) -> None:
-        """Move the meter and the lamp."""
+        """Update the level meter and the voice indicator."""
         self._state.level(dbfs, voice, self._clock(), at_s)
         self._redraw()
 
     def tick(self) -> None:
-        """Let the clocks go on."""
+        """Advance the clocks."""
         self._state.tick(self._clock())
         self._redraw()
 
@@ -92,7 +92,7 @@ class LiveView(Output):
         self.n_redraws += 1
         size = self._console.size
         if size != self._size:
-            # Lines that the terminal has wrapped would stay behind.
+            # Lines that the terminal has wrapped would remain on the screen.
             self._size = size
             self._live.stop()
             self._console.clear()

@@ -1,16 +1,16 @@
-"""Colours and letters of what is shown; colour never says anything alone."""
+"""Colours and letters of the live view. No information is given by colour alone."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 QUIET = "color(244)"
-"""For what is read second. As all colours here, readable on light and on dark: its contrast to
-white, black and the usual themes is 3 or more (a test computes it)."""
+"""Secondary text. As for all colours here, the contrast to white, black and the usual themes is 3
+or more (checked by a test)."""
 GOOD = "color(64)"
 BAD = "color(196)"
 ON_COLOUR = "bold color(231)"
-"""Text on any of the colours."""
+"""Text on a coloured background."""
 
 _EMOTIONS = {
     "neutral": 244,
@@ -32,26 +32,26 @@ MARKS = {
     "!": "lost",
     "x": "no device",
 }
-"""What else a cell of the timeline may show."""
+"""Other marks of a timeline cell, with their meaning."""
 
 
 def colours(labels: Sequence[str]) -> dict[str, str]:
-    """Return a colour for each label; those of the shared vocabulary always have the same."""
-    own = [label for label in labels if label not in _EMOTIONS]
+    """Return a colour for each label; labels of the shared vocabulary have fixed colours."""
+    others = [label for label in labels if label not in _EMOTIONS]
     return {
-        label: f"color({_EMOTIONS.get(label) or _OTHERS[own.index(label) % len(_OTHERS)]})"
+        label: f"color({_EMOTIONS.get(label) or _OTHERS[others.index(label) % len(_OTHERS)]})"
         for label in labels
     }
 
 
 def letters(labels: Sequence[str]) -> dict[str, str]:
-    """Return a capital letter for each label: the first of its own that no other has.
+    """Return a capital letter for each label: its first letter that is not taken.
 
-    A label whose letters are all taken gets a digit, or `*` when there are no more of them.
+    If all letters of a label are taken, it gets a digit, or `*` if the digits are taken, too.
     """
     taken: dict[str, str] = {}
     for label in labels:
-        own = [c for c in label.upper() if c.isalpha() and len(c) == 1]
-        free = (c for c in [*own, *"123456789"] if c not in taken.values())
+        candidates = [c for c in label.upper() if c.isalpha() and len(c) == 1]
+        free = (c for c in [*candidates, *"123456789"] if c not in taken.values())
         taken[label] = next(free, "*")
     return taken

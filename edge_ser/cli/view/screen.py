@@ -1,4 +1,4 @@
-"""Draws the live view: pure, from a state and a size to lines."""
+"""Layout of the live view: lines of text from a state and a terminal size."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import zip_longest
 from rich.text import Text
 
 from edge_ser.cli.view import palette
-from edge_ser.cli.view.plain_lines import NOT_SURE
+from edge_ser.cli.view.lines import NOT_SURE
 from edge_ser.cli.view.timeline import CELL_S, SPAN_S
 from edge_ser.cli.view.view_state import ViewState
 from edge_ser.recognition.event_log import quantile
@@ -58,9 +58,9 @@ _HALVES = {("0", "0"): " ", ("1", "0"): "▀", ("0", "1"): "▄", ("1", "1"): "�
 
 
 def big(text: str, width: int, twice: bool) -> list[str] | None:
-    """Return the lines of a big text: 3 with half blocks, or 5 where it is drawn `twice` as large.
+    """Return the lines of a text in large letters: 3 with half blocks, or 5 if `twice` as large.
 
-    None where a character is not known or the text is wider than `width`.
+    None if a character is unknown or the text is wider than `width`.
     """
     if not set(text.upper()) <= _GLYPHS.keys():
         return None
@@ -75,30 +75,30 @@ def big(text: str, width: int, twice: bool) -> list[str] | None:
 
 
 WIDE = 120
-"""Columns from which figures stand beside the bars and half seconds fit into the timeline."""
+"""Minimum columns for figures beside the bars and a timeline of half seconds."""
 _ROOMY = 28
-"""Rows from which letters may be five rows high."""
+"""Minimum rows for letters of five rows."""
 _FLOOR_DBFS, _LOUD_DBFS = -60.0, -6.0
 
-_LESS_AND_LESS = (
+_LAYOUTS = (
     (True, True, True),
     (True, False, True),
     (False, False, True),
     (False, False, False),
 )
-"""Big letters, empty lines and the legend, for fewer and fewer rows."""
+"""Large letters, empty lines and legend: whether each is shown, in the order of fewer rows."""
 
 Lines = list[Text]
 
 
 def draw(state: ViewState, width: int, height: int, now_s: float) -> Lines:
-    """Return the view as lines of at most `width` columns, and of `height` rows where that can be.
+    """Return the view as lines of at most `width` columns, and of `height` rows if possible.
 
     Args:
-        state: what to show.
-        width: columns; made for 60 and more.
-        height: rows; where there are few, empty lines go first, then the big letters, then the legend.
-        now_s: the monotonic clock.
+        state: state to show.
+        width: columns; designed for 60 or more.
+        height: rows; if too few, empty lines are dropped first, then large letters, then the legend.
+        now_s: monotonic clock in seconds.
     """
     wide = width >= WIDE
     half = width // 2 if wide else width
@@ -114,7 +114,7 @@ def draw(state: ViewState, width: int, height: int, now_s: float) -> Lines:
     tail = [] if wide else _joined([Text(), *figures])
     strip, legend = _strip(state, colours, width), _legend(state, colours, wide)
     alarm = _alarm(state, now_s)
-    for enlarged, spaced, explained in _LESS_AND_LESS:
+    for enlarged, spaced, explained in _LAYOUTS:
         gap = [Text()] if spaced else []
         title = _title(state, colours, width, enlarged, wide and height >= _ROOMY)
         lines = [*head, *gap, *title, *alarm, *gap, *(body if spaced else [x for x in body if x])]
@@ -148,7 +148,7 @@ def class_bars(
 
 
 def arousal_bar(arousal: float | None, labels: Iterable[str], width: int) -> Text:
-    """Return a bar of the arousal, in line with those of the classes; empty for None."""
+    """Return a bar of the arousal, aligned with those of the classes; empty for None."""
     name_width = max((len(label) for label in labels), default=0)
     room = min(64, width - name_width - 9)
     full = bar(arousal or 0.0, room)
@@ -170,19 +170,19 @@ def _label(state: ViewState) -> str | None:
 def _first_line(state: ViewState, width: int) -> Text:
     source = Text(state.source or "starting", style="bold")
     source.truncate(width - 20, overflow="ellipsis")
-    return Text().append(source).append(f"  heard {_clock(state.heard_s)}")
+    return Text().append(source).append(f"  audio {_clock(state.received_s)}")
 
 
 def _facts(state: ViewState) -> Lines:
-    said = state.started
-    if said is None:
+    started = state.started
+    if started is None:
         return []
-    voice = said.vad.split(" (", maxsplit=1)[0]
+    voice = started.vad.split(" (", maxsplit=1)[0]
     facts = (
-        f"model {said.model}",
-        f"runner {said.runner}",
+        f"model {started.model}",
+        f"runner {started.runner}",
         f"voice {voice}",
-        f"window {said.window_s:g}/{said.hop_s:g} s",
+        f"window {started.window_s:g}/{started.hop_s:g} s",
     )
     return [Text(fact, style=palette.QUIET) for fact in facts]
 
@@ -194,7 +194,7 @@ def _joined(parts: Lines) -> Lines:
 def _title(
     state: ViewState, colours: Mapping[str, str], width: int, enlarged: bool, twice: bool
 ) -> Lines:
-    """Return what is heard now, in one word and as large as there is room."""
+    """Return the current state in one word, as large as the width allows."""
     text, style = _now(state, colours)
     if enlarged:
         for size in (True, False) if twice else (False,):
@@ -222,25 +222,25 @@ def _meters(state: ViewState, width: int, now_s: float) -> Lines:
     peak_dbfs = state.peak_dbfs(now_s)
     full = bar(_share(state.level_dbfs), room)
     rest = "·" * (room - len(full))
-    place = min(room - 1, round(_share(peak_dbfs) * room)) - len(full)
+    peak = min(room - 1, round(_share(peak_dbfs) * room)) - len(full)
     line = Text(f"  {'level':>{name_width}} ")
     line.append(full, style=palette.BAD if state.level_dbfs > _LOUD_DBFS else palette.GOOD)
-    if place >= 0 and _share(peak_dbfs) > 0:
-        line.append(rest[:place], style=palette.QUIET)
-        line.append("┃").append(rest[place + 1 :], style=palette.QUIET)
+    if peak >= 0 and _share(peak_dbfs) > 0:
+        line.append(rest[:peak], style=palette.QUIET)
+        line.append("┃").append(rest[peak + 1 :], style=palette.QUIET)
     else:
         line.append(rest, style=palette.QUIET)
     line.append(f" {state.level_dbfs:4.0f} dB, peak {peak_dbfs:4.0f}")
     if state.clipped(now_s):
         line.append(" CLIPPED", style=f"bold {palette.BAD}")
-    lamp = Text(f"  {'voice':>{name_width}} ")
+    indicator = Text(f"  {'voice':>{name_width}} ")
     if state.speaking:
-        lamp.append("● speech ", style=f"bold {palette.GOOD}")
+        indicator.append("● speech ", style=f"bold {palette.GOOD}")
     else:
-        lamp.append("○ silence", style=palette.QUIET)
+        indicator.append("○ silence", style=palette.QUIET)
     if state.voice is not None:
-        lamp.append(f" {state.voice:4.0%}")
-    return [line, lamp]
+        indicator.append(f" {state.voice:4.0%}")
+    return [line, indicator]
 
 
 def _share(dbfs: float) -> float:
@@ -248,7 +248,7 @@ def _share(dbfs: float) -> float:
 
 
 def _strip(state: ViewState, colours: Mapping[str, str], width: int) -> Lines:
-    """Return the last minute and its axis; on a narrow terminal the last part of the minute."""
+    """Return the timeline of the last minute, or its last part on a narrow terminal, and its axis."""
     per_cell = 1 if width >= SPAN_S / CELL_S + 2 else 2
     n_cells = min(int(SPAN_S / CELL_S) // per_cell, width - 2)
     by_letter = {state.letters[label]: colour for label, colour in colours.items()}
@@ -258,9 +258,9 @@ def _strip(state: ViewState, colours: Mapping[str, str], width: int) -> Lines:
     a_second = 1 / (CELL_S * per_cell)
     axis = [" "] * n_cells
     for before_s in range(60, 0, -15):
-        place = n_cells - round(before_s * a_second)
-        if place >= 0:
-            axis[place : place + 5] = f"-{before_s} s"
+        column = n_cells - round(before_s * a_second)
+        if column >= 0:
+            axis[column : column + 5] = f"-{before_s} s"
     axis[-3:] = "now"
     return [strip, Text("  " + "".join(axis), style=palette.QUIET)]
 
@@ -303,12 +303,12 @@ def _alarm(state: ViewState, now_s: float) -> Lines:
     return [Text(away, style=style), Text(f"  {state.lost.reason}", style=style)]
 
 
-def _beside(left: Lines, right: Lines, place: int) -> Lines:
+def _beside(left: Lines, right: Lines, column: int) -> Lines:
     lines = []
     for one, other in zip_longest(left, right, fillvalue=Text()):
         line = one.copy()
         if other:
-            line.append(" " * (place - line.cell_len)).append(other)
+            line.append(" " * (column - line.cell_len)).append(other)
         lines.append(line)
     return lines
 

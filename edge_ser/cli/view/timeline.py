@@ -1,65 +1,65 @@
-"""What was heard in the last minute, a letter for each piece of it."""
+"""Timeline of the last minute, one character for each half second."""
 
 from __future__ import annotations
 
 import math
 
 CELL_S = 0.5
-"""Seconds of a cell."""
+"""Length of a cell in seconds."""
 SPAN_S = 60
-"""Seconds that are kept."""
+"""Length of the timeline in seconds."""
 
 _RANK = "·-?"
-"""Marks that give way to others when two cells become one, the weakest first."""
+"""Marks with low priority when two cells become one, lowest first."""
 _STRONG = "!x"
-"""Marks that never give way: nobody should miss what was lost."""
+"""Marks with the highest priority: lost audio is always shown."""
 
 
 class Timeline:
-    """Cells of half a second, the last one being now. Memory is bounded.
+    """Cells of half a second; the last one is the present. Memory is bounded.
 
-    Times are seconds from any beginning, and only grow; a mark may be put back in time.
+    Times are in seconds from an arbitrary origin and do not decrease; a mark may be set in the past.
     """
 
     def __init__(self) -> None:
         self._cells: list[str] = []
         self._first = 0
-        """Number of the first cell that is kept."""
+        """Number of the first stored cell."""
         self._mark = "·"
 
     @property
     def end_s(self) -> float:
-        """Until when cells are filled."""
+        """End of the filled cells in seconds."""
         return (self._first + len(self._cells)) * CELL_S
 
     def advance(self, until_s: float) -> None:
-        """Fill up with the present mark."""
-        wanted = math.ceil(until_s / CELL_S)
-        missing = wanted - (self._first + len(self._cells))
+        """Fill cells with the current mark up to `until_s`."""
+        end = math.ceil(until_s / CELL_S)
+        missing = end - (self._first + len(self._cells))
         if missing <= 0:
             return
         size = int(SPAN_S / CELL_S)
         self._cells.extend(self._mark * min(missing, size))
         self._cells = self._cells[-size:]
-        self._first = wanted - len(self._cells)
+        self._first = end - len(self._cells)
 
     def change(self, mark: str, since_s: float) -> None:
-        """Let `mark` be the present one, from `since_s` on, also where that has passed."""
+        """Set the current mark from `since_s` on, which may be in the past."""
         self.advance(since_s)
-        place = max(0, int(since_s / CELL_S) - self._first)
-        for later in range(place, len(self._cells)):
-            if self._cells[later] not in _STRONG:
-                self._cells[later] = mark
+        first = max(0, int(since_s / CELL_S) - self._first)
+        for index in range(first, len(self._cells)):
+            if self._cells[index] not in _STRONG:
+                self._cells[index] = mark
         self._mark = mark
 
     def settle(self, mark: str, since_s: float) -> None:
-        """Put `mark` where speech was not recognised yet, from `since_s` on."""
-        for place in range(max(0, int(since_s / CELL_S) - self._first), len(self._cells)):
-            if self._cells[place] == "-":
-                self._cells[place] = mark
+        """Replace the mark of unrecognised speech by `mark`, from `since_s` on."""
+        for index in range(max(0, int(since_s / CELL_S) - self._first), len(self._cells)):
+            if self._cells[index] == "-":
+                self._cells[index] = mark
 
     def point(self, mark: str, at_s: float, length_s: float = 0.0) -> None:
-        """Mark one cell, or as many as `length_s` fills, and go on with the present mark."""
+        """Mark one cell, or the cells that `length_s` covers; the current mark stays."""
         first = int(at_s / CELL_S)
         last = max(first, math.ceil((at_s + length_s) / CELL_S) - 1)
         self.advance((last + 1) * CELL_S)
@@ -67,23 +67,23 @@ class Timeline:
             self._cells[number - self._first] = mark
 
     def strip(self, n_cells: int, per_cell: int) -> str:
-        """Return the last `n_cells` characters, each for `per_cell` cells; blank before the beginning.
+        """Return the last `n_cells` characters, each for `per_cell` cells; blank before the start.
 
-        Of several cells that become one character, the strongest is shown: what was lost, then an
-        emotion (the latest), then the others.
+        If several cells become one character, the mark with the highest priority is shown: lost audio,
+        then an emotion (the latest), then the others.
         """
-        # Counted from the beginning of time, so that a cell stays with its neighbour as time goes.
+        # Groups are counted from the origin of time, so that they do not change as time advances.
         first = -(-(self._first + len(self._cells)) // per_cell) - n_cells
         return "".join(self._merged((first + i) * per_cell, per_cell) for i in range(n_cells))
 
     def _merged(self, number: int, per_cell: int) -> str:
         begin = number - self._first
-        held = self._cells[max(0, begin) : max(0, begin + per_cell)]
-        return max(enumerate(held), key=_strength)[1] if held else " "
+        cells = self._cells[max(0, begin) : max(0, begin + per_cell)]
+        return max(enumerate(cells), key=_priority)[1] if cells else " "
 
 
-def _strength(placed: tuple[int, str]) -> tuple[int, int]:
-    place, mark = placed
+def _priority(item: tuple[int, str]) -> tuple[int, int]:
+    index, mark = item
     if mark in _STRONG:
-        return len(_RANK) + 1 + _STRONG.index(mark), place
-    return (_RANK.index(mark) if mark in _RANK else len(_RANK)), place
+        return len(_RANK) + 1 + _STRONG.index(mark), index
+    return (_RANK.index(mark) if mark in _RANK else len(_RANK)), index

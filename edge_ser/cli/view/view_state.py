@@ -1,4 +1,4 @@
-"""What the live view knows: events in, things to show out. No drawing here."""
+"""State of the live view, updated by events. Drawing is in `screen`."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from edge_ser.recognition.events import (
 )
 
 _SMOOTHING = 0.4
-"""Weight of a new window in the bars: enough to calm them, and half a second behind at most."""
+"""Weight of a new window in the bars; it delays them by half a second at most."""
 _HOLD_S, _FALL_DB_PER_S = 1.5, 20.0
-"""How long the level's peak stays, and how fast it falls then."""
+"""Hold time of the level's peak, and its decay after that."""
 _CLIPPED_S = 3.0
-"""How long a clipped window is told."""
+"""Seconds for which a clipped window is shown."""
 _LOWEST_DBFS = -120.0
 
 
 class ViewState:
-    """Everything the view shows, as it follows from the events."""
+    """Values that the view shows, derived from the events."""
 
     def __init__(self) -> None:
         self.started: Started | None = None
@@ -41,18 +41,18 @@ class ViewState:
         self.source = ""
         self.probs: dict[str, float] = {}
         self.arousal: float | None = None
-        """Smoothed as the bars are; None in silence."""
+        """Smoothed like the bars; None in silence."""
         self.has_arousal = False
-        """Whether the model ever gave one."""
+        """Whether the model has given an arousal."""
         self.speaking = False
         self.emotion: Emotion | None = None
-        """The last of this utterance."""
+        """Last emotion of this utterance."""
         self.level_dbfs = _LOWEST_DBFS
         self.voice: float | None = None
         self.timeline = Timeline()
         self.latency_ms: deque[float] = deque(maxlen=400)
         self.at_s = 0.0
-        """Stream time of now."""
+        """Current stream time in seconds."""
         self.n_utterances = 0
         self.n_overruns = 0
         self.lost_s = 0.0
@@ -64,40 +64,40 @@ class ViewState:
         self._clipped_at = float("-inf")
 
     @property
-    def heard_s(self) -> float:
-        """Seconds of audio that came: stream time without what was lost and while nothing came."""
+    def received_s(self) -> float:
+        """Seconds of audio received: stream time without lost audio and device losses."""
         return max(0.0, self.at_s - self.lost_s - self._away_s)
 
     def level(
         self, dbfs: float, voice: float | None, now_s: float, at_s: float | None = None
     ) -> None:
-        """Take the level, and the probability of speech, at `now_s` of the monotonic clock."""
+        """Set the level and the probability of speech at `now_s` of the monotonic clock."""
         self.level_dbfs, self.voice = dbfs, voice
         if dbfs >= self.peak_dbfs(now_s):
             self._peak_dbfs, self._peak_at = dbfs, now_s
-        # Without stream time, that of the last event and what has passed since.
-        self._go_on(self._event_at + now_s - self._event_now if at_s is None else at_s)
+        # Without a stream time: that of the last event plus the time since then.
+        self._advance(self._event_at + now_s - self._event_now if at_s is None else at_s)
 
     def tick(self, now_s: float) -> None:
-        """Let time pass while nothing comes: it counts only while the device is away."""
+        """Advance the timeline while no audio arrives; only during a device loss."""
         if self.lost is not None:
             self.timeline.advance(self.lost.at_s + self.away_s(now_s))
 
     def away_s(self, now_s: float) -> float:
-        """Return for how long the device has been away, 0 while it is there."""
+        """Return the seconds since the device was lost; 0 if it is present."""
         return 0.0 if self.lost is None else max(0.0, now_s - self.lost.monotonic_s)
 
     def peak_dbfs(self, now_s: float) -> float:
-        """Return the highest level of late, falling after a while."""
+        """Return the recent peak level, which decays after the hold time."""
         fallen = max(0.0, now_s - self._peak_at - _HOLD_S) * _FALL_DB_PER_S
         return max(_LOWEST_DBFS, self.level_dbfs, self._peak_dbfs - fallen)
 
     def clipped(self, now_s: float) -> bool:
-        """Return whether a window was clipped of late."""
+        """Return whether a window was clipped within the last 3 s."""
         return now_s - self._clipped_at < _CLIPPED_S
 
     def lost_since(self) -> str:
-        """Return since when the device is away, by the local wall clock."""
+        """Return the local wall-clock time of the device loss."""
         if self.lost is None:
             return ""
         return (
@@ -107,14 +107,14 @@ class ViewState:
         )
 
     def event(self, event: Event) -> None:
-        """Take an event."""
+        """Update the state with an event."""
         self.source = event.source
         self._event_at, self._event_now = event.at_s, event.monotonic_s
-        self._go_on(event.at_s)
+        self._advance(event.at_s)
         match event:
             case Started():
                 self.started = event
-                self._know(event.labels)
+                self._set_labels(event.labels)
             case Window():
                 self._window(event)
             case SpeechStart():
@@ -134,23 +134,23 @@ class ViewState:
             case Heartbeat() | Ended():
                 self._count(event)
 
-    def _go_on(self, at_s: float) -> None:
+    def _advance(self, at_s: float) -> None:
         self.at_s = max(self.at_s, at_s)
         self.timeline.advance(self.at_s)
 
-    def _know(self, labels: tuple[str, ...]) -> None:
+    def _set_labels(self, labels: tuple[str, ...]) -> None:
         self.labels, self.letters = labels, letters(labels)
         self.probs = dict.fromkeys(labels, 0.0)
 
     def _window(self, window: Window) -> None:
         if not self.labels:
-            self._know(tuple(window.probs))
+            self._set_labels(tuple(window.probs))
         new = 1.0 if not any(self.probs.values()) else _SMOOTHING
         self.probs = {
             label: (1 - new) * self.probs[label] + new * window.probs.get(label, 0.0)
             for label in self.labels
         } if window.probs else dict.fromkeys(self.labels, 0.0)  # fmt: skip
-        self._excite(window.arousal, new)
+        self._update_arousal(window.arousal, new)
         if window.label is not None:
             self.latency_ms.append(window.latency_ms)
         if window.clipped > 0:
@@ -158,8 +158,8 @@ class ViewState:
         if self.started is not None and self.started.vad == "none":
             self._without_detector(window)
 
-    def _excite(self, arousal: float | None, new: float) -> None:
-        """Take an arousal with the weight of a new window; None for silence, or a model without."""
+    def _update_arousal(self, arousal: float | None, new: float) -> None:
+        """Smooth the arousal with weight `new`; None for silence, or a model without arousal."""
         self.has_arousal = self.has_arousal or arousal is not None
         if arousal is None or self.arousal is None:
             self.arousal = arousal
@@ -167,7 +167,7 @@ class ViewState:
             self.arousal += new * (arousal - self.arousal)
 
     def _without_detector(self, window: Window) -> None:
-        """Take a window that is not silent for speech: nobody else says so."""
+        """Treat a window that is not silent as speech, since there is no detector."""
         if window.label is None:
             self._silence(window.at_s)
         elif not self.speaking:
@@ -176,13 +176,13 @@ class ViewState:
 
     def _emotion(self, event: Emotion) -> None:
         if not self.labels:
-            self._know(tuple(event.probs))
+            self._set_labels(tuple(event.probs))
         self.speaking, self.emotion = True, event
         self.probs = {label: event.probs.get(label, 0.0) for label in self.labels}
-        self._excite(event.arousal, 1.0)
+        self._update_arousal(event.arousal, 1.0)
         mark = self._mark(event.label)
         self.timeline.change(mark, event.at_s)
-        # What it was decided on begins with the utterance.
+        # The decision covers the utterance from its beginning.
         self.timeline.settle(mark, self._speech_from_s)
 
     def _speech_end(self, event: SpeechEnd) -> None:

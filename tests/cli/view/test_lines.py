@@ -1,4 +1,4 @@
-"""Plain lines and JSON lines: what a pipe is given, and what happens when it breaks."""
+"""Plain lines and JSON lines: output to a pipe, and a broken pipe."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_the_end_of_a_session_sums_it_up_on_stderr(capsys):
         "p50 98.00 ms, p99 196.00 ms; over the last 100 windows that were not silent"
     )
     assert capsys.readouterr().err.splitlines() == [
-        "heard 28.0 s, 101 windows: angry 100, (silence) 1; 2 utterances",
+        "audio received: 28.0 s, 101 windows: angry 100, (silence) 1; 2 utterances",
         times,
         "lost: 3 overruns, 0.50 s dropped",
     ]
@@ -187,7 +187,7 @@ def command():
         output.note("started")
         while True:
             output.write(made(Emotion))
-            output.problem("told")
+            output.problem("failed")
 
 cli.group = command
 cli.main()
@@ -199,7 +199,7 @@ cli.main()
 
 @pytest.mark.parametrize("form", ["jsonl", "text"])
 def test_a_reader_that_leaves_ends_it_quietly(form):
-    """As `| head -1` does: it has what it wanted, so all is well."""
+    """As `| head -1` does; this is no error."""
     with endless(form, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout
         assert process.stderr
@@ -208,7 +208,7 @@ def test_a_reader_that_leaves_ends_it_quietly(form):
         errors = set(process.stderr.read().splitlines())
 
     assert process.returncode == 0
-    assert errors == {b"started", b"edge-ser: told"}
+    assert errors == {b"started", b"edge-ser: failed"}
 
 
 def test_a_reader_of_messages_that_leaves_changes_nothing():
@@ -224,7 +224,7 @@ def test_a_reader_of_messages_that_leaves_changes_nothing():
     assert len(set(lines)) == 1
 
 
-def test_a_full_disk_behind_stdout_is_said():
+def test_a_full_disk_behind_stdout_is_an_error():
     with Path("/dev/full").open("wb") as full:
         process = endless("jsonl", stdout=full, stderr=subprocess.PIPE)
         _, errors = process.communicate(timeout=30)

@@ -1,4 +1,4 @@
-"""What the live view says, drawn without a terminal."""
+"""Live view, drawn without a terminal."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_between_silence_and_emotion_there_is_speech():
     assert says("silence", shown(speaking(made(SpeechEnd, 7.0))))
 
 
-def test_abstaining_is_said():
+def test_abstention_is_shown():
     unsure = made(Emotion, 5.0, label=None, confidence=0.3, abstained=True)
     state = speaking(unsure)
     state.level(-30.0, 0.9, 6.0, 6.0)
@@ -155,14 +155,14 @@ def test_every_level_fits(dbfs):
         assert f"{dbfs:.0f} dB" in text
 
 
-def test_clipping_is_told_for_a_while():
+def test_clipping_is_shown_for_a_while():
     state = after(made(Window, 4.0, clipped=0.01))
 
     assert "CLIPPED" in shown(state, 4.5)
     assert "CLIPPED" not in shown(state, 8.0)
 
 
-def test_the_voice_lamp_speaks():
+def test_the_voice_indicator():
     state = after()
     state.level(-30.0, 0.02, 1.0)
     assert "○ silence   2%" in shown(state)
@@ -196,7 +196,7 @@ def test_time_goes_on_while_nobody_speaks():
     without.level(-60.0, 0.0, 20.0)
 
     assert strip_of(shown(with_time)) == strip_of(shown(without)) == "·" * 20
-    assert "heard 0:00:20" in shown(with_time)
+    assert "audio 0:00:20" in shown(with_time)
 
 
 def test_what_an_utterance_was_settles_what_was_not_known():
@@ -223,7 +223,7 @@ def test_a_lost_device_is_a_clear_line(monkeypatch):
     assert says("silence", text)
     assert "since" not in text
     assert strip_of(text) == "·AAAAAxxxx··"
-    assert "heard 0:00:08" in text, "nothing was heard while it was away"
+    assert "audio 0:00:08" in text, "no audio came during the device loss"
 
 
 def test_figures():
@@ -239,14 +239,14 @@ def test_figures():
         for fact in ("model edge-ser-3", "runner onnxruntime 1.2, cpu", "voice silero"):
             assert fact in text
     state.event(made(Heartbeat, 7.0))
-    assert "lost 0.5 s (overruns 3)" in shown(state), "a heartbeat knows better"
+    assert "lost 0.5 s (overruns 3)" in shown(state), "a heartbeat has the exact counts"
 
 
 def test_long_names_leave_room_for_the_time():
     state = after(made(SpeechStart, 1.0, source="mic:" + "long " * 40))
 
     for width in (60, 80, 160):
-        assert "heard 0:00:01" in shown(state, width=width)
+        assert "audio 0:00:01" in shown(state, width=width)
 
 
 @pytest.mark.parametrize("width", [60, 80, 160])

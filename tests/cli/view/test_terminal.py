@@ -1,4 +1,4 @@
-"""What a real pseudo-terminal is given, because the choice of the output hangs on it."""
+"""Output on a real pseudo-terminal, on which the choice of the output depends."""
 
 from __future__ import annotations
 
@@ -89,7 +89,9 @@ def test_a_stream_on_a_terminal():
     for words in ("█▀█", "● speech", "A angry", "no device since", "unplugged"):
         assert words in re.sub(r"\x1b\[[0-9;]*m", "", shown)
     assert COLOUR.search(shown)
-    assert shown.rindex("heard 28.0 s") > shown.rindex("█"), "the summary stays, the view goes"
+    assert shown.rindex("audio received: 28.0 s") > shown.rindex("█"), (
+        "the summary stays, the view goes"
+    )
     redraws = int(re.search(r"redraws (\d+)", shown)[1])
     assert 2 <= redraws <= 60, "0.6 s and more were asked for 300 times; ten a second are drawn"
 
@@ -125,7 +127,7 @@ def test_resizing_draws_anew():
     """
     shown = on_a_terminal(STREAM.replace("RESIZE", resize.strip()))
     _, after = re.sub(r"\x1b\[[0-9;]*m", "", shown).split("now smaller")
-    view, _ = after.split("\x1b[H")[-1].split("heard 28.0 s")
+    view, _ = after.split("\x1b[H")[-1].split("audio received: 28.0 s")
     lines = re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", view))
 
     assert "\x1b[2J\x1b[H" in after
@@ -157,4 +159,4 @@ def test_files_on_a_terminal():
     assert "[e].wav  whole clip, 4.0 s  no speech" in text
     assert "c.wav [odd] failed" in text
     assert re.search(r">   angry █{40,}·+  75%", text)
-    assert "heard 28" not in text
+    assert "audio received" not in text

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from edge_ser.cli.view.timeline import Timeline
 
 
-def heard() -> Timeline:
+def timeline() -> Timeline:
     line = Timeline()
     line.change("-", 2.0)
     line.change("A", 4.0)
@@ -17,11 +17,11 @@ def heard() -> Timeline:
 
 
 def test_a_mark_lasts_until_the_next():
-    assert heard().strip(14, 1) == "  ····----AAAA"
+    assert timeline().strip(14, 1) == "  ····----AAAA"
 
 
 def test_the_present_is_seen_at_once():
-    line = heard()
+    line = timeline()
     line.advance(6.1)
     assert line.strip(4, 1) == "AAAA"
     line.change("N", 6.2)
@@ -30,12 +30,12 @@ def test_the_present_is_seen_at_once():
 
 
 def test_two_cells_may_be_one_character():
-    assert heard().strip(8, 2) == "  ··--AA"
+    assert timeline().strip(8, 2) == "  ··--AA"
 
 
 def test_a_change_is_known_late():
     """That somebody stopped is only known after a pause."""
-    line = heard()
+    line = timeline()
     line.change("·", 5.0)
     line.advance(7.0)
 
@@ -43,14 +43,14 @@ def test_a_change_is_known_late():
 
 
 def test_speech_is_recognised_late():
-    line = heard()
+    line = timeline()
     line.settle("A", 3.0)
 
     assert line.strip(12, 1) == "····--AAAAAA"
 
 
 def test_what_was_lost_stays_and_is_seen():
-    line = heard()
+    line = timeline()
     line.point("!", 5.0)
     line.change("H", 4.5)
     line.advance(6.0)
@@ -60,7 +60,7 @@ def test_what_was_lost_stays_and_is_seen():
 
 
 def test_lost_seconds_are_marked_as_long_as_they_were():
-    line = heard()
+    line = timeline()
     line.point("!", 6.0, 1.2)
 
     assert line.strip(7, 1) == "AAAA!!!"
@@ -76,7 +76,7 @@ def test_the_stronger_mark_wins():
 
 def test_a_character_keeps_its_place_as_time_goes():
     """Pairs of cells are counted from the beginning, or letters would flicker."""
-    line = heard()
+    line = timeline()
     before = line.strip(6, 2)
     line.change("N", 6.0)
     line.advance(6.5)

@@ -1,4 +1,4 @@
-"""Under torchrun an error is told by the first process that has it."""
+"""Under torchrun an error is printed once, by the first process that has it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from edge_ser.cli._shared.once import print_once
+from edge_ser.cli import print_once
 
 
 @pytest.fixture
 def torchrun(tmp_path, monkeypatch):
-    """Surroundings as torchrun makes them, for a rank."""
+    """Environment variables of a torchrun process, by rank."""
 
     def enter(rank: int) -> None:
         folder = tmp_path / "attempt_0" / str(rank)
@@ -23,34 +23,34 @@ def torchrun(tmp_path, monkeypatch):
     return enter
 
 
-def test_alone_everything_is_told(monkeypatch):
+def test_without_torchrun_everything_is_printed(monkeypatch):
     monkeypatch.delenv("TORCHELASTIC_ERROR_FILE", raising=False)
-    told = []
+    printed = []
     for _ in range(2):
-        print_once(lambda: told.append(1))
+        print_once(lambda: printed.append(1))
 
-    assert told == [1, 1]
+    assert printed == [1, 1]
 
 
-def test_the_first_of_several_tells_it(torchrun):
-    told = []
+def test_only_the_first_process_prints(torchrun):
+    printed = []
     for rank in (1, 0, 2):
         torchrun(rank)
-        print_once(lambda rank=rank: told.append(rank))
+        print_once(lambda rank=rank: printed.append(rank))
 
-    assert told == [1]
+    assert printed == [1]
 
 
 def write_line(path: Path) -> None:
     def show() -> None:
         time.sleep(0.2)  # the others come meanwhile
         with path.open("a") as file:
-            file.write("told\n")
+            file.write("printed\n")
 
     print_once(show)
 
 
-def test_processes_do_not_tell_it_at_the_same_time(torchrun, tmp_path):
+def test_processes_do_not_print_at_the_same_time(torchrun, tmp_path):
     torchrun(0)
     context = multiprocessing.get_context("fork")
     processes = [context.Process(target=write_line, args=(tmp_path / "out",)) for _ in range(8)]
@@ -59,4 +59,4 @@ def test_processes_do_not_tell_it_at_the_same_time(torchrun, tmp_path):
     for process in processes:
         process.join(20)
 
-    assert (tmp_path / "out").read_text() == "told\n"
+    assert (tmp_path / "out").read_text() == "printed\n"
