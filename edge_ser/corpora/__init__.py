@@ -23,9 +23,15 @@ from edge_ser.corpora.clip import (
 from edge_ser.corpora.crowd import Half
 from edge_ser.corpora.info import CORPORA, CorpusInfo, corpus_info
 from edge_ser.corpora.labels import EMOTIONS, UNLABELLED, shared_emotion, sort_emotions
-from edge_ser.corpora.licences import COMMERCIAL, Terms, parse_licences
 from edge_ser.corpora.load import load_corpora, load_corpus
-from edge_ser.corpora.spec import CorpusKind, CorpusSpec, parse_spec
+from edge_ser.corpora.spec import (
+    COMMERCIAL,
+    CorpusKind,
+    CorpusSpec,
+    Terms,
+    parse_licences,
+    parse_spec,
+)
 
 __all__ = [
     "COMMERCIAL",

@@ -28,8 +28,7 @@ from edge_ser.evaluation.report import (
     MeasuredModel,
     NoisyFigures,
 )
-from edge_ser.evaluation.scope import SCOPES, scope_of
-from edge_ser.evaluation.selection import Selection, missing_labels
+from edge_ser.evaluation.selection import SCOPES, Selection, missing_labels, scope_of
 from edge_ser.recognition.baseline import BaselineState
 from edge_ser.recognition.recognizer import Recognizer
 from edge_ser.splits.digest import data_digest

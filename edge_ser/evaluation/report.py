@@ -1,21 +1,21 @@
-"""The result of `edge-ser evaluate`, as a record that is written to JSON and read back."""
+"""Result of `edge-ser evaluate`: a record stored as JSON, and bounds that it can be checked against."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge_ser._util.files import read_json, write_text
 from edge_ser._util.records import build, require
+from edge_ser.corpora import Clip
 from edge_ser.errors import ConfigError
 from edge_ser.evaluation.answers import MODES, ClipAnswer
-from edge_ser.evaluation.distribution import Distribution
+from edge_ser.evaluation.distribution import NEUTRAL, NO_SPEECH, Distribution
 from edge_ser.evaluation.figures import Figures
-from edge_ser.evaluation.scope import MEANINGS, SCOPES, TITLES, TRAINED
-from edge_ser.evaluation.selection import LeftOut
+from edge_ser.evaluation.selection import MEANINGS, SCOPES, TITLES, TRAINED, LeftOut
 
 KIND = "edge-ser evaluation"
 SCHEMA = 3
@@ -55,7 +55,7 @@ class MeasuredCorpus:
 
     name: str
     scope: str
-    """What training knew of it, one of `scope.SCOPES`."""
+    """What training knew of it, one of `selection.SCOPES`."""
     n_clips: int
     speakers: tuple[str, ...]
     """Known ones."""
@@ -85,7 +85,7 @@ class Block:
     """
 
     scope: str
-    """One of `scope.SCOPES`."""
+    """One of `selection.SCOPES`."""
     figures: tuple[Figures, ...]
     """Of each corpus and, when there are several, of all of the block."""
     noisy: tuple[NoisyFigures, ...]
@@ -143,7 +143,7 @@ class Evaluation:
     validation_speakers: tuple[str, ...]
     """Speakers measured on by whom the training chose its epoch: slightly flattering."""
     blocks: tuple[Block, ...]
-    """In the order of `scope.SCOPES`: the first is the one that reports lead with."""
+    """In the order of `selection.SCOPES`: the first is the one that reports lead with."""
     distributions: tuple[Distribution, ...]
     """Of each corpus with one label or none; they take no part in the figures."""
     n_draws: int
@@ -188,3 +188,71 @@ class Evaluation:
                 "NAME=DIR --json FILE`"
             )
         return build(cls, data, str(path))
+
+
+@dataclass(frozen=True)
+class Gates:
+    """Bounds in percent; None for a bound that does not apply."""
+
+    min_uar: float | None = None
+    """UAR of each block, at least."""
+    min_neutral: float | None = None
+    """Share of neutral or abstained in each neutral corpus, at least."""
+    max_false: float | None = None
+    """Share of confidently something else in each neutral corpus, at most."""
+    max_noise_labels: float | None = None
+    """Share of files without speech that get any label, in each folder, at most."""
+
+    def check_data(self, labelled: Collection[Clip], plain: Collection[Clip]) -> None:
+        """Check, before anything is measured, that each bound has something to bound.
+
+        Raises:
+            ConfigError: a bound without its speech.
+        """
+        kinds = {clip.emotion for clip in plain}
+        for option, bound, there, remedy in (
+            ("--min-uar", self.min_uar, bool(labelled), "labelled speech by --corpus NAME=DIR"),
+            ("--min-neutral", self.min_neutral, NEUTRAL in kinds, _NEUTRAL),
+            ("--max-false", self.max_false, NEUTRAL in kinds, _NEUTRAL),
+            ("--max-noise-labels", self.max_noise_labels, NO_SPEECH in kinds, "--noise-only DIR"),
+        ):
+            if bound is not None and not there:
+                raise ConfigError(f"{option} expected {remedy}, got none; add it")
+
+    def failures(self, evaluation: Evaluation) -> tuple[str, ...]:
+        """Return what does not reach its bound, a line each; empty when all does."""
+        return (*self._blocks(evaluation), *self._distributions(evaluation))
+
+    def _blocks(self, evaluation: Evaluation) -> list[str]:
+        bound = self.min_uar
+        return [
+            f"expected a UAR of {bound:g}% or more, got {100 * block.overall.uar.value:.1f}% "
+            f"({block.scope})"
+            for block in evaluation.blocks
+            if bound is not None and 100 * block.overall.uar.value < bound
+        ]
+
+    def _distributions(self, evaluation: Evaluation) -> list[str]:
+        found = []
+        for d in evaluation.distributions:
+            neutral, other = 100 * d.expected_or_abstained.value, 100 * d.something_else.value
+            labels = 100 * d.any_label.value
+            if d.kind == NEUTRAL and self.min_neutral is not None and neutral < self.min_neutral:
+                found.append(
+                    f"expected {self.min_neutral:g}% or more neutral or abstained, got "
+                    f"{neutral:.1f}% ({d.of})"
+                )
+            if d.kind == NEUTRAL and self.max_false is not None and other > self.max_false:
+                found.append(
+                    f"expected {self.max_false:g}% or less of something else, got {other:.1f}% ({d.of})"
+                )
+            bound = self.max_noise_labels
+            if d.kind == NO_SPEECH and bound is not None and labels > bound:
+                found.append(
+                    f"expected a label for {bound:g}% or less of the files without speech, got "
+                    f"{labels:.1f}% ({d.of})"
+                )
+        return found
+
+
+_NEUTRAL = "a neutral corpus by --corpus neutral:NAME=DIR"

@@ -6,13 +6,14 @@ from edge_ser.evaluation.distribution import NO_SPEECH
 from edge_ser.evaluation.figures import Abstention, Figures
 from edge_ser.evaluation.report import Block, Evaluation
 from edge_ser.evaluation.resampling import Figure
-from edge_ser.evaluation.scope import NOTES
+from edge_ser.evaluation.selection import NOTES
 from edge_ser.reports import format as text
 from edge_ser.reports.evaluation_charts import noise_chart, speakers_chart
 from edge_ser.reports.evaluation_sections import (
     TERMS,
     class_figures,
     corpus_details,
+    plain_sections,
     reliability_figure,
 )
 from edge_ser.reports.html import (
@@ -25,7 +26,6 @@ from edge_ser.reports.html import (
     whole_page,
     with_interval,
 )
-from edge_ser.reports.page_plain import plain_sections
 
 
 def page(evaluation: Evaluation) -> str:

@@ -10,7 +10,7 @@ from edge_ser.corpora import CORPORA
 from edge_ser.evaluation.distribution import NO_SPEECH, Distribution
 from edge_ser.evaluation.report import Block, Evaluation
 from edge_ser.evaluation.results import RunResult
-from edge_ser.evaluation.scope import SCOPES, UNSEEN
+from edge_ser.evaluation.selection import SCOPES, UNSEEN
 from edge_ser.reports import format as text
 from edge_ser.reports.model_card_blocks import (
     block_section,

@@ -8,7 +8,7 @@ from edge_ser.evaluation.distribution import NO_SPEECH, Distribution
 from edge_ser.evaluation.figures import Figures
 from edge_ser.evaluation.report import Block, Evaluation
 from edge_ser.evaluation.resampling import Figure
-from edge_ser.evaluation.scope import TITLES, UNSEEN
+from edge_ser.evaluation.selection import TITLES, UNSEEN
 from edge_ser.reports import format as text
 
 

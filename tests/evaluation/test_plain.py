@@ -11,8 +11,7 @@ from edge_ser.card import CorpusUse
 from edge_ser.corpora import Half, load_corpora
 from edge_ser.corpora.crowd import half_of
 from edge_ser.errors import AudioError, ConfigError
-from edge_ser.evaluation.plain import noise_clips, plain_corpora, select_all
-from edge_ser.evaluation.selection import LeftOut
+from edge_ser.evaluation.selection import LeftOut, noise_clips, plain_corpora, select_all
 
 CARD = make_card(labels=("neutral", "sad", "happy"))
 
