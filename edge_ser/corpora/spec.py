@@ -124,7 +124,7 @@ def _own_name(kind: CorpusKind, name: str) -> str:
 COMMERCIAL = "commercial"
 """As terms of weights: only corpora whose licence allows commercial use of what is made from them."""
 
-_OWN = "the user's own recordings"
+_OWN_RECORDINGS = "the user's own recordings"
 _STATED = "stated by the user"
 
 
@@ -149,7 +149,7 @@ class Terms:
             return CORPORA[corpus].licence
         if stated := self._stated(corpus):
             return f"{stated} ({_STATED})"
-        return f"{_OWN}; licence {_STATED}" if self.weights else _OWN
+        return f"{_OWN_RECORDINGS}; licence {_STATED}" if self.weights else _OWN_RECORDINGS
 
     def weights_licence(self, corpora: Iterable[str]) -> str:
         """Return the terms of weights that were trained on the corpora, in words.
