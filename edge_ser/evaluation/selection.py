@@ -20,7 +20,7 @@ from edge_ser.splits.fold import speakers as speakers_of
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Clips of one corpus that are not measured on."""
+    """Clips of one corpus that are left out of the measurement."""
 
     corpus: str
     reason: str
@@ -29,16 +29,16 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Selection:
-    """Clips to measure on, and what has to be known of them."""
+    """Clips to measure on, and facts that reports state about them."""
 
     protocol: str
-    """In words: which speakers."""
+    """Description of the speakers."""
     clips: tuple[Clip, ...]
     left_out: tuple[LeftOut, ...]
     trained: tuple[str, ...]
     """Speakers among the clips that the model was trained on."""
     validation: tuple[str, ...]
-    """Speakers among the clips by whom the training chose its epoch."""
+    """Speakers among the clips that were used to choose the epoch."""
     plain: tuple[Clip, ...] = ()
     """Clips of corpora with one label or none, from `select_plain`: for distributions only."""
 
@@ -51,56 +51,56 @@ def select(
     choice: str = "all speakers",
     include_trained: bool = False,
 ) -> Selection:
-    """Leave out what the model cannot be asked, or has been trained on.
+    """Leave out clips that the model cannot answer or was trained on.
 
     Args:
         clips: all clips of the corpora.
         card: the model's; it names the speakers of the training.
         chosen: those of the clips to measure on, None for all.
-        choice: what chose them, in words.
+        choice: description of that choice.
         include_trained: keep speakers that the model was trained on.
 
     Raises:
         ConfigError: nothing is left.
     """
-    heard = frozenset(speaker for use in card.corpora for speaker in use.speakers)
-    wanted = frozenset(clips if chosen is None else chosen)
-    kept: list[Clip] = []
+    trained_speakers = frozenset(speaker for use in card.corpora for speaker in use.speakers)
+    requested = frozenset(clips if chosen is None else chosen)
+    selected: list[Clip] = []
     reasons: Counter[tuple[str, str]] = Counter()
     for clip in clips:
         if clip.emotion not in card.labels:
             reason = f"labelled {clip.emotion}, which the model does not know"
-        elif clip not in wanted:
+        elif clip not in requested:
             reason = f"not of the {choice}"
-        elif clip.speaker in heard and not include_trained:
+        elif clip.speaker in trained_speakers and not include_trained:
             reason = "of speakers that the model was trained on"
         else:
-            kept.append(clip)
+            selected.append(clip)
             continue
         reasons[clip.corpus, reason] += 1
     left_out = tuple(LeftOut(*key, n_clips) for key, n_clips in sorted(reasons.items()))
-    if not kept:
+    if not selected:
         raise ConfigError(_nothing_left(left_out, card))
-    names = speakers_of(kept)
+    names = speakers_of(selected)
     tuned = frozenset(s for a in card.accuracy if a.split == "validation" for s in a.speakers)
-    trained = tuple(name for name in names if name in heard)
+    trained = tuple(name for name in names if name in trained_speakers)
     return Selection(
-        protocol=choice + _overlap(bool(trained), bool(heard)),
-        clips=tuple(kept),
+        protocol=choice + _overlap(bool(trained), bool(trained_speakers)),
+        clips=tuple(selected),
         left_out=left_out,
         trained=trained,
-        validation=tuple(name for name in names if name in tuned and name not in heard),
+        validation=tuple(name for name in names if name in tuned and name not in trained_speakers),
     )
 
 
 def missing_labels(clips: Iterable[Clip], labels: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
     """Return, for each corpus, the labels that none of its clips has; corpora with all left out."""
-    heard: dict[str, set[str]] = {}
+    occurring: dict[str, set[str]] = {}
     for clip in clips:
-        heard.setdefault(clip.corpus, set()).add(clip.emotion)
+        occurring.setdefault(clip.corpus, set()).add(clip.emotion)
     missing = {
         corpus: tuple(label for label in labels if label not in emotions)
-        for corpus, emotions in heard.items()
+        for corpus, emotions in occurring.items()
     }
     return {corpus: names for corpus, names in missing.items() if names}
 
@@ -129,7 +129,7 @@ TRAINED = "trained speakers"
 UNKNOWN = "unknown"
 
 SCOPES = (UNSEEN, NEW_SPEAKERS, TRAINED, UNKNOWN)
-"""In the order of reports."""
+"""Relations of a corpus to the training data, in the order of reports."""
 
 TITLES = {
     UNSEEN: "Corpora that are not in the training data",
@@ -146,14 +146,14 @@ NOTES = {
 }
 
 MEANINGS = {
-    UNSEEN: "What a stranger meets: other voices, rooms, microphones and mostly other sentences.",
+    UNSEEN: "The case of a new user: other voices, rooms, microphones and mostly other sentences.",
     NEW_SPEAKERS: (
         "The speakers are new; sentences, studio, microphone and language are those of the training. "
         "It cannot tell how the model does on other voices, rooms, languages and microphones."
     ),
-    TRAINED: "What the model remembers, not what a new speaker meets.",
+    TRAINED: "The figures show what the model remembers, not its accuracy on new speakers.",
     UNKNOWN: (
-        "The model file or the corpus does not say who speaks, so speakers of the training may be "
+        "The model file or the corpus does not name the speakers, so speakers of the training may be "
         "among them."
     ),
 }
@@ -164,11 +164,11 @@ _HALVES = ("#train", "#held")
 def scope_of(clips: Sequence[Clip], card: ModelCard) -> str:
     """Return the scope of the clips of one corpus.
 
-    Corpora are compared by name, with that of a half (`NAME#train`, `NAME#held`) taken for the whole.
-    A corpus by which the epoch was chosen counts as one of the training.
+    Corpora are compared by name; a half (`NAME#train`, `NAME#held`) counts as the complete corpus. A
+    corpus that was used to choose the epoch counts as a training corpus.
 
     Args:
-        clips: those of the corpus that are measured on, at least one.
+        clips: the measured clips of the corpus, at least one.
         card: the model's.
     """
     trained = {speaker for use in card.corpora for speaker in use.speakers}
@@ -217,7 +217,7 @@ def plain_corpora(clips: Sequence[Clip]) -> frozenset[str]:
     emotions: dict[str, set[str]] = {}
     for clip in clips:
         emotions.setdefault(clip.corpus, set()).add(clip.emotion)
-    return frozenset(corpus for corpus, found in emotions.items() if len(found) == 1)
+    return frozenset(corpus for corpus, labels in emotions.items() if len(labels) == 1)
 
 
 def select_all(
@@ -228,16 +228,16 @@ def select_all(
     choice: str = "all speakers",
     include_trained: bool = False,
 ) -> Selection:
-    """Select labelled clips as `select` does, and beside them those of plain corpora.
+    """Select labelled clips as `select` does, and also the clips of plain corpora.
 
-    A choice of speakers or of a fold is one among labelled clips: plain corpora are measured whole,
-    but for clips of which training may have had the very file.
+    A choice of speakers or of a fold applies to labelled clips only. Plain corpora are measured
+    completely, except for files that may have been used in training.
 
     Args:
         clips: all clips of the corpora.
         card: the model's; it names the corpora and speakers of the training.
         chosen: those of the labelled clips to measure on, None for all.
-        choice: what chose them, in words.
+        choice: description of that choice.
         include_trained: keep speakers and corpora that the model was trained on.
 
     Raises:
@@ -245,20 +245,20 @@ def select_all(
     """
     names = plain_corpora(clips)
     labelled = [clip for clip in clips if clip.corpus not in names]
-    kept, left_out = _plain([c for c in clips if c.corpus in names], card, include_trained)
+    selected, left_out = _plain([c for c in clips if c.corpus in names], card, include_trained)
     if labelled:
         selection = select(
             labelled, card, chosen=chosen, choice=choice, include_trained=include_trained
         )
         left_out = (*selection.left_out, *left_out)
-        return dataclasses.replace(selection, plain=kept, left_out=left_out)
-    if not kept:
+        return dataclasses.replace(selection, plain=selected, left_out=left_out)
+    if not selected:
         parts = ", ".join(f"{part.corpus} {part.n_clips} {part.reason}" for part in left_out)
         raise ConfigError(
             f"expected clips to measure on, got none ({parts}); add --include-trained, or give "
             f"labelled speech; the model's labels are {', '.join(card.labels)}"
         )
-    return Selection("corpora of one label or none", (), left_out, (), (), kept)
+    return Selection("corpora of one label or none", (), left_out, (), (), selected)
 
 
 def _plain(
@@ -266,7 +266,7 @@ def _plain(
 ) -> tuple[tuple[Clip, ...], tuple[LeftOut, ...]]:
     trained = frozenset(speaker for use in card.corpora for speaker in use.speakers)
     names = frozenset(use.name for use in card.corpora)
-    kept: list[Clip] = []
+    selected: list[Clip] = []
     reasons: Counter[tuple[str, str]] = Counter()
     for clip in clips:
         if clip.emotion not in ALWAYS and clip.emotion not in card.labels:
@@ -274,12 +274,12 @@ def _plain(
         elif not include_trained and (clip.speaker in trained or _in_half(clip, names)):
             reasons[clip.corpus, "that the model may have been trained on"] += 1
         else:
-            kept.append(clip)
-    return tuple(kept), tuple(LeftOut(*key, n) for key, n in sorted(reasons.items()))
+            selected.append(clip)
+    return tuple(selected), tuple(LeftOut(*key, n) for key, n in sorted(reasons.items()))
 
 
 def _in_half(clip: Clip, trained: frozenset[str]) -> bool:
-    """Return whether training had the file of a crowd under another name: the whole, or its half."""
+    """Return whether training had the file under the name of the complete corpus, or of its half."""
     if clip.role is Role.LABELLED:
         return False
     ends = tuple(f"#{half.value}" for half in Half)
