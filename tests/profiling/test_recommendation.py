@@ -115,8 +115,8 @@ def test_budgets(model):
     budget = budget_of([fast, slow, few], 20, 99.0)
     assert budget.over == ("slow", "few")
     assert missed([fast, slow, few], budget) == (
-        "the budget of 20 ms end to end is missed by slow: p99 is 25.00 ms; few: p99 cannot be told "
-        "from 9 decisions, 100 are needed; give a longer --duration"
+        "the budget of 20 ms end to end is missed by slow: p99 is 25.00 ms; few: p99 needs 100 "
+        "decisions, got 9; give a longer --duration"
     )
     assert budget_of([slow], 25, 99.0).over == ()
     with pytest.raises(ConfigError, match="p is 42"):
