@@ -64,15 +64,15 @@ TERMS: Mapping[str, str] = {
         "speech: a device shows nothing. They count as errors, and have no probability."
     ),
 }
-"""Figure → meaning."""
+"""Term → explanation."""
 
 
 def class_figures(evaluation: Evaluation, block: Block) -> list[Node]:
     """Return chart, confusion and table of the classes over all clips of a block."""
     f = block.overall
-    words = [f.of] if len(block.figures) > 1 else []
-    words += [block.caveat] if block.caveat else []
-    of = f" ({', '.join(words)})" if words else ""
+    notes = [f.of] if len(block.figures) > 1 else []
+    notes += [block.caveat] if block.caveat else []
+    of = f" ({', '.join(notes)})" if notes else ""
     return [
         node("h3", "Classes" + of),
         node("div", _recall_figure(f), _confusion_figure(evaluation, f), class_="columns"),
@@ -81,7 +81,7 @@ def class_figures(evaluation: Evaluation, block: Block) -> list[Node]:
 
 
 def corpus_details(evaluation: Evaluation, block: Block) -> list[Node]:
-    """Return the pictures of each corpus, folded, where there are several."""
+    """Return the charts of each corpus, collapsed, if there are several."""
     if len(block.figures) == 1:
         return []
     caveat = f" ({block.caveat})" if block.caveat else ""
@@ -165,8 +165,8 @@ def _cell(n: int, total: int, *, hit: bool) -> Node:
     share = f"--share:{n / total:.3f}"
     if not n:
         return node("td", "·", class_="none", style=share)
-    share_said = node("small", f"{100 * n / total:.0f}%")
-    return node("td", str(n), share_said, class_="hit" if hit else None, style=share)
+    share_text = node("small", f"{100 * n / total:.0f}%")
+    return node("td", str(n), share_text, class_="hit" if hit else None, style=share)
 
 
 def _share(figure: Figure | None) -> Child:
@@ -176,7 +176,7 @@ def _share(figure: Figure | None) -> Child:
 
 
 def plain_sections(evaluation: Evaluation) -> list[Node]:
-    """Return the sections on plain speech and on files without speech; empty without any."""
+    """Return the sections on corpora of one label or none; empty without such corpora."""
     speech = [d for d in evaluation.distributions if d.kind != NO_SPEECH]
     noise = [d for d in evaluation.distributions if d.kind == NO_SPEECH]
     return [*(_speech(evaluation, speech) if speech else []), *(_noise(noise) if noise else [])]
