@@ -1,6 +1,6 @@
-"""Speech: seven public corpora and own recordings, as one kind of `Clip`.
+"""Corpora of speech: seven public corpora and own recordings, all as `Clip`.
 
-Names of files and folders are read here, and for halves of a corpus digests of files; no audio is
+Only names of files and folders are read and, for halves of a corpus, digests of files. No audio is
 decoded.
 """
 

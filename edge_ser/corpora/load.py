@@ -1,4 +1,4 @@
-"""From the text that names corpora to their clips."""
+"""Loading of corpora that are named on the command line."""
 
 from __future__ import annotations
 
@@ -22,8 +22,7 @@ def load_corpus(spec: str) -> tuple[Clip, ...]:
     intent, or unlabelled:NAME=DIR for speech without labels (see `load_crowd`). `folder=DIR` and
     the like take the name of the folder or file.
 
-    Raises ConfigError for a spec that cannot be understood, CorpusError for a place that does
-    not hold the corpus.
+    Raises ConfigError for an invalid spec, CorpusError for a path that does not hold the corpus.
     """
     return _load(parse_spec(spec))
 
@@ -31,7 +30,7 @@ def load_corpus(spec: str) -> tuple[Clip, ...]:
 def load_corpora(specs: Iterable[str]) -> tuple[Clip, ...]:
     """Return the clips of several corpora, by name of the corpus, then by relative path.
 
-    The order of the specs does not matter. Raises as `load_corpus` does, and ConfigError for no
+    The order of the specs does not matter. Raises as `load_corpus`, and ConfigError for no
     corpus at all or two of the same name.
     """
     by_name: dict[str, CorpusSpec] = {}

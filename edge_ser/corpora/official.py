@@ -20,15 +20,15 @@ _AUDIO_FOLDER = "AudioWAV"
 def crema_d_genders(root: Path, files: Iterable[AudioFile]) -> dict[str, str]:
     """Return actor → "male" or "female", from the corpus' VideoDemographics.csv.
 
-    The file is looked for in root, and beside each AudioWAV folder, there and in meta/. Without
-    it the result is empty: gender is then not known.
+    The file is searched in root, and beside each AudioWAV folder, also in a subfolder meta/. Without
+    the file the result is empty, and gender is unknown.
 
-    Raises CorpusError when the file is there and is not what it should be.
+    Raises CorpusError if the file is invalid.
     """
     folders = sorted({file.path.parent.absolute() for file in files})
     beside = (folder.parent for folder in folders if folder.name == _AUDIO_FOLDER)
-    for place in (root, *beside):
-        for path in (place / _FILE_NAME, place / "meta" / _FILE_NAME):
+    for folder in (root, *beside):
+        for path in (folder / _FILE_NAME, folder / "meta" / _FILE_NAME):
             if path.is_file():
                 return _read(path)
     return {}
@@ -46,7 +46,7 @@ def _read(path: Path) -> dict[str, str]:
     return {actor: sex for actor, sex in sexes.items() if sex in ("male", "female")}
 
 
-# EMOVO was recorded with two different microphones: their mean cancels by up to 8 dB.
+# EMOVO was recorded with two different microphones: averaging them cancels by up to 8 dB.
 _CHANNELS = {"EMOVO": 0}
 
 _N_SHOWN = 3
@@ -55,11 +55,10 @@ _N_SHOWN = 3
 def load_official(info: CorpusInfo, root: Path) -> tuple[Clip, ...]:
     """Return the speech clips of a public corpus below root, sorted by relative path.
 
-    A part of a corpus is a legitimate corpus: compare with `info.n_clips` where it matters. A
-    copy of the tree within itself, as some downloads bring, is passed over. The audio is not
-    opened.
+    A part of a corpus is accepted: compare with `info.n_clips` if completeness matters. A nested copy
+    of the tree, which some downloads have, is skipped. The audio is not opened.
 
-    Raises CorpusError when root holds something else, or something else as well.
+    Raises CorpusError if root holds other files.
     """
     files = find_audio(root, OFFICIAL_SUFFIXES, info.name)
     named = _parse(info, root, files)
@@ -69,9 +68,9 @@ def load_official(info: CorpusInfo, root: Path) -> tuple[Clip, ...]:
             f"{info.name}: the {len(files)} audio files in {root} are songs or sound of videos "
             f"({_show(files)}); expected speech clips like {info.example}"
         )
-    kept = _without_copies(info, root, speech)
-    genders = crema_d_genders(root, kept) if info.name == "CREMA-D" else {}
-    return tuple(_clip(info, file, speech[file], genders) for file in kept)
+    unique = _without_copies(info, root, speech)
+    genders = crema_d_genders(root, unique) if info.name == "CREMA-D" else {}
+    return tuple(_clip(info, file, speech[file], genders) for file in unique)
 
 
 def _parse(
@@ -100,12 +99,12 @@ def _parse(
     )
 
 
-def _advice(strange: Sequence[AudioFile], place: str) -> str:
-    """Return what to do about files with foreign names, by the corpus most of them fit."""
+def _advice(strange: Sequence[AudioFile], folder: str) -> str:
+    """Return a remedy for files with foreign names, by the corpus that most of them fit."""
     for other, parse in PARSERS.items():
         n_fitting = sum(parse(file.stem, file.folder) is not None for file in strange)
         if n_fitting == len(strange):
-            return f"these look like {other}: use {other}={place}"
+            return f"these look like {other}: use {other}={folder}"
         if 2 * n_fitting > len(strange):
             return f"most of these look like {other}: give each corpus a folder of its own"
     return "give the folder that holds this corpus and no other audio"
@@ -114,21 +113,21 @@ def _advice(strange: Sequence[AudioFile], place: str) -> str:
 def _without_copies(
     info: CorpusInfo, root: Path, speech: dict[AudioFile, OfficialName]
 ) -> list[AudioFile]:
-    """Return one file for each clip: the one that lies least deep."""
-    kept: dict[str, AudioFile] = {}
+    """Return one file for each clip: the one with the shortest path."""
+    unique: dict[str, AudioFile] = {}
     for file in sorted(speech, key=lambda file: len(file.relative.parts)):
-        first = kept.setdefault(speech[file].key, file)
+        first = unique.setdefault(speech[file].key, file)
         if first is not file and not _is_nested_copy(file.relative, first.relative):
             raise CorpusError(
                 f"{info.name}: {first.relative} and {file.relative} in {root} are the same clip "
                 f"by name; keep one of them, or give the folder of one set"
             )
-    chosen = set(kept.values())
+    chosen = set(unique.values())
     return [file for file in speech if file in chosen]
 
 
 def _is_nested_copy(deep: PurePosixPath, shallow: PurePosixPath) -> bool:
-    """Return whether the deep path is the shallow one with folders put in between."""
+    """Return whether the deep path is the shallow one with additional folders in between."""
     remaining = iter(deep.parts)
     return all(part in remaining for part in shallow.parts)
 
@@ -153,24 +152,24 @@ def _show(files: Iterable[AudioFile]) -> str:
 
 @dataclass(frozen=True)
 class OfficialName:
-    """The facts in one official file name."""
+    """Fields of an official file name."""
 
     key: str
-    """Official file name without suffix: two files with one key claim to be the same clip."""
+    """Official file name without suffix, unique for each clip."""
     speaker: str
     """Speaker within the corpus."""
     label: str
-    """A key of `CorpusInfo.labels`."""
+    """Key of `CorpusInfo.labels`."""
     gender: str | None = None
-    """"male" or "female"; None: not in the name."""
+    """"male" or "female"; None if the name does not encode it."""
     group: str | None = None
-    """Key of another clip with the same audio; None: the clip stands alone."""
+    """Key of another clip with the same audio; None if there is none."""
     speech: bool = True
-    """False for what the corpus has beside speech clips: songs and the sound of videos."""
+    """False for other content of the corpus: songs, and sound tracks of videos."""
 
 
 NameParser = Callable[[str, str], OfficialName | None]
-"""(file name without suffix, folder name) → the facts, or None for a foreign name."""
+"""(file name without suffix, folder name) → fields of the name, or None for a foreign name."""
 
 # Modality - vocal channel - emotion - intensity - statement - repetition - actor.
 _RAVDESS = re.compile(r"(0[1-3])-(0[12])-(0[1-8])-0[12]-0[12]-0[12]-(0[1-9]|1\d|2[0-4])", re.ASCII)
@@ -323,4 +322,4 @@ PARSERS: dict[str, NameParser] = {
     "CREMA-D": _crema_d,
     "nEMO": _nemo,
 }
-"""The parser of each corpus in `CORPORA`."""
+"""Corpus of `CORPORA` → parser of its file names."""

@@ -15,12 +15,12 @@ from edge_ser.errors import ConfigError
 
 
 class CorpusKind(Enum):
-    """How a corpus is laid out."""
+    """Layout of a corpus."""
 
     OFFICIAL = "official"
-    """One of `CORPORA`, in its own layout."""
+    """One of `CORPORA`, in its official layout."""
     FOLDER = "folder"
-    """Own recordings in a folder for each label."""
+    """Own recordings, listed in a CSV file or in one folder for each label."""
     CSV = "csv"
     """Own recordings listed in a CSV file."""
     NEUTRAL = "neutral"
@@ -31,17 +31,17 @@ class CorpusKind(Enum):
 
 @dataclass(frozen=True)
 class CorpusSpec:
-    """What a corpus is called, how it is laid out and where it lies."""
+    """Name, layout and path of a corpus."""
 
     kind: CorpusKind
     name: str
     """Name of the corpus; that of a half ends with `#train` or `#held`."""
     path: Path
     half: Half | None = None
-    """Which files, by their content; None: all. Only for `neutral:` and `unlabelled:`."""
+    """Half of the files, by content; None for all. Only for `neutral:` and `unlabelled:`."""
 
     def text(self) -> str:
-        """Return the text that `parse_spec` turns into this, with an absolute place."""
+        """Return the text that `parse_spec` parses to this spec, with an absolute path."""
         kind = "" if self.kind is CorpusKind.OFFICIAL else f"{self.kind.value}:"
         end = "" if self.half is None else _end(self.half)
         return f"{kind}{self.name.removesuffix(end)}={self.path.absolute()}{end}"
@@ -52,35 +52,35 @@ _CROWDS = (CorpusKind.NEUTRAL, CorpusKind.UNLABELLED)
 
 
 def parse_spec(text: str) -> CorpusSpec:
-    """Return what the text names; the place is not looked at, `~` is expanded.
+    """Parse the text that names a corpus; `~` is expanded, the path is not accessed.
 
-    The place of a `neutral:` or `unlabelled:` corpus may end with `#train` or `#held`, for one half
-    of its files (see `Half`); a folder whose own name ends so is written with a slash behind it.
+    The path of a `neutral:` or `unlabelled:` corpus may end with `#train` or `#held`, for one half of
+    its files (see `Half`). A folder with such a name is written with a trailing slash.
 
-    Raises ConfigError when the text cannot be understood.
+    Raises ConfigError for an invalid text.
     """
-    head, equals, place = (part.strip() for part in text.partition("="))
-    if not (head and equals and place):
+    head, equals, path_text = (part.strip() for part in text.partition("="))
+    if not (head and equals and path_text):
         raise ConfigError(
-            f"{text!r} does not name a corpus and its place; write for example RAVDESS=DIR, "
+            f"{text!r} does not name a corpus and its path; write for example RAVDESS=DIR, "
             "folder:NAME=DIR, csv:NAME=FILE.csv, neutral:NAME=DIR or unlabelled:NAME=DIR"
         )
     prefix, colon, name = (part.strip() for part in head.partition(":"))
     kind = _OWN.get(prefix.lower())
     if kind is not None:
-        return _own(kind, name if colon else None, place)
+        return _own(kind, name if colon else None, path_text)
     if colon:
         known = ", ".join(f"{own}:" for own in _OWN)
         raise ConfigError(f"unknown layout {prefix!r} in {text!r}; known are {known}")
-    return CorpusSpec(CorpusKind.OFFICIAL, corpus_info(head).name, _path(place))
+    return CorpusSpec(CorpusKind.OFFICIAL, corpus_info(head).name, _path(path_text))
 
 
-def _own(kind: CorpusKind, name: str | None, place: str) -> CorpusSpec:
+def _own(kind: CorpusKind, name: str | None, path_text: str) -> CorpusSpec:
     half = None
     if kind in _CROWDS:
-        half = next((half for half in Half if place.endswith(_end(half))), None)
+        half = next((half for half in Half if path_text.endswith(_end(half))), None)
     end = "" if half is None else _end(half)
-    path = _path(place.removesuffix(end))
+    path = _path(path_text.removesuffix(end))
     own_name = _own_name(kind, _name_of(kind, path) if name is None else name)
     return CorpusSpec(kind, own_name + end, path, half)
 
@@ -89,20 +89,20 @@ def _end(half: Half) -> str:
     return f"#{half.value}"
 
 
-def _path(place: str) -> Path:
-    return Path(os.path.expanduser(place))
+def _path(path_text: str) -> Path:
+    return Path(os.path.expanduser(path_text))
 
 
 def without_half(name: str) -> str:
-    """Return the name of a corpus without the half that it is of: `crowd` for `crowd#train`."""
+    """Return the name of a corpus without its half: `crowd` for `crowd#train`."""
     for half in Half:
         name = name.removesuffix(_end(half))
     return name
 
 
 def _name_of(kind: CorpusKind, path: Path) -> str:
-    place = Path(os.path.abspath(path))
-    return place.stem if kind is CorpusKind.CSV else place.name
+    absolute = Path(os.path.abspath(path))
+    return absolute.stem if kind is CorpusKind.CSV else absolute.name
 
 
 def _own_name(kind: CorpusKind, name: str) -> str:
@@ -122,7 +122,7 @@ def _own_name(kind: CorpusKind, name: str) -> str:
 
 
 COMMERCIAL = "commercial"
-"""As terms of weights: only corpora whose licence allows commercial use of what is made from them."""
+"""Terms of weights that require corpora whose licence allows commercial use."""
 
 _OWN_RECORDINGS = "the user's own recordings"
 _STATED = "stated by the user"
@@ -130,11 +130,11 @@ _STATED = "stated by the user"
 
 @dataclass(frozen=True)
 class Terms:
-    """Terms as the user states them; the licences of the public corpora are known."""
+    """Terms stated by the user; the licences of the public corpora are known."""
 
     weights: str = ""
-    """Terms of the weights; `COMMERCIAL`: checked against the corpora; empty: those that the corpora
-    ask for."""
+    """Terms of the weights; `COMMERCIAL`: checked against the corpora; empty: derived from the
+    corpora."""
     corpora: Mapping[str, str] = field(default_factory=dict)
     """Corpus of own recordings → its licence."""
 
@@ -152,10 +152,10 @@ class Terms:
         return f"{_OWN_RECORDINGS}; licence {_STATED}" if self.weights else _OWN_RECORDINGS
 
     def weights_licence(self, corpora: Iterable[str]) -> str:
-        """Return the terms of weights that were trained on the corpora, in words.
+        """Return a description of the terms of weights that were trained on the corpora.
 
         Raises:
-            ConfigError: commercial use is asked for, and a corpus forbids it.
+            ConfigError: commercial use is requested, and a corpus forbids it.
         """
         names = tuple(corpora)
         self.refuse_forbidden(names)
@@ -167,9 +167,9 @@ class Terms:
         return f"{terms}; commercial use allowed as far as the licences of the corpora were read"
 
     def refuse_forbidden(self, corpora: Iterable[str]) -> None:
-        """Raise a ConfigError, naming each, where commercial use is asked for and corpora forbid it.
+        """Raise a ConfigError that names all corpora that forbid a requested commercial use.
 
-        Own recordings pass: their licence is the user's statement.
+        Own recordings pass: the user states their licence.
         """
         if not self.commercial:
             return
@@ -187,7 +187,7 @@ class Terms:
             )
 
     def refuse_unknown(self, corpora: Iterable[str]) -> None:
-        """Raise a ConfigError for a stated licence of a public corpus, or of one that is missing."""
+        """Raise a ConfigError for a stated licence of a public or a missing corpus."""
         own = {without_half(name) for name in corpora if name not in CORPORA}
         for name, licence in self.corpora.items():
             if name not in own:
@@ -213,7 +213,7 @@ class Terms:
 
 
 def parse_licences(texts: Iterable[str]) -> dict[str, str]:
-    """Return corpus → licence from `NAME=TERMS` each.
+    """Return corpus → licence from texts of the form `NAME=TERMS`.
 
     Raises:
         ConfigError: a text without a name or terms, or a name that comes twice.

@@ -64,9 +64,7 @@ def open_noise(name: str, sample_rate: int, seed: int) -> NoiseSource:
     path = Path(name)
     samples = load(path, sample_rate)
     if not samples.any():
-        raise AudioError(
-            f"expected noise in {path}, got silence; give white, pink or a recording of noise"
-        )
+        raise AudioError(f"{path} is silent; give white, pink or a recording of noise")
     return NoiseSource(path.name, sample_rate, seed, _unit_power(samples))
 
 

@@ -91,7 +91,7 @@ def test_a_fold_of_a_corpus(wanted):
 
 
 @pytest.mark.parametrize(
-    ("wanted", "message"), [("", "no --fold came"), ("7", "no fold '7'"), ("0", "no fold '0'")]
+    ("wanted", "message"), [("", "no --fold is given"), ("7", "no fold '7'"), ("0", "no fold '0'")]
 )
 def test_one_of_several_folds_must_be_named(wanted, message):
     folds = make_folds(CLIPS, SplitConfig(folds="3"))
