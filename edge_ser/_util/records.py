@@ -1,4 +1,4 @@
-"""Frozen dataclasses from parsed JSON, every field checked and named when it does not fit."""
+"""Frozen dataclasses from parsed JSON, with type checks that name the invalid field."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def build(kind: type[T], data: Any, where: str) -> T:
         kind: a dataclass of str, int, float, bool, tuples, string-keyed mappings, dataclasses, and any
             of these or None.
         data: what `json.loads` returned.
-        where: what to call it in errors.
+        where: name of the object in errors.
 
     Raises:
-        ConfigError: fields missing, unknown or of another type, or values that `kind` refuses.
+        ConfigError: fields missing, unknown or of another type, or values that `kind` rejects.
     """
     if not isinstance(data, dict):
         raise ConfigError(f"{where} is {type(data).__name__}, an object was wanted")
@@ -47,7 +47,7 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         return build(typing.cast(type, hint), value, where)
     origin = typing.get_origin(hint)
     if origin in {types.UnionType, typing.Union}:
-        # The only union that is used: something, or null.
+        # The only union in use: a type or null.
         rest = next(kind for kind in typing.get_args(hint) if kind is not type(None))
         return None if value is None else _convert(rest, value, where)
     if origin is tuple:
@@ -68,7 +68,7 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
 
 
 def _number(value: Any, where: str) -> float:
-    """Return a finite number; JSON has no others, whatever Python's reader lets through."""
+    """Return a finite number; Python's JSON parser also accepts NaN and infinity."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ConfigError(f"{where} is {value!r}, float was wanted")
     try:
