@@ -27,10 +27,10 @@ def test_it_comes_back_from_json():
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"kind": "int4"}, "kind is 'int4', wanted: one of fp32, fp16, int8"),
+        ({"kind": "int4"}, "kind is 'int4', expected one of fp32, fp16, int8"),
         ({"method": "guess"}, "method is 'guess'"),
         ({"format": 2}, "format is 2"),
-        ({"per_channel": "yes"}, "per_channel is 'yes', bool was wanted"),
+        ({"per_channel": "yes"}, "per_channel is 'yes', expected bool"),
         ({"extra": 1}, "unknown fields extra"),
     ],
 )

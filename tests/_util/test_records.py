@@ -20,7 +20,7 @@ class Inner:
 
     def __post_init__(self) -> None:
         if self.size < 0:
-            raise ConfigError(f"size is {self.size}, wanted: not negative")
+            raise ConfigError(f"size is {self.size}, expected not negative")
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def test_a_whole_number_becomes_a_float():
 def test_something_other_than_an_object(data):
     with pytest.raises(ConfigError) as raised:
         build(Outer, data, "it")
-    assert str(raised.value) == f"it is {type(data).__name__}, an object was wanted"
+    assert str(raised.value) == f"it is {type(data).__name__}, expected an object"
 
 
 def test_all_missing_fields_are_named():
@@ -84,22 +84,22 @@ def test_all_unknown_fields_are_named():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"flag": 1}, "it.flag is 1, bool was wanted"),
-        ({"flag": "true"}, "it.flag is 'true', bool was wanted"),
-        ({"ratio": True}, "it.ratio is True, float was wanted"),
-        ({"ratio": "0.5"}, "it.ratio is '0.5', float was wanted"),
-        ({"ratio": None}, "it.ratio is None, float was wanted"),
-        ({"inner": 3}, "it.inner is int, an object was wanted"),
-        ({"inner": {"size": True}}, "it.inner.size is True, int was wanted"),
-        ({"inner": {"size": 3.0}}, "it.inner.size is 3.0, int was wanted"),
+        ({"flag": 1}, "it.flag is 1, expected bool"),
+        ({"flag": "true"}, "it.flag is 'true', expected bool"),
+        ({"ratio": True}, "it.ratio is True, expected float"),
+        ({"ratio": "0.5"}, "it.ratio is '0.5', expected float"),
+        ({"ratio": None}, "it.ratio is None, expected float"),
+        ({"inner": 3}, "it.inner is int, expected an object"),
+        ({"inner": {"size": True}}, "it.inner.size is True, expected int"),
+        ({"inner": {"size": 3.0}}, "it.inner.size is 3.0, expected int"),
         ({"inner": {}}, "it.inner lacks size"),
         ({"inner": {"size": 1, "colour": 2}}, "it.inner has unknown fields colour"),
-        ({"inner": {"size": -1}}, "size is -1, wanted: not negative"),
-        ({"words": "ab"}, "it.words is 'ab', a list was wanted"),
-        ({"words": ["a", 1]}, "it.words[1] is 1, str was wanted"),
+        ({"inner": {"size": -1}}, "size is -1, expected not negative"),
+        ({"words": "ab"}, "it.words is 'ab', expected a list"),
+        ({"words": ["a", 1]}, "it.words[1] is 1, expected str"),
         ({"inners": [{"size": 1}, {}]}, "it.inners[1] lacks size"),
-        ({"table": [1]}, "it.table is [1], an object was wanted"),
-        ({"table": {"a": "b"}}, "it.table.a is 'b', float was wanted"),
+        ({"table": [1]}, "it.table is [1], expected an object"),
+        ({"table": {"a": "b"}}, "it.table.a is 'b', expected float"),
     ],
 )
 def test_the_place_is_named(changes, message):
@@ -109,13 +109,13 @@ def test_the_place_is_named(changes, message):
 
 
 def test_a_whole_number_beyond_any_float():
-    with pytest.raises(ConfigError, match=r"^it\.ratio is .*float was wanted"):
+    with pytest.raises(ConfigError, match=r"^it\.ratio is .*expected float"):
         build(Outer, {**GOOD, "ratio": 10**400}, "it")
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_a_number_that_is_not_finite(bad):
     with pytest.raises(
-        ConfigError, match=r"^it\.table\.a is (nan|inf), a finite number was wanted$"
+        ConfigError, match=r"^it\.table\.a is (nan|inf), expected a finite number$"
     ):
         build(Outer, {**GOOD, "table": {"a": bad}}, "it")

@@ -72,7 +72,7 @@ def test_a_folder_gives_its_runs_and_leaves_other_files(tmp_path):
         ("schema", 2, "schema is 2"),
         ("n_folds", 1, "folds is"),
         ("folds", [], "folds is 'empty'"),
-        ("system", 3, "system is 3, str was wanted"),
+        ("system", 3, "system is 3, expected str"),
         ("extra", 3, "unknown fields extra"),
     ],
 )

@@ -103,7 +103,7 @@ def test_too_short_audio_names_both_lengths():
 def test_no_audio_at_all_has_no_frames_even_when_centred():
     config = FrontendConfig.paper()
     assert config.n_frames(0) == 0
-    with pytest.raises(AudioError, match="holds 0 samples"):
+    with pytest.raises(AudioError, match="got 0"):
         mfcc(np.zeros(0, np.float32), config)
 
 

@@ -96,5 +96,5 @@ def test_a_live_source_that_ends():
 
 
 def test_an_arrival_that_there_is_not():
-    with pytest.raises(ConfigError, match="arrival is 'slow', wanted: one of closed, paced"):
+    with pytest.raises(ConfigError, match="arrival is 'slow', expected one of closed, paced"):
         SoundFeed(noise_sound(), "slow", FakeClock(), 0.02)

@@ -203,7 +203,7 @@ def edited(**changes):
         (edited(window_s=2.0), "were wanted"),
         (edited(window_s=1e9), "window_s"),
         (edited(window_s=float("nan")), "window_s"),
-        (edited(seed="1"), "seed is '1', int was wanted"),
+        (edited(seed="1"), "seed is '1', expected int"),
         (edited(more=1), "unknown fields more"),
         (lambda f: {k: v for k, v in f.items() if k != "licence"}, "lacks licence"),
         (lambda f: {**f, "clips": [{"name": "a"}]}, "clips[0] lacks"),

@@ -115,7 +115,7 @@ def test_how_a_line_looks():
         ({"v": True}, "version True came"),
         ({"event": "laughter"}, "the event 'laughter' is unknown; there are start, window"),
         ({"event": ["start"]}, "is unknown"),
-        ({"latency_ms": "soon"}, "speech_start.latency_ms is 'soon', float was wanted"),
+        ({"latency_ms": "soon"}, "speech_start.latency_ms is 'soon', expected float"),
         ({"mood": 1}, "speech_start has unknown fields mood"),
     ],
 )

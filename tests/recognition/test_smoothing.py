@@ -165,7 +165,7 @@ def test_whatever_comes(steps, settings):
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"time_constant_s": -1}, "time_constant_s is -1, wanted: 0 to 60 seconds"),
+        ({"time_constant_s": -1}, "time_constant_s is -1, expected 0 to 60 seconds"),
         ({"dwell_s": math.nan}, "dwell_s is nan"),
         ({"margin": 1}, "margin is 1"),
         ({"abstain_below": 1.0}, "abstain_below is 1.0"),

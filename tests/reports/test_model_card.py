@@ -76,7 +76,7 @@ def test_speakers_of_the_training_and_noise_not_measured_are_said(card, heard_ev
 
 
 def test_it_is_of_one_model(card, evaluation):
-    with pytest.raises(ConfigError, match="evaluation is 'tiny', wanted: one of the model other"):
+    with pytest.raises(ConfigError, match="evaluation is 'tiny', expected one of the model other"):
         model_card_markdown(dataclasses.replace(card, name="other"), [evaluation])
     with pytest.raises(ConfigError, match="one or more"):
         model_card_markdown(card, [])

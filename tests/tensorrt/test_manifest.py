@@ -63,12 +63,12 @@ def test_a_manifest_of_another_format_is_refused():
     other = make_manifest()
     object.__setattr__(other, "format", 2)
 
-    with pytest.raises(EngineError, match="format is 2, wanted: 1"):
+    with pytest.raises(EngineError, match="format is 2, expected 1"):
         EngineManifest.from_json(other.to_json())
 
 
 def test_what_was_asked_is_what_the_file_is():
-    with pytest.raises(ConfigError, match="precision is 'int8', wanted: fp16, as was asked"):
+    with pytest.raises(ConfigError, match="precision is 'int8', expected fp16, as was asked"):
         make_manifest(options=EngineConfig("fp16"))
 
 

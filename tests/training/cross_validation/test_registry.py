@@ -28,7 +28,7 @@ def test_settings_come_from_json(tmp_path):
         ("svm", {}, "'svm'.*majority, svm-egemaps"),
         ("majority", {"class": "sad"}, r"majority .*\bclass\b"),
         ("svm-compare", {"costs": "many"}, r"costs is 'many'.*\blist\b"),
-        ("svm-compare", {"costs": [-1]}, r"costs is \[-1.0\], wanted: rising"),
+        ("svm-compare", {"costs": [-1]}, r"costs is \[-1.0\], expected rising"),
     ],
 )
 def test_what_cannot_be_is_named(name, settings, says, tmp_path):
