@@ -23,12 +23,13 @@ from edge_ser.corpora.clip import (
 from edge_ser.corpora.crowd import Half
 from edge_ser.corpora.info import CORPORA, CorpusInfo, corpus_info
 from edge_ser.corpora.labels import EMOTIONS, UNLABELLED, shared_emotion, sort_emotions
-from edge_ser.corpora.load import load_corpora, load_corpus
-from edge_ser.corpora.spec import (
+from edge_ser.corpora.load import (
     COMMERCIAL,
     CorpusKind,
     CorpusSpec,
     Terms,
+    load_corpora,
+    load_corpus,
     parse_licences,
     parse_spec,
 )

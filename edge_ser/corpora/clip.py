@@ -116,7 +116,7 @@ class Clip:
     label: str
     """The corpus' own label: "W", "ps", "fearful", "ANG"."""
     gender: str | None
-    """"male" or "female", None where not known."""
+    """"male" or "female"; None if unknown."""
     group: str
     """Clips of the same group hold the same audio and belong to the same part of any split."""
     channel: int | None

@@ -36,7 +36,7 @@ class ClipPrediction:
     probs: tuple[float, ...] = ()
     """In the order of the labels, rounded to six digits; empty if there is no answer."""
     no_answer: str = ""
-    """`silent`, `too short` or `no speech`; empty where there is an answer."""
+    """`silent`, `too short` or `no speech`; empty if there is an answer."""
     arousal: float | None = None
     """In [0, 1]; None for a model without that output."""
     live: LiveFacts | None = None

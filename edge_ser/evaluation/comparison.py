@@ -74,9 +74,9 @@ class LayerDifference:
     """Index in the order in which the first model's graph computes its tensors."""
     error: float | None
     """Root mean square of the difference over that of the first model's values, over all windows;
-    None where a value is not finite."""
+    None if a value is not finite."""
     max_difference: float | None
-    """Largest absolute difference; None where a value is not finite."""
+    """Largest absolute difference; None if a value is not finite."""
 
 
 @dataclass(frozen=True)

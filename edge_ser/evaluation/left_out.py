@@ -283,7 +283,7 @@ def left_out_figures(
     Args:
         scores: of its test clips, with temperature 1.
         decisions: fitted on other folds.
-        labels: the classes, among them neutral where there are gates or speakers.
+        labels: the classes, which include neutral if there are gates or speakers.
         gates: of neutral clips, by name.
         speakers: of each clip, for figures with baselines; empty to leave those out.
     """

@@ -28,7 +28,7 @@ class StreamingFeatures:
         lead = self.config.n_fft // 2 if self.config.center else 0
         self._samples: Float32 = np.zeros(lead, dtype=np.float32)
         self._gap = 0
-        self._heard = False
+        self._has_samples = False
         self._last = 0.0
         self._static: Float32 | None = None
 
@@ -37,12 +37,12 @@ class StreamingFeatures:
         emphasized = preemphasize(samples, self._last, self.config)
         if len(samples):
             self._last = float(samples[-1])
-            self._heard = True
+            self._has_samples = True
         return self._with_deltas(self._frames(emphasized))
 
     def flush(self) -> Float32:
         """End the stream: return the remaining frames, and reset."""
-        tail = self.config.n_fft // 2 if self.config.center and self._heard else 0
+        tail = self.config.n_fft // 2 if self.config.center and self._has_samples else 0
         static = self._frames(np.zeros(tail, dtype=np.float32))
         last = self._with_deltas(static)
         if self.config.deltas and self._static is not None:

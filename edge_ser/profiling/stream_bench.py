@@ -169,7 +169,7 @@ class StreamBenchmark:
         first_row = len(self.recording)
         self._feed.resume()
         self._begin_block()
-        heard_s = self._stream.at_s
+        before_s = self._stream.at_s
         before = cpu_time()
         start_ns = self._clock.now_ns()
         while self._clock.now_ns() - start_ns < duration_ns:
@@ -183,7 +183,7 @@ class StreamBenchmark:
             end_ns,
             self._n_decisions,
             self._busy_ns,
-            self._stream.at_s - heard_s,
+            self._stream.at_s - before_s,
             cpu_time().since(before),
             {} if self._stages is None else dict(self._spent_ns),
         )

@@ -60,7 +60,7 @@ def hertz(value: float) -> str:
 def grown(growth: Growth | None) -> str:
     """Return whether memory grew."""
     if growth is None:
-        return "too short a run to tell whether it grows"
+        return "the run was too short to measure growth"
     change = f"{growth.growth_bytes / _MIB:+.1f} MiB".replace("-", "−")
     return f"GROWS: {change} over the run" if growth.grows else f"does not grow ({change})"
 
@@ -82,8 +82,8 @@ def classified(profile: Profile) -> str:
     if setting.detector == "none":
         return "every window; no voice detector"
     if setting.gated:
-        return f"only while {setting.detector} finds speech"
-    return f"every window, as if nobody ever stopped speaking; {setting.detector} runs for its cost"
+        return f"only while {setting.detector} detects speech"
+    return f"every window, as in continuous speech; {setting.detector} runs for its cost"
 
 
 def measured(profile: Profile) -> str:
@@ -107,7 +107,7 @@ def overhead(model: ModelProfile) -> str:
     """Return the cost of timing the stages."""
     o = model.overhead
     if o is None:
-        return "too short a run to tell what it costs"
+        return "the run was too short to measure the cost"
     error = "" if o.error_ms is None else f" ± {o.error_ms:.3f}"
     added = f"{o.added_ms:+.3f}{error} ms a decision".replace("-", "−")
     noise = ", which is lost in noise" if o.is_noise else ""

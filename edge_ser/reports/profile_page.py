@@ -21,7 +21,7 @@ _TERMS = {
     "jitter": "mean difference between one decision and the next",
     "in a hop": "mean time over all pieces of audio between two decisions, also those that completed "
     "no window: what the machine is busy with",
-    "–": "too few decisions to tell: p99 wants 100 of them, p99.9 wants 1000",
+    "–": "too few decisions: p99 needs 100, p99.9 needs 1000",
     "real-time factor": "processing time over audio time; 0.01 leaves 99% of the time to others",
 }
 

@@ -108,7 +108,7 @@ def choose_fold(folds: Sequence[Fold], requested: str) -> Fold:
     """Return the fold of a name, or of the end of a name: `TESS`, `03`.
 
     Raises:
-        ConfigError: no such fold, or none named where there are several.
+        ConfigError: no such fold, or no name although there are several.
     """
     if not requested and len(folds) == 1:
         return folds[0]

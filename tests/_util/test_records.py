@@ -55,7 +55,7 @@ def test_every_kind_of_field():
     )
 
 
-def test_defaults_fill_what_is_missing():
+def test_defaults_fill_missing_fields():
     assert build(Outer, GOOD, "it") == Outer(flag=True, ratio=0.5, inner=Inner(3))
 
 
@@ -102,7 +102,7 @@ def test_all_unknown_fields_are_named():
         ({"table": {"a": "b"}}, "it.table.a is 'b', expected float"),
     ],
 )
-def test_the_place_is_named(changes, message):
+def test_the_field_is_named(changes, message):
     with pytest.raises(ConfigError) as raised:
         build(Outer, {**GOOD, **changes}, "it")
     assert str(raised.value) == message
@@ -115,7 +115,5 @@ def test_a_whole_number_beyond_any_float():
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_a_number_that_is_not_finite(bad):
-    with pytest.raises(
-        ConfigError, match=r"^it\.table\.a is (nan|inf), expected a finite number$"
-    ):
+    with pytest.raises(ConfigError, match=r"^it\.table\.a is (nan|inf), expected a finite number$"):
         build(Outer, {**GOOD, "table": {"a": bad}}, "it")
