@@ -78,7 +78,7 @@ def open_models(paths: Sequence[Path], threads: int = 1) -> tuple[LoadedModel, .
         ModelError: a file that cannot be used.
     """
     if len(paths) < 2:
-        raise ConfigError(f"expected two or more models, got {len(paths)}; name another")
+        raise ConfigError(f"expected two or more models, got {len(paths)} model; name another")
     models = tuple(LoadedModel(path, open_runner(path, threads)) for path in paths)
     common_labels(models)
     return models
@@ -95,7 +95,7 @@ def common_labels(models: Sequence[LoadedModel]) -> tuple[str, ...]:
     if len(common) < 2:
         named = "; ".join(f"{c.path}: {', '.join(c.card.labels)}" for c in models)
         raise ConfigError(
-            f"expected two or more labels that the models have in common, got {len(common)} ({named}); "
+            f"expected two or more labels in common, got {len(common)} labels ({named}); "
             "compare models of the same emotions"
         )
     return common
