@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-# ONNX Runtime's packages have telemetry. A program that records people must not report to anybody.
+# ONNX Runtime's packages have telemetry, which a program that records people must not use.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _HOME = {
@@ -27,7 +27,7 @@ _HOME = {
 }
 
 _RENAMED = {"Chunk": "AudioChunk", "StreamingMfcc": "StreamingFeatures"}
-"""Former public names; they go with the next version."""
+"""Former public names, removed in the next version."""
 
 __all__ = ["__version__", *sorted(_HOME)]  # noqa: PLE0604
 

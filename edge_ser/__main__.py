@@ -1,4 +1,4 @@
-"""`python -m edge_ser` is `edge-ser`."""
+"""Entry point of `python -m edge_ser`, equal to `edge-ser`."""
 
 from edge_ser.cli import main
 

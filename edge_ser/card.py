@@ -1,7 +1,7 @@
-"""The contract that a model file carries: front end, labels, normalisation, provenance, accuracy.
+"""Model card in a model file: front end, labels, normalisation, provenance, accuracy.
 
-Everything here is a frozen dataclass, checked when it is made, and travels as JSON in the metadata
-of the ONNX file (key `CARD_KEY`). No side file, nothing pickled.
+All classes are frozen dataclasses, checked on construction, and stored as JSON in the metadata of the
+ONNX file (key `CARD_KEY`). There is no side file, and nothing is pickled.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ CARD_FORMAT = 1
 _MIN_FLOAT32 = 1.2e-38
 
 _MOST = {"sample_rate": 768_000, "n_fft": 16_384, "hop_length": 768_000, "n_mels": 512}
-"""Beyond any speech front end: a damaged card must not have tables of gigabytes computed."""
+"""Upper bounds beyond any speech front end, so that a damaged card cannot cause tables of gigabytes."""
 
 WINDOWS = ("hann", "hamming", "blackman", "boxcar")
 MEL_SCALES = ("slaney", "htk")
@@ -29,15 +29,15 @@ DCT_NORMS = ("ortho", "none")
 INPUTS = ("features", "waveform")
 
 AROUSAL_OUTPUT = "arousal"
-"""Name of the graph's second output, where `ModelCard.arousal` says that there is one."""
+"""Name of the graph's second output, if `ModelCard.arousal` is set."""
 
 BASELINE_WAYS = ("none", "running")
-"""Ways to a baseline that need no file: nothing, or a mean over earlier utterances."""
+"""Kinds of baseline without a file: none, or a mean over earlier utterances."""
 
 
 @dataclass(frozen=True)
 class FrontendConfig:
-    """How MFCCs are computed. Names and meanings are librosa's; there is no `top_db`.
+    """Parameters of the MFCCs. Names and meanings are librosa's; there is no `top_db`.
 
     librosa clips each recording at 80 dB below that recording's own maximum. A stream has no
     maximum yet, so this front end has a fixed `log_floor` instead and gives the same features
@@ -49,8 +49,8 @@ class FrontendConfig:
     on sample `t * hop_length` (librosa's default).
 
     Raises:
-        ConfigError: a value out of range. (`frontend.mel_filterbank` refuses bands so narrow that no
-            FFT bin falls into them.)
+        ConfigError: a value out of range. (`frontend.mel_filterbank` rejects bands that contain no
+            FFT bin.)
     """
 
     sample_rate: int = 16_000
@@ -64,7 +64,7 @@ class FrontendConfig:
     n_mels: int = 64
     """Mel bands."""
     n_mfcc: int = 40
-    """Coefficients kept, from the zeroth on; at most `n_mels`."""
+    """Number of coefficients, from the zeroth; at most `n_mels`."""
     fmin: float = 20.0
     """Hz, lower edge of the lowest mel band."""
     fmax: float = 7_600.0
@@ -80,7 +80,7 @@ class FrontendConfig:
     preemphasis: float = 0.0
     """Coefficient a of y[n] = x[n] - a x[n-1], with x[-1] = 0; 0 turns it off."""
     deltas: int = 0
-    """0, 1 or 2: how many derivatives follow the coefficients."""
+    """Number of derivatives that follow the coefficients: 0, 1 or 2."""
     center: bool = False
     """Whether frames are centred on their time by zero padding."""
 
@@ -122,16 +122,16 @@ class FrontendConfig:
         return (self.n_fft - self.win_length) // 2
 
     def n_frames(self, n_samples: int) -> int:
-        """Frames of `n_samples` samples; 0 when they are too few for one."""
+        """Return the number of frames of `n_samples` samples; 0 if too few for one frame."""
         padded = n_samples + (2 * (self.n_fft // 2) if self.center else 0)
         return self.n_whole_frames(padded) if n_samples else 0
 
     def n_whole_frames(self, n_samples: int) -> int:
-        """Frames that lie within `n_samples` samples, nothing being put around them."""
+        """Return the number of frames within `n_samples` samples, without padding."""
         return max(0, 1 + (n_samples - self.n_fft) // self.hop_length)
 
     def n_samples(self, n_frames: int) -> int:
-        """Return the fewest samples that make so many frames, at least one."""
+        """Return the fewest samples that give `n_frames` frames, at least one."""
         padding = 2 * (self.n_fft // 2) if self.center else 0
         return max(1, (n_frames - 1) * self.hop_length + self.n_fft - padding)
 
@@ -159,8 +159,8 @@ class FrontendConfig:
 class Normalization:
     """Mean and standard deviation of each feature over the training frames.
 
-    The network applies them itself, as its first step: features go in as the front end makes them.
-    They stand here for whoever wants to check or to quantise.
+    The network applies them as its first step: its input is the front end's output. They are stored
+    for checks and for quantisation.
     """
 
     mean: tuple[float, ...]
@@ -180,7 +180,7 @@ class Normalization:
 
 @dataclass(frozen=True)
 class CorpusUse:
-    """A corpus that the weights were trained on, and under which terms it came."""
+    """Training corpus, with its terms."""
 
     name: str
     n_clips: int
@@ -192,12 +192,12 @@ class CorpusUse:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """One measurement of this very model. A figure without its protocol means nothing."""
+    """Measured accuracy of this model, under a named protocol."""
 
     protocol: str
-    """How train and test were kept apart, e.g. `speaker-independent`."""
+    """Protocol that separated training and test, e.g. `speaker-independent`."""
     split: str
-    """`test`, or `validation`: the speakers by which the epoch was chosen, so slightly flattering."""
+    """`test`, or `validation`: the speakers that the epoch was chosen by, so slightly optimistic."""
     corpus: str
     speakers: tuple[str, ...]
     n_clips: int
@@ -215,7 +215,7 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Figures on clips that a head was not fitted on."""
+    """Figures of a head on held-out clips."""
 
     wa: float
     """Correct clips / clips, in [0, 1]."""
@@ -237,7 +237,7 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class Adaptation:
-    """How the last layer was fitted again to labelled recordings of a site, by `edge-ser adapt`."""
+    """Adaptation of the last layer to labelled recordings of a site, by `edge-ser adapt`."""
 
     date: str
     """ISO 8601."""
@@ -246,27 +246,27 @@ class Adaptation:
     n_clips: int
     """Audible clips that the head was fitted on."""
     seconds: float
-    """Their length."""
+    """Their total length."""
     speakers: tuple[str, ...]
     """Known speakers among them."""
     labels: Mapping[str, int]
     """Clips of each class that occurs."""
     balanced: bool
-    """Whether every class counted alike; else the shares of the clips are the site's prior."""
+    """Whether all classes had equal weight; otherwise the shares of the clips are the site's prior."""
     protocol: str
-    """How clips were held out: which folds, by speaker or by clip."""
+    """Folds of the held-out clips, by speaker or by clip."""
     strength: float
-    """Pull towards the head before, chosen by cross-validation; large: little was changed."""
+    """Regularisation towards the previous head, chosen by cross-validation; large: little change."""
     temperature: float
-    """Divisor of the fitted logits, in the head already."""
+    """Divisor of the fitted logits, already applied in the head."""
     before: HeldOut
-    """The head before, on the held-out clips."""
+    """Figures of the previous head on the held-out clips."""
     after: HeldOut
-    """Heads fitted without the clips that they are measured on; the one in the file has all."""
+    """Figures of heads fitted without the clips they are measured on; the head in the file uses all."""
     data_sha256: str
     """Digest of the clips' names, labels and content."""
     base_sha256: str
-    """Digest of the model file before."""
+    """Digest of the previous model file."""
 
     def __post_init__(self) -> None:
         require(self.n_clips > 0, "n_clips", self.n_clips, "above 0")
@@ -277,7 +277,7 @@ class Adaptation:
 
 @dataclass(frozen=True)
 class ModelCard:
-    """Everything needed to use a model and to judge it.
+    """Everything needed to use and to assess a model.
 
     Raises:
         ConfigError: values that contradict each other.
@@ -306,32 +306,32 @@ class ModelCard:
     """ISO 8601 date of the training."""
     versions: Mapping[str, str] = field(default_factory=dict)
     temperature: float = 1.0
-    """What the logits were divided by so that probabilities are calibrated (Guo et al. 2017,
-    arXiv 1706.04599). The graph does it already: nothing is left to apply. 1: no calibration."""
+    """Divisor of the logits for calibrated probabilities (Guo et al. 2017, arXiv 1706.04599), already
+    applied in the graph. 1: no calibration."""
     abstain_below: float = 0.0
-    """Probability of the label, in [0, 1), below which the model's makers advise to take no label;
-    0: never. Advice only: the runtime still reports the label with its probability."""
+    """Recommended probability of the label, in [0, 1), below which it should be rejected; 0: never.
+    The runtime still reports the label with its probability."""
     prior: Mapping[str, float] = field(default_factory=dict)
-    """Ratios by label that the prior odds of the classes were multiplied by, against equally frequent
-    ones. The logits have them already: nothing is left to apply. `run --prior` comes on top."""
+    """Label → ratio that the prior odds were multiplied by, relative to equally frequent classes.
+    Already applied in the logits; `run --prior` is applied in addition."""
     calibrated_on: str = ""
-    """What temperature and threshold were fitted on; empty where a card does not say."""
+    """Data that temperature and threshold were fitted on; empty if unknown."""
     taught_by: tuple[str, ...] = ()
-    """Other models that taught this one, as name, source and licence; none is in the file."""
+    """Teacher models of a distilled model, as name, source and licence; none is in the file."""
     augmented_with: tuple[str, ...] = ()
-    """Folders of noise and of microphones' impulse responses that training clips were mixed with."""
+    """Folders of noise and of microphone impulse responses used for augmentation."""
     arousal: bool = False
     """Whether the graph has a second output `arousal`, float32 [batch, 1]: the calibrated probability,
     in [0, 1], that the speech is of high arousal as acted and labelled in the training corpora."""
     usual_outputs: tuple[float, ...] = ()
-    """Mean outputs for neutral speech of the training voices [n_outputs]: the logits, and last the
-    logit of the arousal, ln(a / (1 - a)), where there is one. A baseline, the mean outputs for earlier
-    speech of a voice or site, is compared with them: what it has beyond them is subtracted from later
-    outputs. Empty: the model takes no baseline."""
+    """Mean outputs for neutral speech of the training voices [n_outputs]: the logits, then the logit of
+    the arousal, ln(a / (1 - a)), if the model has that output. The excess of a baseline (the mean
+    outputs for earlier speech of a voice or site) over them is subtracted from later outputs. Empty:
+    the model takes no baseline."""
     baseline_default: str = "none"
-    """How a runtime gets a baseline if the user asks for nothing: one of `BASELINE_WAYS`."""
+    """Default kind of baseline: one of `BASELINE_WAYS`."""
     adapted: Adaptation | None = None
-    """How the last layer was fitted to a site; None for a model as it was trained."""
+    """Adaptation of the last layer to a site; None for the model as trained."""
     format: int = CARD_FORMAT
 
     def __post_init__(self) -> None:
@@ -358,8 +358,8 @@ class ModelCard:
         require(0 <= self.abstain_below < 1, "abstain_below", self.abstain_below, "in [0, 1)")
         require(isinstance(self.arousal, bool), "arousal", self.arousal, "True or False")
         fits = len(self.usual_outputs) in {0, self.n_outputs}
-        wanted = f"{self.n_outputs} values, one an output, or none"
-        require(fits, "usual_outputs", len(self.usual_outputs), wanted)
+        expected = f"{self.n_outputs} values, one an output, or none"
+        require(fits, "usual_outputs", len(self.usual_outputs), expected)
         finite = all(math.isfinite(value) for value in self.usual_outputs)
         require(finite, "usual_outputs", self.usual_outputs, "finite values")
         _one_of("baseline_default", self.baseline_default, BASELINE_WAYS)
@@ -372,12 +372,12 @@ class ModelCard:
 
     @property
     def n_outputs(self) -> int:
-        """Values that the model gives for a window: a logit of each class, and the arousal's."""
+        """Number of outputs of a window: a logit for each class, and the arousal's."""
         return len(self.labels) + self.arousal
 
     @property
     def takes_baseline(self) -> bool:
-        """Whether outputs can be compared with those for earlier speech of the voice or site."""
+        """Whether the model supports baselines of a voice or site."""
         return bool(self.usual_outputs)
 
     def to_json(self) -> str:

@@ -1,6 +1,6 @@
-"""Every error that edge-ser raises on purpose.
+"""Exceptions of edge-ser.
 
-A message says what came, what was wanted and what to do. The command line prints it on one
+A message states what was expected, what was given and what to do. The command line prints it on one
 line and exits with `exit_code`; library users catch `EdgeSerError`.
 """
 
@@ -8,31 +8,31 @@ from __future__ import annotations
 
 
 class EdgeSerError(Exception):
-    """Base of all errors raised by edge-ser for input it cannot use."""
+    """Base of all errors that edge-ser raises for invalid input."""
 
     exit_code = 1
 
 
 class ConfigError(EdgeSerError):
-    """An option, a setting or a combination of them that cannot work."""
+    """Invalid option, setting or combination of them."""
 
     exit_code = 2
 
 
 class AudioError(EdgeSerError):
-    """Audio that cannot be read, or cannot be recognised (empty, silent, not finite)."""
+    """Audio that cannot be read or recognised (empty, silent, not finite)."""
 
 
 class CorpusError(EdgeSerError):
-    """A folder that is not the corpus it was said to be, or a clip whose name is not understood."""
+    """Folder that does not hold the expected corpus, or a clip with an invalid name."""
 
 
 class ModelError(EdgeSerError):
-    """A model file that cannot be used: unreadable, without a ModelCard, or with a foreign one."""
+    """Model file that cannot be used: unreadable, without a ModelCard, or with an invalid one."""
 
 
 class BaselineError(EdgeSerError):
-    """A baseline of a voice or a site that cannot be made, read, or used with a model."""
+    """Baseline of a voice or a site that cannot be made, read, or used with a model."""
 
 
 class CalibrationError(EdgeSerError):
@@ -40,27 +40,27 @@ class CalibrationError(EdgeSerError):
 
 
 class EngineError(EdgeSerError):
-    """A TensorRT engine that cannot be built, or must not be loaded."""
+    """TensorRT engine that cannot be built, or must not be loaded."""
 
 
 class EventError(EdgeSerError):
-    """A line that is no event of the version that is read."""
+    """Line that is not an event of a supported version."""
 
 
 class OutputError(EdgeSerError):
-    """Results that cannot be written to where they should go."""
+    """Results that cannot be written."""
 
 
 class TrainingError(EdgeSerError):
-    """A training run that cannot start, continue or be exported."""
+    """Training run that cannot start, continue or be exported."""
 
 
 class LeakError(TrainingError):
-    """What is tested stands in training too, and the protocol does not say so."""
+    """Overlap of test and training data that the protocol does not declare."""
 
 
 class MissingDependency(EdgeSerError):
-    """An optional package or a system library that this feature needs is not installed."""
+    """Optional package or system library that a feature needs and that is not installed."""
 
     def __init__(self, needs: str, remedy: str) -> None:
         super().__init__(f"{needs} is needed for this and is not installed; {remedy}")

@@ -1,7 +1,7 @@
 """Figures of merit over clips: accuracy, recall, confusion, calibration, and their uncertainty.
 
 Counts may have leading axes [..., n_classes, n_answers]: the bootstrap scores thousands at once.
-A confusion may have one more column than rows, for clips that a model gave no answer to; they are
+A confusion matrix may have one more column than rows, for clips without an answer, which count as
 errors in all figures.
 """
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 Float64 = NDArray[np.float64]
 Counts = NDArray[Any]
-"""Whole numbers or, where they are weighted sums, floats."""
+"""Integers or, for weighted sums, floats."""
 
 ECE_BINS = 15
 """Bins of the expected calibration error, as in Guo et al. 2017, arXiv 1706.04599."""
@@ -26,7 +26,7 @@ _LEAST_PROBABILITY = 1e-12
 def confusion(truth: Sequence[int], predicted: Sequence[int], n_classes: int) -> NDArray[np.int64]:
     """Return counts [n_classes, n_classes]: rows are the truth, columns the predictions.
 
-    A prediction of `n_classes` stands for no answer; where there is one, so is a last column.
+    A prediction of `n_classes` means no answer; if there is one, the counts have a last column for it.
     """
     n_answers = n_classes + (n_classes in predicted)
     counts = np.zeros((n_classes, n_answers), dtype=np.int64)
@@ -138,8 +138,8 @@ def brier_scores(probs: Float64, truth: NDArray[np.int64]) -> Float64:
         probs: [n_clips, n_classes], rows sum to 1.
         truth: classes [n_clips].
     """
-    wanted = np.eye(probs.shape[1])[truth]
-    return np.asarray(((probs - wanted) ** 2).sum(axis=1))
+    one_hot = np.eye(probs.shape[1])[truth]
+    return np.asarray(((probs - one_hot) ** 2).sum(axis=1))
 
 
 def log_losses(probs: Float64, truth: NDArray[np.int64]) -> Float64:
@@ -209,7 +209,7 @@ def calibration_interval(
 
 
 def _calibrated_errors(bins: Float64, n_draws: int, seed: int) -> Float64:
-    """Return errors [n_draws] of a model that is right just as often as it says, with these clips."""
+    """Return errors [n_draws] of a perfectly calibrated model with these confidences."""
     counts = bins[:, 0]
     chance = np.clip(bins[:, 1] / np.maximum(1, counts), 0.0, 1.0)
     drawn = np.repeat(bins[None], n_draws, axis=0)

@@ -1,4 +1,4 @@
-"""What a quantised or half-precision model file says of how it was made, as JSON in its metadata."""
+"""Precision record of a quantised or half-precision model file, as JSON in its metadata."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ METHODS = ("", "entropy", "percentile", "minmax", "mse")
 
 @dataclass(frozen=True)
 class Precision:
-    """How a model file was made from its FP32 form. A file without the key is FP32 itself.
+    """Record of the conversion of an FP32 model file. A file without the key is FP32.
 
     Raises:
         ConfigError: a kind, method or format that is not known.
@@ -27,17 +27,17 @@ class Precision:
     kind: str
     """One of KINDS."""
     source_sha256: str
-    """Of the FP32 ONNX file."""
+    """Digest of the FP32 ONNX file."""
     method: str
-    """One of METHODS: how ranges were chosen; empty where nothing was quantised."""
+    """Method of the ranges, one of METHODS; empty without quantisation."""
     per_channel: bool
     """Whether each output channel of the weights has a scale of its own."""
     calibration_digest: str
-    """Of the calibration set; empty where none was needed."""
+    """Digest of the calibration set; empty without one."""
     excluded: tuple[str, ...]
-    """Nodes that were kept in float."""
+    """Nodes that stay in float."""
     gate: Mapping[str, float] = field(default_factory=dict)
-    """Figures by which the file was let through, such as `uar_fp32`, `uar`, `agreement`."""
+    """Figures of the accuracy gate, such as `uar_fp32`, `uar`, `agreement`."""
     format: int = FORMAT
 
     def __post_init__(self) -> None:

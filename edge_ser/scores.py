@@ -1,7 +1,7 @@
-"""Logits of clips beside their truth, and what is fitted on them: a temperature and a threshold.
+"""Logits of clips with their true classes, and the temperature and threshold fitted on them.
 
-Both are fitted on clips that the network was not trained on: of its training clips it is always too
-sure. Training fits them on validation clips, `adapt` on the held-out clips of a site.
+Both are fitted on clips that the network was not trained on, since it is overconfident on its training
+clips. Training fits them on validation clips, `adapt` on the held-out clips of a site.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from edge_ser.metrics import (
 )
 
 RIGHT_ANSWERS = 0.8
-"""Share of the answers that should be right, of those that are taken."""
+"""Target share of right answers."""
 
 LEAST_COVERAGE = 0.5
-"""Share of the clips that is answered at least, however many of the answers are wrong."""
+"""Least share of the clips with an answer, independent of the share of right answers."""
 
 TEMPERATURES = (0.2, 5.0)
-"""Least and largest temperature that is fitted."""
+"""Range of the fitted temperature."""
 
 _THRESHOLDS = np.arange(0, 1, 0.01)
 _GOLDEN = (math.sqrt(5) - 1) / 2
@@ -41,7 +41,7 @@ class Scores:
     """Logits of a network for each window of clips, and the true classes."""
 
     logits: tuple[Float64, ...]
-    """Of each clip [n_windows, n_classes]; no windows of a silent clip, which a device refuses."""
+    """Logits of each clip [n_windows, n_classes]; no windows for a silent clip."""
     truth: NDArray[np.int64]
     """Classes [n_clips]."""
     temperature: float = 1.0
@@ -59,20 +59,20 @@ class Scores:
     @cached_property
     def probs(self) -> Float64:
         """Mean probabilities of each clip's windows [n_clips, n_classes]; zeros of a silent clip."""
-        sizes = [len(own) for own in self.logits]
+        sizes = [len(each) for each in self.logits]
         scaled = np.concatenate(self.logits) / self.temperature
         powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
         windows = np.split(powers / powers.sum(axis=1, keepdims=True), np.cumsum(sizes)[:-1])
-        return np.stack([own.sum(axis=0) / max(1, len(own)) for own in windows])
+        return np.stack([each.sum(axis=0) / max(1, len(each)) for each in windows])
 
     @property
     def predicted(self) -> NDArray[np.int64]:
-        """The class recognised in each clip [n_clips]; `n_classes` for none, of a silent clip."""
+        """Predicted class of each clip [n_clips]; `n_classes` for a silent clip."""
         return predictions(self.probs)
 
     @property
     def confusion(self) -> NDArray[np.int64]:
-        """Counts [n_classes, n_classes], rows the truth; one more column where clips are silent."""
+        """Counts [n_classes, n_classes], rows are the truth; one more column if clips are silent."""
         return confusion(self.truth.tolist(), self.predicted.tolist(), self.probs.shape[1])
 
     @property
@@ -112,30 +112,30 @@ def fit_temperature(scores: Scores, weights: Float64 | None = None) -> float:
 
 
 def fit_threshold(scores: Scores, weights: Float64 | None = None) -> float:
-    """Return the probability of the label below which an answer is better not taken.
+    """Return the probability of the label below which an answer should be rejected.
 
-    It is the least at which `RIGHT_ANSWERS` of the answers are right, or that leaves
-    `LEAST_COVERAGE` of the clips an answer.
+    It is the least threshold at which `RIGHT_ANSWERS` of the answers are right, limited so that at least
+    `LEAST_COVERAGE` of the clips have an answer.
 
     Args:
         scores: with their temperature, of audible clips.
         weights: of the clips [n_clips]; None for equal ones.
     """
-    own = np.ones(len(scores.truth)) if weights is None else weights
+    clip_weights = np.ones(len(scores.truth)) if weights is None else weights
     confidence, correct = scores.probs.max(axis=1), scores.predicted == scores.truth
-    found = 0.0
+    best = 0.0
     for threshold in _THRESHOLDS:
-        kept = confidence >= threshold
-        if np.average(kept, weights=own) < LEAST_COVERAGE:
+        answered = confidence >= threshold
+        if np.average(answered, weights=clip_weights) < LEAST_COVERAGE:
             break
-        found = float(threshold)
-        if np.average(correct[kept], weights=own[kept]) >= RIGHT_ANSWERS:
+        best = float(threshold)
+        if np.average(correct[answered], weights=clip_weights[answered]) >= RIGHT_ANSWERS:
             break
-    return round(found, 2)
+    return round(best, 2)
 
 
 def _minimum(function: Callable[[float], float], low: float, high: float) -> float:
-    """Return where a function with one minimum has it, by golden-section search (Kiefer 1953)."""
+    """Return the minimizer of a unimodal function, by golden-section search (Kiefer 1953)."""
     left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
     at_left, at_right = function(left), function(right)
     while high - low > _TOLERANCE:

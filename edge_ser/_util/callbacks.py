@@ -1,14 +1,14 @@
-"""Types of the functions that long work calls: progress and messages."""
+"""Types of callbacks for progress and messages."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 OnProgress = Callable[[str, float], None]
-"""Called with a description of the work and the share of it that is done, in [0, 1]."""
+"""Called with a description of the task and its finished share, in [0, 1]."""
 
 OnShare = Callable[[float], None]
-"""Called with the share of one piece of work that is done, in [0, 1]."""
+"""Called with the finished share of one task, in [0, 1]."""
 
 OnItem = Callable[[], None]
 """Called after each item of known number: a clip, a fit, a layer."""

@@ -1,6 +1,6 @@
-"""Files that are read or written whole.
+"""Atomic writing of files, and reading of JSON.
 
-Outputs are written beside their place and moved there: a crash leaves the old file or none.
+Outputs are written to a temporary file and then moved: a crash leaves the old file or none.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from edge_ser.errors import ConfigError
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path in the same directory; on success it becomes `path`, else it goes.
+    """Yield a temporary path in the same directory, which replaces `path` on success only.
 
     Raises:
         ConfigError: the directory cannot be written.
@@ -43,13 +43,13 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
+    """Write a text file atomically."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def read_json(path: Path) -> object:
-    """Return what a JSON file holds.
+    """Return the content of a JSON file.
 
     Raises:
         ConfigError: it cannot be read, or is not JSON.
@@ -63,21 +63,21 @@ def read_json(path: Path) -> object:
 
 
 def with_section(document: str, mark: str, text: str, *, name: str) -> str:
-    """Return a document with a text between `<!-- mark -->` and `<!-- /mark -->`.
+    """Return a document with its text between `<!-- mark -->` and `<!-- /mark -->` replaced.
 
     Raises:
-        ConfigError: one of them is missing; says so of the document by its `name`.
+        ConfigError: one of the marks is missing; `name` is the document's name in the message.
     """
     begin, end = f"<!-- {mark} -->", f"<!-- /{mark} -->"
     before, found, rest = document.partition(begin)
     _, ended, after = rest.partition(end)
     if not (found and ended):
-        raise ConfigError(f"{name} lacks {begin} … {end}; put them where the table shall stand")
+        raise ConfigError(f"{name} lacks {begin} … {end}; insert both where the table belongs")
     return f"{before}{begin}\n{text}\n{end}{after}"
 
 
 def _unwritable(path: Path, error: OSError) -> ConfigError:
-    return ConfigError(f"{path} cannot be written ({error.strerror}); choose another place")
+    return ConfigError(f"{path} cannot be written ({error.strerror}); choose another path")
 
 
 def _umask() -> int:

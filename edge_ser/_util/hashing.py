@@ -41,8 +41,8 @@ def file_digest(path: Path) -> str:
 def content_digest(path: Path) -> str:
     """Return the SHA-256 of a recording's file; empty for an empty file, which holds no audio.
 
-    A recording that was stored anew, in another format or at another rate, has another digest. A file
-    is read once for each size and modification time.
+    The same recording in another format or at another rate has another digest. Digests are cached by
+    path, size and modification time.
 
     Raises:
         CorpusError: the file cannot be read.

@@ -1,4 +1,4 @@
-"""Frozen dataclasses from parsed JSON, every field checked and named when it does not fit."""
+"""Frozen dataclasses from parsed JSON, with type checks that name the invalid field."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def build(kind: type[T], data: Any, where: str) -> T:
         kind: a dataclass of str, int, float, bool, tuples, string-keyed mappings, dataclasses, and any
             of these or None.
         data: what `json.loads` returned.
-        where: what to call it in errors.
+        where: name of the object in errors.
 
     Raises:
-        ConfigError: fields missing, unknown or of another type, or values that `kind` refuses.
+        ConfigError: fields missing, unknown or of another type, or values that `kind` rejects.
     """
     if not isinstance(data, dict):
-        raise ConfigError(f"{where} is {type(data).__name__}, an object was wanted")
+        raise ConfigError(f"{where} is {type(data).__name__}, expected an object")
     hints = typing.get_type_hints(kind)
     known = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
     required = {
@@ -47,40 +47,40 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         return build(typing.cast(type, hint), value, where)
     origin = typing.get_origin(hint)
     if origin in {types.UnionType, typing.Union}:
-        # The only union that is used: something, or null.
+        # The only union in use: a type or null.
         rest = next(kind for kind in typing.get_args(hint) if kind is not type(None))
         return None if value is None else _convert(rest, value, where)
     if origin is tuple:
         if not isinstance(value, list):
-            raise ConfigError(f"{where} is {value!r}, a list was wanted")
+            raise ConfigError(f"{where} is {value!r}, expected a list")
         item = typing.get_args(hint)[0]
         return tuple(_convert(item, v, f"{where}[{i}]") for i, v in enumerate(value))
     if origin is not None:
         if not isinstance(value, dict):
-            raise ConfigError(f"{where} is {value!r}, an object was wanted")
+            raise ConfigError(f"{where} is {value!r}, expected an object")
         item = typing.get_args(hint)[1]
         return {str(k): _convert(item, v, f"{where}.{k}") for k, v in value.items()}
     if hint is float:
         return _number(value, where)
     if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
-        raise ConfigError(f"{where} is {value!r}, {hint.__name__} was wanted")
+        raise ConfigError(f"{where} is {value!r}, expected {hint.__name__}")
     return value
 
 
 def _number(value: Any, where: str) -> float:
-    """Return a finite number; JSON has no others, whatever Python's reader lets through."""
+    """Return a finite number; Python's JSON parser also accepts NaN and infinity."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ConfigError(f"{where} is {value!r}, float was wanted")
+        raise ConfigError(f"{where} is {value!r}, expected float")
     try:
         number = float(value)
     except OverflowError:
-        raise ConfigError(f"{where} is beyond all range, float was wanted") from None
+        raise ConfigError(f"{where} is beyond all range, expected float") from None
     if not math.isfinite(number):
-        raise ConfigError(f"{where} is {number}, a finite number was wanted")
+        raise ConfigError(f"{where} is {number}, expected a finite number")
     return number
 
 
-def require(holds: bool, name: str, value: object, wanted: str) -> None:
-    """Raise a ConfigError that says what came and what was wanted, unless `holds`."""
+def require(holds: bool, name: str, value: object, expected: str) -> None:
+    """Raise a ConfigError with the given value and the expected one, unless `holds`."""
     if not holds:
-        raise ConfigError(f"{name} is {value!r}, wanted: {wanted}")
+        raise ConfigError(f"{name} is {value!r}, expected {expected}")

@@ -7,7 +7,7 @@ from pathlib import Path
 ONNX_SUFFIX = ".onnx"
 
 ENGINE_SUFFIXES = (".engine", ".plan")
-"""TensorRT engines: edge-ser's own suffix, and the one that `trtexec` and TAO use."""
+"""Suffixes of TensorRT engines: that of edge-ser, and that of `trtexec` and TAO."""
 
 AUDIO_SUFFIXES = (
     ".wav",
@@ -22,7 +22,7 @@ AUDIO_SUFFIXES = (
     ".w64",
     ".caf",
 )
-"""Suffixes that a directory is searched for; a file that is named is tried whatever its suffix."""
+"""Suffixes of audio files in a directory; files given by name may have any suffix."""
 
 
 def is_onnx(path: Path) -> bool:

@@ -96,18 +96,18 @@ def command(
     from rich.console import Console
 
     from edge_ser.cli.tables.compare import print_comparison
-    from edge_ser.evaluation.compare import compare, open_contenders, unlabelled
+    from edge_ser.evaluation.compare import compare, open_models, unlabelled
 
-    contenders = open_contenders(models, threads)
+    loaded = open_models(models, threads)
     selection = (
-        _labelled(contenders, corpora, speakers, include_trained)
+        _labelled(loaded, corpora, speakers, include_trained)
         if corpora
         else unlabelled(recordings)
     )
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     with counting_bar(console, "recognising", len(selection.clips)) as step:
         comparison = compare(
-            contenders,
+            loaded,
             selection,
             layer_windows=layer_windows,
             layer_error=layer_error,
@@ -124,7 +124,7 @@ def command(
 
 
 def _labelled(
-    contenders: tuple[LoadedModel, ...],
+    loaded: tuple[LoadedModel, ...],
     corpora: tuple[str, ...],
     speakers: str | None,
     include_trained: bool,
@@ -139,7 +139,7 @@ def _labelled(
     if speakers:
         names = named_speakers(clips, speakers, "test")
         chosen, choice = tuple(c for c in clips if c.speaker in names), "speakers named"
-    card = joint_card(contenders)
+    card = joint_card(loaded)
     return select(clips, card, chosen=chosen, choice=choice, include_trained=include_trained)
 
 

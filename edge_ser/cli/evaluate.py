@@ -173,8 +173,8 @@ def command(
     from rich.console import Console
 
     from edge_ser.cli.tables.evaluation import print_evaluation
-    from edge_ser.evaluation.gates import Gates
     from edge_ser.evaluation.noise import open_noise
+    from edge_ser.evaluation.report import Gates
     from edge_ser.inference.loader import bundled_model, open_runner
     from edge_ser.recognition.prior import parse_prior
     from edge_ser.recognition.recognizer import Recognizer
@@ -250,7 +250,7 @@ def _select(
     include_trained: bool,
 ) -> Selection:
     from edge_ser.corpora import load_corpora
-    from edge_ser.evaluation.plain import noise_clips, plain_corpora, select_all
+    from edge_ser.evaluation.selection import noise_clips, plain_corpora, select_all
 
     clips = load_corpora(corpora) if corpora else ()
     noise = noise_clips(noise_folders)

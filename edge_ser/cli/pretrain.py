@@ -22,8 +22,8 @@ from edge_ser.cli._shared.options import (
 from edge_ser.cli._shared.training_session import (
     choose_device,
     read_config,
-    resumable,
     require_training_packages,
+    resumable,
     show_epochs,
     show_start,
 )

@@ -32,8 +32,8 @@ from edge_ser.cli._shared.progress import progress_bars, stage_bars
 from edge_ser.cli._shared.training_session import (
     choose_device,
     read_config,
-    resumable,
     require_training_packages,
+    resumable,
     show_epochs,
     show_start,
 )

@@ -1,6 +1,6 @@
-"""Speech: seven public corpora and own recordings, as one kind of `Clip`.
+"""Corpora of speech: seven public corpora and own recordings, all as `Clip`.
 
-Names of files and folders are read here, and for halves of a corpus digests of files; no audio is
+Only names of files and folders are read and, for halves of a corpus, digests of files. No audio is
 decoded.
 """
 
@@ -23,9 +23,16 @@ from edge_ser.corpora.clip import (
 from edge_ser.corpora.crowd import Half
 from edge_ser.corpora.info import CORPORA, CorpusInfo, corpus_info
 from edge_ser.corpora.labels import EMOTIONS, UNLABELLED, shared_emotion, sort_emotions
-from edge_ser.corpora.licences import COMMERCIAL, Terms, parse_licences
-from edge_ser.corpora.load import load_corpora, load_corpus
-from edge_ser.corpora.spec import CorpusKind, CorpusSpec, parse_spec
+from edge_ser.corpora.load import (
+    COMMERCIAL,
+    CorpusKind,
+    CorpusSpec,
+    Terms,
+    load_corpora,
+    load_corpus,
+    parse_licences,
+    parse_spec,
+)
 
 __all__ = [
     "COMMERCIAL",

@@ -1,4 +1,4 @@
-"""One labelled recording, as every other part of edge-ser sees it."""
+"""Labelled recording, the unit of all corpora, splits and evaluations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edge_ser.corpora.labels import UNLABELLED, sort_emotions
 
 @dataclass(frozen=True)
 class CorpusSummary:
-    """The size of one corpus."""
+    """Size of one corpus."""
 
     corpus: str
     n_clips: int
@@ -23,13 +23,13 @@ class CorpusSummary:
     n_speakers: int
     """Known speakers."""
     n_speaker_unknown: int
-    """Clips of which it is not known who speaks."""
+    """Clips whose speaker is unknown."""
     emotions: Mapping[str, int]
     """Emotion → clips, in the order of `sort_emotions`."""
 
 
 def describe(clips: Iterable[Clip]) -> tuple[CorpusSummary, ...]:
-    """Return a summary of each corpus, in the order in which the corpora first appear."""
+    """Return a summary of each corpus, in order of first appearance."""
     by_corpus: dict[str, list[Clip]] = {}
     for clip in clips:
         by_corpus.setdefault(clip.corpus, []).append(clip)
@@ -52,31 +52,33 @@ def _summary(corpus: str, clips: list[Clip]) -> CorpusSummary:
 def possible_emotions(clips: Sequence[Clip]) -> dict[str, frozenset[str]]:
     """Return corpus → the emotions that its clips can have, in the order of first appearance.
 
-    A corpus that was labelled clip by clip can have those that occur in it. A clip that is neutral
-    by intent denies every other emotion, so a `neutral:` corpus can have all that occur in any
-    corpus. A corpus without labels is left out.
+    A corpus labelled clip by clip can have those that occur in it. A clip that is neutral by intent is
+    a negative example of every other emotion, so a `neutral:` corpus can have all emotions that occur
+    in any corpus. A corpus without labels is left out.
     """
     every = occurring_emotions(clips)
-    found: dict[str, frozenset[str]] = {}
+    emotions_of_corpus: dict[str, frozenset[str]] = {}
     for clip in filter(is_labelled, clips):
-        own = every if is_background(clip) else frozenset({clip.emotion})
-        found[clip.corpus] = found.get(clip.corpus, frozenset()) | own
-    return found
+        possible = every if is_background(clip) else frozenset({clip.emotion})
+        emotions_of_corpus[clip.corpus] = (
+            emotions_of_corpus.get(clip.corpus, frozenset()) | possible
+        )
+    return emotions_of_corpus
 
 
 def common_emotions(clips: Sequence[Clip]) -> frozenset[str]:
-    """Return the emotions that clips of every corpus can have; none where no clip is labelled."""
+    """Return the emotions that clips of every corpus can have; empty if no clip is labelled."""
     possible = possible_emotions(clips)
     return frozenset.intersection(*possible.values()) if possible else frozenset()
 
 
 def occurring_emotions(clips: Iterable[Clip]) -> frozenset[str]:
-    """Return the emotions that occur, `UNLABELLED` aside."""
+    """Return the emotions that occur, without `UNLABELLED`."""
     return frozenset(clip.emotion for clip in clips if is_labelled(clip))
 
 
 UNKNOWN_SPEAKER = "?"
-"""Stands for the speaker, in `Clip.speaker` after the corpus name, when nobody said who speaks."""
+"""Placeholder for an unknown speaker, in `Clip.speaker` after the corpus name."""
 
 
 class PaperAugmentation(str, enum.Enum):
@@ -89,40 +91,40 @@ class PaperAugmentation(str, enum.Enum):
 
 
 class Role(str, enum.Enum):
-    """What the label of a clip is worth, and so which part of a split the clip can stand in."""
+    """Reliability of a clip's label, which limits the parts of a split that the clip can be in."""
 
     LABELLED = "labelled"
-    """Labelled one by one; any part."""
+    """Labelled one by one; allowed in any part."""
     NEUTRAL = "neutral"
-    """Neutral by intent, not by judgement: plain speech of a crowd. Training only."""
+    """Neutral by intent, not by annotation: crowd-sourced plain speech. Training only."""
     UNLABELLED = "unlabelled"
-    """Speech without a label; no part of a split."""
+    """Speech without a label; not allowed in any part."""
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A labelled audio file. Nothing here was read from the audio itself."""
+    """Labelled audio file. No field is read from the audio itself."""
 
     path: Path
-    """Where the audio lies."""
+    """Path of the audio file."""
     corpus: str
-    """A key of `CORPORA`, or the name that the user gave to own recordings."""
+    """Key of `CORPORA`, or the user's name for own recordings."""
     speaker: str
     """Unique across corpora: "RAVDESS/01", "TESS/OAF", "NAME/speaker"."""
     emotion: str
-    """One of `EMOTIONS`; own recordings may bring others, in lower case; or `UNLABELLED`."""
+    """One of `EMOTIONS`, another emotion of own recordings in lower case, or `UNLABELLED`."""
     label: str
     """The corpus' own label: "W", "ps", "fearful", "ANG"."""
     gender: str | None
-    """"male" or "female", None where not known."""
+    """"male" or "female"; None if unknown."""
     group: str
-    """Clips with one group hold the same audio and belong on one side of any split."""
+    """Clips of the same group hold the same audio and belong to the same part of any split."""
     channel: int | None
     """Channel to read, from 0; None: the mean of all."""
     copy: PaperAugmentation = PaperAugmentation.ORIGINAL
-    """Which augmented copy of the recording this is; only the `paper` protocol makes any."""
+    """Augmented copy of the recording; only the `paper` protocol makes copies."""
     role: Role = Role.LABELLED
-    """What the label is worth; by the kind of the corpus."""
+    """Reliability of the label, determined by the kind of the corpus."""
 
 
 def speaker_id(corpus: str, speaker: str) -> str:
@@ -131,18 +133,18 @@ def speaker_id(corpus: str, speaker: str) -> str:
 
 
 def speaker_known(clip: Clip) -> bool:
-    """Return whether it is known who speaks, which a speaker-independent split requires."""
+    """Return whether the speaker is known, which a speaker-independent split requires."""
     return clip.speaker != speaker_id(clip.corpus, UNKNOWN_SPEAKER)
 
 
 def is_background(clip: Clip) -> bool:
     """Return whether a clip is neutral by intent.
 
-    Protocols put such clips into training, and never test on them.
+    Protocols use such clips for training only.
     """
     return clip.role is Role.NEUTRAL
 
 
 def is_labelled(clip: Clip) -> bool:
-    """Return whether a clip has a label, by judgement or by intent."""
+    """Return whether a clip has a label, by annotation or by intent."""
     return clip.emotion != UNLABELLED

@@ -1,4 +1,4 @@
-"""Speech without a label for each clip: neutral by intent, or unlabelled; whole or by halves."""
+"""Crowd corpora: speech that is neutral by intent or unlabelled, complete or one half of it."""
 
 from __future__ import annotations
 
@@ -16,42 +16,41 @@ _EMOTIONS = {Role.NEUTRAL: "neutral", Role.UNLABELLED: UNLABELLED}
 
 
 class Half(str, enum.Enum):
-    """A part of a crowd corpus that depends on nothing but the content of each file."""
+    """Half of a crowd corpus, determined only by the content of each file."""
 
     TRAIN = "train"
     """Files whose SHA-256 begins with an even hexadecimal digit."""
     HELD = "held"
-    """The others: for gates, never trained on."""
+    """All other files: for gates, never for training."""
 
 
 def load_crowd(name: str, root: Path, role: Role, half: Half | None = None) -> tuple[Clip, ...]:
     """Return every audio file below root as a clip with the emotion of the role, sorted by path.
 
-    The speaker is unknown, also where root has folders: the files of a crowd do not say who speaks.
-    Where the speakers are known, `csv:` and `folder:` name them. The audio is not decoded; for a
-    half the bytes of the files are read.
+    The speaker is unknown, even if root has folders; use `csv:` or `folder:` for known speakers. The
+    audio is not decoded; for a half the bytes of the files are read.
 
     Args:
         name: name of the corpus.
         root: the folder.
         role: `Role.NEUTRAL` or `Role.UNLABELLED`.
-        half: which half; None: all files.
+        half: the half; None for all files.
 
     Raises:
         CorpusError: root is not a folder with audio, a file cannot be read, or the half is empty.
     """
     files = find_audio(root, AUDIO_SUFFIXES, name)
-    kept = [file for file in files if half is None or half_of(file.path) is half]
-    if half is not None and not kept:
+    selected = [file for file in files if half is None or half_of(file.path) is half]
+    if half is not None and not selected:
         raise CorpusError(
-            f"{name}: none of the {len(files)} audio files in {root} falls into the half "
-            f"{half.value}; expected one or more; leave #{half.value} out, or add recordings"
+            f"{name}: expected one or more files of the half {half.value}, got none of the "
+            f"{len(files)} audio files in {root}; leave #{half.value} out, or add recordings"
         )
-    return tuple(_clip(name, file, role) for file in kept)
+    return tuple(_clip(name, file, role) for file in selected)
 
 
 def half_of(path: Path) -> Half:
-    """Return the half that a file belongs to, wherever it lies and whatever it is called.
+    """Return the half that a file belongs to, independent of its path and name.
 
     Raises:
         CorpusError: the file cannot be read.

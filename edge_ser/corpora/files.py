@@ -11,34 +11,34 @@ from edge_ser.corpora.labels import clean_text
 from edge_ser.errors import CorpusError
 
 OFFICIAL_SUFFIXES = (".wav", ".flac")
-"""Suffixes that the public corpora come with, or are kept with to save room; others are not theirs."""
+"""Suffixes of the public corpora: that of the release, and a lossless one to save space."""
 
 
 @dataclass(frozen=True)
 class AudioFile:
-    """An audio file that was found, not opened."""
+    """Audio file below a corpus folder; it is not opened."""
 
     path: Path
-    """Where it lies."""
+    """Path of the file."""
     relative: PurePosixPath
-    """Where it lies below the corpus folder."""
+    """Path relative to the corpus folder."""
     folder: str
-    """Name of the folder around it, also when that is the corpus folder."""
+    """Name of the parent folder, which may be the corpus folder."""
 
     @property
     def stem(self) -> str:
-        """The file name without suffix."""
+        """File name without suffix."""
         return self.relative.stem
 
 
 def find_audio(root: Path, suffixes: tuple[str, ...], corpus: str) -> tuple[AudioFile, ...]:
     """Return the audio files below root, sorted by relative path; links are followed.
 
-    Hidden files and folders are passed over, among them what macOS leaves in archives
+    Hidden files and folders are skipped, including those that macOS adds to archives
     (`._name.wav`, `__MACOSX`). The audio is not opened.
 
-    Raises CorpusError, with the name of the corpus, when root is not a folder that can be read,
-    holds no audio, or holds a link to audio that is not there.
+    Raises CorpusError, with the name of the corpus, if root is not a readable folder, holds no audio,
+    or holds a broken link to audio.
     """
     try:
         if not root.exists():
@@ -67,7 +67,7 @@ def find_audio(root: Path, suffixes: tuple[str, ...], corpus: str) -> tuple[Audi
 
 
 def is_audio(name: str, suffixes: tuple[str, ...]) -> bool:
-    """Return whether a file name is that of audio with one of the suffixes, in any case."""
+    """Return whether a file name has one of the suffixes, in any case."""
     return name.lower().endswith(suffixes) and not name.startswith(".")
 
 
@@ -79,7 +79,7 @@ def _walk(folder: Path, suffixes: tuple[str, ...], above: tuple[str, ...]) -> It
                 continue
             if entry.is_dir():
                 real = os.path.realpath(path)
-                # A link to a folder above would lead round and round.
+                # A link to a parent folder would cause an endless loop.
                 if real not in above:
                     yield from _walk(path, suffixes, (*above, real))
             elif is_audio(entry.name, suffixes):

@@ -1,4 +1,4 @@
-"""What is known about the seven public corpora: origin, licence, size, labels and layout."""
+"""Facts about the seven public corpora: origin, licence, size, labels and layout."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class CorpusInfo:
     citation: str
     """The publication to cite."""
     language: str
-    """Language that is spoken."""
+    """Language of the speech."""
     licence: str
     """Terms of the recordings."""
     weights_licence: str
     """Terms under which weights trained on the corpus may be offered."""
     commercial: bool
-    """Whether weights for commercial use may be trained on it, as far as its licence was read."""
+    """Whether its licence allows weights for commercial use."""
     n_clips: int
     """Speech clips in the official release."""
     n_speakers: int
@@ -36,7 +36,7 @@ class CorpusInfo:
     example: str
     """An official file name."""
     layout: str
-    """One line on how the files lie in the folder, for error messages."""
+    """Layout of the folder in one line, for error messages."""
 
 
 _RAVDESS = CorpusInfo(
@@ -215,14 +215,14 @@ CORPORA: dict[str, CorpusInfo] = {
 
 
 def find_corpus(name: str) -> CorpusInfo | None:
-    """Return the public corpus of that name in any spelling ("emodb", "crema_d"), or None."""
+    """Return the public corpus of a name in any spelling ("emodb", "crema_d"), or None."""
     return _BY_SPELLING.get(_spelling(name))
 
 
 def corpus_info(name: str) -> CorpusInfo:
-    """Return the public corpus of that name in any spelling.
+    """Return the public corpus of a name in any spelling.
 
-    Raises ConfigError when there is none.
+    Raises ConfigError for an unknown corpus.
     """
     info = find_corpus(name)
     if info is None:

@@ -1,4 +1,4 @@
-"""The emotion vocabulary that all corpora share, and the way into it for other labels."""
+"""Emotion vocabulary shared by all corpora, and the mapping of other labels to it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ EMOTIONS = (
     "surprised",
     "bored",
 )
-"""The shared vocabulary, in the order that classes, columns and reports use."""
+"""Shared vocabulary, in the order of classes, columns and reports."""
 
 UNLABELLED = "unlabelled"
-"""Stands for the emotion in `Clip.emotion` where no label is known. Never a class."""
+"""Value of `Clip.emotion` for clips without a label. Never a class."""
 
 _SYNONYMS = {
     "anger": "angry",
@@ -50,9 +50,9 @@ def sort_emotions(emotions: Iterable[str]) -> tuple[str, ...]:
 
 
 def clean_text(text: str) -> str:
-    """Return text without outer blanks, in Unicode form NFC.
+    """Return text without surrounding whitespace, in Unicode form NFC.
 
-    File systems differ in how they spell an accented letter: without this, one speaker or one
-    label would become two after a copy between machines.
+    File systems encode accented letters differently: without normalization, a copy to another machine
+    could turn one speaker or label into two.
     """
     return unicodedata.normalize("NFC", text).strip()

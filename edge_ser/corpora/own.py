@@ -1,4 +1,4 @@
-"""Own recordings in a folder for each label."""
+"""Own recordings, listed in a CSV file or in one folder for each label."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def load_manifest(name: str, csv_path: Path) -> tuple[Clip, ...]:
     """Return the clips listed in a CSV file with a header line, sorted by path.
 
     Columns: path (relative to the CSV file, or absolute), emotion, speaker (`?`: unknown), and
-    optionally gender (male, female) and channel (from 0); others are passed over. UTF-8, commas.
-    The audio has to be there; it is not opened.
+    optionally gender (male, female) and channel (from 0); others are ignored. UTF-8, commas. The
+    audio files must exist; they are not opened.
 
-    Raises CorpusError, with the line, for anything that cannot be used.
+    Raises CorpusError, with the line number, for invalid rows.
     """
     if not csv_path.exists():
         raise CorpusError(f"{name}: the file {csv_path} does not exist")
@@ -66,7 +66,7 @@ def _rows(csv_path: Path) -> Iterator[tuple[int, dict[str, str]]]:
                 if values:
                     padded = values + [""] * (len(header) - len(values))
                     row = dict(zip(header, map(clean_text, padded), strict=True))
-                    # Names of files are bytes to the system: NFC could name another file.
+                    # File names are bytes to the system: NFC could name another file.
                     row["path"] = padded[header.index("path")].strip()
                     yield reader.line_num, row
     except UnicodeDecodeError as error:
@@ -130,10 +130,9 @@ def _channel(text: str, where: str) -> int | None:
 def load_folder(name: str, root: Path) -> tuple[Clip, ...]:
     """Return the clips in root/label/*.wav and root/label/speaker/*.wav, sorted by path.
 
-    Where there is no speaker folder the speaker is unknown (see `speaker_known`). The audio is
-    not opened.
+    Without a speaker folder the speaker is unknown (see `speaker_known`). The audio is not opened.
 
-    Raises CorpusError when root is not a folder with audio, or audio lies elsewhere below it.
+    Raises CorpusError if root is not a folder with audio, or if audio lies elsewhere below it.
     """
     return tuple(_clip_of_file(name, root, file) for file in find_audio(root, AUDIO_SUFFIXES, name))
 

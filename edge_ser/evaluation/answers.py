@@ -1,4 +1,4 @@
-"""The answer of a model to one clip, and how the clip was played to it."""
+"""Answer of a model to one clip, and the mode in which the clip was processed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from edge_ser.recognition.prediction import is_sure
 
 @dataclass(frozen=True)
 class LiveFigures:
-    """What the voice detector and the smoothing made of a set of clips."""
+    """Statistics of the voice detector and of the smoothing over a set of clips."""
 
     n_without_speech: int
     """Clips in which the voice detector found no speech."""
@@ -30,10 +30,10 @@ class LiveFigures:
 
 
 def live_figures(answers: Sequence[ClipAnswer]) -> LiveFigures | None:
-    """Sum up clips; None where one was not played as a live source."""
-    found = [answer.live for answer in answers]
-    live = [facts for facts in found if facts is not None]
-    if len(live) < len(found) or not live:
+    """Return the statistics of clips; None unless all of them were processed in live mode."""
+    facts_of_clips = [answer.live for answer in answers]
+    live = [facts for facts in facts_of_clips if facts is not None]
+    if len(live) < len(facts_of_clips) or not live:
         return None
     return LiveFigures(
         n_without_speech=sum(facts.n_utterances == 0 for facts in live),
@@ -48,14 +48,14 @@ CLIP = "clip"
 """Mode: a clip is one recording, scored on the mean of its windows, speech or not."""
 
 LIVE = "live"
-"""Mode: a clip is played through the voice detector, scored on the utterance with most speech."""
+"""Mode: a clip passes through the voice detector and is scored on its longest utterance."""
 
 MODES = (CLIP, LIVE)
 
 
 @dataclass(frozen=True)
 class LiveFacts:
-    """Counts of one clip that was played as a live source."""
+    """Counts of one clip that was processed in live mode."""
 
     duration_s: float
     """Length of the audio, in seconds."""
@@ -67,7 +67,7 @@ class LiveFacts:
     n_abstention_changes: int
     """Those of them that begin or end an abstention."""
     n_labels: int = 0
-    """Times that a label was shown: smoothed labels and verdicts on utterances, abstentions aside."""
+    """Labels emitted: smoothed labels and labels of utterances, without abstentions."""
 
 
 @dataclass(frozen=True)
@@ -80,11 +80,11 @@ class ClipAnswer:
     speaker: str
     truth: str
     predicted: str
-    """Likeliest label, whatever its probability; empty where the model gave no answer."""
+    """Likeliest label, whatever its probability; empty if the model gave no answer."""
     probs: tuple[float, ...] = ()
-    """Probability of each label, in the order of the labels; empty where there is no answer."""
+    """Probability of each label, in the order of the labels; empty if there is no answer."""
     no_answer: str = ""
-    """Reason where there is none: `silent`, `too short` or, in live mode, `no speech`."""
+    """Reason for a missing answer: `silent`, `too short` or, in live mode, `no speech`."""
     arousal: float | None = None
     """Arousal in [0, 1] as the model gives it; None for a model without that output."""
     live: LiveFacts | None = None
@@ -97,7 +97,7 @@ class ClipAnswer:
 
     @property
     def confidence(self) -> float:
-        """Probability of the likeliest label; 0 where there is no answer."""
+        """Probability of the likeliest label; 0 if there is no answer."""
         return max(self.probs, default=0.0)
 
     def answered(self, threshold: float) -> bool:

@@ -1,4 +1,4 @@
-"""How well high arousal is told from low, whatever the label."""
+"""Separation of high from low arousal, independent of the label."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _DRAWS_AT_ONCE = 200
 
 @dataclass(frozen=True)
 class ArousalFigures:
-    """Areas under the ROC of high against low arousal; 0.5 is chance, 1 a perfect order.
+    """Areas under the ROC of high against low arousal; 0.5 is chance, 1 is perfect separation.
 
-    Only clips with an answer, and with an emotion of which the arousal is known, count.
+    Only clips count that have an answer and an emotion of known arousal.
     """
 
     n_high: int
@@ -39,7 +39,7 @@ class ArousalFigures:
 def arousal_figures(
     answers: Sequence[ClipAnswer], labels: Sequence[str], resampling: Resampling
 ) -> ArousalFigures | None:
-    """Return the areas of a set of answers; None where one side is empty."""
+    """Return the areas of a set of answers; None if either side is empty."""
     counted = np.array(
         [bool(a.predicted) and a.truth in HIGH_AROUSAL | LOW_AROUSAL for a in answers]
     )
@@ -50,17 +50,17 @@ def arousal_figures(
         return None
     sums = np.array([sum(a.probs[k] for k in columns) if a.probs else 0.0 for a in answers])
     outputs = [a.arousal for a in answers]
-    own = None
+    output_auc = None
     if all(value is not None for value, one in zip(outputs, counted, strict=True) if one):
         given = np.array([0.0 if value is None else value for value in outputs])
-        own = _area(given, high, counted, resampling)
-    return ArousalFigures(n_high, n_low, _area(sums, high, counted, resampling), own)
+        output_auc = _area(given, high, counted, resampling)
+    return ArousalFigures(n_high, n_low, _area(sums, high, counted, resampling), output_auc)
 
 
 def _area(scores: Float64, high: np.ndarray, counted: np.ndarray, resampling: Resampling) -> Figure:
-    places = np.flatnonzero(counted)
-    scores, high, owner = scores[places], high[places], resampling.owner[places]
-    value = float(aucs(scores, high, np.ones(len(places))))
+    indices = np.flatnonzero(counted)
+    scores, high, owner = scores[indices], high[indices], resampling.owner[indices]
+    value = float(aucs(scores, high, np.ones(len(indices))))
     if resampling.weights is None:
         return Figure(value)
     weights = resampling.weights

@@ -1,4 +1,4 @@
-"""One clip through the runtime: as a recording on its own, or as a live source with a voice detector."""
+"""Prediction for one clip, as a recording by itself or as a live source with a voice detector."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ _DIGITS = 6
 
 @dataclass(frozen=True)
 class ClipPrediction:
-    """What a clip is scored on."""
+    """Prediction that a clip is scored on."""
 
     label: str
-    """Likeliest label, whatever its probability; empty where there is no answer."""
+    """Likeliest label, whatever its probability; empty if there is no answer."""
     probs: tuple[float, ...] = ()
-    """In the order of the labels, rounded to six digits; empty where there is no answer."""
+    """In the order of the labels, rounded to six digits; empty if there is no answer."""
     no_answer: str = ""
-    """`silent`, `too short` or `no speech`; empty where there is an answer."""
+    """`silent`, `too short` or `no speech`; empty if there is an answer."""
     arousal: float | None = None
     """In [0, 1]; None for a model without that output."""
     live: LiveFacts | None = None
@@ -54,16 +54,16 @@ def clip_prediction(
 
     Without a detector the clip is one recording: the answer is the mean over its audible windows, as
     `Recognizer.recognize` gives it. With a detector the clip is a live source, as `edge-ser run --mic`
-    takes it: the answer is that of the utterance with most speech. That is a verdict the device really
-    gives; a mean over utterances is not. Of utterances as long as each other, the first counts.
+    takes it: the answer is that of the longest utterance, which is a result that the device emits; a
+    mean over utterances is not. Of equally long utterances the first counts.
 
     Args:
         recognizer: the model, with its window and hop.
         samples: float32 [n_samples] in [-1, 1].
         source: name of the clip.
-        detector: a voice detector, which is reset first; None for a recording on its own.
-        baseline: what the clip is compared with, and what learns from it afterwards; None for a new
-            one, as the recognizer asks for it.
+        detector: a voice detector, which is reset first; None for a recording by itself.
+        baseline: subtracted from the outputs, and updated with the clip afterwards; None for a new
+            one of the recognizer's kind.
     """
     baseline = baseline or recognizer.open_baseline()
     if detector is not None:
@@ -149,6 +149,6 @@ def _facts(
 
 
 def _arousal(result: object) -> float | None:
-    """Return the arousal of a prediction or event; None where it has none."""
+    """Return the arousal of a prediction or event; None if it has none."""
     value = getattr(result, "arousal", None)
     return None if value is None else round(float(value), _DIGITS)

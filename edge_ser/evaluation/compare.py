@@ -1,7 +1,7 @@
-"""The same audio through several model files: how far apart their answers are, and how good.
+"""Comparison of several model files on the same audio: differences of outputs, and accuracy.
 
-The first model is what the others are compared with. Audio is decoded once, and what the runtime would
-feed to a network is computed once for all models with the same front end, window and hop.
+The first model is the reference. Audio is decoded once, and inputs are computed once for all models with
+the same front end, window and hop.
 """
 
 from __future__ import annotations
@@ -49,28 +49,28 @@ if TYPE_CHECKING:
 Float32 = NDArray[np.float32]
 
 Windows = list[Float32 | None]
-"""One entry a window: the input of a network or its logits; None where it is silent."""
+"""One entry for each window: the input of a network or its logits; None for a silent window."""
 
 LAYER_WINDOWS = 32
-"""Windows on which layers are compared, each of another clip."""
+"""Windows on which layers are compared, one for each clip."""
 
 _PACKAGES = ("numpy", "onnx", "onnxruntime", "soundfile", "soxr")
 
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model file that is open."""
+    """Open model file."""
 
     path: Path
     runner: Runner
 
     @property
     def card(self) -> ModelCard:
-        """What the file says of itself."""
+        """Card of the model."""
         return self.runner.card
 
 
-def open_contenders(paths: Sequence[Path], threads: int = 1) -> tuple[LoadedModel, ...]:
+def open_models(paths: Sequence[Path], threads: int = 1) -> tuple[LoadedModel, ...]:
     """Open model files.
 
     Raises:
@@ -78,44 +78,44 @@ def open_contenders(paths: Sequence[Path], threads: int = 1) -> tuple[LoadedMode
         ModelError: a file that cannot be used.
     """
     if len(paths) < 2:
-        raise ConfigError(f"{len(paths)} model came, two or more were wanted; name another")
-    contenders = tuple(LoadedModel(path, open_runner(path, threads)) for path in paths)
-    common_labels(contenders)
-    return contenders
+        raise ConfigError(f"expected two or more models, got {len(paths)} model; name another")
+    models = tuple(LoadedModel(path, open_runner(path, threads)) for path in paths)
+    common_labels(models)
+    return models
 
 
-def common_labels(contenders: Sequence[LoadedModel]) -> tuple[str, ...]:
+def common_labels(models: Sequence[LoadedModel]) -> tuple[str, ...]:
     """Return the labels that all models know, in the order of the first.
 
     Raises:
         ConfigError: fewer than two.
     """
-    first = contenders[0].card.labels
-    common = tuple(x for x in first if all(x in c.card.labels for c in contenders))
+    first = models[0].card.labels
+    common = tuple(x for x in first if all(x in c.card.labels for c in models))
     if len(common) < 2:
-        named = "; ".join(f"{c.path}: {', '.join(c.card.labels)}" for c in contenders)
+        named = "; ".join(f"{c.path}: {', '.join(c.card.labels)}" for c in models)
         raise ConfigError(
-            f"the models have {len(common)} labels in common, two or more were wanted ({named}); "
+            f"expected two or more labels in common, got {len(common)} labels ({named}); "
             "compare models of the same emotions"
         )
     return common
 
 
-def joint_card(contenders: Sequence[LoadedModel]) -> ModelCard:
-    """Return a card of the common labels that names all speakers heard in any model's training.
+def joint_card(models: Sequence[LoadedModel]) -> ModelCard:
+    """Return a card with the common labels and the training speakers of all models.
 
-    `select` with it leaves out what one of the models cannot be asked, or was trained on.
+    `select` with this card leaves out clips that one of the models cannot answer or was trained on.
     """
     return dataclasses.replace(
-        contenders[0].card,
-        labels=common_labels(contenders),
-        corpora=tuple(use for c in contenders for use in c.card.corpora),
-        accuracy=tuple(a for c in contenders for a in c.card.accuracy),
+        models[0].card,
+        labels=common_labels(models),
+        corpora=tuple(use for c in models for use in c.card.corpora),
+        accuracy=tuple(a for c in models for a in c.card.accuracy),
     )
 
 
 def unlabelled(paths: Sequence[Path]) -> Selection:
-    """Return recordings that nobody labelled, for `compare`.
+    """Return recordings without labels, for `compare`.
 
     Args:
         paths: audio files, and directories to search for them.
@@ -141,7 +141,7 @@ def unlabelled(paths: Sequence[Path]) -> Selection:
 
 
 def compare(
-    contenders: Sequence[LoadedModel],
+    models: Sequence[LoadedModel],
     selection: Selection,
     *,
     layer_windows: int = LAYER_WINDOWS,
@@ -149,13 +149,13 @@ def compare(
     threads: int = 1,
     progress: OnItem = lambda: None,
 ) -> Comparison:
-    """Run every clip through every model and sum up.
+    """Run every clip through every model and summarize the differences.
 
     Args:
-        contenders: from `open_contenders`.
+        models: from `open_models`.
         selection: the clips, from `select` with the `joint_card`, or from `unlabelled`.
-        layer_windows: on how many windows layers are compared; 0 for none.
-        layer_error: relative error from which on a layer diverges.
+        layer_windows: number of windows on which layers are compared; 0 for none.
+        layer_error: relative error above which a layer diverges.
         threads: CPU threads of the graphs whose layers are compared.
         progress: called after each clip.
 
@@ -163,41 +163,43 @@ def compare(
         AudioError: a clip that cannot be read, or no clip that any window can be cut from.
         ModelError: logits that are not finite.
     """
-    labels = common_labels(contenders)
+    labels = common_labels(models)
     clips = selection.clips
-    meters = [_layer_meter(contenders[0], c, layer_windows, threads) for c in contenders[1:]]
-    configs = [WindowConfig.from_card(c.card) for c in contenders]
+    meters = [_layer_meter(models[0], c, layer_windows, threads) for c in models[1:]]
+    configs = [WindowConfig.from_card(c.card) for c in models]
     every = -(-len(clips) // max(1, layer_windows))
-    heard: list[list[Windows]] = [[] for _ in contenders]
+    outputs: list[list[Windows]] = [[] for _ in models]
     for number, clip in enumerate(clips):
         chunks = list(file_chunks(clip.path, clip.channel))
         inputs = {config: _inputs(chunks, config, clip.group) for config in dict.fromkeys(configs)}
-        own = [inputs[config] for config in configs]
-        for contender, windows, kept in zip(contenders, own, heard, strict=True):
-            kept.append([None if w is None else contender.runner.run(w)[0] for w in windows])
+        model_inputs = [inputs[config] for config in configs]
+        for model, windows, collected in zip(models, model_inputs, outputs, strict=True):
+            collected.append([None if w is None else model.runner.run(w)[0] for w in windows])
         if number % every == 0:
-            _add_layers(meters, own)
+            _add_layers(meters, model_inputs)
         progress()
     answers = [
-        [mean_class(x[places] for x in windows if x is not None) for windows in kept]
-        for places, kept in zip((_places(c, labels) for c in contenders), heard, strict=True)
+        [mean_class(x[indices] for x in windows if x is not None) for windows in outputs_of_model]
+        for indices, outputs_of_model in zip(
+            (_indices(c, labels) for c in models), outputs, strict=True
+        )
     ]
     if not any(answer is not None for answer in answers[0]):
         raise AudioError(
-            f"all of {len(clips)} clips are silent or too short for {contenders[0].path}; give "
+            f"all of {len(clips)} clips are silent or too short for {models[0].path}; give "
             "audible speech"
         )
     return Comparison(
         protocol=selection.protocol,
-        models=tuple(_compared(c) for c in contenders),
+        models=tuple(_compared(c) for c in models),
         labels=labels,
         n_clips=len(clips),
         n_no_answer=sum(answer is None for answer in answers[0]),
         left_out=selection.left_out,
         trained_speakers=selection.trained,
         differences=tuple(
-            _difference(contenders, i, clips, heard, answers, labels, meters[i - 1], layer_error)
-            for i in range(1, len(contenders))
+            _difference(models, i, clips, outputs, answers, labels, meters[i - 1], layer_error)
+            for i in range(1, len(models))
         ),
         scores=_scores(clips, answers, labels),
         data_sha256=data_digest(clips),
@@ -206,7 +208,7 @@ def compare(
 
 
 def _inputs(chunks: Sequence[AudioChunk], config: WindowConfig, source: str) -> Windows:
-    """Return the inputs of a clip's windows; none where it is too short."""
+    """Return the inputs of a clip's windows; none if the clip is too short."""
     length_s = sum(len(chunk.samples) / chunk.sample_rate for chunk in chunks)
     return [] if length_s < config.min_window_s else clip_inputs(chunks, config, source)
 
@@ -218,14 +220,14 @@ def _timing(card: ModelCard) -> tuple[float, float]:
 def _layer_meter(
     first: LoadedModel, other: LoadedModel, n_windows: int, threads: int
 ) -> LayerMeter | str:
-    """Return what compares the layers of two models, or why they cannot be compared."""
+    """Return the meter of the layers of two models, or the reason that they cannot be compared."""
     if n_windows == 0:
         return "not asked for"
     for path in (first.path, other.path):
         if not is_onnx(path):
-            return f"{path.name} is no ONNX file"
+            return f"{path.name} is not an ONNX file"
     if first.card.frontend != other.card.frontend:
-        return "the front ends differ, so the networks hear different features"
+        return "the front ends differ, so the networks get different features"
     if _timing(first.card) != _timing(other.card):
         return _other_timing(first.card, other.card)
     try:
@@ -236,33 +238,33 @@ def _layer_meter(
     return meter if meter.n_common else "the graphs have no tensor in common"
 
 
-def _add_layers(meters: Sequence[LayerMeter | str], own: Sequence[Windows]) -> None:
-    """Give the first audible window of a clip to the meters."""
-    for meter, windows in zip(meters, own[1:], strict=True):
-        pairs = zip(own[0], windows, strict=False)
+def _add_layers(meters: Sequence[LayerMeter | str], inputs: Sequence[Windows]) -> None:
+    """Add the first audible window of a clip to the meters."""
+    for meter, windows in zip(meters, inputs[1:], strict=True):
+        pairs = zip(inputs[0], windows, strict=False)
         pair = next(((a, b) for a, b in pairs if a is not None and b is not None), None)
         if not isinstance(meter, str) and pair is not None:
             meter.add(*pair)
 
 
 def _difference(
-    contenders: Sequence[LoadedModel],
+    models: Sequence[LoadedModel],
     i: int,
     clips: Sequence[Clip],
-    heard: Sequence[Sequence[Windows]],
+    outputs: Sequence[Sequence[Windows]],
     answers: Sequence[Sequence[int | None]],
     labels: tuple[str, ...],
     meter: LayerMeter | str,
     layer_error: float,
 ) -> Difference:
-    first, other = contenders[0], contenders[i]
+    first, other = models[0], models[i]
     refused: dict[str, str] = {}
     both = [(a, b) for a, b in zip(answers[0], answers[i], strict=True) if (a, b) != (None, None)]
     logits = windows = None
     if _timing(first.card) != _timing(other.card):
         refused["windows"] = refused["logits"] = _other_timing(first.card, other.card)
     else:
-        pairs = _paired(first, other, clips, heard[0], heard[i], labels)
+        pairs = _paired(first, other, clips, outputs[0], outputs[i], labels)
         same = sum(int(a.argmax() == b.argmax()) for _, _, a, b in pairs)
         windows = Agreement(len(pairs), same)
         if set(first.card.labels) == set(other.card.labels):
@@ -285,25 +287,25 @@ def _difference(
 
 
 _Pair = tuple[str, float, Float32, Float32]
-"""A clip, the start of a window in it in seconds, and the logits of two models."""
+"""Clip, start of a window in it in seconds, and logits of two models."""
 
 
 def _paired(
     first: LoadedModel,
     other: LoadedModel,
     clips: Sequence[Clip],
-    heard: Sequence[Windows],
-    heard_by_other: Sequence[Windows],
+    outputs: Sequence[Windows],
+    other_outputs: Sequence[Windows],
     labels: tuple[str, ...],
 ) -> list[_Pair]:
     """Return the windows that both models answered to, logits in the order of the common labels."""
     hop_s = _timing(first.card)[1]
-    places, other_places = _places(first, labels), _places(other, labels)
+    indices, other_indices = _indices(first, labels), _indices(other, labels)
     return [
-        (clip.group, k * hop_s, a[places], b[other_places])
-        for clip, own, others in zip(clips, heard, heard_by_other, strict=True)
+        (clip.group, k * hop_s, a[indices], b[other_indices])
+        for clip, windows, other_windows in zip(clips, outputs, other_outputs, strict=True)
         # Front ends of other frame lengths may lose the last window.
-        for k, (a, b) in enumerate(zip(own, others, strict=False))
+        for k, (a, b) in enumerate(zip(windows, other_windows, strict=False))
         if a is not None and b is not None
     ]
 
@@ -331,19 +333,19 @@ def _scores(
     if len(corpora) > 1:
         chosen[ALL] = list(range(len(clips)))
     scores = []
-    for model, own in enumerate(answers):
-        for corpus, places in chosen.items():
-            truth = [labels.index(clips[i].emotion) for i in places]
-            said = [own[i] for i in places]
-            given = [len(labels) if answer is None else answer for answer in said]
-            counts = confusion(truth, given, len(labels))
+    for model, model_answers in enumerate(answers):
+        for corpus, indices in chosen.items():
+            truth = [labels.index(clips[i].emotion) for i in indices]
+            predictions = [model_answers[i] for i in indices]
+            predicted = [len(labels) if answer is None else answer for answer in predictions]
+            counts = confusion(truth, predicted, len(labels))
             scores.append(
                 Score(
                     model=model,
                     corpus=corpus,
-                    n_clips=len(places),
-                    n_speakers=len(speakers(clips[i] for i in places)),
-                    n_no_answer=said.count(None),
+                    n_clips=len(indices),
+                    n_speakers=len(speakers(clips[i] for i in indices)),
+                    n_no_answer=predictions.count(None),
                     wa=weighted_accuracy(counts),
                     uar=unweighted_average_recall(counts),
                 )
@@ -351,9 +353,9 @@ def _scores(
     return tuple(scores)
 
 
-def _places(contender: LoadedModel, labels: tuple[str, ...]) -> list[int]:
-    """Return where the common labels stand among a model's logits."""
-    return [contender.card.labels.index(label) for label in labels]
+def _indices(model: LoadedModel, labels: tuple[str, ...]) -> list[int]:
+    """Return the indices of the common labels among a model's logits."""
+    return [model.card.labels.index(label) for label in labels]
 
 
 def _other_timing(first: ModelCard, other: ModelCard) -> str:
@@ -364,14 +366,14 @@ def _other_timing(first: ModelCard, other: ModelCard) -> str:
     )
 
 
-def _compared(contender: LoadedModel) -> ComparedModel:
-    card = contender.card
+def _compared(model: LoadedModel) -> ComparedModel:
+    card = model.card
     return ComparedModel(
-        file=str(contender.path),
+        file=str(model.path),
         name=card.name,
-        sha256=file_digest(contender.path),
-        size_bytes=contender.path.stat().st_size,
-        precision=_precision(contender.path),
+        sha256=file_digest(model.path),
+        size_bytes=model.path.stat().st_size,
+        precision=_precision(model.path),
         labels=card.labels,
         window_s=card.window_s,
         hop_s=card.hop_s,
@@ -379,13 +381,13 @@ def _compared(contender: LoadedModel) -> ComparedModel:
 
 
 def _precision(path: Path) -> str:
-    """Return the precision that an ONNX file says it has or, where it says none, that of its layers."""
+    """Return the precision that an ONNX file records or, if it records none, that of its layers."""
     if not is_onnx(path):
         return ""
     try:
-        found = inspect_onnx(path)
+        inspection = inspect_onnx(path)
     except MissingDependency:
         return ""
-    if found.precision is not None:
-        return found.precision.kind
-    return ", ".join(share.precision.lower() for share in found.precisions)
+    if inspection.precision is not None:
+        return inspection.precision.kind
+    return ", ".join(share.precision.lower() for share in inspection.precisions)

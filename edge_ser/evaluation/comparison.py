@@ -1,4 +1,4 @@
-"""The result of `edge-ser compare`, as records that are written to JSON."""
+"""Result of `edge-ser compare`, as records that are stored as JSON."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DIVERGES = 0.01
 
 @dataclass(frozen=True)
 class ComparedModel:
-    """One of the files that are compared."""
+    """Facts about one of the compared files."""
 
     file: str
     """As it was given."""
@@ -31,7 +31,7 @@ class ComparedModel:
     sha256: str
     size_bytes: int
     precision: str
-    """`int8` or the like as the file says, else what its layers are; empty where neither is known."""
+    """Precision that the file records, e.g. `int8`, else that of its layers; empty if unknown."""
     labels: tuple[str, ...]
     window_s: float
     hop_s: float
@@ -44,39 +44,39 @@ class LogitDifference:
     max: float
     mean: float
     clip: str
-    """Where the largest is."""
+    """Clip with the largest difference."""
     start_s: float
     """Start of that window within the clip."""
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How often two models give the same label."""
+    """Number of equal labels of two models."""
 
     n: int
     n_same: int
 
     @property
     def share(self) -> float:
-        """In [0, 1]; 1 where there is nothing to differ on."""
+        """Share of equal labels, in [0, 1]; 1 if nothing was compared."""
         return self.n_same / self.n if self.n else 1.0
 
 
 @dataclass(frozen=True)
 class LayerDifference:
-    """How far one tensor of a graph is from that of the same name in the first model's graph."""
+    """Difference between a tensor of a graph and the same tensor of the first model's graph."""
 
     tensor: str
     node: str
-    """Which node of the first model's graph writes it."""
+    """Node of the first model's graph that writes the tensor."""
     operator: str
     place: int
-    """In the order in which the first model's graph computes its tensors."""
+    """Index in the order in which the first model's graph computes its tensors."""
     error: float | None
     """Root mean square of the difference over that of the first model's values, over all windows;
-    None where a value is not finite."""
+    None if a value is not finite."""
     max_difference: float | None
-    """Largest absolute difference; None where a value is not finite."""
+    """Largest absolute difference; None if a value is not finite."""
 
 
 @dataclass(frozen=True)
@@ -89,23 +89,23 @@ class LayerDifferences:
     n_other_shape: int
     """Tensors of the same name that could not be compared because their shapes differ."""
     first: LayerDifference | None
-    """The first that diverges; None where none does."""
+    """First layer that diverges; None if none does."""
     layers: tuple[LayerDifference, ...]
-    """All that were compared, from the largest error to the smallest."""
+    """All compared layers, from the largest error to the smallest."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """How one model differs from the first, on the same audio."""
+    """Differences between one model and the first, on the same audio."""
 
     model: int
-    """Place among the models, from 1 on."""
+    """Index among the models, from 1."""
     logits: LogitDifference | None
     windows: Agreement | None
     clips: Agreement
     layers: LayerDifferences | None
     refused: Mapping[str, str]
-    """What was not compared, `logits`, `windows` or `layers`, and why."""
+    """Parts that were not compared (`logits`, `windows` or `layers`) → reason."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class Score:
     """Accuracy of one model on one labelled corpus. Clips without an answer are errors."""
 
     model: int
-    """Place among the models, from 0 on."""
+    """Index among the models, from 0."""
     corpus: str
     n_clips: int
     n_speakers: int
@@ -125,24 +125,24 @@ class Score:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All that was compared, and how."""
+    """Results of a comparison, and how they were obtained."""
 
     protocol: str
-    """Which clips, in words."""
+    """Description of the clips."""
     models: tuple[ComparedModel, ...]
-    """The first is what the others are compared with."""
+    """Compared models; the first is the reference."""
     labels: tuple[str, ...]
-    """Those that all models know: answers are the most probable of these."""
+    """Labels that all models have: answers are the most probable of these."""
     n_clips: int
     n_no_answer: int
-    """Clips that the first model finds silent or too short."""
+    """Clips that are silent or too short for the first model."""
     left_out: tuple[LeftOut, ...]
     trained_speakers: tuple[str, ...]
-    """Speakers heard here that one of the models was trained on."""
+    """Speakers of these clips that one of the models was trained on."""
     differences: tuple[Difference, ...]
-    """Of all models but the first."""
+    """Differences of all models but the first."""
     scores: tuple[Score, ...]
-    """Of all models, the first too, on each corpus and, where there are several, on all."""
+    """Scores of all models, on each corpus and, if there are several, on all together."""
     data_sha256: str
     versions: Mapping[str, str]
     kind: str = KIND
@@ -152,6 +152,6 @@ class Comparison:
         """Write JSON.
 
         Raises:
-            ConfigError: the place cannot be written.
+            ConfigError: the file cannot be written.
         """
         write_text(path, json.dumps(dataclasses.asdict(self), indent=1, allow_nan=False) + "\n")

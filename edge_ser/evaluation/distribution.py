@@ -1,4 +1,4 @@
-"""What a model calls clips of one label, of none, or without speech: no accuracy, a distribution."""
+"""Distribution of the answers to clips of one label, without labels, or without speech."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from edge_ser.metrics import wilson_interval
 NEUTRAL = "neutral"
 
 NO_SPEECH = "no speech"
-"""Stands for the emotion of files that hold noise and nobody who speaks."""
+"""Emotion of files without speech."""
 
 
 @dataclass(frozen=True)
@@ -33,16 +33,16 @@ class Distribution:
     """`abstain_below` of the card; below it the model abstains."""
     n_clips: int
     n_speakers: int
-    """Known ones."""
+    """Known speakers."""
     n_speaker_unknown: int
     """Clips of unknown speakers."""
     intervals_over: str
-    """What the bootstrap draws, or `files` where no speaker is known, see `resampling`; empty where
+    """Units that the bootstrap draws, or `files` if no speaker is known, see `resampling`; empty if
     there are no intervals."""
     likeliest: Mapping[str, int]
     """Clips by their likeliest label, whatever its probability."""
     called: Mapping[str, int]
-    """Clips that get this label, with at least the threshold's probability."""
+    """Clips by label, for labels with at least the threshold's probability."""
     n_abstained: int
     """Clips with an answer below the threshold."""
     no_answer: Mapping[str, int]
@@ -54,11 +54,11 @@ class Distribution:
     sure_else: Figure
     """Share that gets another label with a probability of at least 0.8."""
     any_label: Figure
-    """Share that gets any label. In live mode a label shown for a moment counts as well."""
+    """Share that gets any label. In live mode a label that is emitted once counts as well."""
     confidence: float | None
-    """Mean probability of the likeliest label; None where there was no answer."""
+    """Mean probability of the likeliest label; None without answers."""
     live: LiveFigures | None
-    """None unless clips were played as a live source."""
+    """Statistics of live mode; None in mode `clip`."""
 
 
 def distribution(

@@ -1,4 +1,4 @@
-"""Measure a model on labelled clips as a device would hear them."""
+"""Evaluation of a model on labelled clips, processed as on the device."""
 
 from __future__ import annotations
 
@@ -28,8 +28,7 @@ from edge_ser.evaluation.report import (
     MeasuredModel,
     NoisyFigures,
 )
-from edge_ser.evaluation.scope import SCOPES, scope_of
-from edge_ser.evaluation.selection import Selection, missing_labels
+from edge_ser.evaluation.selection import SCOPES, Selection, missing_labels, scope_of
 from edge_ser.recognition.baseline import BaselineState
 from edge_ser.recognition.recognizer import Recognizer
 from edge_ser.splits.digest import data_digest
@@ -53,15 +52,15 @@ def evaluate(
     seed: int = 0,
     progress: OnItem = lambda: None,
 ) -> Evaluation:
-    """Recognise every clip, without noise and at each signal-to-noise ratio, and sum up.
+    """Recognise every clip, without noise and at each signal-to-noise ratio, and compute the figures.
 
     Args:
-        recognizer: the model, with its own window, hop and baseline. A running baseline is one for
-            each speaker and noise level: the clips of a speaker that came before, in the order given.
+        recognizer: the model, with its own window, hop and baseline. A running baseline is kept for
+            each speaker and noise level: it covers the speaker's earlier clips, in the order given.
         selection: the clips, from `select` or `select_all`.
-        model_file: where the model came from, None for a runner of no file.
+        model_file: the model's file; None for a runner without one.
         detector: a voice detector, for live mode; None: a clip is one recording.
-        noise: what is added to labelled clips; needed where `snr_db` names any.
+        noise: noise added to labelled clips; required if `snr_db` is not empty.
         snr_db: signal-to-noise ratios, in dB.
         n_draws: of the bootstrap.
         seed: of the bootstrap.
@@ -114,7 +113,7 @@ def evaluate(
 
 
 def _with_baseline(recognizer: Recognizer) -> str:
-    """Return what to add to the protocol where all clips were recognised with a baseline."""
+    """Return the suffix of the protocol for a baseline that all clips were recognised with."""
     state = recognizer.open_baseline()
     if state.learns:
         return ", with a running baseline of each speaker's clips before"
@@ -124,7 +123,7 @@ def _with_baseline(recognizer: Recognizer) -> str:
 
 
 class _Answers:
-    """Answers to clips, each speaker's with a baseline of that speaker's own."""
+    """Recognises clips, with one baseline for each speaker."""
 
     def __init__(self, recognizer: Recognizer, detector: VoiceDetector | None) -> None:
         self._recognizer = recognizer
@@ -132,27 +131,29 @@ class _Answers:
         self._baselines: dict[tuple[str, float | None], BaselineState] = {}
 
     def __call__(self, clip: Clip, samples: Float32, snr_db: float | None = None) -> ClipAnswer:
-        """Return the answer to a clip, with noise of a level or without."""
+        """Return the answer to a clip, with noise at a level or without noise."""
         baseline = self._recognizer.open_baseline()
         if speaker_known(clip):
             baseline = self._baselines.setdefault((clip.speaker, snr_db), baseline)
-        found = clip_prediction(self._recognizer, samples, clip.group, self._detector, baseline)
+        prediction = clip_prediction(
+            self._recognizer, samples, clip.group, self._detector, baseline
+        )
         return ClipAnswer(
             clip=clip.group,
             corpus=clip.corpus,
             speaker=clip.speaker,
             truth=clip.emotion,
-            predicted=found.label,
-            probs=found.probs,
-            no_answer=found.no_answer,
-            arousal=found.arousal,
-            live=found.live,
+            predicted=prediction.label,
+            probs=prediction.probs,
+            no_answer=prediction.no_answer,
+            arousal=prediction.arousal,
+            live=prediction.live,
         )
 
 
 @dataclass(frozen=True)
 class _Sums:
-    """Sums answers up into blocks and distributions."""
+    """Computes blocks and distributions from answers."""
 
     card: ModelCard
     scopes: Mapping[str, str]
@@ -185,21 +186,21 @@ class _Sums:
         return tuple(
             distribution(
                 name,
-                own,
+                subset,
                 self.card.labels,
-                kind=own[0].truth,
+                kind=subset[0].truth,
                 abstain_below=self.card.abstain_below,
                 n_draws=self.n_draws,
                 seed=self.seed,
             )
-            for name, own in _sets(answers).items()
+            for name, subset in _sets(answers).items()
         )
 
     def _by_corpus(self, answers: Sequence[ClipAnswer], scope: str) -> tuple[Figures, ...]:
-        own = [answer for answer in answers if self.scopes[answer.corpus] == scope]
-        sets = _sets(own)
+        subset = [answer for answer in answers if self.scopes[answer.corpus] == scope]
+        sets = _sets(subset)
         if len(sets) > 1:
-            sets[ALL] = own
+            sets[ALL] = subset
         thresholds = (0.0, *THRESHOLDS, self.card.abstain_below)
         return tuple(
             figures(
@@ -241,12 +242,12 @@ def _corpora(selection: Selection, card: ModelCard) -> tuple[MeasuredCorpus, ...
     return tuple(
         MeasuredCorpus(
             name=name,
-            scope=scope_of(own, card),
-            n_clips=len(own),
-            speakers=speakers(clip for clip in own if speaker_known(clip)),
-            n_speaker_unknown=sum(not speaker_known(clip) for clip in own),
+            scope=scope_of(subset, card),
+            n_clips=len(subset),
+            speakers=speakers(clip for clip in subset if speaker_known(clip)),
+            n_speaker_unknown=sum(not speaker_known(clip) for clip in subset),
             missing_labels=missing.get(name, ()),
         )
         for name in sorted({clip.corpus for clip in clips})
-        for own in [[clip for clip in clips if clip.corpus == name]]
+        for subset in [[clip for clip in clips if clip.corpus == name]]
     )

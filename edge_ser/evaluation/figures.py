@@ -28,30 +28,30 @@ from edge_ser.metrics import (
 )
 
 THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-"""Probabilities of the label below which no answer is taken, to see what that would change."""
+"""Probabilities of the label below which answers are rejected, for the coverage table."""
 
 CONFIDENT = 0.8
-"""Probability from which an error is a confident one, whatever the card advises."""
+"""Probability from which an error counts as confident, independent of the card's threshold."""
 
 MIN_RANKED_CLIPS = 20
-"""Fewest clips of a speaker who is called worst or best: of fewer, chance alone makes extremes."""
+"""Fewest clips of a speaker that is ranked: with fewer, chance produces the extremes."""
 
 _N_PAIRS = 5
 
 
 @dataclass(frozen=True)
 class ClassCalls:
-    """How often a label is called, against how often it is true."""
+    """Number of predictions of a label, and number of clips with that label."""
 
     label: str
     n_true: int
     n_called: int
     precision: Figure | None
-    """Share of the calls that are right; None for a label that is never called."""
+    """Share of the predictions that are right; None for a label that is never predicted."""
 
     @property
     def ratio(self) -> float | None:
-        """Calls for each clip that is so: above 1 the label is called too often; None without clips."""
+        """Predictions for each clip of the label, above 1 if predicted too often; None without clips."""
         return self.n_called / self.n_true if self.n_true else None
 
 
@@ -66,25 +66,25 @@ class ConfusedPair:
 
 @dataclass(frozen=True)
 class ConfidentErrors:
-    """Errors among the answers with at least a probability."""
+    """Errors among the answers with at least a given probability."""
 
     threshold: float
     n_answered: int
     n_errors: int
     pairs: tuple[ConfusedPair, ...]
-    """The most frequent ones, at most five, from the most to the fewest clips."""
+    """The five most frequent pairs, from the most to the fewest clips."""
 
 
 @dataclass(frozen=True)
 class Answered:
-    """What a user gets who takes labels at the card's own threshold."""
+    """Coverage and accuracy at the threshold of the card."""
 
     threshold: float
-    """`abstain_below` of the card; 0 for a card without advice."""
+    """`abstain_below` of the card; 0 for a card without a threshold."""
     share: Figure
     """Share of all clips that get a label."""
     right: Figure | None
-    """Share of those labels that are right; None where there are none."""
+    """Share of those labels that are right; None without labels."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class ReliabilityBin:
 
 @dataclass(frozen=True)
 class Abstention:
-    """What is left when only labels with at least this probability are taken."""
+    """Coverage and accuracy if only labels with at least this probability are accepted."""
 
     threshold: float
     n_answered: int
@@ -111,7 +111,7 @@ class Abstention:
 
 @dataclass(frozen=True)
 class SpeakerAccuracy:
-    """How well one speaker is recognised."""
+    """Accuracy on the clips of one speaker."""
 
     speaker: str
     n_clips: int
@@ -126,26 +126,26 @@ class Figures:
     """A corpus, or `all`."""
     n_clips: int
     n_speakers: int
-    """Known ones."""
+    """Known speakers."""
     n_speaker_unknown: int
     """Clips of unknown speakers."""
     intervals_over: str
-    """What the bootstrap draws, see `resampling`; empty where there are no intervals."""
+    """Units that the bootstrap draws, see `resampling`; empty if there are no intervals."""
     no_answer: Mapping[str, int]
-    """Clips that the model gave no answer to, by reason: `silent`, `too short`, `no speech`."""
+    """Clips without an answer, by reason: `silent`, `too short`, `no speech`."""
     wa: Figure
     uar: Figure
     recall: Mapping[str, Figure]
-    """Of each class that occurs."""
+    """Recall of each class that occurs."""
     calls: tuple[ClassCalls, ...]
-    """Of each label of the model."""
+    """Counts of each label of the model."""
     answered: Answered
     confident_errors: tuple[ConfidentErrors, ...]
     """From the lowest threshold to the highest."""
     arousal: ArousalFigures | None
-    """None where the clips are all of high arousal, or all of low."""
+    """None if all clips are of high arousal, or all of low arousal."""
     live: LiveFigures | None
-    """None unless clips were played as a live source."""
+    """Statistics of live mode; None in mode `clip`."""
     ece: Figure
     """Expected calibration error, 15 bins, of the clips with an answer, as are Brier and NLL; its
     interval is not one of percentiles, see `metrics.calibration_interval`."""
@@ -153,22 +153,22 @@ class Figures:
     nll: Figure
     """Mean negative log likelihood, in nats."""
     speakers: tuple[SpeakerAccuracy, ...]
-    """Known ones, from the worst recognised to the best."""
+    """Known speakers, from the lowest accuracy to the highest."""
     confusion: tuple[tuple[int, ...], ...]
-    """A row for each label that is true, a column for each that was given, then one for no answer."""
+    """A row for each true label, a column for each predicted label, then one for no answer."""
     reliability: tuple[ReliabilityBin, ...]
     abstention: tuple[Abstention, ...]
 
     @property
     def ranked_speakers(self) -> tuple[SpeakerAccuracy, ...]:
-        """Speakers with at least `MIN_RANKED_CLIPS` clips, worst first; empty where fewer than two."""
+        """Speakers with at least `MIN_RANKED_CLIPS` clips, worst first; empty if fewer than two."""
         ranked = tuple(s for s in self.speakers if s.n_clips >= MIN_RANKED_CLIPS)
         return ranked if len(ranked) > 1 else ()
 
 
 @dataclass(frozen=True)
 class _Sums:
-    """What figures are made of, as sums over the clips of each unit of the bootstrap (first axis)."""
+    """Sums over the clips of each unit of the bootstrap (first axis)."""
 
     confusion: NDArray[np.int64]
     """[n_units, n_classes, n_classes + 1]."""
@@ -191,13 +191,13 @@ def figures(
     """Return the figures of clips.
 
     Args:
-        of: what the clips are, for reports.
+        of: name of the set of clips, for reports.
         answers: at least one.
         labels: the model's, in the order of the probabilities.
         n_draws: of the bootstrap.
         seed: of the bootstrap.
         abstain_below: the card's threshold, 0 for none.
-        thresholds: probabilities to abstain below.
+        thresholds: probabilities below which to abstain.
     """
     resampling = Resampling.of(answers, n_draws, seed)
     sums = _sums(answers, labels, resampling)
@@ -255,8 +255,8 @@ def _sums(answers: Sequence[ClipAnswer], labels: tuple[str, ...], resampling: Re
     bins = np.zeros((n_units, ECE_BINS, 3))
     brier, nll = np.zeros((n_units, 2)), np.zeros((n_units, 2))
     for number_of_unit in range(n_units):
-        own = unit == number_of_unit
-        bins[number_of_unit] = calibration_bins(confidence[own], correct[own])
+        subset = unit == number_of_unit
+        bins[number_of_unit] = calibration_bins(confidence[subset], correct[subset])
     ones = np.ones(len(probs))
     np.add.at(brier, unit, np.stack([ones, brier_scores(probs, truth)], axis=1))
     np.add.at(nll, unit, np.stack([ones, log_losses(probs, truth)], axis=1))
@@ -307,8 +307,8 @@ def _confident_errors(answers: Sequence[ClipAnswer], threshold: float) -> Confid
 def _by_speaker(names: Sequence[str], counts: NDArray[np.int64]) -> tuple[SpeakerAccuracy, ...]:
     counts = counts[: len(names)]
     rows = zip(names, counts.sum(axis=(1, 2)).tolist(), weighted_accuracies(counts), strict=True)
-    found = [SpeakerAccuracy(name, n_clips, float(wa)) for name, n_clips, wa in rows]
-    return tuple(sorted(found, key=lambda speaker: (speaker.wa, speaker.speaker)))
+    accuracies = [SpeakerAccuracy(name, n_clips, float(wa)) for name, n_clips, wa in rows]
+    return tuple(sorted(accuracies, key=lambda speaker: (speaker.wa, speaker.speaker)))
 
 
 def _calibration_interval(bins: Float64) -> Interval:

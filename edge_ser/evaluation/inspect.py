@@ -1,4 +1,4 @@
-"""What a model file is, without running it: its card, its graph, its precision and its work."""
+"""Inspection of a model file without running it: card, graph, precision and multiplications."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PrecisionShare:
-    """How much of the model one precision does."""
+    """Layers and multiplications of one precision."""
 
     precision: str
     n_layers: int
     macs_share: float | None
-    """Of all multiplications, in [0, 1]; None where they are not known."""
+    """Share of all multiplications, in [0, 1]; None if unknown."""
 
 
 @dataclass(frozen=True)
 class OnnxInspection:
-    """What an ONNX file says of itself and what its graph shows."""
+    """Metadata of an ONNX file and facts about its graph."""
 
     file: str
     """Name of the file, without its folder."""
@@ -42,24 +42,24 @@ class OnnxInspection:
     card: ModelCard | None
     """None for a file that edge-ser did not write."""
     precision: Precision | None
-    """How it was quantised or halved; None where the file does not say, as FP32 files do not."""
+    """Record of the quantisation or of the conversion to half precision; None for FP32 files."""
     producer: str
     ir_version: int
     opsets: Mapping[str, int]
-    """Version of each operator set; that of ONNX itself is named `ai.onnx`."""
+    """Operator set → version; that of ONNX itself is named `ai.onnx`."""
     n_nodes: int
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     n_parameters: int
-    """Numbers that the network stores; see `onnx_graph.count_parameters`."""
+    """Parameters of the network; see `onnx_graph.count_parameters`."""
     n_frontend_parameters: int
-    """The same of the tables of a front end within the graph."""
+    """Constants of a front end within the graph."""
     input_shape: tuple[int, ...]
-    """The window that `macs` counts; empty where no card says how long one is."""
+    """Input shape of one window, for `macs`; empty without a card."""
     macs: int | None
-    """Multiplications for one window, see `onnx_graph.layers`; None where a shape is not known."""
+    """Multiplications for one window, see `onnx_graph.layers`; None if a shape is unknown."""
     frontend_macs: int | None
-    """Those among them that compute features."""
+    """Multiplications of the front end within the graph."""
     precisions: tuple[PrecisionShare, ...]
     """From the most multiplications to the fewest."""
     layers: tuple[Layer, ...]
@@ -68,10 +68,10 @@ class OnnxInspection:
 
 
 def inspect(path: Path) -> OnnxInspection | EngineInspection:
-    """Look into a model file, by its ending.
+    """Inspect a model file, by its suffix.
 
     Raises:
-        ModelError: no such file, one of another ending, or damaged.
+        ModelError: a file that is missing, damaged, or has another suffix.
         EngineError: an engine without a manifest, or with one that cannot be read.
         MissingDependency: onnx is not installed; engines do not need it.
     """
@@ -88,7 +88,7 @@ def inspect(path: Path) -> OnnxInspection | EngineInspection:
 
 
 def inspect_onnx(path: Path) -> OnnxInspection:
-    """Look into an ONNX file; errors as `inspect`."""
+    """Inspect an ONNX file; raises as `inspect`."""
     try:
         from edge_ser.evaluation import onnx_graph
     except ImportError:
@@ -128,7 +128,7 @@ def inspect_onnx(path: Path) -> OnnxInspection:
 
 
 def window_shape(card: ModelCard) -> tuple[int, ...]:
-    """Return the shape of the input for one window of the model's own length, as the runtime cuts."""
+    """Return the input shape of one window of the model's own length."""
     n_samples = round(card.window_s * card.frontend.sample_rate)
     if card.input == "waveform":
         return (1, n_samples)
@@ -136,7 +136,7 @@ def window_shape(card: ModelCard) -> tuple[int, ...]:
 
 
 def to_json(inspection: OnnxInspection | EngineInspection) -> str:
-    """Return all that was found, as indented JSON."""
+    """Return an inspection as indented JSON."""
     return json.dumps(dataclasses.asdict(inspection), indent=2, allow_nan=False)
 
 
@@ -149,7 +149,7 @@ def _shares(layers: tuple[Layer, ...]) -> tuple[PrecisionShare, ...]:
     total = _total(layers)
     shares = []
     for precision in dict.fromkeys(layer.precision for layer in layers):
-        own = [layer for layer in layers if layer.precision == precision]
-        share = (_total(own) or 0) / total if total else None
-        shares.append(PrecisionShare(precision, len(own), share))
+        subset = [layer for layer in layers if layer.precision == precision]
+        share = (_total(subset) or 0) / total if total else None
+        shares.append(PrecisionShare(precision, len(subset), share))
     return tuple(sorted(shares, key=lambda s: (-(s.macs_share or 0.0), -s.n_layers)))

@@ -1,4 +1,4 @@
-"""Where two ONNX graphs of one origin begin to differ: their common tensors, side by side.
+"""Comparison of two ONNX graphs of the same origin, tensor by tensor.
 
 Both graphs run as they are written, without ONNX Runtime's fusions, which would remove the tensors:
 a graph with Q/DQ rounds as its integer form does, and multiplies the rounded numbers in float.
@@ -23,7 +23,7 @@ from edge_ser.inference.session import open_session
 Float32 = NDArray[np.float32]
 
 _LEAST_ENERGY = 1e-24
-"""Tensors that are all zero are divided by this."""
+"""Lower bound of the divisor, for tensors that are all zero."""
 
 
 @dataclass
@@ -35,10 +35,10 @@ class _Sums:
 
 
 class LayerMeter:
-    """Run windows through two graphs and sum up how far their common tensors are apart."""
+    """Runs windows through two graphs and accumulates the differences of their common tensors."""
 
     def __init__(self, first: Path, other: Path, threads: int = 1) -> None:
-        """Open both.
+        """Open both graphs.
 
         Raises:
             ModelError: a file that cannot be read.
@@ -51,11 +51,11 @@ class LayerMeter:
 
     @property
     def n_common(self) -> int:
-        """Tensors that both graphs have."""
+        """Number of tensors that both graphs have."""
         return len(self._common)
 
     def add(self, first: Float32, other: Float32) -> None:
-        """Run a window, as an input of the first model and as one of the other."""
+        """Run one window, given as the input of each model."""
         values, others = (
             _run(session, inputs)
             for session, inputs in zip(self._sessions, (first, other), strict=True)
@@ -74,29 +74,31 @@ class LayerMeter:
             sums.largest = max(sums.largest, float(np.abs(difference).max(initial=0.0)))
 
     def result(self, threshold: float = DIVERGES) -> LayerDifferences:
-        """Return the differences, and the first that is above the threshold."""
-        found = []
-        for place, (name, node) in enumerate(self._common.items()):
+        """Return the differences, and the first one above the threshold."""
+        differences = []
+        for index, (name, node) in enumerate(self._common.items()):
             if name in self._sums:
                 sums = self._sums[name]
                 error = float(np.sqrt(sums.difference / max(sums.energy, _LEAST_ENERGY)))
-                found.append(
+                differences.append(
                     LayerDifference(
                         tensor=name,
                         node=node.name or name,
                         operator=node.op_type,
-                        place=place,
+                        place=index,
                         error=error if sums.finite else None,
                         max_difference=sums.largest if sums.finite else None,
                     )
                 )
-        diverging = (layer for layer in found if layer.error is None or layer.error > threshold)
+        diverging = (
+            layer for layer in differences if layer.error is None or layer.error > threshold
+        )
         return LayerDifferences(
             threshold=threshold,
             n_windows=self._n_windows,
-            n_other_shape=len(self._common) - len(found),
+            n_other_shape=len(self._common) - len(differences),
             first=next(diverging, None),
-            layers=tuple(sorted(found, key=_largest_first)),
+            layers=tuple(sorted(differences, key=_largest_first)),
         )
 
 

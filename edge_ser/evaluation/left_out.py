@@ -1,8 +1,8 @@
-"""How networks answer corpora that they have never met, with decisions fitted on other such corpora.
+"""Figures on left-out corpora, with temperature and threshold fitted on other left-out corpora.
 
 A fold of the protocol cross-corpus leaves one corpus out. Temperature and threshold for its answers
-are fitted on the left-out clips of all other folds, each corpus with the same weight; so the figures
-say what to expect of a stranger, and not of the speakers that a threshold was fitted on.
+are fitted on the left-out clips of all other folds, each corpus with the same weight. The figures
+therefore hold for unseen corpora, not for the speakers that a threshold was fitted on.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ of strangers neutral or gave no answer; see `left_out` in results/looks.json."""
 
 @dataclass(frozen=True)
 class Decisions:
-    """What is fitted on left-out clips; outputs become (logits + offsets) / temperature."""
+    """Parameters fitted on left-out clips; outputs become (logits + offsets) / temperature."""
 
     temperature: float
     """Divisor of the logits, after the offsets."""
     abstain_below: float
     """Probability of the label, in [0, 1), below which no answer is given."""
     n_clips: int
-    """Clips that all was fitted on."""
+    """Clips used for the fit."""
     offsets: tuple[float, ...] = ()
     """Added to the logit of each class; empty for zeros."""
     arousal_slope: float = 1.0
     """Factor of the arousal's logit."""
     arousal_offset: float = 0.0
-    """What is added to it after that."""
+    """Term added to the arousal's logit after the factor."""
     usual: tuple[float, ...] = ()
-    """Mean logits for neutral speech, after offsets and temperature, and last the arousal's logit where
-    there is one: what a baseline of a voice or site is compared with."""
+    """Mean logits for neutral speech, after offsets and temperature, then the arousal's logit if the
+    model has that output: the reference for the baseline of a voice or site."""
 
     def with_prior(self, log_ratios: Float64) -> Decisions:
         """Return decisions whose prior odds of the classes are multiplied by ratios.
@@ -81,20 +81,20 @@ class Decisions:
 
 @dataclass(frozen=True)
 class GateFigures:
-    """Answers to neutral speech of strangers; shares of the audible clips, in [0, 1]."""
+    """Answers to neutral speech of unknown speakers; shares of the audible clips, in [0, 1]."""
 
     n_clips: int
     neutral: float
-    """Called neutral, answered or not."""
+    """Share classified as neutral, with or without an answer."""
     passed: float
-    """Called neutral, or without an answer."""
+    """Share classified as neutral, or without an answer."""
     false: float
-    """Answered with another label."""
+    """Share answered with another label."""
 
 
 @dataclass(frozen=True)
 class BaselineFigures:
-    """The same clips with baselines of their speakers."""
+    """Figures of the same clips with baselines of their speakers."""
 
     uar: float
     arousal_auc: float
@@ -105,7 +105,7 @@ class BaselineFigures:
 
 @dataclass(frozen=True)
 class LeftOutFigures:
-    """Answers of one fold's network to the corpus that it has never met."""
+    """Figures of one fold's network on the left-out corpus."""
 
     decisions: Decisions
     """Fitted on the other folds."""
@@ -116,14 +116,14 @@ class LeftOutFigures:
     answered: float
     """Share of the clips with an answer, in [0, 1]."""
     right: float
-    """Share of the answers that are right, in [0, 1]; NaN is never stored: 0 without an answer."""
+    """Share of the answers that are right, in [0, 1]; 0 without answers."""
     arousal_auc: float
     """Area under the ROC of the probabilities of the labels of high arousal."""
     output_auc: float | None
     """Of the network's own arousal output; None without one."""
     gates: Mapping[str, GateFigures]
     with_baseline: Mapping[str, BaselineFigures] = field(default_factory=dict)
-    """By way of getting a baseline; see `voice_baselines`."""
+    """Kind of baseline → figures; see `voice_baselines`."""
 
 
 def fit_decisions(scores: Sequence[Scores], labels: Sequence[str]) -> Decisions:
@@ -137,14 +137,14 @@ def fit_decisions(scores: Sequence[Scores], labels: Sequence[str]) -> Decisions:
         scores: of several corpora, each of which weighs the same, and in each of them each class.
         labels: the classes.
     """
-    audible = [_audible(own) for own in scores]
-    truth = np.concatenate([own.truth for own in audible])
-    by_class = np.concatenate([_class_weights(own.truth) for own in audible])
-    means = np.concatenate([_clip_means(own) for own in audible])
+    audible = [_audible(subset) for subset in scores]
+    truth = np.concatenate([subset.truth for subset in audible])
+    by_class = np.concatenate([_class_weights(subset.truth) for subset in audible])
+    means = np.concatenate([_clip_means(subset) for subset in audible])
     scale, offsets = fit_softmax(means, truth, by_class)
     high = _is_high(truth, labels)
     slope, offset = 1.0, 0.0
-    levels = [own.arousal for own in audible if own.arousal is not None]
+    levels = [subset.arousal for subset in audible if subset.arousal is not None]
     if len(levels) == len(audible):
         slope, offset = fit_logistic(np.concatenate(levels), high, by_class)
     fitted = Decisions(
@@ -155,9 +155,11 @@ def fit_decisions(scores: Sequence[Scores], labels: Sequence[str]) -> Decisions:
         arousal_slope=slope,
         arousal_offset=offset,
     )
-    applied = [fitted.apply(own) for own in audible]
-    joined = Scores(tuple(one for own in applied for one in own.logits), truth)
-    by_corpus = np.concatenate([np.full(len(own.truth), 1 / len(own.truth)) for own in audible])
+    applied = [fitted.apply(subset) for subset in audible]
+    joined = Scores(tuple(one for subset in applied for one in subset.logits), truth)
+    by_corpus = np.concatenate(
+        [np.full(len(subset.truth), 1 / len(subset.truth)) for subset in audible]
+    )
     return dataclasses.replace(
         fitted,
         abstain_below=fit_threshold(joined, by_corpus),
@@ -191,8 +193,8 @@ def fit_softmax(
         return shares
 
     def loss(scale: float, offsets: Float64) -> float:
-        own = probs(scale, offsets)[np.arange(len(truth)), truth]
-        return float(-weights @ np.log(np.maximum(own, np.finfo(np.float64).tiny)))
+        subset = probs(scale, offsets)[np.arange(len(truth)), truth]
+        return float(-weights @ np.log(np.maximum(subset, np.finfo(np.float64).tiny)))
 
     for _ in range(_NEWTON_STEPS):
         p = probs(scale, offsets)
@@ -230,7 +232,7 @@ def _clip_means(scores: Scores) -> Float64:
 
 
 def _outputs(scores: Scores) -> Float64:
-    """Return mean logits of clips, the arousal's behind them [n_clips, n_outputs]."""
+    """Return the mean logits of clips, followed by the arousal's [n_clips, n_outputs]."""
     means = _clip_means(scores)
     return means if scores.arousal is None else np.column_stack([means, scores.arousal])
 
@@ -240,8 +242,8 @@ def _usual(scores: Sequence[Scores], labels: Sequence[str]) -> Float64:
     if "neutral" not in labels:
         return np.empty(0)
     neutral = list(labels).index("neutral")
-    means = [_outputs(own)[own.truth == neutral] for own in scores]
-    mean: Float64 = np.mean([own.mean(axis=0) for own in means if len(own)], axis=0)
+    means = [_outputs(subset)[subset.truth == neutral] for subset in scores]
+    mean: Float64 = np.mean([subset.mean(axis=0) for subset in means if len(subset)], axis=0)
     return mean
 
 
@@ -265,7 +267,7 @@ def fit_logistic(x: Float64, positive: NDArray[np.bool_], weights: Float64) -> t
         gradient = design @ (weights * (p - positive))
         curvature = (design * (weights * p * (1 - p))) @ design.T + 1e-9 * np.eye(2)
         step = np.linalg.solve(curvature, gradient)
-        # Halved until it gains: a whole step may leap over the minimum.
+        # Halve the step until the loss falls: a full step may overshoot the minimum.
         while loss(values - step) > loss(values) and np.abs(step).max() > _LEAST_STEP:
             step = step / 2
         values = values - step
@@ -287,56 +289,56 @@ def left_out_figures(
     Args:
         scores: of its test clips, with temperature 1.
         decisions: fitted on other folds.
-        labels: the classes, among them neutral where there are gates or speakers.
+        labels: the classes, which include neutral if there are gates or speakers.
         gates: of neutral clips, by name.
         speakers: of each clip, for figures with baselines; empty to leave those out.
     """
-    audible = [place for place, one in enumerate(scores.logits) if len(one)]
-    own = decisions.apply(_audible(scores))
-    plain = _figures(own, decisions, labels, len(scores.truth))
+    audible = [index for index, one in enumerate(scores.logits) if len(one)]
+    subset = decisions.apply(_audible(scores))
+    plain = _figures(subset, decisions, labels, len(scores.truth))
     with_baseline = {}
     if speakers and decisions.usual:
-        names = [speakers[place] for place in audible]
-        ways = voice_baselines(own, names, list(labels).index("neutral"), decisions.usual)
+        names = [speakers[index] for index in audible]
+        ways = voice_baselines(subset, names, list(labels).index("neutral"), decisions.usual)
         for way, baselines in ways.items():
-            relative = relative_to(own, baselines, decisions.usual)
+            relative = relative_to(subset, baselines, decisions.usual)
             with_baseline[way] = _figures(relative, decisions, labels, len(scores.truth))
-    high = _is_high(own.truth, labels)
+    high = _is_high(subset.truth, labels)
     return LeftOutFigures(
         decisions=decisions,
         **dataclasses.asdict(plain),
         output_auc=None
-        if own.arousal is None
-        else float(aucs(own.arousal, high, np.ones(len(high)))),
+        if subset.arousal is None
+        else float(aucs(subset.arousal, high, np.ones(len(high)))),
         gates={name: gate_figures(gate, decisions, labels) for name, gate in gates.items()},
         with_baseline=with_baseline,
     )
 
 
 def _figures(
-    own: Scores, decisions: Decisions, labels: Sequence[str], n_clips: int
+    subset: Scores, decisions: Decisions, labels: Sequence[str], n_clips: int
 ) -> BaselineFigures:
-    confidence, right = own.probs.max(axis=1), own.predicted == own.truth
-    kept = confidence >= decisions.abstain_below
+    confidence, right = subset.probs.max(axis=1), subset.predicted == subset.truth
+    answered = confidence >= decisions.abstain_below
     columns = [k for k, label in enumerate(labels) if label in HIGH_AROUSAL]
-    high = _is_high(own.truth, labels)
+    high = _is_high(subset.truth, labels)
     return BaselineFigures(
-        uar=unweighted_average_recall(own.confusion),
-        arousal_auc=float(aucs(own.probs[:, columns].sum(axis=1), high, np.ones(len(high)))),
-        ece=own.ece,
-        answered=float(kept.sum() / n_clips),
-        right=float(right[kept].mean()) if kept.any() else 0.0,
+        uar=unweighted_average_recall(subset.confusion),
+        arousal_auc=float(aucs(subset.probs[:, columns].sum(axis=1), high, np.ones(len(high)))),
+        ece=subset.ece,
+        answered=float(answered.sum() / n_clips),
+        right=float(right[answered].mean()) if answered.any() else 0.0,
     )
 
 
 def voice_baselines(
     scores: Scores, speakers: Sequence[str], neutral: int, usual: Sequence[float]
 ) -> dict[str, Float64]:
-    """Return baselines of each clip [n_clips, n_outputs] as a device would get them, by way.
+    """Return kind → baselines of each clip [n_clips, n_outputs], computed as on a device.
 
-    enrolled: the mean outputs for five neutral clips of the same speaker, the clip itself not among
-    them. running: the mean outputs for the clips of the speaker that came before, in an order drawn by
-    lot, whatever their emotion; `usual` counts as `_PRIOR_CLIPS` clips of it.
+    enrolled: the mean outputs for five neutral clips of the same speaker, without the clip itself.
+    running: the mean outputs for the speaker's earlier clips of any emotion, in a random order; `usual`
+    counts as `_PRIOR_CLIPS` clips.
 
     Args:
         scores: of audible clips, decisions applied.
@@ -348,22 +350,22 @@ def voice_baselines(
     rng = np.random.default_rng(0)
     enrolled, running = outputs * 0 + np.array(usual), outputs * 0
     for name in sorted(set(speakers)):
-        own = np.flatnonzero(names == name)
-        plain = own[scores.truth[own] == neutral]
-        for clip in own:
+        subset = np.flatnonzero(names == name)
+        plain = subset[scores.truth[subset] == neutral]
+        for clip in subset:
             others = plain[plain != clip]
             if len(others):
                 chosen = rng.choice(others, min(_ENROLLED_CLIPS, len(others)), replace=False)
                 enrolled[clip] = outputs[chosen].mean(axis=0)
         total, count = _PRIOR_CLIPS * np.array(usual), _PRIOR_CLIPS
-        for clip in rng.permutation(own):
+        for clip in rng.permutation(subset):
             running[clip] = total / count
             total, count = total + outputs[clip], count + 1
     return {"enrolled": enrolled, "running": running}
 
 
 def relative_to(scores: Scores, baselines: Float64, usual: Sequence[float]) -> Scores:
-    """Return scores less what a voice's baseline has beyond the usual.
+    """Return scores minus the excess of a voice's baseline over the usual outputs.
 
     Args:
         scores: of audible clips, decisions applied.
@@ -376,7 +378,7 @@ def relative_to(scores: Scores, baselines: Float64, usual: Sequence[float]) -> S
     if arousal is not None:
         arousal = arousal - excess[:, n_classes]
     return Scores(
-        tuple(one - own[:n_classes] for one, own in zip(scores.logits, excess, strict=True)),
+        tuple(one - subset[:n_classes] for one, subset in zip(scores.logits, excess, strict=True)),
         scores.truth,
         arousal=arousal,
     )
@@ -384,11 +386,11 @@ def relative_to(scores: Scores, baselines: Float64, usual: Sequence[float]) -> S
 
 def gate_figures(scores: Scores, decisions: Decisions, labels: Sequence[str]) -> GateFigures:
     """Return the figures of clips that are all neutral."""
-    own = decisions.apply(_audible(scores))
-    neutral = own.predicted == list(labels).index("neutral")
-    answered = own.probs.max(axis=1) >= decisions.abstain_below
+    subset = decisions.apply(_audible(scores))
+    neutral = subset.predicted == list(labels).index("neutral")
+    answered = subset.probs.max(axis=1) >= decisions.abstain_below
     return GateFigures(
-        n_clips=len(own.truth),
+        n_clips=len(subset.truth),
         neutral=float(neutral.mean()),
         passed=float((neutral | ~answered).mean()),
         false=float((answered & ~neutral).mean()),
@@ -396,11 +398,11 @@ def gate_figures(scores: Scores, decisions: Decisions, labels: Sequence[str]) ->
 
 
 def _audible(scores: Scores) -> Scores:
-    places = [place for place, own in enumerate(scores.logits) if len(own)]
+    indices = [index for index, subset in enumerate(scores.logits) if len(subset)]
     return Scores(
-        tuple(scores.logits[place] for place in places),
-        scores.truth[places],
-        arousal=None if scores.arousal is None else scores.arousal[places],
+        tuple(scores.logits[index] for index in indices),
+        scores.truth[indices],
+        arousal=None if scores.arousal is None else scores.arousal[indices],
     )
 
 

@@ -23,7 +23,7 @@ _PINK_FROM_HZ = 20.0
 
 @dataclass(frozen=True)
 class NoiseSource:
-    """Where noise comes from; all of it has a mean power of 1."""
+    """Source of noise with a mean power of 1."""
 
     name: str
     """`white`, `pink`, or the name of a recording's file."""
@@ -31,15 +31,15 @@ class NoiseSource:
     """Hz."""
     seed: int
     recording: Float32 | None = None
-    """Samples that are repeated as long as need be; None for drawn noise."""
+    """Samples that are repeated as needed; None for generated noise."""
 
     def draw(self, n_samples: int, clip: str) -> Float32:
-        """Return noise [n_samples] for a clip; the clip's name and the seed decide which."""
+        """Return noise [n_samples] for a clip, determined by the clip's name and the seed."""
         rng = np.random.default_rng([self.seed, zlib.crc32(clip.encode())])
         if self.recording is not None:
             start = int(rng.integers(len(self.recording)))
-            places = np.arange(start, start + n_samples)
-            return np.asarray(np.take(self.recording, places, mode="wrap"), dtype=np.float32)
+            indices = np.arange(start, start + n_samples)
+            return np.asarray(np.take(self.recording, indices, mode="wrap"), dtype=np.float32)
         noise = rng.standard_normal(n_samples)
         if self.name == "pink":
             noise = _pink(noise, self.sample_rate)
@@ -47,14 +47,14 @@ class NoiseSource:
 
 
 def open_noise(name: str, sample_rate: int, seed: int) -> NoiseSource:
-    """Return white or pink noise, or that of a recording.
+    """Return white noise, pink noise, or noise from a recording.
 
-    Pink noise has equal power in every octave from 20 Hz on, much as rooms have.
+    Pink noise has equal power in every octave from 20 Hz, similar to room noise.
 
     Args:
         name: `white`, `pink`, or an audio file.
         sample_rate: Hz, of the clips that it is added to.
-        seed: decides what is drawn, or where the recording begins, for each clip.
+        seed: determines the noise, or the start within the recording, for each clip.
 
     Raises:
         AudioError: a file that cannot be read, or is silent.
@@ -64,7 +64,7 @@ def open_noise(name: str, sample_rate: int, seed: int) -> NoiseSource:
     path = Path(name)
     samples = load(path, sample_rate)
     if not samples.any():
-        raise AudioError(f"{path} is silent: as noise, take white, pink or a recording of noise")
+        raise AudioError(f"{path} is silent; give white, pink or a recording of noise")
     return NoiseSource(path.name, sample_rate, seed, _unit_power(samples))
 
 
@@ -72,7 +72,7 @@ def add_noise(samples: Float32, noise: Float32, snr_db: float, sample_rate: int)
     """Return samples with noise of unit power added, `snr_db` below the power of the speech.
 
     The power of the speech is that of its active part (see `active_power`), so that pauses do not
-    change the ratio. A silent clip is returned as it came.
+    change the ratio. A silent clip is returned unchanged.
     """
     gain = np.sqrt(active_power(samples, sample_rate) / 10 ** (snr_db / 10))
     return np.asarray(samples + np.float32(gain) * noise, dtype=np.float32)

@@ -1,7 +1,7 @@
-"""What an ONNX graph computes: types, precision and multiplications of its layers.
+"""Layers of an ONNX graph: types, precision and multiplications.
 
 Layers are the nodes that multiply by weights: Conv, ConvTranspose, Gemm and MatMul, and their integer
-forms. Subgraphs of If, Loop and Scan are not looked into.
+forms. Subgraphs of If, Loop and Scan are ignored.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from onnx import TensorProto, helper
 from edge_ser.errors import ModelError
 
 FRONTEND_PREFIX = "frontend/"
-"""Names of nodes and tensors of a front end in the graph begin so; `build.frontend_graph` gives them."""
+"""Prefix of nodes and tensors of a front end in the graph, set by `quantization.frontend_graph`."""
 
 OPERANDS: Mapping[str, tuple[int, int]] = {
     "Conv": (0, 1),
@@ -31,10 +31,10 @@ OPERANDS: Mapping[str, tuple[int, int]] = {
     "QLinearConv": (0, 3),
     "QLinearMatMul": (0, 3),
 }
-"""Operators of layers: which of their inputs are the activation and the weights."""
+"""Operator of a layer → indices of its inputs for the activation and the weights."""
 
 UNKNOWN = "unknown"
-"""Stands for a precision that the graph does not tell."""
+"""Precision that cannot be derived from the graph."""
 
 _FLOATS: Mapping[int, str] = {
     TensorProto.FLOAT: "FP32",
@@ -52,7 +52,7 @@ class Tensor:
     type: str
     """As NumPy names it: `float32`."""
     shape: tuple[int | str, ...]
-    """A name, or `?`, where the length is open."""
+    """Length of each axis; a name, or `?`, for a dynamic axis."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,9 @@ class Layer:
     """`FP32`, `FP16`, or `INT8` where both operands come out of a DequantizeLinear (or are integers
     themselves): TensorRT and ONNX Runtime then multiply integers."""
     macs: int | None
-    """Multiplications for one window; None where a shape is not known."""
+    """Multiplications for one window; None if a shape is unknown."""
     n_parameters: int
-    """Numbers of its weights and bias that are stored in the file."""
+    """Elements of its weights and bias that are stored in the file."""
     frontend: bool
     """Whether it computes features."""
 
@@ -106,22 +106,22 @@ def _check(model: onnx.ModelProto) -> None:
 
 
 def _sort(graph: onnx.GraphProto) -> None:
-    """Bring the nodes into an order in which each comes after those that it needs.
+    """Sort the nodes topologically.
 
-    ONNX asks for it, but ONNX Runtime's converter to half precision appends its casts at the end.
+    ONNX requires it, but ONNX Runtime's converter to half precision appends its casts at the end.
     """
-    producers = {name: place for place, node in enumerate(graph.node) for name in node.output}
+    producers = {name: index for index, node in enumerate(graph.node) for name in node.output}
     needs = [{producers[name] for name in n.input if name in producers} for n in graph.node]
-    if all(place > max(own, default=-1) for place, own in enumerate(needs)):
+    if all(index > max(source, default=-1) for index, source in enumerate(needs)):
         return
     order = graphlib.TopologicalSorter(dict(enumerate(needs))).static_order()
-    nodes = [graph.node[place] for place in order]
+    nodes = [graph.node[index] for index in order]
     del graph.node[:]
     graph.node.extend(nodes)
 
 
 def tensors(values: Any) -> tuple[Tensor, ...]:
-    """Return what the graph says of its inputs or outputs."""
+    """Return the declared types and shapes of the graph's inputs or outputs."""
     found = []
     for value in values:
         kind = value.type.tensor_type
@@ -135,13 +135,13 @@ def tensors(values: Any) -> tuple[Tensor, ...]:
 
 
 def free_inputs(graph: onnx.GraphProto) -> list[Any]:
-    """Return the inputs that are fed, those left out that old files list for stored tensors."""
+    """Return the inputs without an initializer; old files also list initializers as inputs."""
     stored = {tensor.name for tensor in graph.initializer}
     return [value for value in graph.input if value.name not in stored]
 
 
 def count_parameters(graph: onnx.GraphProto) -> tuple[int, int]:
-    """Return how many numbers the graph stores, in the network and in a front end within it.
+    """Return the number of parameters of the network, and of a front end within the graph.
 
     Counted are the elements of constant tensors with at least one axis that are floating, or integers
     that a DequantizeLinear makes floating: weights and biases, running statistics, normalisation.
@@ -167,8 +167,8 @@ def layers(model: onnx.ModelProto, input_shape: tuple[int, ...] | None) -> tuple
 
     Args:
         model: the model.
-        input_shape: of its first input, for one window; None to take the shape that the graph states,
-            a batch of 1 where that is open.
+        input_shape: of its first input, for one window; None for the declared shape, with a batch of 1
+            if that axis is dynamic.
 
     Multiplications (MACs) are those of the matrix products and convolutions themselves:
     Conv, output elements x input channels of a group x kernel; ConvTranspose, input elements x output
@@ -185,7 +185,7 @@ def layers(model: onnx.ModelProto, input_shape: tuple[int, ...] | None) -> tuple
             operator=node.op_type,
             precision=_precision(node, types, producers),
             macs=_macs(node, types),
-            n_parameters=_own_parameters(node, stored, producers),
+            n_parameters=_layer_parameters(node, stored, producers),
             frontend=(node.name or node.output[0]).startswith(FRONTEND_PREFIX),
         )
         for node in graph.node
@@ -206,7 +206,7 @@ def constants(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:
 
 def _quantization_constants(graph: onnx.GraphProto) -> set[str]:
     """Return the names of scales and zero points."""
-    places = {
+    indices = {
         "QuantizeLinear": (1, 2),
         "DequantizeLinear": (1, 2),
         "ConvInteger": (2, 3),
@@ -215,10 +215,10 @@ def _quantization_constants(graph: onnx.GraphProto) -> set[str]:
         "QLinearMatMul": (1, 2, 4, 5, 6, 7),
     }
     return {
-        node.input[place]
+        node.input[index]
         for node in graph.node
-        for place in places.get(node.op_type, ())
-        if place < len(node.input)
+        for index in indices.get(node.op_type, ())
+        if index < len(node.input)
     }
 
 
@@ -226,20 +226,20 @@ def _infer(model: onnx.ModelProto, input_shape: tuple[int, ...] | None) -> dict[
     """Return the types of all tensors whose shapes follow from the input's."""
     fixed = onnx.ModelProto()
     fixed.CopyFrom(model)
-    for place, value in enumerate(free_inputs(fixed.graph)):
+    for index, value in enumerate(free_inputs(fixed.graph)):
         axes = value.type.tensor_type.shape.dim
-        if place == 0 and input_shape is not None and len(input_shape) == len(axes):
+        if index == 0 and input_shape is not None and len(input_shape) == len(axes):
             for axis, length in zip(axes, input_shape, strict=True):
                 axis.dim_value = length
         elif axes and not axes[0].HasField("dim_value"):
             axes[0].dim_value = 1
-    # Stated outputs and intermediate shapes still hold names for what is now fixed.
+    # Declared outputs and intermediate shapes still name axes that are fixed now.
     del fixed.graph.value_info[:]
     for value in fixed.graph.output:
         value.type.tensor_type.ClearField("shape")
     try:
         fixed = onnx.shape_inference.infer_shapes(fixed, data_prop=True)
-    except Exception:  # noqa: BLE001 (a graph whose shapes cannot be told has layers all the same)
+    except Exception:  # noqa: BLE001 (a graph whose shapes cannot be inferred still has layers)
         fixed = model
     graph = fixed.graph
     types = {name: _Type(t.data_type, tuple(t.dims)) for name, t in constants(graph).items()}
@@ -255,7 +255,7 @@ def _infer(model: onnx.ModelProto, input_shape: tuple[int, ...] | None) -> dict[
 def _precision(
     node: onnx.NodeProto, types: Mapping[str, _Type], producers: Mapping[str, onnx.NodeProto]
 ) -> str:
-    activation, weights = (node.input[place] for place in OPERANDS[node.op_type])
+    activation, weights = (node.input[index] for index in OPERANDS[node.op_type])
     sides = [_integers(name, types, producers) for name in (activation, weights)]
     if all(sides):
         return sides[0] if sides[0] == sides[1] else " x ".join(sides)
@@ -276,7 +276,7 @@ def _integers(
     return str(TensorProto.DataType.Name(types[name].element))
 
 
-def _own_parameters(
+def _layer_parameters(
     node: onnx.NodeProto,
     stored: Mapping[str, onnx.TensorProto],
     producers: Mapping[str, onnx.NodeProto],
@@ -285,8 +285,8 @@ def _own_parameters(
     for name in _weights_and_bias(node):
         producer = producers.get(name)
         dequantized = producer is not None and producer.op_type == "DequantizeLinear"
-        own = producer.input[0] if producer is not None and dequantized else name
-        total += math.prod(stored[own].dims) if own in stored else 0
+        source = producer.input[0] if producer is not None and dequantized else name
+        total += math.prod(stored[source].dims) if source in stored else 0
     return total
 
 
@@ -294,15 +294,15 @@ def _weights_and_bias(node: onnx.NodeProto) -> list[str]:
     """Return the names of a layer's weights and bias, none for other nodes."""
     if node.op_type not in OPERANDS:
         return []
-    places = [OPERANDS[node.op_type][1]]
-    places += [8] if node.op_type == "QLinearConv" else []
-    places += [2] if node.op_type in {"Conv", "ConvTranspose", "Gemm"} else []
-    return [node.input[place] for place in places if place < len(node.input)]
+    indices = [OPERANDS[node.op_type][1]]
+    indices += [8] if node.op_type == "QLinearConv" else []
+    indices += [2] if node.op_type in {"Conv", "ConvTranspose", "Gemm"} else []
+    return [node.input[index] for index in indices if index < len(node.input)]
 
 
 def _macs(node: onnx.NodeProto, types: Mapping[str, _Type]) -> int | None:
-    places = OPERANDS[node.op_type]
-    names = (node.input[places[0]], node.input[places[1]], node.output[0])
+    indices = OPERANDS[node.op_type]
+    names = (node.input[indices[0]], node.input[indices[1]], node.output[0])
     shapes = [types[name].shape if name in types else (None,) for name in names]
     a, weights, out = shapes
     if any(length is None for shape in shapes for length in shape) or not (a and weights):

@@ -1,4 +1,4 @@
-"""Which code and which packages a figure came from."""
+"""Versions of the code and of the packages that a figure was computed with."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 
 
 def revision() -> str:
-    """Return the git revision of the code, "-dirty" after it where the package was changed since.
+    """Return the git revision of the code, with the suffix "-dirty" if the package has changes.
 
     Code that was installed without its repository gives the version of the release.
     """
@@ -34,7 +34,7 @@ def versions(packages: Iterable[str]) -> dict[str, str]:
 
 
 def _git(*arguments: str) -> str | None:
-    """Return what git prints, None where it fails or is not there."""
+    """Return the output of git; None if it fails or is missing."""
     command = ["git", "-C", str(_PACKAGE), *arguments]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)

@@ -1,21 +1,21 @@
-"""The result of `edge-ser evaluate`, as a record that is written to JSON and read back."""
+"""Result of `edge-ser evaluate`: a record stored as JSON, and bounds that it can be checked against."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge_ser._util.files import read_json, write_text
 from edge_ser._util.records import build, require
+from edge_ser.corpora import Clip
 from edge_ser.errors import ConfigError
 from edge_ser.evaluation.answers import MODES, ClipAnswer
-from edge_ser.evaluation.distribution import Distribution
+from edge_ser.evaluation.distribution import NEUTRAL, NO_SPEECH, Distribution
 from edge_ser.evaluation.figures import Figures
-from edge_ser.evaluation.scope import MEANINGS, SCOPES, TITLES, TRAINED
-from edge_ser.evaluation.selection import LeftOut
+from edge_ser.evaluation.selection import MEANINGS, SCOPES, TITLES, TRAINED, LeftOut
 
 KIND = "edge-ser evaluation"
 SCHEMA = 3
@@ -23,42 +23,42 @@ SCHEMA = 3
 another digest of the data."""
 
 ALL = "all"
-"""What the figures over several corpora are of."""
+"""Name of the figures over several corpora."""
 
 TRAINED_CAVEAT = "includes speakers of the training data"
-"""Stands at every figure that is not of new speakers alone."""
+"""Caveat of every figure that is not of new speakers alone."""
 
 
 @dataclass(frozen=True)
 class MeasuredModel:
-    """Which model file was measured."""
+    """Measured model file."""
 
     name: str
     """From its card."""
     file: str
     """Name of the file, without its folder."""
     sha256: str
-    """Of the file; empty for a runner that was made from no file."""
+    """Digest of the file; empty for a runner without a file."""
     labels: tuple[str, ...]
     n_parameters: int
     window_s: float
     hop_s: float
     abstain_below: float
-    """From its card: the probability below which its makers advise to take no label."""
+    """From its card: the probability below which no label should be accepted."""
     prior: Mapping[str, float] = field(default_factory=dict)
-    """Ratios by label that its probabilities were corrected with; empty: none."""
+    """Label → ratio that the prior odds were multiplied by; empty: none."""
 
 
 @dataclass(frozen=True)
 class MeasuredCorpus:
-    """What of a corpus was measured on."""
+    """Measured part of a corpus."""
 
     name: str
     scope: str
-    """What training knew of it, one of `scope.SCOPES`."""
+    """Relation to the training data, one of `selection.SCOPES`."""
     n_clips: int
     speakers: tuple[str, ...]
-    """Known ones."""
+    """Known speakers."""
     n_speaker_unknown: int
     """Clips of unknown speakers."""
     missing_labels: tuple[str, ...]
@@ -78,16 +78,16 @@ class NoisyFigures:
 
 @dataclass(frozen=True)
 class Block:
-    """Figures of labelled corpora of which training knew equally much; blocks are never mixed.
+    """Figures of labelled corpora with the same relation to the training data; blocks are never mixed.
 
     Raises:
         ConfigError: an unknown scope, or no figures.
     """
 
     scope: str
-    """One of `scope.SCOPES`."""
+    """One of `selection.SCOPES`."""
     figures: tuple[Figures, ...]
-    """Of each corpus and, when there are several, of all of the block."""
+    """Figures of each corpus and, if there are several, of all corpora of the block."""
     noisy: tuple[NoisyFigures, ...]
     """From the highest signal-to-noise ratio to the lowest."""
 
@@ -97,33 +97,33 @@ class Block:
 
     @property
     def overall(self) -> Figures:
-        """The figures over all clips of the block."""
+        """Figures over all clips of the block."""
         return self.figures[-1]
 
     @property
     def corpora(self) -> tuple[Figures, ...]:
-        """The figures of each corpus."""
+        """Figures of each corpus."""
         return self.figures if len(self.figures) == 1 else self.figures[:-1]
 
     @property
     def title(self) -> str:
-        """What the block is of."""
+        """Title of the block."""
         return TITLES[self.scope]
 
     @property
     def meaning(self) -> str:
-        """What its figures can tell, and what not."""
+        """Interpretation of its figures, and their limits."""
         return MEANINGS[self.scope]
 
     @property
     def caveat(self) -> str:
-        """What has to stand at each of its figures; mostly nothing."""
+        """Caveat that accompanies each of its figures; mostly empty."""
         return TRAINED_CAVEAT if self.scope == TRAINED else ""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All that was measured, and how.
+    """Results of an evaluation, and how they were obtained.
 
     Raises:
         ConfigError: an unknown mode, or neither figures nor a distribution.
@@ -131,27 +131,27 @@ class Evaluation:
 
     model: MeasuredModel
     mode: str
-    """`clip` or `live`, see `answers`: what a clip is scored on."""
+    """`clip` or `live`, see `answers`."""
     detector: str
     """Name of the voice detector; empty in mode `clip`."""
     protocol: str
-    """Which speakers, in words."""
+    """Description of the speakers."""
     corpora: tuple[MeasuredCorpus, ...]
     left_out: tuple[LeftOut, ...]
     trained_speakers: tuple[str, ...]
-    """Speakers measured on that the model was trained on; empty in an honest evaluation."""
+    """Measured speakers that the model was trained on; empty in a fair evaluation."""
     validation_speakers: tuple[str, ...]
-    """Speakers measured on by whom the training chose its epoch: slightly flattering."""
+    """Measured speakers that were used to choose the epoch: slightly optimistic."""
     blocks: tuple[Block, ...]
-    """In the order of `scope.SCOPES`: the first is the one that reports lead with."""
+    """In the order of `selection.SCOPES`: reports show the first one first."""
     distributions: tuple[Distribution, ...]
-    """Of each corpus with one label or none; they take no part in the figures."""
+    """Distributions of corpora with one label or none, which are not part of the figures."""
     n_draws: int
     """Of the bootstrap."""
     seed: int
     """Of the bootstrap and of the noise."""
     data_sha256: str
-    """Of names, truths and files of the clips: the same digest, the same data."""
+    """Digest of the names, labels and files of the clips."""
     clips: tuple[ClipAnswer, ...]
     """The answers to the clips without noise; probabilities rounded to six digits."""
     versions: Mapping[str, str]
@@ -169,13 +169,13 @@ class Evaluation:
         """Write JSON.
 
         Raises:
-            ConfigError: the place cannot be written.
+            ConfigError: the file cannot be written.
         """
         write_text(path, json.dumps(dataclasses.asdict(self), indent=1, allow_nan=False) + "\n")
 
     @classmethod
     def load(cls, path: Path) -> Evaluation:
-        """Read what `save` wrote.
+        """Read a file written by `save`.
 
         Raises:
             ConfigError: no such file, not an evaluation, or one of another version.
@@ -188,3 +188,71 @@ class Evaluation:
                 "NAME=DIR --json FILE`"
             )
         return build(cls, data, str(path))
+
+
+@dataclass(frozen=True)
+class Gates:
+    """Bounds on an evaluation, in percent; None for a bound that does not apply."""
+
+    min_uar: float | None = None
+    """Lower bound of the UAR of each block."""
+    min_neutral: float | None = None
+    """Lower bound of the share of neutral or abstained in each neutral corpus."""
+    max_false: float | None = None
+    """Upper bound of the share of other labels in each neutral corpus."""
+    max_noise_labels: float | None = None
+    """Upper bound of the share of files without speech that get any label, in each folder."""
+
+    def check_data(self, labelled: Collection[Clip], plain: Collection[Clip]) -> None:
+        """Check, before the measurement, that there are clips for each bound.
+
+        Raises:
+            ConfigError: a bound without clips of its kind.
+        """
+        kinds = {clip.emotion for clip in plain}
+        for option, bound, there, remedy in (
+            ("--min-uar", self.min_uar, bool(labelled), "labelled speech by --corpus NAME=DIR"),
+            ("--min-neutral", self.min_neutral, NEUTRAL in kinds, _NEUTRAL),
+            ("--max-false", self.max_false, NEUTRAL in kinds, _NEUTRAL),
+            ("--max-noise-labels", self.max_noise_labels, NO_SPEECH in kinds, "--noise-only DIR"),
+        ):
+            if bound is not None and not there:
+                raise ConfigError(f"{option} expected {remedy}, got none; add it")
+
+    def failures(self, evaluation: Evaluation) -> tuple[str, ...]:
+        """Return one line for each bound that is not met; empty if all are met."""
+        return (*self._blocks(evaluation), *self._distributions(evaluation))
+
+    def _blocks(self, evaluation: Evaluation) -> list[str]:
+        bound = self.min_uar
+        return [
+            f"expected a UAR of {bound:g}% or more, got {100 * block.overall.uar.value:.1f}% "
+            f"({block.scope})"
+            for block in evaluation.blocks
+            if bound is not None and 100 * block.overall.uar.value < bound
+        ]
+
+    def _distributions(self, evaluation: Evaluation) -> list[str]:
+        failures = []
+        for d in evaluation.distributions:
+            neutral, other = 100 * d.expected_or_abstained.value, 100 * d.something_else.value
+            labels = 100 * d.any_label.value
+            if d.kind == NEUTRAL and self.min_neutral is not None and neutral < self.min_neutral:
+                failures.append(
+                    f"expected {self.min_neutral:g}% or more neutral or abstained, got "
+                    f"{neutral:.1f}% ({d.of})"
+                )
+            if d.kind == NEUTRAL and self.max_false is not None and other > self.max_false:
+                failures.append(
+                    f"expected {self.max_false:g}% or less of something else, got {other:.1f}% ({d.of})"
+                )
+            bound = self.max_noise_labels
+            if d.kind == NO_SPEECH and bound is not None and labels > bound:
+                failures.append(
+                    f"expected a label for {bound:g}% or less of the files without speech, got "
+                    f"{labels:.1f}% ({d.of})"
+                )
+        return failures
+
+
+_NEUTRAL = "a neutral corpus by --corpus neutral:NAME=DIR"

@@ -1,4 +1,4 @@
-"""The bootstrap behind every interval: what is drawn, and a figure with its interval."""
+"""Bootstrap of the confidence intervals: its units, its draws, and a figure with its interval."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OVER_CLIPS = "clips"
 """Each clip is drawn by itself, because no speaker is known: such an interval is too narrow."""
 
 OVER_FILES = "files"
-"""Nothing is drawn: of files of which nobody knows how they depend on each other, Wilson's interval."""
+"""Nothing is drawn: Wilson's interval, for files whose dependence on each other is unknown."""
 
 OVER_BOTH = "speakers, and single clips where the speaker is unknown"
 
@@ -31,7 +31,7 @@ class Figure:
 
     value: float
     interval: tuple[float, ...] = ()
-    """Lowest and highest; empty where a single speaker gives none."""
+    """Lower and upper bound; empty for a single speaker."""
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,14 @@ class Resampling:
     """Units of the bootstrap over a set of answers, and its draws."""
 
     over: str
-    """One of the `OVER_…` names; empty where there is one unit only, and so no interval."""
+    """One of the `OVER_…` names; empty for a single unit, which gives no interval."""
     speakers: tuple[str, ...]
     """Known speakers, sorted; they are the first units."""
     owner: NDArray[np.int64]
     """Unit of each answer [n_answers]."""
     n_units: int
     weights: NDArray[np.int64] | None
-    """How often each unit was drawn [n_draws, n_units]; None for one unit."""
+    """Number of times each unit was drawn [n_draws, n_units]; None for one unit."""
 
     @classmethod
     def of(cls, answers: Sequence[ClipAnswer], n_draws: int, seed: int) -> Resampling:
@@ -95,11 +95,11 @@ class Resampling:
         return Figure(value, interval(value, of_sums(drawn)))
 
     def share(self, hits: Sequence[bool], among: Sequence[bool] | None = None) -> Figure | None:
-        """Return the share of the answers that are hits, None where there is nothing to share.
+        """Return the share of the answers that are hits; None if no answer counts.
 
         Args:
             hits: of each answer.
-            among: which answers count at all; None: every one.
+            among: whether each answer counts; None: all count.
         """
         counted = np.ones(len(hits)) if among is None else np.asarray(among, dtype=np.float64)
         columns = np.stack([counted, counted * np.asarray(hits, dtype=np.float64)], axis=1)

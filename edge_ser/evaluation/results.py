@@ -1,4 +1,4 @@
-"""A cross-validation on record: one JSON file for one system, one protocol and its corpora."""
+"""Record of a cross-validation: one JSON file for one system, one protocol and its corpora."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ KIND = "edge-ser cross-validation"
 SCHEMA = 1
 
 Counts = tuple[tuple[int, ...], ...]
-"""A confusion matrix as JSON holds it: rows are the truth, columns the predictions, then, where a
-system left clips without one, no answer."""
+"""Confusion matrix as in JSON: rows are the truth, columns the predictions, with a last column for no
+answer if a system left clips without one."""
 
 _N_DRAWS = 2000
 _MIN_SPEAKERS = 4
@@ -40,7 +40,7 @@ _MIN_SPEAKERS = 4
 
 @dataclass(frozen=True)
 class FoldResult:
-    """What one fold gave.
+    """Result of one fold.
 
     Raises:
         ConfigError: figures that do not follow from the confusion matrices.
@@ -57,24 +57,24 @@ class FoldResult:
     """Mean recall of the classes that the test clips have, in [0, 1]."""
     confusion: Counts
     by_speaker: Mapping[str, Counts]
-    """The same, of each test speaker."""
+    """Confusion matrix of each test speaker."""
     n_parameters: int
     train_s: float
     notes: tuple[str, ...]
     declares: str
-    """What the protocol says stands on two sides."""
+    """Statement of the protocol on what training and test share."""
     shared: tuple[Overlap, ...]
-    """What the leak detector found there; empty where nothing is shared."""
+    """Overlaps found by the leak detector; empty if nothing is shared."""
     revision: str
-    """Of the code that computed it."""
+    """Git revision of the code that computed it."""
 
     def __post_init__(self) -> None:
         counts = _array(self.confusion, f"confusion of fold {self.name}")
-        own = [_array(c, f"confusion of {s}") for s, c in self.by_speaker.items()]
+        by_speaker = [_array(c, f"confusion of {s}") for s, c in self.by_speaker.items()]
         fits = (
             self.test_speakers == tuple(sorted(self.by_speaker))
-            and all(len(c) == len(counts) for c in own)
-            and np.array_equal(_total(own), counts)
+            and all(len(c) == len(counts) for c in by_speaker)
+            and np.array_equal(_total(by_speaker), counts)
             and self.n_test == counts.sum() > 0
             and math.isclose(self.wa, weighted_accuracy(counts), abs_tol=1e-9)
             and math.isclose(self.uar, unweighted_average_recall(counts), abs_tol=1e-9)
@@ -101,28 +101,28 @@ class FoldResult:
             n_classes: number of classes.
             rest: the fields that are not counted.
         """
-        own = {}
+        by_speaker = {}
         for speaker in sorted(set(speakers)):
             mine = [i for i, s in enumerate(speakers) if s == speaker]
-            own[speaker] = confusion(
+            by_speaker[speaker] = confusion(
                 [truth[i] for i in mine], [predicted[i] for i in mine], n_classes
             )
         counts = confusion(truth, predicted, n_classes)
         return cls(
             name=name,
-            test_speakers=tuple(own),
+            test_speakers=tuple(by_speaker),
             n_test=len(truth),
             wa=weighted_accuracy(counts),
             uar=unweighted_average_recall(counts),
             confusion=_tuples(counts),
-            by_speaker={speaker: _tuples(c) for speaker, c in own.items()},
+            by_speaker={speaker: _tuples(c) for speaker, c in by_speaker.items()},
             **rest,  # type: ignore[arg-type]
         )
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a system gave over the folds of a protocol, and how it was got.
+    """Results of a system over the folds of a protocol, and how they were obtained.
 
     Raises:
         ConfigError: figures that do not follow from the folds.
@@ -134,10 +134,10 @@ class RunResult:
     settings: Mapping[str, object]
     labels: tuple[str, ...]
     corpora: tuple[str, ...]
-    """Names, no places."""
+    """Names of the corpora, without paths."""
     protocol: str
     folding: str
-    """`leave-one-speaker-out`, how many, or empty: the protocol's own folds."""
+    """`leave-one-speaker-out`, the number of folds, or empty: the protocol's own folds."""
     n_folds: int
     """Folds that the protocol has; `folds` may be fewer."""
     folds: tuple[FoldResult, ...]
@@ -145,22 +145,22 @@ class RunResult:
     """Mean over folds."""
     mean_uar: float
     confusion: Counts
-    """Of all folds together."""
+    """Confusion matrix of all folds together."""
     wa_interval: tuple[float, ...]
-    """95% interval of the WA of all folds together, by bootstrap over test speakers; empty where
-    there are fewer than four."""
+    """95% interval of the WA of all folds together, by bootstrap over test speakers; empty for fewer
+    than four speakers."""
     uar_interval: tuple[float, ...]
     n_parameters: int
-    """The most of any fold."""
+    """Largest number of any fold."""
     seeds: tuple[int, ...]
-    """Of the folds, then of the system where it draws anything."""
+    """Seed of the folds, then seed of the system if it uses one."""
     data_digest: str
     notes: tuple[str, ...]
     revision: str
-    """Git revision, or several where the folds were computed at different ones."""
+    """Git revision, or several if the folds were computed at different ones."""
     versions: Mapping[str, str]
     command: str
-    """Without places."""
+    """Command line without paths."""
     date: str
     decisions: Decisions | None = None
     """Fitted on the left-out clips of all folds: for a model that is trained on all corpora."""
@@ -184,7 +184,7 @@ class RunResult:
 
     @classmethod
     def of(cls, folds: Sequence[FoldResult], **rest: object) -> RunResult:
-        """Sum up folds; `rest` are the fields that do not follow from them."""
+        """Combine folds; `rest` are the fields that do not follow from them."""
         wa_interval, uar_interval = speaker_intervals(folds)
         return cls(
             kind=KIND,
@@ -202,7 +202,7 @@ class RunResult:
 
     @property
     def file_name(self) -> str:
-        """The name of its file: protocol, folds, corpora and system."""
+        """Name of its file: protocol, folds, corpora and system."""
         parts = (self.protocol, self.folding, "+".join(self.corpora), self.system)
         clean = [re.sub(r"[^a-z0-9+]+", "-", part.lower()).strip("-") for part in parts if part]
         return f"{'-'.join(clean)}.json"
@@ -228,7 +228,7 @@ class RunResult:
 
 
 def load_runs(folder: Path) -> tuple[RunResult, ...]:
-    """Return all cross-validations in a folder, by file name; other JSON files are passed over.
+    """Return all cross-validations in a folder, by file name; other JSON files are skipped.
 
     Raises:
         ConfigError: a file that is not JSON, or a record that is damaged.
@@ -249,7 +249,7 @@ def pooled(folds: Sequence[FoldResult]) -> NDArray[np.int64]:
 def speaker_intervals(folds: Sequence[FoldResult]) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return 95% intervals of pooled WA and UAR: percentiles of a bootstrap over test speakers.
 
-    Both are empty where there are fewer than four speakers: two give three different draws only.
+    Both are empty for fewer than four speakers: two speakers give only three different draws.
     """
     by_speaker: dict[str, list[NDArray[np.int64]]] = {}
     for fold in folds:
@@ -267,7 +267,7 @@ def speaker_intervals(folds: Sequence[FoldResult]) -> tuple[tuple[float, ...], t
 
 
 def _json(data: object) -> str:
-    """Return JSON with lists of numbers and strings on one line, so that matrices can be read."""
+    """Return JSON with lists of numbers and strings on one line, so that matrices are readable."""
     flat_list = re.compile(r"\[\n\s*([^][{}]*?)\n\s*\]")
     text = json.dumps(data, indent=1)
     return flat_list.sub(lambda found: "[" + re.sub(r"\n\s*", " ", found[1]) + "]", text)
@@ -276,8 +276,8 @@ def _json(data: object) -> str:
 def _array(counts: Counts, name: str) -> NDArray[np.int64]:
     n = len(counts)
     fits = n > 0 and {len(row) for row in counts} in ({n}, {n + 1})
-    wanted = "a square of counts, or one column more"
-    require(fits and min(map(min, counts)) >= 0, name, counts, wanted)
+    expected = "a square of counts, or one column more"
+    require(fits and min(map(min, counts)) >= 0, name, counts, expected)
     return np.array(counts, dtype=np.int64)
 
 
@@ -287,7 +287,7 @@ def _total(counts: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
 
 
 def _widened(counts: Sequence[NDArray[np.int64]]) -> list[NDArray[np.int64]]:
-    """Return matrices with a column for no answer in all of them, if any has one."""
+    """Return the matrices, all with a column for no answer if any has one."""
     widest = max(c.shape[1] for c in counts)
     return [np.pad(c, ((0, 0), (0, widest - c.shape[1]))) for c in counts]
 

@@ -1,4 +1,4 @@
-"""The one front end: MFCCs, offline and streaming, by the same kernel from the same tables.
+"""Front end: MFCCs, offline and streaming, computed by the same kernel from the same tables.
 
 samples -> `offline` | `streaming` -> `kernel` (`compiled` | `in_numpy`) <- `tables`
 """

@@ -1,8 +1,8 @@
-"""The front end's kernel in C: the same arithmetic as `in_numpy`, several frames at a time.
+"""Kernel of the front end in C: the same arithmetic as `in_numpy`, several frames at a time.
 
 Three to four times as fast as NumPy with AVX-512 (`make bench`), and the same bits on every processor,
-so that a board hears exactly what a network was trained on. `compile.sh` makes it where the
-installation finds a C compiler.
+so that features on a device equal those in training. `compile.sh` builds it if the installation finds
+a C compiler.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ HERE = Path(__file__).parent
 SOURCES = ("kernel.c", "lanes.h")
 
 INSTRUCTIONS = {8: "AVX-512", 4: "AVX2", 2: "SSE2" if platform.machine() == "x86_64" else "NEON"}
-"""By the number of frames in a vector."""
+"""Number of frames in a vector → instruction set."""
 
 
 class NotCompiled(EdgeSerError):
-    """There is no kernel for this machine or this front end: NumPy computes the same."""
+    """No compiled kernel for this machine or this front end; NumPy gives the same results."""
 
     def __init__(self, found: str, remedy: str) -> None:
         super().__init__(f"{found}; {remedy}")
@@ -38,7 +38,7 @@ class NotCompiled(EdgeSerError):
 
 
 class _Tables(ctypes.Structure):
-    """`Tables` in kernel.c."""
+    """Struct `Tables` of kernel.c."""
 
     _fields_ = (
         *(
@@ -54,7 +54,7 @@ class _Tables(ctypes.Structure):
 
 
 def library_path() -> Path:
-    """Return where the compiled kernel of this machine lies, or would."""
+    """Return the path of the compiled kernel for this machine; the file may not exist."""
     return HERE / f"kernel-{platform.machine()}.so"
 
 
@@ -63,27 +63,27 @@ def library() -> ctypes.CDLL:
     """Return the compiled kernel.
 
     Raises:
-        NotCompiled: there is none for this machine, or its source is another one today.
+        NotCompiled: no kernel for this machine, or one compiled from another source.
     """
     path = library_path()
     remedy = f"install a C compiler and run: sh {HERE / 'compile.sh'}"
     if not path.exists():
         raise NotCompiled(f"{path.name} was not compiled", remedy)
     try:
-        found = ctypes.CDLL(str(path))
-        source = ctypes.string_at(ctypes.addressof(ctypes.c_char.in_dll(found, "edge_ser_source")))
+        kernel = ctypes.CDLL(str(path))
+        source = ctypes.string_at(ctypes.addressof(ctypes.c_char.in_dll(kernel, "edge_ser_source")))
     except (OSError, ValueError) as error:
         raise NotCompiled(f"{path.name} cannot be loaded ({error})", remedy) from error
     if source.decode() != source_digest():
         raise NotCompiled(f"{path.name} was made from another source", remedy)
-    found.edge_ser_frames.argtypes = (
+    kernel.edge_ser_frames.argtypes = (
         ctypes.c_void_p,
         ctypes.c_void_p,
         ctypes.c_int64,
         ctypes.c_int32,
         ctypes.c_void_p,
     )
-    return found
+    return kernel
 
 
 def source_digest() -> str:
@@ -92,14 +92,14 @@ def source_digest() -> str:
 
 
 class CompiledKernel:
-    """As `in_numpy.NumpyKernel`.
+    """Compiled kernel with the interface of `in_numpy.NumpyKernel`.
 
     Args:
-        config: its FFT must be a power of two long.
-        lanes: frames in a vector, 2, 4 or 8; the widest that the processor has by default.
+        config: the front end; `n_fft` must be a power of two.
+        lanes: frames in a vector, 2, 4 or 8; by default the widest that the processor supports.
 
     Raises:
-        NotCompiled: no kernel for this machine, or for this length of FFT.
+        NotCompiled: no kernel for this machine or for this `n_fft`.
         ConfigError: a mel band that no FFT bin falls into.
     """
 
@@ -161,7 +161,7 @@ def _address(array: Float32) -> int:
 
 
 def _order(n_points: int) -> NDArray[np.int64]:
-    """Return the frequency that each point holds after an FFT in place, by four and at last by two."""
+    """Return the frequency at each point after an in-place FFT (radix 4, last stage radix 2)."""
     if n_points <= 2:
         return np.arange(n_points)
     quarter = 4 * _order(n_points // 4)
@@ -169,7 +169,7 @@ def _order(n_points: int) -> NDArray[np.int64]:
 
 
 def _stages(n_points: int) -> Float64:
-    """Return what each stage of four turns its points by, stage after stage."""
+    """Return the twiddle factors of the radix-4 stages, concatenated."""
     stages = [np.empty(0)]
     size = n_points
     while size >= 4:
@@ -179,6 +179,6 @@ def _stages(n_points: int) -> Float64:
 
 
 def _turns(fractions: Float64) -> Float64:
-    """Return cosine and sine, in turns, of so many turns clockwise."""
+    """Return interleaved cosine and sine of clockwise rotations, given as fractions of a turn."""
     angles = -2 * np.pi * fractions.ravel()
     return np.stack([np.cos(angles), np.sin(angles)], axis=1).ravel()

@@ -1,8 +1,8 @@
-"""The front end's kernel in NumPy: what it computes, and what runs where nothing was compiled.
+"""Kernel of the front end in NumPy: the reference, and the fallback without a compiled kernel.
 
-The FFT runs in double precision, as librosa's does: it costs nothing in NumPy, and single precision
-would bury the side lobes of pure tones. The DCT sums in double precision too, because its terms
-cancel. What comes out is float32.
+The FFT runs in double precision, as in librosa: it costs nothing in NumPy, and single precision would
+hide the side lobes of pure tones. The DCT sums in double precision too, because its terms cancel. The
+result is float32.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ Complex128 = NDArray[np.complex128]
 _RFFT_OUT = np.lib.NumpyVersion(np.__version__) >= "2.0.0"
 
 _BLOCK = 150
-"""Frames transformed at once, half a window of 3 s: their spectra stay in the cache."""
+"""Frames transformed at once, half a window of 3 s, so that their spectra stay in the cache."""
 
 _MEL_PARTS = 4
-"""Low bands use few bins, and high ones use others: four products, a quarter of the work of one."""
+"""Parts of the mel filter bank: bands use few bins each, so four products need a quarter of the work."""
 
 _SINGLE_THREAD_MNK = 4 * 65_536
-"""OpenBLAS starts its threads for products with more multiplications than this. For matrices this
-small they only wait for each other: 20 times slower when another program uses the cores."""
+"""Multiplications above which OpenBLAS uses threads. For matrices of this size threads only wait for
+each other: 20 times slower when another program uses the cores."""
 
 
 @dataclass(frozen=True)
 class _Scratch:
-    """Memory for _BLOCK frames, kept from call to call.
+    """Buffers for _BLOCK frames, reused between calls.
 
-    The system maps what is as large as this anew for each allocation, and to touch it for the first
-    time can take longer than all that is computed in it.
+    The system maps large allocations anew each time, and the first access to new pages can take longer
+    than the computation.
     """
 
     padded: Float64
-    """Windows, and the zeros behind them."""
+    """Windows with zero padding."""
     spectrum: Complex128
     squares: Float32
     power: Float32
@@ -108,10 +108,7 @@ class NumpyKernel:
 
 
 def _in_parts(mel: Float32) -> Iterator[tuple[slice, slice, Float32]]:
-    """Yield the bins, the bands and the weights of parts of a filter bank [n_mels, n_bins].
-
-    The bins that neighbouring bands use, these bands, and their weights [bins, bands].
-    """
+    """Yield parts of a filter bank [n_mels, n_bins]: slices of bins and bands, weights [bins, bands]."""
     for bands in np.array_split(np.arange(len(mel)), min(_MEL_PARTS, len(mel))):
         rows = slice(int(bands[0]), int(bands[-1]) + 1)
         used = np.flatnonzero(mel[rows].any(axis=0))
@@ -120,14 +117,14 @@ def _in_parts(mel: Float32) -> Iterator[tuple[slice, slice, Float32]]:
 
 
 def _rfft(block: Float64, result: Complex128) -> Complex128:
-    """Return the FFT of real rows, in `result` where NumPy can (2.0 and later)."""
+    """Return the FFT of real rows, in `result` if NumPy supports it (2.0 and later)."""
     if _RFFT_OUT:
         return np.fft.rfft(block, out=result)
     return np.fft.rfft(block)
 
 
 def _scratch(config: FrontendConfig, parts: slice) -> _Scratch:
-    """Return this thread's memory for frames of this size; that for others is given back."""
+    """Return this thread's buffers for frames of this size; buffers for other sizes are freed."""
     n_parts = parts.stop - parts.start
     size = (config.n_fft, config.win_length, n_parts)
     if getattr(_kept, "size", None) != size:
@@ -158,9 +155,9 @@ def _matmul(rows: NDArray[Any], table: NDArray[Any], result: NDArray[Any]) -> No
     if len(rows) <= at_once:
         np.matmul(rows, table, out=result)
         return
-    whole = len(rows) // at_once * at_once
-    if whole:
-        stacked = rows[:whole].reshape(-1, at_once, table.shape[0])
-        np.matmul(stacked, table, out=result[:whole].reshape(-1, at_once, table.shape[1]))
-    if whole < len(rows):
-        np.matmul(rows[whole:], table, out=result[whole:])
+    n_complete = len(rows) // at_once * at_once
+    if n_complete:
+        stacked = rows[:n_complete].reshape(-1, at_once, table.shape[0])
+        np.matmul(stacked, table, out=result[:n_complete].reshape(-1, at_once, table.shape[1]))
+    if n_complete < len(rows):
+        np.matmul(rows[n_complete:], table, out=result[n_complete:])

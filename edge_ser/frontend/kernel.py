@@ -1,4 +1,4 @@
-"""Which kernel computes a front end: the compiled one where there is one, and NumPy elsewhere."""
+"""Choice of the kernel: the compiled one if available, else NumPy."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from edge_ser.frontend.tables import Float32
 
 
 class Kernel(Protocol):
-    """Computes all complete frames of float32 [n_samples], of which there may be none."""
+    """Kernel protocol: computes all complete frames of float32 [n_samples], possibly none."""
 
     name: str
-    """How it computes, in words."""
+    """Description for reports."""
 
     def log_mel(self, samples: Float32) -> Float32:
         """Return float32 [n_mels, n_frames] in dB."""
@@ -26,7 +26,7 @@ class Kernel(Protocol):
 
 @lru_cache(maxsize=16)
 def kernel_for(config: FrontendConfig) -> Kernel:
-    """Return what computes this front end on this machine.
+    """Return the kernel of a front end on this machine.
 
     Raises:
         ConfigError: a mel band that no FFT bin falls into.

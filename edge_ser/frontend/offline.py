@@ -1,4 +1,4 @@
-"""MFCCs and log mel spectra of whole recordings."""
+"""MFCCs and log mel spectra of complete recordings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edge_ser.frontend.tables import Float32
 
 
 def mfcc(samples: Float32, config: FrontendConfig) -> Float32:
-    """Return the MFCCs of a whole recording.
+    """Return the MFCCs of a complete recording.
 
     Args:
         samples: float32 [n_samples] in [-1, 1] at `config.sample_rate`.
@@ -41,15 +41,15 @@ def _prepared(samples: Float32, config: FrontendConfig) -> Float32:
     """Return the samples from which frames are cut."""
     if config.n_frames(len(samples)) == 0:
         raise AudioError(
-            f"the audio holds {len(samples)} samples, one frame needs {config.n_fft} at "
-            f"{config.sample_rate} Hz; give it longer audio"
+            f"expected {config.n_fft} samples or more at {config.sample_rate} Hz for one frame, "
+            f"got {len(samples)}; give longer audio"
         )
     samples = preemphasize(samples, 0.0, config)
     return np.pad(samples, config.n_fft // 2) if config.center else samples
 
 
 def preemphasize(samples: Float32, before: float, config: FrontendConfig) -> Float32:
-    """Return what the first-order high-pass leaves, `before` being the sample before the first."""
+    """Return the samples after a first-order high-pass; `before` is the sample before the first."""
     samples = np.asarray(samples, dtype=np.float32)
     if config.preemphasis == 0 or len(samples) == 0:
         return samples

@@ -1,4 +1,4 @@
-"""MFCCs of a stream, frame by frame as its samples come."""
+"""Streaming MFCCs: frames are computed as samples arrive."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from edge_ser.frontend.tables import Float32
 
 
 class StreamingFeatures:
-    """MFCCs of a stream: push samples in pieces of any size, get the frames that became complete.
+    """MFCCs of a stream: push samples in pieces of any size, get the completed frames.
 
-    All that `push` and `flush` return, put together, equals `mfcc` of the whole. With derivatives
-    the frames come `DELTA_WIDTH // 2` hops later, with `center=True` `n_fft // 2` samples later.
+    The concatenated results of `push` and `flush` equal `mfcc` of the complete audio. Derivatives delay
+    frames by `DELTA_WIDTH // 2` hops, `center=True` delays them by `n_fft // 2` samples.
     """
 
     def __init__(self, config: FrontendConfig) -> None:
@@ -24,11 +24,11 @@ class StreamingFeatures:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything: the next sample is the first of a new stream."""
+        """Reset the state: the next sample is the first of a new stream."""
         lead = self.config.n_fft // 2 if self.config.center else 0
         self._samples: Float32 = np.zeros(lead, dtype=np.float32)
         self._gap = 0
-        self._heard = False
+        self._has_samples = False
         self._last = 0.0
         self._static: Float32 | None = None
 
@@ -37,12 +37,12 @@ class StreamingFeatures:
         emphasized = preemphasize(samples, self._last, self.config)
         if len(samples):
             self._last = float(samples[-1])
-            self._heard = True
+            self._has_samples = True
         return self._with_deltas(self._frames(emphasized))
 
     def flush(self) -> Float32:
-        """End the stream: return the frames that waited for more audio, and reset."""
-        tail = self.config.n_fft // 2 if self.config.center and self._heard else 0
+        """End the stream: return the remaining frames, and reset."""
+        tail = self.config.n_fft // 2 if self.config.center and self._has_samples else 0
         static = self._frames(np.zeros(tail, dtype=np.float32))
         last = self._with_deltas(static)
         if self.config.deltas and self._static is not None:
@@ -54,7 +54,7 @@ class StreamingFeatures:
     def _frames(self, emphasized: Float32) -> Float32:
         """Return the coefficients of the frames that `emphasized` completes."""
         config = self.config
-        # Where the hop is longer than a frame, what lies between two frames is passed over.
+        # With a hop longer than a frame, the samples between two frames are skipped.
         buffer = np.concatenate([self._samples, emphasized[self._gap :]])
         self._gap = max(0, self._gap - len(emphasized))
         cepstra = self._kernel.cepstra(buffer)

@@ -1,6 +1,6 @@
-"""What a front end is made of: its window, mel bands, DCT and derivatives, each in one place.
+"""Tables of a front end: window, mel filter bank, DCT and derivative kernels.
 
-Training, calibration, both kernels and the in-graph form (`build.frontend_graph`) take them from here.
+Training, calibration, both kernels and the in-graph form (`quantization.frontend_graph`) use them.
 """
 
 from __future__ import annotations

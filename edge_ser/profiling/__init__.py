@@ -1,1 +1,1 @@
-"""How long recognition takes, stage by stage, and what it costs the machine: `edge-ser profile`."""
+"""Latency of recognition by stage, and its cost in CPU, memory and energy: `edge-ser profile`."""

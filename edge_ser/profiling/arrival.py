@@ -1,4 +1,4 @@
-"""How audio arrives: as fast as it is taken, in real time, in bursts, or from a live source."""
+"""Arrival of audio: as fast as it is processed, in real time, in bursts, or from a live source."""
 
 from __future__ import annotations
 
@@ -18,44 +18,44 @@ ARRIVALS = {
     "paced": "a piece when its last sample would have been captured: the idle times of real use",
     "bursty": "a second of pieces at once, then silence until the next: clocks go down in between",
 }
-"""What `--arrival` takes."""
+"""Values of `--arrival`, with descriptions."""
 
 BURST_S = 1.0
 
 
 @dataclass(frozen=True, eq=False)
 class Arrived:
-    """What is handed over, and when its last sample was captured."""
+    """Item of a source, and the time at which its last sample was captured."""
 
     signal: SourceItem
     captured_ns: int | None
-    """None for signals without audio."""
+    """None for items without audio."""
     spaced: bool
-    """Whether the samples before were captured in real time, one after the other; else all at once."""
+    """Whether the earlier samples were captured in real time; otherwise all at once."""
 
 
 class Feed(Protocol):
-    """Where a lane's audio comes from. One feed is one stream: it goes on where it stopped."""
+    """Audio source of one benchmark. A feed is one stream: it continues where it stopped."""
 
     def resume(self) -> None:
-        """Begin a block: time that passed since the last one does not count as lateness."""
+        """Begin a block: the time since the last block does not count as delay."""
 
     def next(self) -> Arrived:
         """Wait for the next piece.
 
         Raises:
-            AudioError: the source broke.
+            AudioError: the source failed.
         """
 
 
 class SoundFeed:
-    """Pieces of a sound, one of ARRIVALS.
+    """Pieces of a sound, timed by one of ARRIVALS.
 
     Args:
-        sound: what is heard.
+        sound: the audio.
         arrival: a key of ARRIVALS.
-        clock: by which pieces are due.
-        chunk_s: seconds of a piece, as a sound card hands it over.
+        clock: determines when pieces are due.
+        chunk_s: length of a piece in seconds, as a sound card delivers it.
     """
 
     def __init__(self, sound: Sound, arrival: str, clock: Clock, chunk_s: float) -> None:
@@ -83,8 +83,8 @@ class SoundFeed:
             captured_ns = self._begun_ns + self._n * self._chunk_ns
             self._clock.sleep_until(captured_ns)
         else:
-            # What is late in a burst is the delivery; latency counts from there, so that it holds
-            # what the machine is to blame for: waiting behind the rest of the burst.
+            # In a burst the delivery is late. Latency is measured from the delivery, so that it
+            # includes only the time spent waiting behind the rest of the burst.
             n_bursts = -(-self._n // self._a_burst)
             captured_ns = self._begun_ns + n_bursts * self._a_burst * self._chunk_ns
             self._clock.sleep_until(captured_ns)
@@ -93,20 +93,20 @@ class SoundFeed:
 
 
 class LiveFeed:
-    """A live source, such as a microphone, as it comes."""
+    """Audio of a live source, such as a microphone."""
 
-    def __init__(self, signals: Callable[[], SourceItem]) -> None:
-        """Take what hands over the next signal, e.g. `iter(source).__next__`."""
-        self._next = signals
+    def __init__(self, items: Callable[[], SourceItem]) -> None:
+        """Create a feed from a function that returns the next item, e.g. `iter(source).__next__`."""
+        self._next = items
 
     def resume(self) -> None:
-        """Nothing: what was captured meanwhile is late, and that is true."""
+        """Do nothing: audio captured in the meantime counts as late."""
 
     def next(self) -> Arrived:
         """Wait for the source.
 
         Raises:
-            AudioError: it ended, or cannot be read on.
+            AudioError: it ended, or cannot be read any further.
         """
         try:
             signal = self._next()

@@ -1,4 +1,4 @@
-"""From what a run noted to the report."""
+"""Assembly of the report from the measurements of a run."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from edge_ser.profiling.statistics import Growth, Nanoseconds, Spread, growth_of
 from edge_ser.profiling.stream_bench import Block, StreamBenchmark
 
 _POINTS = 1500
-"""Decisions of a model that its timeline shows at most; the slowest are always among them."""
+"""Largest number of decisions in a model's timeline; the slowest are always included."""
 
 _SLOWEST = 5
 _MIB = 1 << 20
@@ -42,7 +42,7 @@ _MIB = 1 << 20
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What was read off the machine around a run."""
+    """Facts about the machine before and after a run."""
 
     before: MachineFacts
     after: MachineFacts
@@ -51,7 +51,7 @@ class Surroundings:
 
 @dataclass(frozen=True)
 class ProfileConfig:
-    """What is asked of the figures."""
+    """Budget and percentile of a report."""
 
     budget_ms: float | None
     percentile: float
@@ -59,24 +59,23 @@ class ProfileConfig:
 
 def assemble(
     measured: Measured,
-    contestants: Sequence[ProfiledModel],
+    profiled: Sequence[ProfiledModel],
     setting: Setting,
     cold: Sequence[tuple[ColdStart, ...]],
     around: Surroundings,
-    wish: ProfileConfig,
+    config: ProfileConfig,
 ) -> Profile:
-    """Sum up a run.
+    """Return the report of a run.
 
     Raises:
-        AudioError: a model decided on nothing.
+        AudioError: a model made no decision.
     """
     models = tuple(
-        _model(measured, contestants, place, setting, cold[place])
-        for place in range(len(contestants))
+        _model(measured, profiled, index, setting, cold[index]) for index in range(len(profiled))
     )
     budget = None
-    if wish.budget_ms is not None:
-        budget = budget_of(models, wish.budget_ms, wish.percentile)
+    if config.budget_ms is not None:
+        budget = budget_of(models, config.budget_ms, config.percentile)
     return Profile(
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         setting=setting,
@@ -86,42 +85,42 @@ def assemble(
         models=models,
         memory=_process_memory(measured),
         power=_power(measured, around.sensors_missing),
-        recommendation=recommend(models, wish.percentile),
+        recommendation=recommend(models, config.percentile),
         budget=budget,
     )
 
 
 def _model(
     measured: Measured,
-    contestants: Sequence[ProfiledModel],
-    place: int,
+    profiled: Sequence[ProfiledModel],
+    index: int,
     setting: Setting,
     cold: tuple[ColdStart, ...],
 ) -> ModelProfile:
-    contestant, lane = contestants[place], measured.timed[place]
+    model, lane = profiled[index], measured.timed[index]
     if not len(lane.recording):
         raise AudioError(
-            f"{contestant.name} decided on nothing: {lane.n_silent} windows were silent; give a longer "
-            "--duration, or audio with speech in it"
+            f"{model.name} decided on nothing: {lane.n_silent} windows were silent; "
+            "give a longer --duration, or audio with speech in it"
         )
     timed = lane.recording
-    own = [block for block in measured.blocks if block.lane == place]
-    blocks = [block for block in own if block.stages_ns]
+    model_blocks = [block for block in measured.blocks if block.lane == index]
+    blocks = [block for block in model_blocks if block.stages_ns]
     n, busy_s = sum(b.n_decisions for b in blocks), sum(b.busy_ns for b in blocks) / 1e9
-    precision = contestant.precision
+    precision = model.precision
     return ModelProfile(
-        name=contestant.name,
-        file=str(contestant.path),
-        sha256=file_digest(contestant.path),
-        size_bytes=contestant.path.stat().st_size,
+        name=model.name,
+        file=str(model.path),
+        sha256=file_digest(model.path),
+        size_bytes=model.path.stat().st_size,
         precision="fp32" if precision is None else precision.kind,
-        device=contestant.device,
-        backend=contestant.runner.backend,
+        device=model.device,
+        backend=model.runner.backend,
         window_s=lane.recognizer.window_s,
         hop_s=lane.recognizer.hop_s,
         n_decisions=len(timed),
         n_silent=lane.n_silent,
-        n_warmup=measured.n_warmup[place],
+        n_warmup=measured.n_warmup[index],
         end_to_end=spread_of(timed.latency_ns),
         computed=spread_of(_computed_ns(lane)),
         stages=_stages(lane),
@@ -131,21 +130,21 @@ def _model(
         cpu_ms_per_window=1e3 * sum(b.cpu.cpu_s for b in blocks) / n,
         preempted_per_s=sum(b.cpu.involuntary_switches for b in blocks)
         / sum(b.cpu.wall_s for b in blocks),
-        loaded_bytes=contestant.loaded_bytes,
-        device_memory=_device_memory(measured, place),
-        overhead=_overhead(measured, place),
+        loaded_bytes=model.loaded_bytes,
+        device_memory=_device_memory(measured, index),
+        overhead=_overhead(measured, index),
         cold=cold,
         accuracy=accuracy_of(
-            place,
+            index,
             precision,
-            [c.runner.card for c in contestants],
+            [c.runner.card for c in profiled],
             [lane.recording.labels for lane in measured.timed],
             same_audio=setting.arrival != "live" and not setting.gated,
         ),
-        energy=_energy(measured, own),
+        energy=_energy(measured, model_blocks),
         timeline=_timeline(lane, measured.begin_ns),
         slowest=_slowest(lane, measured.begin_ns),
-        front_end=_front_end(contestant.runner.card),
+        front_end=_front_end(model.runner.card),
     )
 
 
@@ -154,7 +153,7 @@ def _front_end(card: ModelCard) -> str:
 
 
 def _stages(lane: StreamBenchmark) -> dict[str, Spread]:
-    """Return the stages that took any time at all."""
+    """Return the stages that took time."""
     columns = {stage: lane.recording.stage_ns(stage) for stage in STAGES}
     return {stage: spread_of(times) for stage, times in columns.items() if times.any()}
 
@@ -163,13 +162,13 @@ def _computed_ns(lane: StreamBenchmark) -> Nanoseconds:
     return lane.recording.latency_ns - lane.recording.stage_ns(CAPTURE)
 
 
-def _overhead(measured: Measured, place: int) -> Overhead | None:
+def _overhead(measured: Measured, index: int) -> Overhead | None:
     medians: dict[bool, dict[int, float]] = {True: {}, False: {}}
     for block in measured.blocks:
         is_timed = bool(block.stages_ns)
         first, after = block.rows
-        if block.lane == place and after > first:
-            lane = (measured.timed if is_timed else measured.plain)[place]
+        if block.lane == index and after > first:
+            lane = (measured.timed if is_timed else measured.plain)[index]
             medians[is_timed][block.n_round] = (
                 float(np.median(_computed_ns(lane)[first:after])) / 1e6
             )
@@ -181,8 +180,8 @@ def _per_hop(blocks: Sequence[Block], n: int) -> dict[str, float]:
     return {stage: total / n / 1e6 for stage, total in totals.items() if total}
 
 
-def _device_memory(measured: Measured, place: int) -> Growth | None:
-    values = [point.device_bytes[place] for point in measured.memory]
+def _device_memory(measured: Measured, index: int) -> Growth | None:
+    values = [point.device_bytes[index] for point in measured.memory]
     known = [value for value in values if value is not None]
     return growth_of(known) if known else None
 
@@ -254,13 +253,13 @@ def _power(measured: Measured, missing: tuple[str, ...]) -> Power:
 
 
 def _slowed(around: Surroundings) -> tuple[str, ...]:
-    said = []
+    causes = []
     for when, facts in (("before", around.before), ("after", around.after)):
         reasons = list(facts.thermal.slowed_by)
         if facts.gpu and facts.gpu.state:
             reasons += facts.gpu.state.slowed_by
-        said += [f"{reason} ({when})" for reason in reasons]
+        causes += [f"{reason} ({when})" for reason in reasons]
     counts = [facts.thermal.over_current_events for facts in (around.before, around.after)]
     if counts[0] is not None and counts[1] is not None and counts[1] > counts[0]:
-        said.append(f"{counts[1] - counts[0]} over-current events during the run")
-    return tuple(said)
+        causes.append(f"{counts[1] - counts[0]} over-current events during the run")
+    return tuple(causes)

@@ -1,6 +1,6 @@
-"""From the start of a process to its first decision, in fresh processes.
+"""Time from the start of a process to its first decision, in fresh processes.
 
-This module is also the program that such a process runs: it stamps where it is, by the clock that all
+This module is also the program that such a process runs. It records timestamps of the clock that all
 processes share.
 """
 
@@ -19,40 +19,40 @@ from pathlib import Path
 from edge_ser.errors import EngineError, ModelError
 
 TIMEOUT_S = 600.0
-"""An engine that is built for another GPU may be compiled anew; longer than that is a fault."""
+"""Limit of one start, in seconds; long enough to recompile an engine for another GPU."""
 
 _STAMPS = ("started", "imported", "loaded", "decided")
 
 
 @dataclass(frozen=True)
 class ColdStart:
-    """One start. The parts add up to the whole."""
+    """Times of one cold start, which add up to the total."""
 
     interpreter_ms: float
-    """From asking the system for a process until Python runs our first line."""
+    """From the creation of the process to the first line of this module."""
     imports_ms: float
     load_ms: float
-    """Opening model and voice detector."""
+    """Time to open the model and the voice detector."""
     first_ms: float
-    """The first window, whose audio is there already: nothing is waited for."""
+    """Time to process the first window, whose audio is already available."""
     total_ms: float
     rss_bytes: int
-    """After the first decision, with this one model."""
+    """Memory after the first decision, with this one model."""
     peak_rss_bytes: int
 
 
 def cold_starts(
     model: Path, device: str, threads: int, detector: str | None, n: int, seed: int = 0
 ) -> tuple[ColdStart, ...]:
-    """Start n processes one after the other. The files are in the system's cache by then.
+    """Start n processes one after the other, with the files in the system's cache.
 
     Args:
         model: the file.
-        device: one of `runner.DEVICES`.
+        device: one of `inference.loader.DEVICES`.
         threads: CPU threads.
         detector: a name for `open_detector`, None for none.
-        n: how often.
-        seed: of the sound that is decided on.
+        n: number of processes.
+        seed: of the generated sound.
 
     Raises:
         ModelError, EngineError: a process failed or hung.
@@ -64,12 +64,12 @@ def cold_starts(
     with tempfile.TemporaryDirectory() as folder:
         audio = Path(folder) / "window.f32"
         audio.write_bytes(made_sound(16_000, seed, 10.0).samples.tobytes())
-        asked = json.dumps([str(model), device, threads, detector, str(audio)])
-        return tuple(_start(asked, model) for _ in range(n))
+        request = json.dumps([str(model), device, threads, detector, str(audio)])
+        return tuple(_start(request, model) for _ in range(n))
 
 
-def _start(asked: str, model: Path) -> ColdStart:
-    program = [sys.executable, "-m", "edge_ser.profiling.cold_start", asked]
+def _start(request: str, model: Path) -> ColdStart:
+    program = [sys.executable, "-m", "edge_ser.profiling.cold_start", request]
     begin_ns = time.monotonic_ns()
     try:
         done = subprocess.run(
@@ -87,12 +87,12 @@ def _start(asked: str, model: Path) -> ColdStart:
             f"--model {model}"
         ) from None
     except subprocess.CalledProcessError as failed:
-        said = (failed.stderr or "").strip().splitlines()[-1:] or ["it said nothing"]
+        reason = (failed.stderr or "").strip().splitlines()[-1:] or ["no message"]
         raise ModelError(
-            f"{model} cannot be used in a fresh process ({said[0]}); try: edge-ser run --model {model}"
+            f"{model} cannot be used in a fresh process ({reason[0]}); try: edge-ser run --model {model}"
         ) from None
-    told = json.loads(done.stdout.splitlines()[-1])
-    moments = [begin_ns, *(told[name] for name in _STAMPS)]
+    result = json.loads(done.stdout.splitlines()[-1])
+    moments = [begin_ns, *(result[name] for name in _STAMPS)]
     interpreter, imports, load, first = ((b - a) / 1e6 for a, b in itertools.pairwise(moments))
     return ColdStart(
         interpreter,
@@ -100,14 +100,14 @@ def _start(asked: str, model: Path) -> ColdStart:
         load,
         first,
         total_ms=(moments[-1] - begin_ns) / 1e6,
-        rss_bytes=told["rss_bytes"],
-        peak_rss_bytes=told["peak_rss_bytes"],
+        rss_bytes=result["rss_bytes"],
+        peak_rss_bytes=result["peak_rss_bytes"],
     )
 
 
-def main(asked: str, started_ns: int) -> None:
-    """Decide on one window and print when what was done."""
-    model, device, threads, detector, audio = json.loads(asked)
+def main(request: str, started_ns: int) -> None:
+    """Process one window and print the timestamps."""
+    model, device, threads, detector, audio = json.loads(request)
     import numpy as np
 
     from edge_ser.audio.io import AudioChunk

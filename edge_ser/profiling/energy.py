@@ -1,4 +1,4 @@
-"""Energy of each model out of one measured run: the curve of power under its own blocks."""
+"""Energy of each model in a run: the integral of the power curve over its blocks."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from dataclasses import dataclass
 from edge_ser.machine.power.report import Curve, power_at, trapezoid
 
 Span = tuple[float, float]
-"""Seconds since the run began: from, to."""
+"""Start and end in seconds since the run began."""
 
 
 @dataclass(frozen=True)
 class Energy:
-    """What a model's blocks took."""
+    """Energy of a model's blocks."""
 
     joules: float
     seconds: float
     joules_per_decision: float
     idle_w: float | None
     joules_above_idle_per_decision: float | None
-    """Without what the machine takes at rest; below 0 where the difference drowns in other work."""
+    """Energy minus that of the machine at rest; below 0 if other work exceeds the difference."""
 
     @property
     def mean_w(self) -> float:
-        """Mean power while it ran."""
+        """Mean power during its blocks, in watts."""
         return self.joules / self.seconds if self.seconds else 0.0
 
 

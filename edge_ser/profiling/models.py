@@ -1,4 +1,4 @@
-"""The models of a profile: opened, named, and what their files say of their accuracy."""
+"""Models of a profile: loading, names, and precision records of their files."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from edge_ser.tensorrt.manifest import EngineManifest, manifest_path
 
 @dataclass(frozen=True)
 class ProfiledModel:
-    """A model file that is open on a device."""
+    """Model file that is open on a device."""
 
     name: str
-    """Unlike all others of the profile."""
+    """Name that is unique within the profile."""
     path: Path
     device: str
-    """What was asked for, one of `runner.DEVICES`."""
+    """Requested device, one of `inference.loader.DEVICES`."""
     runner: Runner
     loaded_bytes: int
-    """How much memory the process took for it, libraries of the first one included."""
+    """Memory that the process took to load it; for the first model including libraries."""
     precision: Precision | None
-    """What the file says of how it was made; None where it says nothing."""
+    """Precision record of the file; None if it has none."""
 
 
 def open_models(
@@ -37,8 +37,8 @@ def open_models(
     """Open each model on each device; the caller closes their runners.
 
     Raises:
-        ModelError, EngineError, ConfigError, MissingDependency: see `open_runner`; nothing stays
-            open.
+        ModelError, EngineError, ConfigError, MissingDependency: see `open_runner`; all runners are
+            closed then.
     """
     opened: list[ProfiledModel] = []
     names = _names(paths, devices)
@@ -51,14 +51,14 @@ def open_models(
                 ProfiledModel(name, path, device, runner, loaded, _precision(path, runner))
             )
     except BaseException:
-        for contestant in opened:
-            contestant.runner.close()
+        for model in opened:
+            model.runner.close()
         raise
     return tuple(opened)
 
 
 def _names(paths: Sequence[Path], devices: Sequence[str]) -> dict[tuple[Path, str], str]:
-    """Return short names that tell all pairs apart, in the order in which they are measured."""
+    """Return short, unique names of all pairs, in the order in which they are measured."""
     files = [path.name for path in paths]
     named = {}
     for path in paths:

@@ -1,4 +1,4 @@
-"""What timing the stages itself costs."""
+"""Cost of timing the stages."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ _BATCHES, _MARKS = 21, 100
 
 @dataclass(frozen=True)
 class Overhead:
-    """Rounds in which a model ran with and without stages being timed, and the difference."""
+    """Comparison of rounds with and without timed stages."""
 
     n_rounds: int
     plain_p50_ms: float
-    """Mean over the rounds of the median time that was computed, nothing timed but the whole."""
+    """Mean over the rounds of the median computed time, with only the total timed."""
     timed_p50_ms: float
     error_ms: float | None
-    """Standard error of the difference over the rounds; None for a single one."""
+    """Standard error of the difference over the rounds; None for a single round."""
     mark_us: float
-    """What one mark takes by itself; a decision has about a dozen of them."""
+    """Time of one mark, in microseconds; a decision has about a dozen marks."""
 
     @property
     def added_ms(self) -> float:
-        """By how much decisions took longer; below 0 where it drowns in what else the machine does."""
+        """Added time of a decision, in ms; below 0 if it is smaller than the noise."""
         return self.timed_p50_ms - self.plain_p50_ms
 
     @property
     def is_noise(self) -> bool:
-        """Whether it is within three standard errors, or below 0: no probe makes anything faster."""
+        """Whether it is within three standard errors, or below 0."""
         return self.error_ms is None or self.added_ms < 3 * self.error_ms
 
 
 def overhead_of(
     timed: Mapping[int, float], plain: Mapping[int, float], mark_us: float
 ) -> Overhead | None:
-    """Compare medians in ms by round, those with and those without; None where no round has both."""
+    """Compare medians in ms by round, with and without timed stages; None if no round has both."""
     rounds = sorted(timed.keys() & plain.keys())
     if not rounds:
         return None
@@ -56,7 +56,7 @@ def overhead_of(
 
 
 def mark_us(clock: Clock) -> float:
-    """Return how long one mark of a probe takes, in microseconds: the median of some batches."""
+    """Return the time of one mark of a probe, in microseconds: the median of several batches."""
     stages = StageClock(clock)
     batches = []
     for _ in range(_BATCHES):

@@ -1,4 +1,4 @@
-"""Which model to take, and whether a budget is kept."""
+"""Recommendation of a model, and check of a latency budget."""
 
 from __future__ import annotations
 
@@ -12,57 +12,57 @@ from edge_ser.profiling.statistics import QUANTILES, Spread
 from edge_ser.recognition.windowing import WindowConfig
 
 MIN_AGREEMENT = 0.97
-"""Share of the labels that a model has to have in common with the one it would replace."""
+"""Least share of equal labels of a model and the one it would replace."""
 
 _FEWEST = 20
-"""Windows below which agreement on the audio of the profile says nothing."""
+"""Least number of windows for a meaningful agreement on the audio of the profile."""
 
 _ALIKE = 0.05
-"""A difference in time below this share is one that nobody notices and the next run may turn."""
+"""Relative difference in time below which two models count as equally fast."""
 
 
 def accuracy_of(
-    place: int,
+    index: int,
     precision: Precision | None,
     cards: Sequence[ModelCard],
     labels: Sequence[Mapping[int, int]],
     *,
     same_audio: bool,
 ) -> Accuracy:
-    """Say what is known of a model's accuracy.
+    """Return what is known of a model's accuracy.
 
-    A record in the file counts most: it was measured on labelled or calibration speech. Without one,
-    the labels on this profile's audio are compared with the first model's.
+    A record in the file takes precedence: it was measured on labelled or calibration speech. Without
+    one, the labels on this profile's audio are compared with the first model's.
 
     Args:
-        place: of the model among all.
-        precision: what its file says of how it was made.
+        index: of the model.
+        precision: precision record of its file.
         cards: of all models.
-        labels: of all models: place of the label by the end of the window.
-        same_audio: whether windows that end alike hold the same audio.
+        labels: of all models: end of a window → index of its label.
+        same_audio: whether windows with the same end hold the same audio.
     """
-    card = cards[place]
+    card = cards[index]
     uar = card.accuracy[0].uar if card.accuracy else None
     recorded = None if precision is None else precision.gate.get("agreement")
     if recorded is not None:
         return Accuracy("record", recorded, None, recorded >= MIN_AGREEMENT, uar)
-    if place == 0:
+    if index == 0:
         return Accuracy("reference", None, None, passes=True, card_uar=uar)
     first = cards[0]
     if not same_audio or card.labels != first.labels or _timing(card) != _timing(first):
         return Accuracy("unknown", None, None, None, uar)
-    common = labels[0].keys() & labels[place].keys()
+    common = labels[0].keys() & labels[index].keys()
     if len(common) < _FEWEST:
         return Accuracy("unknown", None, len(common), None, uar)
-    share = sum(labels[0][end] == labels[place][end] for end in common) / len(common)
+    share = sum(labels[0][end] == labels[index][end] for end in common) / len(common)
     return Accuracy("agreement", share, len(common), share >= MIN_AGREEMENT, uar)
 
 
 def recommend(models: Sequence[ModelProfile], percentile: float) -> Recommendation | None:
-    """Return the fastest model that keeps its accuracy; None where there is nothing to choose.
+    """Return the fastest model that keeps its accuracy; None if there is no choice.
 
-    Time is `computed`: how long a piece of audio waits for its last sample is the same for all.
-    Where there are too few decisions for the percentile, it is the median.
+    Models are compared by `computed` time, since the time to capture a piece of audio is the same for
+    all. The median is used if there are too few decisions for the percentile.
     """
     fit = [model for model in models if model.accuracy.passes]
     if len(models) < 2 or not fit:
@@ -88,7 +88,7 @@ def recommend(models: Sequence[ModelProfile], percentile: float) -> Recommendati
 
 
 def budget_of(models: Sequence[ModelProfile], budget_ms: float, percentile: float) -> Budget:
-    """Hold the end-to-end times against a budget.
+    """Compare the end-to-end times with a budget.
 
     Raises:
         ConfigError: a percentile that is not measured, or a budget that is not positive.
@@ -104,7 +104,7 @@ def budget_of(models: Sequence[ModelProfile], budget_ms: float, percentile: floa
 
 
 def missed(models: Sequence[ModelProfile], budget: Budget) -> str:
-    """Say in one sentence by how much a budget was missed."""
+    """Return a sentence on how far a budget was missed."""
     parts = [
         f"{model.name}: {_figure(model.end_to_end, budget.percentile)}"
         for model in models
@@ -116,11 +116,8 @@ def missed(models: Sequence[ModelProfile], budget: Budget) -> str:
 def _figure(spread: Spread, percentile: float) -> str:
     value = spread.at(percentile)
     if value is None:
-        wanted = round(100 / (100 - percentile))
-        return (
-            f"p{percentile:g} cannot be told from {spread.n} decisions, {wanted} are needed; give a "
-            "longer --duration"
-        )
+        needed = round(100 / (100 - percentile))
+        return f"p{percentile:g} needs {needed} decisions, got {spread.n}; give a longer --duration"
     return f"p{percentile:g} is {value:.2f} ms"
 
 

@@ -1,4 +1,4 @@
-"""The result of `edge-ser profile`, as records that are written to JSON (docs/profile.md)."""
+"""Result of `edge-ser profile`, as records that are stored as JSON (docs/profile.md)."""
 
 from __future__ import annotations
 
@@ -23,45 +23,45 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class SoundFacts:
-    """What was listened to."""
+    """Facts about the audio."""
 
     name: str
     sample_rate: int
     """Hz, before resampling."""
     length_s: float | None
-    """Seconds until it began again; None for live audio."""
+    """Seconds until it repeats; None for live audio."""
     level_dbfs: float | None
     speech: float | None
-    """Share that the voice detector takes for speech; None without a detector, or live."""
+    """Share classified as speech by the voice detector; None without a detector, or for live audio."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """How it was measured."""
+    """Conditions of the measurement."""
 
     arrival: str
-    """closed, paced, bursty or live."""
+    """`closed`, `paced`, `bursty` or `live`."""
     chunk_ms: float
-    """Audio that is handed over at once."""
+    """Length of a piece of audio, in ms."""
     duration_s: float
-    """Seconds for each model, without warm-up and without the blocks in which nothing was timed."""
+    """Seconds for each model, without warm-up and without the blocks without timed stages."""
     block_s: float
-    """Models took turns of so many seconds."""
+    """Length of the turns that the models took, in seconds."""
     warmup_decisions: int
-    """Whole windows that each stream decided on first, uncounted."""
+    """Complete windows that each stream processed first, uncounted."""
     detector: str
     """Name of the voice detector, `none` without one."""
     gated: bool
-    """Whether windows were classified only while the detector heard speech."""
+    """Whether windows were classified only while the detector found speech."""
     threads: int
     sound: SoundFacts
     baseline: str = "none"
-    """`none`, `running` or a file, as asked for; `default` for that of each model's card."""
+    """`none`, `running` or a file, as requested; `default` for that of each model's card."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """A decision on the timeline."""
+    """Decision on the timeline."""
 
     at_s: float
     """Seconds since the measurement began."""
@@ -72,7 +72,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Outlier:
-    """One of the slowest decisions, and where its time went."""
+    """One of the slowest decisions, with the time of each stage."""
 
     at_s: float
     end_to_end_ms: float
@@ -81,7 +81,7 @@ class Outlier:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Whether a model is as good as the one it would replace, and by what this is known."""
+    """Accuracy of a model relative to the one it would replace, and its basis."""
 
     basis: str
     """`reference`, `record` (measured when the file was made), `agreement` (with the first model, on
@@ -91,9 +91,9 @@ class Accuracy:
     n: int | None
     """Windows that were compared here; None for a record."""
     passes: bool | None
-    """None where nothing is known."""
+    """None if nothing is known."""
     card_uar: float | None
-    """What the model's card says first, of the weights that it was made from; for the reader."""
+    """First UAR of the model's card, of the weights that it was made from; for information."""
 
 
 @dataclass(frozen=True)
@@ -105,48 +105,48 @@ class ModelProfile:
     sha256: str
     size_bytes: int
     precision: str
-    """What the file says of itself; fp32 where it says nothing."""
+    """Precision that the file records; `fp32` without a record."""
     device: str
-    """What was asked for."""
+    """Requested device."""
     backend: str
-    """What computed, with its version."""
+    """Runtime that computed, with its version."""
     window_s: float
     hop_s: float
     n_decisions: int
-    """That the percentiles are of: the first of each block is left out."""
+    """Decisions that the percentiles cover: the first of each block is left out."""
     n_silent: int
-    """Windows that were too soft for the network, and do not count."""
+    """Windows below the silence threshold, which do not count."""
     n_warmup: int
     end_to_end: Spread
     """From the window's last sample to the written event."""
     computed: Spread
-    """The same without `capture`: what the processor does after the last piece of audio came."""
+    """End-to-end time without `capture`: processing after the last piece of audio arrived."""
     stages: Mapping[str, Spread]
-    """What of `end_to_end` each stage took; together they are all of it."""
+    """Time of each stage; together they add up to `end_to_end`."""
     per_hop_ms: Mapping[str, float]
-    """Mean time of each stage over all the pieces of a hop, also those that completed no window."""
+    """Mean time of each stage over all pieces of a hop, including those that completed no window."""
     rtf: float
     """Real-time factor: processing time over audio time."""
     windows_per_s: float
-    """Decisions a second of processing."""
+    """Decisions per second of processing."""
     cpu_ms_per_window: float
     """Processor time of all threads, in the program and in the kernel."""
     preempted_per_s: float
-    """How often a second the process was put aside for another while this model had its turns: where it
-    is more than a few, the latencies are those of a machine that had other things to do."""
+    """Involuntary context switches per second during this model's turns: more than a few mean that
+    other programs affected the latencies."""
     loaded_bytes: int
-    """How much memory the profiling process took for it, libraries of the first one included."""
+    """Memory that the profiling process took to load it; for the first model including libraries."""
     device_memory: Growth | None
     overhead: Overhead | None
-    """None where the run was too short to compare."""
+    """None if the run was too short to compare."""
     cold: tuple[ColdStart, ...]
     accuracy: Accuracy
     energy: Energy | None
     timeline: tuple[Point, ...]
-    """Thinned out where there are many, never of the slowest."""
+    """Decisions over the run, subsampled if there are many; the slowest are always included."""
     slowest: tuple[Outlier, ...]
     front_end: str = "unknown"
-    """What computed the features: `compiled` for some processor, NumPy, or nodes `in the graph`."""
+    """Kernel of the features: `compiled` for a processor, NumPy, or nodes `in the graph`."""
 
 
 @dataclass(frozen=True)
@@ -154,66 +154,66 @@ class ProcessMemory:
     """Memory of the profiling process, with all models loaded."""
 
     curve: tuple[tuple[float, float], ...]
-    """Seconds since the measurement began, MiB in RAM without the profile's own notes."""
+    """Seconds since the measurement began, MiB in RAM without the profile's own records."""
     growth: Growth | None
-    """None where the run was too short to tell."""
+    """None if the run was too short."""
     peak_bytes: int
     """Since the process started."""
 
 
 @dataclass(frozen=True)
 class Power:
-    """What the sensors measured over the run."""
+    """Power measured over the run."""
 
     covers: str
-    """What they measure; empty without a total."""
+    """Description of the measured rails; empty without a total."""
     whole_board: bool
     curve: tuple[tuple[float, float], ...]
     """Seconds since the measurement began, watts."""
     idle_w: float | None
     doubts: tuple[str, ...]
     missing: tuple[str, ...]
-    """Why sensors are missing."""
+    """Reasons for missing sensors."""
 
 
 @dataclass(frozen=True)
 class Recommendation:
-    """Which model to take."""
+    """Recommended model."""
 
     model: str
     by: str
-    """The figure that decided, e.g. `computed p99`."""
+    """Deciding figure, e.g. `computed p99`."""
     value_ms: float
     reason: str
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What was asked of a device, and whether it was kept."""
+    """Latency budget, and whether it was kept."""
 
     budget_ms: float
     percentile: float
     over: tuple[str, ...]
-    """Models that missed it, or had too few decisions to tell."""
+    """Models that missed it, or had too few decisions."""
 
 
 @dataclass(frozen=True)
 class Profile:
-    """All of it."""
+    """Results of a profile."""
 
     created: str
     """ISO 8601, UTC."""
     setting: Setting
     machine: MachineFacts
-    """Before the measurement."""
+    """Facts about the machine before the measurement."""
     thermal_after: Thermal
     slowed: tuple[str, ...]
-    """What slowed the machine down, before or after; empty where nothing was seen."""
+    """Causes of throttling before or after the run; empty if none was detected."""
     models: tuple[ModelProfile, ...]
     memory: ProcessMemory
     power: Power
     recommendation: Recommendation | None
-    """None for one model alone, or where none may be recommended."""
+    """None for a single model, or if none can be recommended."""
     budget: Budget | None
     kind: str = KIND
     schema: int = SCHEMA
@@ -224,22 +224,22 @@ class Profile:
         require(len(self.models) > 0, "models", self.models, "one or more")
 
     def to_json(self) -> str:
-        """Return it as JSON, indented by one."""
+        """Return the profile as JSON, indented by one."""
         return json.dumps(dataclasses.asdict(self), indent=1, allow_nan=False) + "\n"
 
     def save(self, path: Path) -> None:
         """Write JSON.
 
         Raises:
-            ConfigError: the place cannot be written.
+            ConfigError: the file cannot be written.
         """
         write_text(path, self.to_json())
 
     @classmethod
     def load(cls, path: Path) -> Profile:
-        """Read what `save` wrote.
+        """Read a file written by `save`.
 
         Raises:
-            ConfigError: no such file, no JSON, no profile, or one of another version.
+            ConfigError: a file that is missing, not JSON, not a profile, or of another version.
         """
         return build(cls, read_json(path), str(path))

@@ -1,4 +1,4 @@
-"""Several models measured in turns, so that what drifts in the machine hits all of them alike."""
+"""Measurement of several models in turns, so that drift of the machine affects all of them equally."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ if TYPE_CHECKING:
     from edge_ser.machine.power.report import PowerReport
 
 BLOCK_S = {"closed": 1.0, "paced": 4.0, "bursty": 5.0, "live": 5.0}
-"""Seconds of a block, by arrival."""
+"""Arrival → length of a block in seconds."""
 
 PLAIN_EVERY = 4
-"""Of so many rounds one has blocks in which no stage is timed, to tell what the timing costs."""
+"""Every n-th round has blocks without timed stages, to measure the cost of timing."""
 
 
 @dataclass(frozen=True)
 class RunConfig:
-    """How long, and in which steps.
+    """Duration of a measurement and of its steps.
 
     Raises:
         ConfigError: a value out of range.
     """
 
     duration_s: float
-    """Seconds that each model is measured for, without warm-up and blocks in which nothing is timed."""
+    """Seconds that each model is measured, without warm-up and blocks without timed stages."""
     block_s: float
     warmup_decisions: int = 20
-    """Full windows that each stream decides on before anything counts."""
+    """Complete windows that each stream processes before the measurement."""
 
     def __post_init__(self) -> None:
         require(0 < self.block_s <= 600, "block_s", self.block_s, "above 0, up to 600 seconds")
@@ -56,35 +56,35 @@ class MemoryPoint:
 
     at_ns: int
     rss_bytes: int
-    """Without what the profile's own notes take."""
+    """Resident memory without the profile's own records."""
     device_bytes: tuple[int | None, ...]
-    """Of the GPU, all processes together, by model; None where the runner cannot tell."""
+    """GPU memory of all processes, by model; None if the runner cannot report it."""
 
 
 @dataclass
 class Measured:
-    """What a run noted, before it is summed up."""
+    """Raw measurements of a run."""
 
     begin_ns: int
-    """When the first block began: times in reports count from there."""
+    """Start of the first block, the origin of times in reports."""
     timed: list[StreamBenchmark] = field(default_factory=list)
-    """A lane for each model, stages timed."""
+    """Benchmark of each model, with timed stages."""
     plain: list[StreamBenchmark] = field(default_factory=list)
     blocks: list[Block] = field(default_factory=list)
-    """`lane` is the model's place; blocks without probes are those without `stages_ns`."""
+    """Blocks of all models; blocks without timed stages have empty `stages_ns`."""
     memory: list[MemoryPoint] = field(default_factory=list)
     n_warmup: list[int] = field(default_factory=list)
-    """Decisions before the measurement, by model."""
+    """Decisions of each model before the measurement."""
     idle: PowerReport | None = None
     power: PowerReport | None = None
     mark_us: float = 0.0
-    """What one mark of the probe takes."""
+    """Time of one mark of the probe, in microseconds."""
 
 
 def turns(n_models: int, n_round: int) -> list[tuple[int, bool]]:
-    """Return the order of a round as pairs of a model's place and whether stages are timed.
+    """Return the order of a round as pairs: index of the model, whether stages are timed.
 
-    Who begins moves on by one from round to round, so that nobody always runs after the same one.
+    The first model advances by one from round to round, so that the order does not favour any model.
     """
     kinds = (True, False) if n_round % PLAIN_EVERY == 0 else (True,)
     order = [(model, timed) for model in range(n_models) for timed in kinds]
@@ -96,7 +96,7 @@ def measure(
     runners: Sequence[Runner],
     feed: Callable[[], Feed],
     detector: Callable[[], VoiceDetector | None],
-    plan: RunConfig,
+    config: RunConfig,
     clock: Clock,
     *,
     warm_feed: Callable[[], Feed] | None = None,
@@ -105,22 +105,22 @@ def measure(
     baseline: str | None = None,
     progress: OnShare = lambda _: None,
 ) -> Measured:
-    """Measure models in rounds of blocks until each had its time.
+    """Measure models in rounds of blocks until each has its duration.
 
     Args:
         runners: the open models.
         feed: makes the audio of one stream.
         detector: makes the voice detector of one stream.
-        plan: how long.
-        clock: by which all is timed.
-        warm_feed: makes audio for warming up that need not be waited for; None for `feed`'s.
-        meter: None where nothing measures power.
-        idle_s: seconds at rest that power is compared with.
+        config: duration and steps.
+        clock: clock of all times.
+        warm_feed: makes audio for the warm-up that is available at once; None for `feed`.
+        meter: None if nothing measures power.
+        idle_s: seconds at rest before the run, to measure idle power.
         baseline: as for `Recognizer`, of all models.
-        progress: is told the share that is done, in [0, 1].
+        progress: called with the finished share, in [0, 1].
 
     Raises:
-        AudioError: a live source broke.
+        AudioError: a live source failed.
         ModelError, EngineError: inference failed.
     """
     with _sink() as sink:
@@ -135,7 +135,7 @@ def measure(
         measured.plain = [lane(runner, timed=False) for runner in runners]
         for timed, plain in zip(measured.timed, measured.plain, strict=True):
             warm = [
-                lane.warm_up(plan.warmup_decisions, warm_feed() if warm_feed else None)
+                lane.warm_up(config.warmup_decisions, warm_feed() if warm_feed else None)
                 for lane in (timed, plain)
             ]
             measured.n_warmup.append(sum(warm))
@@ -145,7 +145,7 @@ def measure(
         measured.begin_ns = clock.now_ns()
         load: Any = nullcontext() if meter is None else meter
         with load:
-            _rounds(measured, runners, plan, clock, progress)
+            _rounds(measured, runners, config, clock, progress)
         if meter is not None:
             measured.power = meter.report
     return measured
@@ -154,18 +154,18 @@ def measure(
 def _rounds(
     measured: Measured,
     runners: Sequence[Runner],
-    plan: RunConfig,
+    config: RunConfig,
     clock: Clock,
     progress: OnShare,
 ) -> None:
-    n_rounds = max(1, round(plan.duration_s / plan.block_s))
+    n_rounds = max(1, round(config.duration_s / config.block_s))
     for n_round in range(n_rounds):
         order = turns(len(runners), n_round)
-        for place, (model, timed) in enumerate(order):
+        for index, (model, timed) in enumerate(order):
             lane = (measured.timed if timed else measured.plain)[model]
-            measured.blocks.append(lane.run(model, n_round, round(1e9 * plan.block_s)))
+            measured.blocks.append(lane.run(model, n_round, round(1e9 * config.block_s)))
             measured.memory.append(_memory(measured, runners, clock))
-            progress((n_round + (place + 1) / len(order)) / n_rounds)
+            progress((n_round + (index + 1) / len(order)) / n_rounds)
 
 
 def _memory(measured: Measured, runners: Sequence[Runner], clock: Clock) -> MemoryPoint:
@@ -179,7 +179,7 @@ def _memory(measured: Measured, runners: Sequence[Runner], clock: Clock) -> Memo
 
 @contextmanager
 def _sink() -> Iterator[int]:
-    """Yield a descriptor whose writes cost a system call, as those to a pipe or a log do."""
+    """Yield a file descriptor whose writes cost a system call, as those to a pipe or a log do."""
     descriptor = os.open(os.devnull, os.O_WRONLY)
     try:
         yield descriptor

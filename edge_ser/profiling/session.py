@@ -1,4 +1,4 @@
-"""One whole profile: models opened, sound made, machine read, all measured and summed up."""
+"""Complete profile: reads the machine, makes the sound, measures the models, assembles the report."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LIVE = "live"
 
 @dataclass(frozen=True)
 class SessionConfig:
-    """What is asked of a profile.
+    """Configuration of a profile.
 
     Raises:
         ConfigError: a value out of range.
@@ -43,7 +43,7 @@ class SessionConfig:
     detector: str | None = "auto"
     """A name for `open_detector`; None for none."""
     gated: bool = False
-    """Whether windows are classified only while the detector hears speech."""
+    """Whether windows are classified only while the detector finds speech."""
     threads: int = 1
     n_cold_starts: int = 5
     idle_s: float = 5.0
@@ -59,92 +59,92 @@ class SessionConfig:
 
 
 def profile(
-    contestants: Sequence[ProfiledModel],
+    models: Sequence[ProfiledModel],
     source: Sound | Source,
-    request: SessionConfig,
+    config: SessionConfig,
     on_progress: OnProgress = lambda _what, _share: None,
     clock: Clock | None = None,
     sensors: Callable[[], Sensors] = open_sensors,
 ) -> Profile:
-    """Measure models that are open.
+    """Measure open models.
 
     Args:
-        contestants: the models, which are measured in turns.
-        source: a sound, or a live source, not yet entered.
-        request: how.
-        on_progress: called as the work goes on.
+        models: the models, which are measured in turns.
+        source: a sound, or a live source that is not yet entered.
+        config: the configuration.
+        on_progress: called with a description and the finished share.
         clock: None for the system's.
-        sensors: opens what measures power.
+        sensors: opens the power sensors.
 
     Raises:
-        AudioError: the source cannot be used, or nothing in it could be decided on.
+        AudioError: the source cannot be used, or no window of it could be classified.
         ModelError, EngineError: inference failed.
         MissingDependency: the voice detector is not installed.
     """
     clock = clock or MonotonicClock()
-    arrival = request.arrival if isinstance(source, Sound) else LIVE
-    block_s = min(BLOCK_S[arrival], request.duration_s)
-    plan = RunConfig(request.duration_s, block_s, request.warmup_decisions)
+    arrival = config.arrival if isinstance(source, Sound) else LIVE
+    block_s = min(BLOCK_S[arrival], config.duration_s)
+    run_config = RunConfig(config.duration_s, block_s, config.warmup_decisions)
     on_progress("reading the machine", 0.0)
     before = read_facts()
     with ExitStack() as stack:
-        feed, warm_feed = _feeds(stack, source, request, clock)
+        feed, warm_feed = _feeds(stack, source, config, clock)
         opened = stack.enter_context(sensors())
         measured = measure(
-            [contestant.runner for contestant in contestants],
+            [model.runner for model in models],
             feed,
-            lambda: _detector(request),
-            plan,
+            lambda: _detector(config),
+            run_config,
             clock,
             warm_feed=warm_feed,
             meter=EnergyMeter(opened) if opened.sensors else None,
-            idle_s=request.idle_s,
-            baseline=request.baseline,
+            idle_s=config.idle_s,
+            baseline=config.baseline,
             progress=lambda share: on_progress("measuring", share),
         )
         missing = opened.reasons
     around = Surroundings(before, read_facts(), missing)
     cold = []
-    for place, contestant in enumerate(contestants):
-        on_progress("starting anew", place / len(contestants))
+    for index, model in enumerate(models):
+        on_progress("starting anew", index / len(models))
         cold.append(
             cold_starts(
-                contestant.path,
-                contestant.device,
-                request.threads,
-                request.detector,
-                request.n_cold_starts,
+                model.path,
+                model.device,
+                config.threads,
+                config.detector,
+                config.n_cold_starts,
             )
         )
-    setting = _setting(source, arrival, request, plan)
-    wish = ProfileConfig(request.budget_ms, request.percentile)
-    return assemble(measured, contestants, setting, cold, around, wish)
+    setting = _setting(source, arrival, config, run_config)
+    profile_config = ProfileConfig(config.budget_ms, config.percentile)
+    return assemble(measured, models, setting, cold, around, profile_config)
 
 
 def _feeds(
-    stack: ExitStack, source: Sound | Source, request: SessionConfig, clock: Clock
+    stack: ExitStack, source: Sound | Source, config: SessionConfig, clock: Clock
 ) -> tuple[Callable[[], Feed], Callable[[], Feed] | None]:
     if isinstance(source, Sound):
         sound = source
         return (
-            lambda: SoundFeed(sound, request.arrival, clock, request.chunk_s),
-            lambda: SoundFeed(sound, "closed", clock, request.chunk_s),
+            lambda: SoundFeed(sound, config.arrival, clock, config.chunk_s),
+            lambda: SoundFeed(sound, "closed", clock, config.chunk_s),
         )
     signals = iter(stack.enter_context(source))
     return (lambda: LiveFeed(signals.__next__)), None
 
 
-def _detector(request: SessionConfig) -> VoiceDetector | None:
-    if request.detector is None:
+def _detector(config: SessionConfig) -> VoiceDetector | None:
+    if config.detector is None:
         return None
-    detector = open_detector(request.detector)
-    return detector if request.gated else AlwaysSpeech(detector)
+    detector = open_detector(config.detector)
+    return detector if config.gated else AlwaysSpeech(detector)
 
 
 def _setting(
-    source: Sound | Source, arrival: str, request: SessionConfig, plan: RunConfig
+    source: Sound | Source, arrival: str, config: SessionConfig, run_config: RunConfig
 ) -> Setting:
-    detector = None if request.detector is None else open_detector(request.detector)
+    detector = None if config.detector is None else open_detector(config.detector)
     if isinstance(source, Sound):
         share = None if detector is None else speech_share(source, detector)
         facts = SoundFacts(
@@ -155,20 +155,20 @@ def _setting(
         facts = SoundFacts(source.name, rate, None, None, None)
     return Setting(
         arrival=arrival,
-        chunk_ms=1e3 * request.chunk_s,
-        duration_s=plan.duration_s,
-        block_s=plan.block_s,
-        warmup_decisions=plan.warmup_decisions,
+        chunk_ms=1e3 * config.chunk_s,
+        duration_s=run_config.duration_s,
+        block_s=run_config.block_s,
+        warmup_decisions=run_config.warmup_decisions,
         detector="none" if detector is None else detector.name,
-        gated=request.gated,
-        threads=request.threads,
+        gated=config.gated,
+        threads=config.threads,
         sound=facts,
-        baseline=request.baseline or "default",
+        baseline=config.baseline or "default",
     )
 
 
 def bundled_or(paths: Sequence[Path]) -> tuple[Path, ...]:
-    """Return the models that were named, else the one that comes with the package."""
+    """Return the given models, or the bundled one if there are none."""
     from edge_ser.inference.loader import bundled_model
 
     return tuple(paths) or (bundled_model(),)

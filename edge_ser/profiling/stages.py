@@ -1,4 +1,4 @@
-"""The stages of a decision, and the probe that tells how long each took."""
+"""Stages of a decision, and the probe that times them."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ MEANING = {
     REST: "what lies between the stages",
     SINK: "the event as JSON, written to a file descriptor",
 }
-"""All stages in the order in which a window meets them."""
+"""All stages in the order of processing, with descriptions."""
 
 STAGES = tuple(MEANING)
 
 
 class StageClock:
-    """A probe for `StreamingRecognizer`: the time since the last mark belongs to the stage.
+    """Probe for `StreamingRecognizer`: the time since the last mark belongs to the stage.
 
-    `inner` is told of it meanwhile: `ObservedRunner` puts the parts of an inference there.
+    `ObservedRunner` splits an inference into its parts with `divide_inference`.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -48,19 +48,19 @@ class StageClock:
         self.spent_ns = dict.fromkeys(STAGES, 0)
 
     def begin(self, now_ns: int) -> None:
-        """Start a new count at this moment."""
+        """Start counting at `now_ns`."""
         self._last_ns = now_ns
         for stage in self.spent_ns:
             self.spent_ns[stage] = 0
 
     def __call__(self, stage: str) -> None:
-        """Note that a stage is over now."""
+        """Mark the end of a stage."""
         now_ns = self._now_ns()
         self.spent_ns[stage] += now_ns - self._last_ns
         self._last_ns = now_ns
 
     def divide_inference(self, to_device_ms: float, inference_ms: float, to_host_ms: float) -> None:
-        """Note an inference that is over now, by what the GPU says of it."""
+        """Mark the end of an inference, split by the GPU's times."""
         now_ns = self._now_ns()
         parts = [round(1e6 * ms) for ms in (to_device_ms, inference_ms, to_host_ms)]
         for stage, part_ns in zip(("to_device", "inference", "to_host"), parts, strict=True):
@@ -71,26 +71,26 @@ class StageClock:
 
 @runtime_checkable
 class TimedRunner(Protocol):
-    """A runner that knows what the GPU spent its time on, as `TensorRTRunner` does."""
+    """Runner that reports the GPU's times, as `TensorRTRunner` does."""
 
     @property
     def card(self) -> ModelCard:
-        """What the model says of itself."""
+        """Card of the model."""
 
     @property
     def backend(self) -> str:
-        """What computes, and on what."""
+        """Runtime and device."""
 
     @property
     def min_window_s(self) -> float:
-        """Shortest audio that it takes, in seconds."""
+        """Shortest audio that it accepts, in seconds."""
 
     def infer_timed(self, inputs: Float32) -> tuple[ModelOutput, Timings]:
         """Return the output and the GPU's times."""
 
 
 class ObservedRunner(Runner):
-    """A timed runner that tells a `StageClock` the parts of each inference."""
+    """Timed runner that reports the parts of each inference to a `StageClock`."""
 
     def __init__(self, engine: TimedRunner, clock: StageClock) -> None:
         self._engine = engine
@@ -98,17 +98,17 @@ class ObservedRunner(Runner):
 
     @property
     def card(self) -> ModelCard:
-        """What the model says of itself."""
+        """Card of the model."""
         return self._engine.card
 
     @property
     def backend(self) -> str:
-        """What computes, and on what."""
+        """Runtime and device."""
         return self._engine.backend
 
     @property
     def min_window_s(self) -> float:
-        """Shortest audio that it takes, in seconds."""
+        """Shortest audio that it accepts, in seconds."""
         return self._engine.min_window_s
 
     def run(self, inputs: Float32) -> Float32:
@@ -123,15 +123,14 @@ class ObservedRunner(Runner):
 
 
 def observed(runner: Runner, clock: StageClock) -> Runner:
-    """Return a runner that tells the parts of an inference, where this one can."""
+    """Return a runner that reports the parts of an inference, if this one can."""
     return ObservedRunner(runner, clock) if isinstance(runner, TimedRunner) else runner
 
 
 class AlwaysSpeech:
-    """A voice detector at its full cost whose answer is always speech.
+    """Voice detector at its full cost whose result is always speech.
 
-    So every window is classified, whatever is said in the audio: the load of somebody who never
-    stops speaking.
+    Every window is classified, whatever the audio holds: the load of continuous speech.
     """
 
     def __init__(self, detector: VoiceDetector) -> None:
@@ -141,10 +140,10 @@ class AlwaysSpeech:
         self.frame_samples = detector.frame_samples
 
     def push(self, frame: Float32) -> float:
-        """Hear a frame; return 1."""
+        """Process a frame; return 1."""
         self._detector.push(frame)
         return 1.0
 
     def reset(self) -> None:
-        """Forget what was heard."""
+        """Reset the detector's state."""
         self._detector.reset()

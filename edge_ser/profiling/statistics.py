@@ -1,4 +1,4 @@
-"""Times in nanoseconds, summed up: percentiles that the count can carry, jitter, a histogram."""
+"""Statistics of times in nanoseconds: percentiles that the count supports, jitter, a histogram."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from numpy.typing import NDArray
 from edge_ser._util.records import require
 
 _FLOOR_BYTES = 1 << 20
-"""Allocators and caches move by so much; less is no sign of anything."""
+"""Fluctuation of allocators and caches in bytes; less is not growth."""
 _FLOOR_SHARE = 0.01
 _FEWEST = 6
 
 
 @dataclass(frozen=True)
 class Growth:
-    """Memory over a run: medians of its first and its last third."""
+    """Memory over a run: medians of its first and last third."""
 
     first_bytes: int
     last_bytes: int
     peak_bytes: int
     grows: bool
-    """Whether it grew in all three thirds' medians, by more than 1 MiB and 1% in all."""
+    """Whether the medians of the three thirds grow, by more than 1 MiB and 1% in all."""
 
     @property
     def growth_bytes(self) -> int:
-        """By how much; may be below 0."""
+        """Growth in bytes; may be negative."""
         return self.last_bytes - self.first_bytes
 
 
 def growth_of(values: Sequence[int]) -> Growth | None:
-    """Judge a series of sizes in bytes, in the order of time; None for fewer than 6 of them."""
+    """Return the growth of a time series of sizes in bytes; None for fewer than 6."""
     if len(values) < _FEWEST:
         return None
     n = len(values) // 3
@@ -42,7 +42,7 @@ def growth_of(values: Sequence[int]) -> Growth | None:
         median(part) for part in (values[:n], values[n : len(values) - n], values[-n:])
     )
     threshold = max(_FLOOR_BYTES, _FLOOR_SHARE * first)
-    # What grows once, a cache or an arena, does so in the beginning; a leak goes on to the end.
+    # A cache or an arena grows once, at the beginning; a leak continues to the end.
     grows = last - first > threshold and last - middle > threshold / 4 and middle > first
     return Growth(int(first), int(last), max(values), grows)
 
@@ -50,7 +50,7 @@ def growth_of(values: Sequence[int]) -> Growth | None:
 Nanoseconds = NDArray[np.int64]
 
 QUANTILES = {"p50_ms": 50.0, "p90_ms": 90.0, "p95_ms": 95.0, "p99_ms": 99.0, "p999_ms": 99.9}
-"""Fields of `Spread` and the percentiles that they hold."""
+"""Field of `Spread` → percentile."""
 
 _BINS_A_DECADE = 12
 
@@ -61,32 +61,32 @@ class Bar:
 
     from_ms: float
     to_ms: float
-    """Not in the bin itself, except in the last one."""
+    """Upper edge, exclusive except in the last bin."""
     n: int
 
 
 @dataclass(frozen=True)
 class Spread:
-    """How one time is distributed over the decisions. Percentiles are linear between ranks."""
+    """Distribution of a time over the decisions. Percentiles are linear between ranks."""
 
     n: int
     mean_ms: float
     min_ms: float
     p50_ms: float
     p90_ms: float | None
-    """This and the next ones are None where too few values came to have one beyond the percentile:
-    p99 wants 100 of them, p99.9 wants 1000."""
+    """This and the next ones are None if too few values are expected beyond the percentile: p99 needs
+    100 values, p99.9 needs 1000."""
     p95_ms: float | None
     p99_ms: float | None
     p999_ms: float | None
     max_ms: float
     jitter_ms: float
-    """Mean absolute difference between one decision and the next."""
+    """Mean absolute difference between consecutive decisions."""
     histogram: tuple[Bar, ...] = ()
     """Bins of equal ratio; zeros are in the first."""
 
     def at(self, percentile: float) -> float | None:
-        """Return a percentile of QUANTILES, None where too few values came."""
+        """Return a percentile of QUANTILES; None if there are too few values."""
         known = {q: name for name, q in QUANTILES.items()}
         require(percentile in known, "percentile", percentile, f"one of {sorted(known)}")
         value: float | None = getattr(self, known[percentile])
@@ -94,7 +94,7 @@ class Spread:
 
 
 def spread_of(times_ns: Nanoseconds | Sequence[int], *, bars: bool = True) -> Spread:
-    """Sum up times in nanoseconds [n], in the order in which they were measured.
+    """Return the distribution of times in nanoseconds [n], in the order of measurement.
 
     Raises:
         ConfigError: there are none.
@@ -124,7 +124,7 @@ def enough(n: int, percentile: float) -> bool:
 
 
 def _histogram(times: NDArray[np.float64]) -> tuple[Bar, ...]:
-    """Return bins whose edges lie where those of other histograms do, so that they compare."""
+    """Return bins with the same edges in all histograms, so that they are comparable."""
     above = times[times > 0]
     if above.size == 0:
         return (Bar(0.0, 0.0, int(times.size)),)

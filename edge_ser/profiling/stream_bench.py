@@ -1,4 +1,4 @@
-"""One model listening to one stream, block by block, with every stage timed or with none."""
+"""Benchmark of one model on one stream, block by block, with or without timed stages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from edge_ser.vad.base import VoiceDetector
 
 
 class Recording:
-    """Columns of numbers, one row a decision; about 130 bytes each."""
+    """Columns of numbers, one row for each decision; about 130 bytes each."""
 
     def __init__(self) -> None:
         self._at = array("q")
@@ -32,14 +32,14 @@ class Recording:
     def add(
         self, at_ns: int, latency_ns: int, window: int, label: int, spent_ns: dict[str, int]
     ) -> None:
-        """Note a decision.
+        """Record a decision.
 
         Args:
             at_ns: when it was made.
             latency_ns: since its window's last sample was captured.
             window: the end of the window within the stream, in samples.
-            label: place of its label in the model's labels.
-            spent_ns: what of the latency each stage took.
+            label: index of its label in the model's labels.
+            spent_ns: time of each stage within the latency.
         """
         self._at.append(at_ns)
         self._latency.append(latency_ns)
@@ -49,18 +49,18 @@ class Recording:
             column.append(spent_ns[stage])
 
     def __len__(self) -> int:
-        """Return how many decisions were noted."""
+        """Return the number of recorded decisions."""
         return len(self._at)
 
     @property
     def n_bytes(self) -> int:
-        """Memory that the rows take."""
+        """Memory of the rows."""
         columns = (self._at, self._latency, self._window, self._label, *self._stages.values())
         return sum(column.itemsize * len(column) for column in columns)
 
     @property
     def at_ns(self) -> Nanoseconds:
-        """When each decision was made."""
+        """Time of each decision."""
         return np.array(self._at, dtype=np.int64)
 
     @property
@@ -70,44 +70,44 @@ class Recording:
 
     @property
     def labels(self) -> dict[int, int]:
-        """Place of the label by the end of its window in samples."""
+        """End of a window in samples → index of its label."""
         return dict(zip(self._window, self._label, strict=True))
 
     def stage_ns(self, stage: str) -> Nanoseconds:
-        """What a stage took of each decision's latency."""
+        """Return the time of a stage in each decision's latency."""
         return np.array(self._stages[stage], dtype=np.int64)
 
 
 @dataclass(frozen=True)
 class Block:
-    """A stretch of time in which one lane alone ran."""
+    """Period in which one benchmark ran alone."""
 
     lane: int
-    """Place of the model."""
+    """Index of the model."""
     n_round: int
     rows: tuple[int, ...]
-    """First row of the lane's recording that belongs to it, and the one after the last."""
+    """First row of the block in the benchmark's recording, and the one after the last."""
     start_ns: int
     end_ns: int
     n_decisions: int
-    """All of them, those too that are not counted because caches had to fill again."""
+    """All decisions, including those not recorded because caches were cold."""
     busy_ns: int
-    """Time spent on audio: from each piece's handing over to its last event's being written."""
+    """Processing time: from the arrival of each piece to the writing of its last event."""
     audio_s: float
     cpu: CpuTime
     stages_ns: dict[str, int] = field(default_factory=dict)
-    """What of `busy_ns` each stage took; empty where none was timed."""
+    """Time of each stage within `busy_ns`; empty without timed stages."""
 
 
 class StreamBenchmark:
-    """A stream under measurement.
+    """Measured stream.
 
     Args:
-        runner: the model; other lanes may share it.
-        feed: where its audio comes from.
-        clock: by which all is timed.
+        runner: the model; other benchmarks may share it.
+        feed: its audio.
+        clock: clock of all times.
         detector: None for none.
-        timed: whether stages are timed; without, only the whole is.
+        timed: whether stages are timed; otherwise only the total is.
         sink: a file descriptor that events are written to.
         baseline: as for `Recognizer`.
     """
@@ -140,36 +140,36 @@ class StreamBenchmark:
         )
         self.recording = Recording()
         self.n_silent = 0
-        """Windows that were too soft to be given to the network."""
+        """Windows below the silence threshold, which the network does not get."""
         self._begin_block()
 
     def warm_up(self, n_decisions: int, feed: Feed | None = None) -> int:
-        """Run until so many whole windows were decided on, uncounted; return all decisions made.
+        """Run until `n_decisions` complete windows were classified; return the number of all decisions.
 
-        A stream in which too little is heard ends it too.
+        It also ends if the stream holds too little audible speech.
 
         Args:
             n_decisions: 1 or more.
-            feed: audio that need not be waited for; None for the lane's own.
+            feed: audio that is available at once; None for the benchmark's own.
         """
-        own, self._feed = self._feed, feed or self._feed
+        previous, self._feed = self._feed, feed or self._feed
         self._feed.resume()
         self._begin_block()
-        # Windows grow from a second at first; what comes later are whole ones.
-        whole_s = self.recognizer.window_s - 1e-6
-        n_whole = 0
+        # The first windows grow from one second; later windows are complete.
+        complete_s = self.recognizer.window_s - 1e-6
+        n_complete = 0
         limit_s = self.recognizer.window_s + 3 * n_decisions * self.recognizer.hop_s + 10
-        while n_whole < n_decisions and self._stream.at_s < limit_s:
-            n_whole += sum(w.end_s - w.start_s > whole_s for w in self._step(keep=False))
-        self._feed = own
+        while n_complete < n_decisions and self._stream.at_s < limit_s:
+            n_complete += sum(w.end_s - w.start_s > complete_s for w in self._step(keep=False))
+        self._feed = previous
         return self._n_decisions
 
     def run(self, lane: int, n_round: int, duration_ns: int) -> Block:
-        """Run for so long and return the block; its first decision is not recorded."""
+        """Run for `duration_ns` and return the block; its first decision is not recorded."""
         first_row = len(self.recording)
         self._feed.resume()
         self._begin_block()
-        heard_s = self._stream.at_s
+        before_s = self._stream.at_s
         before = cpu_time()
         start_ns = self._clock.now_ns()
         while self._clock.now_ns() - start_ns < duration_ns:
@@ -183,7 +183,7 @@ class StreamBenchmark:
             end_ns,
             self._n_decisions,
             self._busy_ns,
-            self._stream.at_s - heard_s,
+            self._stream.at_s - before_s,
             cpu_time().since(before),
             {} if self._stages is None else dict(self._spent_ns),
         )
@@ -194,7 +194,7 @@ class StreamBenchmark:
         self._spent_ns = dict.fromkeys(STAGES, 0)
 
     def _step(self, *, keep: bool) -> list[Window]:
-        """Hear one piece; return the windows that were decided on."""
+        """Process one piece; return the windows that were classified."""
         arrived = self._feed.next()
         handed_ns = self._clock.now_ns()
         stages = self._stages

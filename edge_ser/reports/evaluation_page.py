@@ -1,4 +1,4 @@
-"""An evaluation as one page of HTML: no script, no request, light and dark."""
+"""Evaluation as one page of HTML: no script, no request, light and dark."""
 
 from __future__ import annotations
 
@@ -6,36 +6,36 @@ from edge_ser.evaluation.distribution import NO_SPEECH
 from edge_ser.evaluation.figures import Abstention, Figures
 from edge_ser.evaluation.report import Block, Evaluation
 from edge_ser.evaluation.resampling import Figure
-from edge_ser.evaluation.scope import NOTES
+from edge_ser.evaluation.selection import NOTES
 from edge_ser.reports import format as text
 from edge_ser.reports.evaluation_charts import noise_chart, speakers_chart
 from edge_ser.reports.evaluation_sections import (
     TERMS,
     class_figures,
     corpus_details,
+    plain_sections,
     reliability_figure,
 )
 from edge_ser.reports.html import (
     Child,
     Node,
     facts_table,
+    html_page,
     node,
     table,
     tile,
-    whole_page,
     with_interval,
 )
-from edge_ser.reports.page_plain import plain_sections
 
 
 def page(evaluation: Evaluation) -> str:
-    """Return the page as text; all pictures and styles are in it."""
+    """Return the page as text, with all charts and styles embedded."""
     name = evaluation.model.name
     sections = [*_top(evaluation), *_measured(evaluation)]
     for block in evaluation.blocks:
         sections += _block(evaluation, block)
-    sections += [*plain_sections(evaluation), *_words()]
-    return whole_page(f"{name}: evaluation", sections)
+    sections += [*plain_sections(evaluation), *_terms()]
+    return html_page(f"{name}: evaluation", sections)
 
 
 def _top(evaluation: Evaluation) -> list[Node]:
@@ -119,10 +119,12 @@ def _measured(evaluation: Evaluation) -> list[Node]:
     ]
     for corpus in evaluation.corpora:
         known = text.speakers(len(corpus.speakers), corpus.n_speaker_unknown)
-        said = f"{corpus.n_clips} clips, speakers: {known}; {NOTES[corpus.scope]}"
+        description = f"{corpus.n_clips} clips, speakers: {known}; {NOTES[corpus.scope]}"
         if corpus.missing_labels:
-            said += f"; it has no {', '.join(corpus.missing_labels)}, but the model may answer so"
-        facts.append((corpus.name, [said]))
+            description += (
+                f"; it has no {', '.join(corpus.missing_labels)}, but the model may answer so"
+            )
+        facts.append((corpus.name, [description]))
     if evaluation.left_out:
         parts = [f"{p.corpus}: {p.n_clips} clips {p.reason}" for p in evaluation.left_out]
         facts.append(("left out", [node("div", part) for part in parts]))
@@ -171,8 +173,8 @@ def _figures(evaluation: Evaluation, block: Block) -> list[Node]:
     ]
     made = [node("h3", "Figures" + _caveat(block)), table(heads, rows)]
     for f in block.figures:
-        said = text.intervals(f.intervals_over, evaluation.n_draws, f.n_speakers)
-        made.append(node("p", f"{f.of}: {said}.", class_="muted"))
+        description = text.intervals(f.intervals_over, evaluation.n_draws, f.n_speakers)
+        made.append(node("p", f"{f.of}: {description}.", class_="muted"))
     return [*made, *_arousal(block), *_live(block)]
 
 
@@ -286,8 +288,10 @@ def _noise(evaluation: Evaluation, block: Block) -> list[Node]:
     ]
 
 
-def _words() -> list[Node]:
-    terms: list[tuple[str, list[Child]]] = [(word, [said]) for word, said in TERMS.items()]
+def _terms() -> list[Node]:
+    terms: list[tuple[str, list[Child]]] = [
+        (word, [description]) for word, description in TERMS.items()
+    ]
     return [node("h2", "In plain words"), facts_table(terms)]
 
 
@@ -317,9 +321,9 @@ def _named(block: Block, f: Figures) -> Node:
 
 
 def _of(block: Block, f: Figures) -> str:
-    words = [f.of] if len(block.figures) > 1 else []
-    words += [block.caveat] if block.caveat else []
-    return f" ({', '.join(words)})" if words else ""
+    notes = [f.of] if len(block.figures) > 1 else []
+    notes += [block.caveat] if block.caveat else []
+    return f" ({', '.join(notes)})" if notes else ""
 
 
 def _threshold(evaluation: Evaluation, row: Abstention) -> str:

@@ -1,14 +1,15 @@
-"""The classes of a block on the page: recall, precision, confusion, and each corpus by itself."""
+"""Sections of the evaluation page: classes of a block, each corpus, corpora of one label or none."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from edge_ser.evaluation.distribution import NO_SPEECH, Distribution
 from edge_ser.evaluation.figures import Figures
 from edge_ser.evaluation.report import Block, Evaluation
 from edge_ser.evaluation.resampling import Figure
 from edge_ser.reports import format as text
-from edge_ser.reports.evaluation_charts import recall_chart, reliability_chart
+from edge_ser.reports.evaluation_charts import distribution_chart, recall_chart, reliability_chart
 from edge_ser.reports.html import Child, Node, node, table, with_interval
 
 TERMS: Mapping[str, str] = {
@@ -63,15 +64,15 @@ TERMS: Mapping[str, str] = {
         "speech: a device shows nothing. They count as errors, and have no probability."
     ),
 }
-"""Figure → meaning."""
+"""Term → explanation."""
 
 
 def class_figures(evaluation: Evaluation, block: Block) -> list[Node]:
     """Return chart, confusion and table of the classes over all clips of a block."""
     f = block.overall
-    words = [f.of] if len(block.figures) > 1 else []
-    words += [block.caveat] if block.caveat else []
-    of = f" ({', '.join(words)})" if words else ""
+    notes = [f.of] if len(block.figures) > 1 else []
+    notes += [block.caveat] if block.caveat else []
+    of = f" ({', '.join(notes)})" if notes else ""
     return [
         node("h3", "Classes" + of),
         node("div", _recall_figure(f), _confusion_figure(evaluation, f), class_="columns"),
@@ -80,7 +81,7 @@ def class_figures(evaluation: Evaluation, block: Block) -> list[Node]:
 
 
 def corpus_details(evaluation: Evaluation, block: Block) -> list[Node]:
-    """Return the pictures of each corpus, folded, where there are several."""
+    """Return the charts of each corpus, collapsed, if there are several."""
     if len(block.figures) == 1:
         return []
     caveat = f" ({block.caveat})" if block.caveat else ""
@@ -164,11 +165,92 @@ def _cell(n: int, total: int, *, hit: bool) -> Node:
     share = f"--share:{n / total:.3f}"
     if not n:
         return node("td", "·", class_="none", style=share)
-    share_said = node("small", f"{100 * n / total:.0f}%")
-    return node("td", str(n), share_said, class_="hit" if hit else None, style=share)
+    share_text = node("small", f"{100 * n / total:.0f}%")
+    return node("td", str(n), share_text, class_="hit" if hit else None, style=share)
 
 
 def _share(figure: Figure | None) -> Child:
     if figure is None:
         return text.MISSING
     return with_interval(text.percent(figure.value), text.percent_interval(figure))
+
+
+def plain_sections(evaluation: Evaluation) -> list[Node]:
+    """Return the sections on corpora of one label or none; empty without such corpora."""
+    speech = [d for d in evaluation.distributions if d.kind != NO_SPEECH]
+    noise = [d for d in evaluation.distributions if d.kind == NO_SPEECH]
+    return [*(_speech(evaluation, speech) if speech else []), *(_noise(noise) if noise else [])]
+
+
+def _speech(evaluation: Evaluation, found: Sequence[Distribution]) -> list[Node]:
+    caption = (
+        "Shares of all clips. Called is a label with at least the card's probability; something else is "
+        "a call of another label than the expected one (neutral, where nobody labelled the speech)."
+    )
+    heads = ["corpus", "clips", "expected or abstained", "something else", "at ≥ 0.8", "no answer",
+             "mean probability"]  # fmt: skip
+    rows: list[list[Child]] = [
+        [
+            f"{d.of} ({d.kind})",
+            str(d.n_clips),
+            _share(d.expected_or_abstained),
+            _share(d.something_else),
+            text.percent(d.sure_else.value),
+            text.no_answer(d.no_answer),
+            text.MISSING if d.confidence is None else text.decimal(d.confidence),
+        ]
+        for d in found
+    ]
+    made = [
+        node("h2", "Corpora of one label or none", class_="block"),
+        node("p", "They take no part in the figures above.", class_="muted"),
+        node("figure", distribution_chart(found), node("figcaption", caption)),
+        table(heads, rows),
+    ]
+    labels = [x for x in evaluation.model.labels if any(d.likeliest.get(x) for d in found)]
+    cells: list[list[Child]] = [
+        [
+            f"{d.of} ({d.kind})",
+            *(
+                with_interval(text.share(d.likeliest.get(x, 0), d.n_clips),
+                              f"called {text.share(d.called.get(x, 0), d.n_clips)}")
+                for x in labels
+            ),
+            text.share(d.n_abstained, d.n_clips),
+        ]
+        for d in found
+    ]  # fmt: skip
+    made += [node("h3", "Likeliest label"), table(["corpus", *labels, "abstained"], cells)]
+    live: list[list[Child]] = [
+        [
+            f"{d.of} ({d.kind})",
+            text.share(d.live.n_without_speech, d.n_clips),
+            f"{d.live.speech_s / 60:.1f} min",
+            text.changes(d.live),
+        ]
+        for d in found
+        if d.live is not None
+    ]
+    if live:
+        heads = ["corpus", "no speech found", "speech", "label changes a minute"]
+        made += [node("h3", "With the voice detector"), table(heads, live)]
+    return made
+
+
+def _noise(found: Sequence[Distribution]) -> list[Node]:
+    rows: list[list[Child]] = [
+        [
+            d.of,
+            str(d.n_clips),
+            _share(d.any_label),
+            text.share(d.n_clips - d.live.n_without_speech, d.n_clips) if d.live else text.MISSING,
+            text.counts(d.called, d.n_clips),
+        ]
+        for d in found
+    ]
+    heads = ["folder", "files", "with any label", "speech found", "called"]
+    return [
+        node("h2", "Files without speech", class_="block"),
+        node("p", "Any label is a false alarm.", class_="muted"),
+        table(heads, rows),
+    ]

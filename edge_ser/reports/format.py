@@ -1,4 +1,4 @@
-"""Figures as people read them: the same in the terminal, on the page and in the model card."""
+"""Formatting of figures, the same in the terminal, on the page and in the model card."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from edge_ser.evaluation.figures import Abstention, ClassCalls, ConfidentErrors
 from edge_ser.evaluation.resampling import OVER_FILES, OVER_SPEAKERS, Figure
 
 MISSING = "–"
-"""Stands where there is no figure."""
+"""Placeholder for a missing figure."""
 
 _FEW_SPEAKERS = 10
-"""Fewer make bootstrap intervals too narrow (Cameron, Gelbach & Miller 2008)."""
+"""With fewer speakers bootstrap intervals are too narrow (Cameron, Gelbach & Miller 2008)."""
 
 
 def percent(share: float) -> str:
@@ -26,7 +26,7 @@ def percent_interval(figure: Figure) -> str:
 
 
 def share(n: int, n_all: int) -> str:
-    """Return a part as a share, `66.4%`; the sign for no figure where there is no whole."""
+    """Return n / n_all as a share, `66.4%`; `MISSING` if `n_all` is 0."""
     return percent(n / n_all) if n_all else MISSING
 
 
@@ -61,7 +61,7 @@ def decibels(value: float) -> str:
 
 
 def speakers(n_known: int, n_unknown: int) -> str:
-    """Return how many speakers there are: `7`, `unknown`, or `3, unknown in 20 clips`.
+    """Return the number of speakers: `7`, `unknown`, or `3, unknown in 20 clips`.
 
     Args:
         n_known: known speakers.
@@ -73,12 +73,12 @@ def speakers(n_known: int, n_unknown: int) -> str:
 
 
 def ratio(calls: ClassCalls) -> str:
-    """Return how often a label is called for each time that it is true, as `2.1×`."""
+    """Return the predictions of a label for each clip of that label, as `2.1×`."""
     return MISSING if calls.ratio is None else f"{calls.ratio:.2g}×"
 
 
 def confident_errors(errors: ConfidentErrors) -> str:
-    """Return how many answers are confident and wrong, as `12 of 90 (13.3%)`."""
+    """Return the number of confident errors, as `12 of 90 (13.3%)`."""
     if not errors.n_answered:
         return "no such answer"
     return f"{errors.n_errors} of {errors.n_answered} ({share(errors.n_errors, errors.n_answered)})"
@@ -97,7 +97,7 @@ def counts(found: Mapping[str, int], n_all: int) -> str:
 
 
 def no_answer(found: Mapping[str, int]) -> str:
-    """Return how many clips have no answer, by reason: `1 silent, 2 too short`."""
+    """Return the number of clips without an answer, by reason: `1 silent, 2 too short`."""
     return ", ".join(f"{n} {reason}" for reason, n in found.items()) or "0"
 
 
@@ -108,10 +108,10 @@ def changes(live: LiveFigures) -> str:
 
 
 def mode(detector: str) -> str:
-    """Return what a clip is scored on, in words.
+    """Return a description of the mode, i.e. of the prediction that a clip is scored on.
 
     Args:
-        detector: name of the voice detector; empty for clips that are recordings on their own.
+        detector: name of the voice detector; empty in mode `clip`.
     """
     if not detector:
         return "each clip as one recording; its answer is the mean of its windows"
@@ -122,19 +122,19 @@ def mode(detector: str) -> str:
 
 
 def intervals(over: str, n_draws: int, n_speakers: int) -> str:
-    """Return how intervals were got, in words.
+    """Return a description of the method of the intervals.
 
     Args:
-        over: what the bootstrap drew, see `resampling`.
+        over: units of the bootstrap, see `resampling`.
         n_draws: of the bootstrap.
-        n_speakers: known ones.
+        n_speakers: known speakers.
     """
     if not over:
         return "one speaker, so no intervals"
     if over == OVER_FILES:
         return "95% intervals of a share of independent files (Wilson)"
-    said = f"95% intervals by bootstrap over {over}, {n_draws} draws"
+    description = f"95% intervals by bootstrap over {over}, {n_draws} draws"
     if over != OVER_SPEAKERS:
-        return f"{said}; too narrow, since clips of one speaker are alike"
+        return f"{description}; too narrow, since clips of one speaker are alike"
     few = n_speakers < _FEW_SPEAKERS
-    return said + (f"; too narrow with so few speakers ({n_speakers})" if few else "")
+    return description + (f"; too narrow with so few speakers ({n_speakers})" if few else "")

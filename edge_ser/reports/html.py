@@ -1,4 +1,4 @@
-"""HTML and SVG as trees: every text is escaped, and every page well-formed."""
+"""HTML and SVG as element trees: every text is escaped, and every page is well-formed."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from xml.etree import ElementTree as ET
 _CSS = Path(__file__).with_name("page.css")
 
 
-def whole_page(title: str, sections: Sequence[Node]) -> str:
-    """Return a page as text; all pictures and styles are in it."""
+def html_page(title: str, sections: Sequence[Node]) -> str:
+    """Return a page as text, with all charts and styles embedded."""
     head = node(
         "head",
         node("meta", charset="utf-8"),
@@ -22,26 +22,26 @@ def whole_page(title: str, sections: Sequence[Node]) -> str:
 
 
 def tile(name: str, value: str, *below: str) -> Node:
-    """Return a figure to be seen first, and lines in small letters below it."""
+    """Return a prominent figure, with lines in small print below it."""
     lines = [node("small", line) for line in below]
     return node("div", name, node("b", value), *lines, class_="tile")
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[Child]]) -> Node:
-    """Return a table of figures that scrolls by itself where the page is narrow."""
+    """Return a table of figures that scrolls horizontally on a narrow page."""
     top = node("tr", *(node("th", head) for head in heads))
     body = [node("tr", node("th", row[0]), *(node("td", cell) for cell in row[1:])) for row in rows]
     return node("div", node("table", node("thead", top), node("tbody", *body)), class_="scroll")
 
 
 def facts_table(facts: Sequence[tuple[str, Sequence[Child]]]) -> Node:
-    """Return names on the left and what is to be said of them on the right."""
-    rows = [node("tr", node("th", name), node("td", *said)) for name, said in facts]
+    """Return a table of names on the left and their descriptions on the right."""
+    rows = [node("tr", node("th", name), node("td", *description)) for name, description in facts]
     return node("table", *rows, class_="facts")
 
 
 def with_interval(value: str, interval: str) -> Node:
-    """Return a figure with its interval in small letters below it."""
+    """Return a figure with its interval in small print below it."""
     return node("span", value, node("small", interval))
 
 
@@ -72,7 +72,7 @@ def node(tag: str, *children: Child, **attributes: object) -> Node:
 
 
 def document(root: Node) -> str:
-    """Return a page as text. Elements of HTML must not be empty, except those that always are."""
+    """Return a page as text. Only void elements of HTML may be empty."""
     return "<!DOCTYPE html>\n" + ET.tostring(root, encoding="unicode") + "\n"
 
 

@@ -1,4 +1,4 @@
-"""A model card in Markdown, from what the model file says of itself and what was measured."""
+"""Model card in Markdown, from the card of a model file and its evaluations."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from edge_ser.corpora import CORPORA
 from edge_ser.evaluation.distribution import NO_SPEECH, Distribution
 from edge_ser.evaluation.report import Block, Evaluation
 from edge_ser.evaluation.results import RunResult
-from edge_ser.evaluation.scope import SCOPES, UNSEEN
+from edge_ser.evaluation.selection import SCOPES, UNSEEN
 from edge_ser.reports import format as text
 from edge_ser.reports.model_card_blocks import (
     block_section,
@@ -67,11 +67,11 @@ lower figures on spontaneous speech, and most of it to be none of the labels.
 def model_card_markdown(
     card: ModelCard, evaluations: Sequence[Evaluation], recipes: Sequence[RunResult] = ()
 ) -> str:
-    """Return a model card, which leads with corpora that are not in the training data.
+    """Return a model card, which begins with corpora that are not in the training data.
 
     Args:
         card: of the model file.
-        evaluations: measurements of that very model, at least one.
+        evaluations: evaluations of the same model, at least one.
         recipes: cross-corpus results of its recipe, from `load_recipe`.
 
     Raises:
@@ -208,7 +208,7 @@ def _data(card: ModelCard) -> list[str]:
 
 
 def _terms(use: CorpusUse) -> str:
-    """Return the licence of a public corpus as it is known today, else as the model file has it."""
+    """Return the licence of a public corpus as in `CORPORA`, else as in the model file."""
     return CORPORA[use.name].licence if use.name in CORPORA else use.licence
 
 
@@ -230,7 +230,7 @@ def _failures(
 
 
 def _block_failures(block: Block) -> list[str]:
-    """Return what goes wrong in a block; what does not get worse is no failure."""
+    """Return the failure modes of a block, leaving out noise levels that cause no loss."""
     f, where = block.overall, block.title[0].lower() + block.title[1:]
     label, worst = min(f.recall.items(), key=lambda item: item[1].value)
     found = [f"**{label.capitalize()}** is the class missed most: recall {share(worst)}, {where}."]

@@ -1,4 +1,4 @@
-"""The measured sections of a model card: labelled corpora by block, then distributions."""
+"""Measured sections of a model card: labelled corpora by block, then distributions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from edge_ser.evaluation.distribution import NO_SPEECH, Distribution
 from edge_ser.evaluation.figures import Figures
 from edge_ser.evaluation.report import Block, Evaluation
 from edge_ser.evaluation.resampling import Figure
-from edge_ser.evaluation.scope import TITLES, UNSEEN
+from edge_ser.evaluation.selection import TITLES, UNSEEN
 from edge_ser.reports import format as text
 
 
@@ -59,7 +59,7 @@ def block_section(evaluation: Evaluation, block: Block) -> list[str]:
 
 
 def distribution_section(evaluation: Evaluation) -> list[str]:
-    """Return the paragraphs and tables of corpora with one label or none; empty without any."""
+    """Return the paragraphs and tables of corpora of one label or none; empty without such corpora."""
     speech = [d for d in evaluation.distributions if d.kind != NO_SPEECH]
     noise = [d for d in evaluation.distributions if d.kind == NO_SPEECH]
     made = []
@@ -72,13 +72,13 @@ def distribution_section(evaluation: Evaluation) -> list[str]:
         made += ["Files without speech:", table(["", "files", "with any label"], rows)]
     if not made:
         return []
-    said = (
+    caption = (
         f"Mode: {text.mode(evaluation.detector)}. Corpora of one label or none take no part in the "
         f"accuracy. A label is called where its probability is at least "
         f"{evaluation.model.abstain_below:g}; something else is a call of another label than the "
         "expected one (neutral, for speech without labels)."
     )
-    return [said, *made]
+    return [caption, *made]
 
 
 def summary(block: Block) -> str:
@@ -139,11 +139,11 @@ def _accuracy(block: Block) -> list[str]:
         for f in block.figures
     ]
     threshold = block.overall.answered.threshold
-    said = (
+    caption = (
         f"Answered are clips with a label of at least the card's probability, {threshold:g}. Worst and "
         "best are among speakers of at least 20 clips."
     )
-    return [table(heads, rows), said]
+    return [table(heads, rows), caption]
 
 
 def _classes(evaluation: Evaluation, block: Block) -> list[str]:
@@ -204,8 +204,8 @@ def _arousal(block: Block) -> list[str]:
     if not rows:
         return []
     heads = ["", "high", "low", "by the labels' probabilities", "by the arousal output"]
-    said = "High arousal (angry, happy, fearful, surprised) against low, area under the ROC:"
-    return [said, table(heads, rows)]
+    caption = "High arousal (angry, happy, fearful, surprised) against low, area under the ROC:"
+    return [caption, table(heads, rows)]
 
 
 def _live(block: Block) -> list[str]:

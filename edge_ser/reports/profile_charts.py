@@ -1,4 +1,4 @@
-"""Pictures of a profile as SVG: where time goes, how it is distributed, when it was long."""
+"""Charts of a profile as SVG: stages, distribution of times, timeline."""
 
 from __future__ import annotations
 
@@ -7,35 +7,35 @@ from collections.abc import Callable, Sequence
 
 from edge_ser.profiling.report import ModelProfile, Outlier
 from edge_ser.profiling.statistics import Spread
-from edge_ser.reports import profile_format as words
+from edge_ser.reports import profile_format as text
 from edge_ser.reports.html import Node, node
 from edge_ser.reports.svg import WIDTH, Area, bar, dot, line, svg, text_at
 
 _RIGHT = 16.0
 _NAMES = 96.0
-"""Room for the names of stages."""
+"""Width reserved for the names of stages."""
 
 
 def waterfall(model: ModelProfile) -> Node:
-    """Draw the stages one after the other, each as long as its mean: these add up to the whole."""
+    """Draw the stages one after the other, each as long as its mean; the means add up to the total."""
     rows = [(name, spread.mean_ms) for name, spread in model.stages.items()]
     area = Area(_NAMES, 6, WIDTH - _NAMES - _RIGHT - 40, 22.0 * len(rows))
     total = sum(mean for _, mean in rows) or 1.0
     top = _nice(total)
-    marks, begun = _time_axis(area, top, "ms since the window's last sample"), 0.0
-    for place, (name, mean) in enumerate(rows):
-        y = area.top + 22 * place
-        x, width = area.x(begun / top), max(1.0, area.width * mean / top)
-        said = f"{words.stage(name)}: {words.ms(mean)} ms, {100 * mean / total:.1f}% of the whole"
-        marks.append(text_at(area.left - 8, y + 15, words.stage(name), anchor="end"))
-        marks.append(bar(x, y + 3, width, 16, "bar", said))
-        marks.append(text_at(WIDTH - 2, y + 15, words.ms(mean), anchor="end"))
-        begun += mean
+    marks, begin = _time_axis(area, top, "ms since the window's last sample"), 0.0
+    for index, (name, mean) in enumerate(rows):
+        y = area.top + 22 * index
+        x, width = area.x(begin / top), max(1.0, area.width * mean / top)
+        tooltip = f"{text.stage(name)}: {text.ms(mean)} ms, {100 * mean / total:.1f}% of the whole"
+        marks.append(text_at(area.left - 8, y + 15, text.stage(name), anchor="end"))
+        marks.append(bar(x, y + 3, width, 16, "bar", tooltip))
+        marks.append(text_at(WIDTH - 2, y + 15, text.ms(mean), anchor="end"))
+        begin += mean
     return svg(area.top + area.height + 36, "Stages of a decision, one after the other", marks)
 
 
 def histogram(spread: Spread, name: str, *, small: bool = False) -> Node:
-    """Draw how often a time came, on a logarithmic scale, with p50 and p99."""
+    """Draw the distribution of a time on a logarithmic scale, with p50 and p99."""
     bars = spread.histogram
     area = Area(10, 28, WIDTH - 10 - _RIGHT, 70 if small else 150)
     low = math.log10(max(bars[0].from_ms, 1e-6))
@@ -50,11 +50,11 @@ def histogram(spread: Spread, name: str, *, small: bool = False) -> Node:
     for one in bars:
         if one.n:
             left, right = x(one.from_ms), x(one.to_ms)
-            # A root, so that a single slow decision can be seen beside a thousand fast ones.
+            # Square root, so that a single slow decision is visible beside a thousand fast ones.
             height = area.height * math.sqrt(one.n / most)
-            said = f"{words.ms(one.from_ms)} to {words.ms(one.to_ms)} ms: {one.n} of {spread.n}"
+            tooltip = f"{text.ms(one.from_ms)} to {text.ms(one.to_ms)} ms: {one.n} of {spread.n}"
             width = max(1.0, right - left - 0.6)
-            marks.append(bar(left, area.y(0) - height, width, height, "bar", said))
+            marks.append(bar(left, area.y(0) - height, width, height, "bar", tooltip))
     marks.append(line(area.left, area.y(0), area.x(1), area.y(0), "axis"))
     marks += _log_ticks(area, low, high)
     marks += _marked(area, x, spread)
@@ -62,7 +62,7 @@ def histogram(spread: Spread, name: str, *, small: bool = False) -> Node:
 
 
 def _marked(area: Area, x: Callable[[float], float], spread: Spread) -> list[Node]:
-    """Mark p50 and p99, their words in rows of their own above the bars."""
+    """Mark p50 and p99, with their labels in separate rows above the bars."""
     marks = []
     for name, value, y in (("p50", spread.p50_ms, 10.0), ("p99", spread.p99_ms, 23.0)):
         if value is None:
@@ -70,70 +70,70 @@ def _marked(area: Area, x: Callable[[float], float], spread: Spread) -> list[Nod
         at = x(value)
         anchor = "end" if at > area.x(0.5) else None
         marks.append(line(at, y + 3, at, area.y(0), "mean"))
-        marks.append(text_at(at, y, f"{name} {words.ms(value)} ms", anchor))
+        marks.append(text_at(at, y, f"{name} {text.ms(value)} ms", anchor))
     return marks
 
 
 def timeline(model: ModelProfile, slowest: Sequence[Outlier]) -> Node:
-    """Draw each decision's computed time where it was made; the slowest stand out."""
+    """Draw each decision's computed time over the run, with the slowest highlighted."""
     area = Area(44, 8, WIDTH - 44 - _RIGHT, 180)
     end_s = max(1e-3, *(point.at_s for point in model.timeline))
     top = _nice(max(point.computed_ms for point in model.timeline))
     marks = _value_axis(area, top, "ms computed")
     marks += _seconds(area, end_s)
     slow = {outlier.at_s for outlier in slowest}
-    # All small dots are one path: thousands of circles would make the page heavy.
-    places = " ".join(
+    # All small dots are one path: thousands of circles would make the page large.
+    points_text = " ".join(
         f"M{area.x(p.at_s / end_s):.1f} {area.y(p.computed_ms / top):.1f}h0"
         for p in model.timeline
         if p.at_s not in slow
     )
-    marks.append(node("path", d=places, class_="cloud c0"))
+    marks.append(node("path", d=points_text, class_="cloud c0"))
     p50 = area.y(model.computed.p50_ms / top)
     marks.append(line(area.left, p50, area.x(1), p50, "mean"))
     for point in model.timeline:
         if point.at_s in slow:
-            said = f"{words.ms(point.computed_ms)} ms at {point.at_s:.2f} s"
-            place = area.x(point.at_s / end_s), area.y(point.computed_ms / top)
-            marks.append(dot(*place, "dot c1", said))
+            tooltip = f"{text.ms(point.computed_ms)} ms at {point.at_s:.2f} s"
+            position = area.x(point.at_s / end_s), area.y(point.computed_ms / top)
+            marks.append(dot(*position, "dot c1", tooltip))
     return svg(area.y(0) + 34, "Decisions over the run", marks)
 
 
 def curve(points: Sequence[tuple[float, float]], unit: str, title: str, *, zero: bool) -> Node:
-    """Draw a value over the run, as pairs of seconds and value; `zero` lets the axis begin there."""
+    """Draw a value over the run, as pairs of seconds and value; `zero`: the axis begins at 0."""
     area = Area(52, 8, WIDTH - 52 - _RIGHT, 130)
     values = [value for _, value in points]
     low, high = (0.0, _nice(max(values))) if zero else _around(values)
     end_s = max(points[-1][0], 1e-3)
     marks = _value_axis(area, high, unit, low)
     marks += _seconds(area, end_s)
-    places = " ".join(
+    points_text = " ".join(
         f"{area.x(max(0.0, at) / end_s):.1f},{area.y((value - low) / (high - low)):.1f}"
         for at, value in points
     )
-    marks.append(node("polyline", points=places, class_="curve c0"))
+    marks.append(node("polyline", points=points_text, class_="curve c0"))
     return svg(area.y(0) + 34, title, marks)
 
 
 def comparison(models: Sequence[ModelProfile]) -> Node:
-    """Draw each model's computed time: a bar to p50, a line on to p99."""
+    """Draw each model's computed time: a bar to p50, a line to p99."""
     area = Area(10, 6, WIDTH - 10 - _RIGHT - 84, 40.0 * len(models))
     top = _nice(max(model.computed.p99_ms or model.computed.p50_ms for model in models))
     marks = _time_axis(area, top, "ms computed: bar to p50, line to p99")
-    for place, model in enumerate(models):
-        y = area.top + 40 * place
+    for index, model in enumerate(models):
+        y = area.top + 40 * index
         p50, p99 = model.computed.p50_ms, model.computed.p99_ms
         marks.append(text_at(area.left, y + 14, model.name))
-        said = f"{model.name}: p50 {words.ms(p50)} ms, p99 {words.ms(p99)} ms"
-        marks.append(bar(area.left, y + 20, area.width * p50 / top, 12, "bar", said))
+        tooltip = f"{model.name}: p50 {text.ms(p50)} ms, p99 {text.ms(p99)} ms"
+        marks.append(bar(area.left, y + 20, area.width * p50 / top, 12, "bar", tooltip))
         if p99 is not None:
             marks.append(line(area.x(p50 / top), y + 26, area.x(p99 / top), y + 26, "whisker"))
-        marks.append(text_at(WIDTH - 2, y + 30, f"{words.ms(p50)} – {words.ms(p99)}", anchor="end"))
+        marks.append(text_at(WIDTH - 2, y + 30, f"{text.ms(p50)} – {text.ms(p99)}", anchor="end"))
     return svg(area.top + area.height + 36, "Models side by side", marks)
 
 
 def _nice(value: float) -> float:
-    """Return a round number that is not below a value."""
+    """Return a round number that is at least a value."""
     if value <= 0:
         return 1.0
     unit = 10.0 ** math.floor(math.log10(value))
@@ -143,7 +143,7 @@ def _nice(value: float) -> float:
 
 
 def _around(values: Sequence[float]) -> tuple[float, float]:
-    """Return bounds around values: at least 4 apart, so that noise does not look like a drama."""
+    """Return bounds around values, at least 4 apart, so that noise is not magnified."""
     middle = (min(values) + max(values)) / 2
     half = max(2.0, (max(values) - min(values)) * 0.6)
     return max(0.0, math.floor(middle - half)), math.ceil(middle + half)

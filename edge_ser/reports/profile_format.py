@@ -1,4 +1,4 @@
-"""Figures of a profile as people read them: the same in the terminal and on the page."""
+"""Formatting of a profile's figures, the same in the terminal and on the page."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from edge_ser.profiling.statistics import Growth
 from edge_ser.reports.format import MISSING, percent
 
 STAGE_NAMES = {"vad": "voice detector", "to_device": "host → device", "to_host": "device → host"}
-"""How stages are called where their own name says too little."""
+"""Stage → name in tables, for names that are not self-explanatory."""
 
 _MIB = 1 << 20
 
 _BUSY_PER_S = 5.0
-"""A process that is put aside more often shares its processor."""
+"""Involuntary context switches per second above which the processor counts as shared."""
 
 
 def stage(name: str) -> str:
-    """Return what a stage is called in tables."""
+    """Return the name of a stage in tables."""
     return STAGE_NAMES.get(name, name)
 
 
 def ms(value: float | None) -> str:
-    """Return milliseconds with three digits that count, without the unit."""
+    """Return milliseconds with three significant digits, without the unit."""
     if value is None:
         return MISSING
     if abs(value) >= 100:
@@ -43,7 +43,7 @@ def ms(value: float | None) -> str:
 
 
 def decisions(model: ModelProfile) -> str:
-    """Say what the figures below are of."""
+    """Return the basis of the figures: number of decisions, unit and front end."""
     return f"{model.n_decisions:,} decisions, times in ms; features {model.front_end}"
 
 
@@ -58,36 +58,36 @@ def hertz(value: float) -> str:
 
 
 def grown(growth: Growth | None) -> str:
-    """Say whether memory grew."""
+    """Return whether memory grew."""
     if growth is None:
-        return "too short a run to tell whether it grows"
+        return "the run was too short to measure growth"
     change = f"{growth.growth_bytes / _MIB:+.1f} MiB".replace("-", "−")
     return f"GROWS: {change} over the run" if growth.grows else f"does not grow ({change})"
 
 
 def listened(profile: Profile) -> str:
-    """Say what was listened to, and how much of it was speech."""
+    """Return a description of the audio, with its share of speech."""
     sound = profile.setting.sound
-    said = f"{sound.name}, {sound.sample_rate:,} Hz"
+    text = f"{sound.name}, {sound.sample_rate:,} Hz"
     if sound.length_s is not None:
-        said += f", {sound.length_s:.1f} s over and over"
+        text += f", {sound.length_s:.1f} s over and over"
     if sound.speech is not None:
-        said += f", {percent(sound.speech)} of it speech to the detector"
-    return said
+        text += f", {percent(sound.speech)} of it speech to the detector"
+    return text
 
 
 def classified(profile: Profile) -> str:
-    """Say which windows were classified."""
+    """Return a description of the classified windows."""
     setting = profile.setting
     if setting.detector == "none":
         return "every window; no voice detector"
     if setting.gated:
-        return f"only while {setting.detector} hears speech"
-    return f"every window, as if nobody ever stopped speaking; {setting.detector} runs for its cost"
+        return f"only while {setting.detector} detects speech"
+    return f"every window, as in continuous speech; {setting.detector} runs for its cost"
 
 
 def measured(profile: Profile) -> str:
-    """Say how it was measured."""
+    """Return a description of the measurement."""
     setting = profile.setting
     arrival = ARRIVALS.get(setting.arrival, "as it comes")
     turns = f"turns of {setting.block_s:g} s, with and without stages being timed"
@@ -98,16 +98,16 @@ def measured(profile: Profile) -> str:
 
 
 def warmed(profile: Profile) -> str:
-    """Say what was not counted."""
+    """Return a description of the warm-up."""
     counts = ", ".join(f"{model.n_warmup}" for model in profile.models)
     return f"{counts} decisions before anything counted; of each turn the first is left out"
 
 
 def overhead(model: ModelProfile) -> str:
-    """Say what timing the stages cost."""
+    """Return the cost of timing the stages."""
     o = model.overhead
     if o is None:
-        return "too short a run to tell what it costs"
+        return "the run was too short to measure the cost"
     error = "" if o.error_ms is None else f" ± {o.error_ms:.3f}"
     added = f"{o.added_ms:+.3f}{error} ms a decision".replace("-", "−")
     noise = ", which is lost in noise" if o.is_noise else ""
@@ -118,48 +118,48 @@ def overhead(model: ModelProfile) -> str:
 
 
 def accuracy(accuracy: Accuracy) -> str:
-    """Say what is known of a model's accuracy."""
-    said = {
+    """Return a description of a model's accuracy and its basis."""
+    text = {
         "reference": "what the others are compared with",
         "record": "of the labels as in FP32, by the file's record",
         "agreement": "of the labels as the first model's, on this audio",
         "unknown": "accuracy unknown",
     }[accuracy.basis]
     if accuracy.value is not None:
-        said = f"{percent(accuracy.value)} {said}"
+        text = f"{percent(accuracy.value)} {text}"
     if accuracy.n is not None:
-        said += f" ({accuracy.n} windows)"
+        text += f" ({accuracy.n} windows)"
     if accuracy.card_uar is not None:
-        said += f"; UAR of the weights by their card {percent(accuracy.card_uar)}"
-    return said
+        text += f"; UAR of the weights by their card {percent(accuracy.card_uar)}"
+    return text
 
 
 def short_accuracy(accuracy: Accuracy) -> str:
-    """Return the same for a narrow column."""
+    """Return the accuracy for a narrow column."""
     if accuracy.basis == "reference":
         return "first"
     return "unknown" if accuracy.value is None else percent(accuracy.value)
 
 
 def device_memory(growth: Growth) -> str:
-    """Say what the GPU's memory does."""
+    """Return peak and growth of the GPU's memory."""
     return f"at most {mib(growth.peak_bytes)} of all processes; {grown(growth)}"
 
 
 def energy(profile: Profile, model: ModelProfile) -> str:
-    """Say what a decision costs, or why that is not known."""
+    """Return the energy of a decision, or the reason that it was not measured."""
     e = model.energy
     if e is None:
         return "not measured: " + ("; ".join(profile.power.missing) or "the run was too short")
-    said = f"{1e3 * e.joules_per_decision:.2f} mJ a decision ({profile.power.covers}, {e.mean_w:.2f} W)"
+    text = f"{1e3 * e.joules_per_decision:.2f} mJ a decision ({profile.power.covers}, {e.mean_w:.2f} W)"
     if e.joules_above_idle_per_decision is not None:
         above = f"{1e3 * e.joules_above_idle_per_decision:.2f}".replace("-", "−")
-        said += f", {above} mJ above idle ({e.idle_w:.2f} W)"
-    return said
+        text += f", {above} mJ above idle ({e.idle_w:.2f} W)"
+    return text
 
 
 def machine(profile: Profile) -> dict[str, str]:
-    """Return what the device is, by what it is about."""
+    """Return the facts about the device by name."""
     m = profile.machine
     cpu = f"{m.cpu.model or m.cpu.architecture}, {m.cpu.n_usable} of {m.cpu.n_cores} cores"
     if m.cpu.quota:
@@ -185,9 +185,9 @@ def machine(profile: Profile) -> dict[str, str]:
 
 
 def _versions(m: MachineFacts) -> list[str]:
-    """Return those that figures depend on; the JSON has all."""
-    told = ("edge-ser", "numpy", "onnxruntime", "soxr", "tensorrt", "cuda", "pycuda")
-    return [f"{name} {v}" for name, v in m.packages.items() if name.startswith(told)]
+    """Return the versions of packages that figures depend on; the JSON has all packages."""
+    prefixes = ("edge-ser", "numpy", "onnxruntime", "soxr", "tensorrt", "cuda", "pycuda")
+    return [f"{name} {v}" for name, v in m.packages.items() if name.startswith(prefixes)]
 
 
 def _clocks(m: MachineFacts) -> str:
@@ -204,15 +204,15 @@ def _gpu(m: MachineFacts) -> dict[str, str]:
     if m.gpu is None:
         return {"GPU": "none"}
     name = f"{m.gpu.name or 'none in reach'}, driver {m.gpu.driver or 'unknown'}"
-    said = {"GPU": name + (f", CUDA {m.gpu.cuda}" if m.gpu.cuda else "")}
+    text = {"GPU": name + (f", CUDA {m.gpu.cuda}" if m.gpu.cuda else "")}
     if m.jetson and m.jetson.gpu_clock:
-        said["GPU clock"] = _clock(m.jetson.gpu_clock)
+        text["GPU clock"] = _clock(m.jetson.gpu_clock)
     elif m.gpu.state and m.gpu.state.clock_mhz:
         state = m.gpu.state
-        said["GPU clock"] = (
+        text["GPU clock"] = (
             f"{state.clock_mhz:.0f} MHz before, {state.max_clock_mhz or 0:.0f} at most"
         )
-    return said
+    return text
 
 
 def _warmest(thermal: Thermal) -> str:
@@ -221,10 +221,10 @@ def _warmest(thermal: Thermal) -> str:
 
 
 def too_few(profile: Profile, model: ModelProfile) -> str | None:
-    """Say how long a run has to be for the percentiles that are missing; None where none is."""
+    """Return the duration needed for missing percentiles; None if none is missing."""
     if model.end_to_end.p999_ms is not None:
         return None
-    # A tenth more, as no two runs are equally fast.
+    # A tenth more, as runs differ in speed.
     longer_s = math.ceil(1.1 * profile.setting.duration_s * 1000 / model.n_decisions)
     return (
         f"{MISSING} stands where there are too few decisions; for p99.9 give --duration {longer_s}"
@@ -232,25 +232,25 @@ def too_few(profile: Profile, model: ModelProfile) -> str | None:
 
 
 def cpu(model: ModelProfile) -> str:
-    """Say what a window takes of the processors, and whether others wanted them too."""
-    said = f"{model.cpu_ms_per_window:.2f} ms a window, all threads"
+    """Return the processor time of a window, and the interruptions by other programs."""
+    text = f"{model.cpu_ms_per_window:.2f} ms a window, all threads"
     if model.preempted_per_s >= _BUSY_PER_S:
-        said += (
+        text += (
             f"; put aside for other programs {model.preempted_per_s:.0f} times a second: stop them, or "
             "take the tails as theirs"
         )
-    return said
+    return text
 
 
 def hop(model: ModelProfile) -> str:
-    """Say what a hop takes in all, with its greatest parts."""
+    """Return the total time of a hop, with its largest parts."""
     parts = sorted(model.per_hop_ms.items(), key=lambda part: -part[1])
-    said = ", ".join(f"{stage(name)} {ms(value)}" for name, value in parts[:4])
-    return f"{ms(sum(model.per_hop_ms.values()))} ms of work every {1e3 * model.hop_s:g} ms ({said}, …)"
+    text = ", ".join(f"{stage(name)} {ms(value)}" for name, value in parts[:4])
+    return f"{ms(sum(model.per_hop_ms.values()))} ms of work every {1e3 * model.hop_s:g} ms ({text}, …)"
 
 
 def cold(start: ColdStart) -> str:
-    """Say how long a start took, and its parts."""
+    """Return the duration of a cold start and of its parts."""
     return (
         f"{start.total_ms:.0f} ms: interpreter {start.interpreter_ms:.0f}, imports "
         f"{start.imports_ms:.0f}, load {start.load_ms:.0f}, first window {start.first_ms:.0f}"

@@ -1,4 +1,4 @@
-"""A profile as one page of HTML: no script, no request, light and dark."""
+"""Profile as one page of HTML: no script, no request, light and dark."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from edge_ser.profiling.recommendation import missed
 from edge_ser.profiling.report import ModelProfile, Profile
 from edge_ser.profiling.stages import CAPTURE, MEANING
 from edge_ser.profiling.statistics import Spread
-from edge_ser.reports import profile_charts as pictures
-from edge_ser.reports import profile_format as words
-from edge_ser.reports.html import Child, Node, facts_table, node, table, tile, whole_page
+from edge_ser.reports import profile_charts as charts
+from edge_ser.reports import profile_format as text
+from edge_ser.reports.html import Child, Node, facts_table, html_page, node, table, tile
 
 _HEADS = ("stage", "p50", "p90", "p95", "p99", "p99.9", "max", "mean", "jitter", "in a hop")
 
-_WORDS = {
+_TERMS = {
     "end to end": "from the window's last sample to the written event; the sum of all stages",
     "computed": "end to end without capture: what the machine does once the audio is there",
-    **{words.stage(name): said for name, said in MEANING.items()},
+    **{text.stage(name): description for name, description in MEANING.items()},
     "jitter": "mean difference between one decision and the next",
     "in a hop": "mean time over all pieces of audio between two decisions, also those that completed "
     "no window: what the machine is busy with",
-    "–": "too few decisions to tell: p99 wants 100 of them, p99.9 wants 1000",
+    "–": "too few decisions: p99 needs 100, p99.9 needs 1000",
     "real-time factor": "processing time over audio time; 0.01 leaves 99% of the time to others",
 }
 
 
 def page(profile: Profile) -> str:
-    """Return the page as text; all pictures and styles are in it."""
+    """Return the page as text, with all charts and styles embedded."""
     first = _shown_first(profile)
     title = f"{first.name}: how long a decision takes"
     sections = [
@@ -41,11 +41,11 @@ def page(profile: Profile) -> str:
         *_over_the_run(profile),
         *_how(profile),
     ]  # fmt: skip
-    return whole_page(f"{first.name}: profile", sections)
+    return html_page(f"{first.name}: profile", sections)
 
 
 def _shown_first(profile: Profile) -> ModelProfile:
-    """Return the model that is recommended, else the first."""
+    """Return the recommended model, else the first."""
     taken = profile.recommendation.model if profile.recommendation else None
     return next((m for m in profile.models if m.name == taken), profile.models[0])
 
@@ -55,8 +55,8 @@ def _budget(profile: Profile) -> list[Node]:
     if budget is None:
         return []
     if budget.over:
-        said = missed(profile.models, budget)
-        return [node("p", said[0].upper() + said[1:] + ".", class_="warn")]
+        description = missed(profile.models, budget)
+        return [node("p", description[0].upper() + description[1:] + ".", class_="warn")]
     return [
         node(
             "p",
@@ -68,15 +68,15 @@ def _budget(profile: Profile) -> list[Node]:
 def _tiles(model: ModelProfile) -> list[Node]:
     e = model.end_to_end
     tiles = [
-        tile("end to end, p50", f"{words.ms(e.p50_ms)} ms", f"{model.n_decisions:,} decisions"),
-        tile("p99", f"{words.ms(e.p99_ms)} ms", f"at most {words.ms(e.max_ms)} ms"),
+        tile("end to end, p50", f"{text.ms(e.p50_ms)} ms", f"{model.n_decisions:,} decisions"),
+        tile("p99", f"{text.ms(e.p99_ms)} ms", f"at most {text.ms(e.max_ms)} ms"),
         tile("real-time factor", f"{model.rtf:.4f}", f"{model.windows_per_s:,.0f} windows/s"),
-        tile("CPU", f"{words.ms(model.cpu_ms_per_window)} ms", "a window, all threads"),
+        tile("CPU", f"{text.ms(model.cpu_ms_per_window)} ms", "a window, all threads"),
     ]
     if model.cold:
         total = median(start.total_ms for start in model.cold)
         tiles.append(tile("cold start", f"{total:.0f} ms", "to the first decision"))
-        tiles.append(tile("memory", words.mib(model.cold[-1].peak_rss_bytes), "at most, alone"))
+        tiles.append(tile("memory", text.mib(model.cold[-1].peak_rss_bytes), "at most, alone"))
     if model.energy:
         tiles.append(
             tile("energy", f"{1e3 * model.energy.joules_per_decision:.1f} mJ", "a decision")
@@ -92,24 +92,24 @@ def _side_by_side(profile: Profile) -> list[Node]:
         [
             model.name,
             model.backend,
-            words.ms(model.computed.p50_ms),
-            words.ms(model.computed.p99_ms),
-            words.ms(model.computed.max_ms),
+            text.ms(model.computed.p50_ms),
+            text.ms(model.computed.p99_ms),
+            text.ms(model.computed.max_ms),
             f"{model.rtf:.4f}",
-            words.ms(model.cpu_ms_per_window),
-            words.mib(model.size_bytes),
-            words.short_accuracy(model.accuracy),
+            text.ms(model.cpu_ms_per_window),
+            text.mib(model.size_bytes),
+            text.short_accuracy(model.accuracy),
         ]
         for model in profile.models
     ]
     r = profile.recommendation
-    said = "No recommendation: of no model it is known that it keeps its accuracy."
+    description = "No recommendation: of no model it is known that it keeps its accuracy."
     if r:
-        said = f"Take {r.model}: {r.by} {words.ms(r.value_ms)} ms, {r.reason}."
+        description = f"Take {r.model}: {r.by} {text.ms(r.value_ms)} ms, {r.reason}."
     return [
         node("h2", "Side by side"),
-        node("p", said),
-        node("div", node("figure", pictures.comparison(profile.models)), class_="columns"),
+        node("p", description),
+        node("div", node("figure", charts.comparison(profile.models)), class_="columns"),
         table(heads, rows),
         node("p", "Times in ms, computed. The models took turns, so that drift hits all alike.",
              class_="muted"),
@@ -118,18 +118,18 @@ def _side_by_side(profile: Profile) -> list[Node]:
 
 def _model(profile: Profile, model: ModelProfile) -> list[Node]:
     rows: list[list[Child]] = [
-        [words.stage(name), *_cells(spread), words.ms(model.per_hop_ms.get(name))]
+        [text.stage(name), *_cells(spread), text.ms(model.per_hop_ms.get(name))]
         for name, spread in model.stages.items()
     ]
     hop_ms = sum(model.per_hop_ms.values())
-    rows.append(["computed", *_cells(model.computed), words.ms(hop_ms)])
+    rows.append(["computed", *_cells(model.computed), text.ms(hop_ms)])
     rows.append(["end to end", *_cells(model.end_to_end), ""])
     return [
         node("h2", model.name),
-        node("p", f"{model.backend}, {model.precision}. {words.decisions(model)}.", class_="muted"),
+        node("p", f"{model.backend}, {model.precision}. {text.decisions(model)}.", class_="muted"),
         table(_HEADS, rows),
-        *([node("p", few, class_="muted")] if (few := words.too_few(profile, model)) else []),
-        node("div", _waterfall(model), _whole(model), class_="columns"),
+        *([node("p", few, class_="muted")] if (few := text.too_few(profile, model)) else []),
+        node("div", _waterfall(model), _end_to_end(model), class_="columns"),
         node("div", _timeline(model), _slowest(model), class_="columns"),
         node("details", node("summary", "Each stage's distribution"),
              node("div", *_small(model), class_="columns")),
@@ -139,28 +139,28 @@ def _model(profile: Profile, model: ModelProfile) -> list[Node]:
 
 def _cells(spread: Spread) -> list[str]:
     values = (spread.p50_ms, spread.p90_ms, spread.p95_ms, spread.p99_ms, spread.p999_ms)
-    return [words.ms(x) for x in (*values, spread.max_ms, spread.mean_ms, spread.jitter_ms)]
+    return [text.ms(x) for x in (*values, spread.max_ms, spread.mean_ms, spread.jitter_ms)]
 
 
 def _waterfall(model: ModelProfile) -> Node:
     caption = "Where the time of a decision goes: means, which add up to the mean end to end."
     return node(
-        "figure", node("h3", "Stages"), pictures.waterfall(model), node("figcaption", caption)
+        "figure", node("h3", "Stages"), charts.waterfall(model), node("figcaption", caption)
     )
 
 
-def _whole(model: ModelProfile) -> Node:
+def _end_to_end(model: ModelProfile) -> Node:
     caption = "Heights are square roots, so that single slow decisions can be seen."
-    picture = pictures.histogram(model.end_to_end, "a decision")
-    return node("figure", node("h3", "End to end"), picture, node("figcaption", caption))
+    chart = charts.histogram(model.end_to_end, "a decision")
+    return node("figure", node("h3", "End to end"), chart, node("figcaption", caption))
 
 
 def _timeline(model: ModelProfile) -> Node:
     caption = (
         "A dot is a decision; the line is the median. Orange: the slowest. Gaps are other turns."
     )
-    picture = pictures.timeline(model, model.slowest)
-    return node("figure", node("h3", "Over the run"), picture, node("figcaption", caption))
+    chart = charts.timeline(model, model.slowest)
+    return node("figure", node("h3", "Over the run"), chart, node("figcaption", caption))
 
 
 def _slowest(model: ModelProfile) -> Node:
@@ -170,8 +170,8 @@ def _slowest(model: ModelProfile) -> Node:
             ((n, v) for n, v in outlier.stages_ms.items() if n != CAPTURE),
             key=lambda part: -part[1],
         )
-        largest = ", ".join(f"{words.stage(name)} {words.ms(value)}" for name, value in parts[:2])
-        rows.append([f"{outlier.at_s:.2f} s", words.ms(outlier.end_to_end_ms), largest])
+        largest = ", ".join(f"{text.stage(name)} {text.ms(value)}" for name, value in parts[:2])
+        rows.append([f"{outlier.at_s:.2f} s", text.ms(outlier.end_to_end_ms), largest])
     return node(
         "figure",
         node("h3", "The slowest decisions"),
@@ -185,8 +185,8 @@ def _small(model: ModelProfile) -> list[Node]:
     return [
         node(
             "figure",
-            node("h3", words.stage(name)),
-            pictures.histogram(spread, words.stage(name), small=True),
+            node("h3", text.stage(name)),
+            charts.histogram(spread, text.stage(name), small=True),
         )
         for name, spread in model.stages.items()
     ]
@@ -194,33 +194,33 @@ def _small(model: ModelProfile) -> list[Node]:
 
 def _costs(profile: Profile, model: ModelProfile) -> list[tuple[str, list[Child]]]:
     facts: list[tuple[str, list[Child]]] = [
-        ("file", [f"{model.file}, {words.mib(model.size_bytes)}, SHA-256 ", node("code", model.sha256)]),
+        ("file", [f"{model.file}, {text.mib(model.size_bytes)}, SHA-256 ", node("code", model.sha256)]),
         ("windows", [f"{model.window_s:g} s every {model.hop_s:g} s; {model.n_silent} silent left out"]),
-        ("energy", [words.energy(profile, model)]),
-        ("CPU", [words.cpu(model)]),
-        ("timing it", [words.overhead(model)]),
+        ("energy", [text.energy(profile, model)]),
+        ("CPU", [text.cpu(model)]),
+        ("timing it", [text.overhead(model)]),
     ]  # fmt: skip
     if len(profile.models) > 1 or model.accuracy.basis == "record":
-        facts.append(("accuracy", [words.accuracy(model.accuracy)]))
+        facts.append(("accuracy", [text.accuracy(model.accuracy)]))
     if model.device_memory:
-        facts.append(("GPU memory", [words.device_memory(model.device_memory)]))
+        facts.append(("GPU memory", [text.device_memory(model.device_memory)]))
     if model.cold:
-        facts.append(("cold starts", [node("div", words.cold(start)) for start in model.cold]))
+        facts.append(("cold starts", [node("div", text.cold(start)) for start in model.cold]))
     return facts
 
 
 def _over_the_run(profile: Profile) -> list[Node]:
     memory, power = profile.memory, profile.power
-    said = f"With all models loaded; {words.grown(memory.growth)}."
+    description = f"With all models loaded; {text.grown(memory.growth)}."
     figures = [
-        node("figure", node("h3", "Memory"), pictures.curve(memory.curve, "MiB", "Memory", zero=False),
-             node("figcaption", said))
+        node("figure", node("h3", "Memory"), charts.curve(memory.curve, "MiB", "Memory", zero=False),
+             node("figcaption", description))
     ]  # fmt: skip
     if power.curve:
         idle = "" if power.idle_w is None else f" At rest: {power.idle_w:.2f} W."
         caption = f"{power.covers}.{idle} {' '.join(power.doubts)}"
-        picture = pictures.curve(power.curve, "W", "Power", zero=True)
-        figures.append(node("figure", node("h3", "Power"), picture, node("figcaption", caption)))
+        chart = charts.curve(power.curve, "W", "Power", zero=True)
+        figures.append(node("figure", node("h3", "Power"), chart, node("figcaption", caption)))
     else:
         why = [node("p", reason) for reason in power.missing or ("no reason is known",)]
         figures.append(node("figure", node("h3", "Power"), node("p", "Not measured:"), *why))
@@ -229,15 +229,17 @@ def _over_the_run(profile: Profile) -> list[Node]:
 
 def _how(profile: Profile) -> list[Node]:
     facts: list[tuple[str, list[Child]]] = [
-        ("listened to", [words.listened(profile)]),
-        ("classified", [words.classified(profile)]),
-        ("audio came", [words.measured(profile)]),
-        ("warm-up", [words.warmed(profile)]),
+        ("listened to", [text.listened(profile)]),
+        ("classified", [text.classified(profile)]),
+        ("audio came", [text.measured(profile)]),
+        ("warm-up", [text.warmed(profile)]),
     ]
     device: list[tuple[str, list[Child]]] = [
-        (name, [said]) for name, said in words.machine(profile).items()
+        (name, [description]) for name, description in text.machine(profile).items()
     ]
-    terms: list[tuple[str, list[Child]]] = [(word, [said]) for word, said in _WORDS.items()]
+    terms: list[tuple[str, list[Child]]] = [
+        (word, [description]) for word, description in _TERMS.items()
+    ]
     return [
         node("h2", "The device, and how it was measured"),
         facts_table([*device, *facts]),

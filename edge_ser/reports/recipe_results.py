@@ -1,4 +1,4 @@
-"""Cross-corpus results of the recipe behind a model, for its card."""
+"""Cross-corpus results of a model's recipe, for its card."""
 
 from __future__ import annotations
 

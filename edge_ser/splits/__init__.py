@@ -1,4 +1,4 @@
-"""Who trains and who is tested: named, checked ways to divide clips. No torch, no audio is decoded."""
+"""Splits of clips into training, validation and test, checked for leaks. No torch, no audio decoding."""
 
 from __future__ import annotations
 

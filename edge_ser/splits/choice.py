@@ -1,4 +1,4 @@
-"""Which speakers to hold out: named by the user, or drawn so that both genders are heard."""
+"""Choice of held-out speakers: named by the user, or drawn such that both genders occur."""
 
 from __future__ import annotations
 
@@ -15,17 +15,16 @@ NONE = "none"
 DRAWN = "drawn"
 
 _MIN_SPEAKERS = 3
-"""A corpus with fewer speakers cannot give one to each part; none are drawn from it."""
+"""Least number of speakers of a corpus from which some are drawn: one for each part."""
 
 
 def refuse_unknown(clips: Sequence[Clip]) -> None:
-    """Raise a ConfigError for a clip of which it is not known who speaks."""
+    """Raise a ConfigError for a clip whose speaker is unknown."""
     for clip in clips:
         if not speaker_known(clip):
             raise ConfigError(
-                f"the speaker of {clip.path} is not known, so nothing can be tested on speakers that "
-                "were not heard in training; use label/speaker/clip.wav folders, or a CSV manifest "
-                "with a speaker column"
+                f"the speaker of {clip.path} is not known, so no test on new speakers is possible; use "
+                "label/speaker/clip.wav folders, or a CSV manifest with a speaker column"
             )
 
 
@@ -33,53 +32,53 @@ def named_speakers(clips: Sequence[Clip], names: str, what: str) -> frozenset[st
     """Return the speakers that a comma-separated text names; `none` names nobody.
 
     Args:
-        clips: whose speakers there are to choose from.
+        clips: clips of the speakers to choose from.
         names: `1,11` or, with several corpora, `RAVDESS/1`; `RAVDESS/*` names all of a corpus.
-        what: the part they are for, for errors.
+        what: the part of the split, for errors.
 
     Raises:
-        ConfigError: a name that fits no speaker, or several.
+        ConfigError: a name that matches no speaker, or several.
     """
     if names.strip().lower() == NONE:
         return frozenset()
     known = speakers(clips)
-    wanted = [name.strip() for name in names.split(",") if name.strip()]
-    return frozenset(speaker for name in wanted for speaker in _named(name, known, what))
+    requested = [name.strip() for name in names.split(",") if name.strip()]
+    return frozenset(speaker for name in requested for speaker in _named(name, known, what))
 
 
 def drawable_corpora(clips: Sequence[Clip]) -> frozenset[str]:
-    """Return the corpora with speakers enough to draw some for validation and test."""
+    """Return the corpora with enough speakers to draw some for validation and test."""
     genders = genders_of(clips)
-    return frozenset(corpus for corpus, own in genders.items() if len(own) >= _MIN_SPEAKERS)
+    return frozenset(corpus for corpus, members in genders.items() if len(members) >= _MIN_SPEAKERS)
 
 
 def drawn_speakers(
     clips: Sequence[Clip], corpora: frozenset[str], share: int, seed: int
 ) -> frozenset[str]:
-    """Draw one speaker in `share` from each corpus, genders in turn, so that both are heard."""
+    """Draw one speaker in `share` from each corpus, alternating genders."""
     drawn: set[str] = set()
     for corpus, members in sorted(genders_of(clips).items()):
         if corpus not in corpora:
             continue
         rng = random.Random(f"{seed}/{corpus}")  # noqa: S311 (a draw, not a secret)
         queues = shuffled_by_gender(members, rng)
-        n_wanted = max(1, min(2, len(members) // 3), round(len(members) / share))
-        for turn in range(n_wanted):
+        n_drawn = max(1, min(2, len(members) // 3), round(len(members) / share))
+        for turn in range(n_drawn):
             queue = queues[turn % len(queues)] or max(queues, key=len)
             drawn.add(queue.pop())
     return frozenset(drawn)
 
 
 def with_validation(fold: Fold, names: str, seed: int) -> Fold:
-    """Return the fold with some of its training speakers kept for validation.
+    """Return the fold with some of its training speakers moved to validation.
 
     Args:
-        fold: one without validation.
+        fold: a fold without validation.
         names: as for `named_speakers`; `drawn` draws a sixth of the training speakers.
-        seed: decides the draw.
+        seed: of the draw.
 
     Raises:
-        ConfigError: unknown speakers, or nobody left for training or for a validation asked for.
+        ConfigError: unknown speakers, or no speaker left for training or for a requested validation.
     """
     wish = names.strip().lower()
     chosen: frozenset[str] = frozenset()
@@ -95,7 +94,7 @@ def with_validation(fold: Fold, names: str, seed: int) -> Fold:
         raise ConfigError(
             f"no speaker is left for {empty}: {len(speakers(fold.clips))} speaker(s), "
             f"{len(speakers(fold.test))} for testing, {len(chosen)} for validation. A corpus of "
-            f"fewer than {_MIN_SPEAKERS} is not drawn from: say who with --validation-speakers and "
+            f"fewer than {_MIN_SPEAKERS} is not drawn from: name them with --validation-speakers and "
             "--test-speakers (none for no test, or for a training without validation, of a fixed "
             "number of epochs), or add speakers"
         )
@@ -104,7 +103,7 @@ def with_validation(fold: Fold, names: str, seed: int) -> Fold:
 
 
 def genders_of(clips: Sequence[Clip]) -> dict[str, dict[str, str]]:
-    """Return the gender of each speaker, by corpus; an empty one where it is not known."""
+    """Return corpus → speaker → gender; an empty gender if unknown."""
     genders: dict[str, dict[str, str]] = defaultdict(dict)
     for clip in clips:
         genders[clip.corpus][clip.speaker] = clip.gender or ""
@@ -120,9 +119,9 @@ def shuffled_by_gender(members: dict[str, str], rng: random.Random) -> list[list
 
 
 def _named(name: str, known: tuple[str, ...], what: str) -> tuple[str, ...]:
-    """Return the speaker that one name fits, or all of a corpus for `NAME/*`."""
-    corpus, slash, own = name.rpartition("/")
-    if not (slash and own == "*"):
+    """Return the speaker that matches a name, or all speakers of a corpus for `NAME/*`."""
+    corpus, slash, members = name.rpartition("/")
+    if not (slash and members == "*"):
         return (_find(name, known, what),)
     found = tuple(s for s in known if s.rpartition("/")[0].lower() == corpus.lower())
     if not found:
@@ -132,19 +131,19 @@ def _named(name: str, known: tuple[str, ...], what: str) -> tuple[str, ...]:
 
 
 def _find(name: str, known: tuple[str, ...], what: str) -> str:
-    """Match `1`, `01` or `ravdess/1` to `RAVDESS/01`; an exact name wins over other spellings."""
+    """Match `1`, `01` or `ravdess/1` to `RAVDESS/01`; an exact name takes precedence."""
 
     def key(speaker: str) -> str:
         return speaker.lower().lstrip("0") or "0"
 
     if name in known:
         return name
-    wanted_corpus, _, wanted = name.rpartition("/")
+    corpus, _, requested = name.rpartition("/")
     found = [
         speaker
         for speaker in known
-        if key(speaker.rpartition("/")[2]) == key(wanted)
-        and wanted_corpus.lower() in ("", speaker.rpartition("/")[0].lower())
+        if key(speaker.rpartition("/")[2]) == key(requested)
+        and corpus.lower() in ("", speaker.rpartition("/")[0].lower())
     ]
     if len(found) == 1:
         return found[0]

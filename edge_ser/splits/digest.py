@@ -1,4 +1,4 @@
-"""What files hold, by SHA-256 of their bytes, and digests of data and folds made of it."""
+"""Digests of data and folds, computed from the SHA-256 of the files."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from edge_ser.splits.fold import Fold
 
 
 def data_digest(clips: Sequence[Clip]) -> str:
-    """Return a SHA-256 over names, labels and content of recordings: other data, other digest.
+    """Return a SHA-256 over names, labels and content of recordings.
 
-    The order of the clips and their augmented copies do not matter, so it is the same for all folds
-    and protocols on the same data.
+    It does not depend on the order of the clips or on augmented copies, so it is the same for all
+    folds and protocols on the same data.
     """
     lines = {(clip.path, clip.channel): _line(clip) for clip in clips}
     return text_digest("".join(sorted(lines.values())))
 
 
 def fold_digest(fold: Fold) -> str:
-    """Return a SHA-256 over which row stands where in which part: another fold, another digest."""
+    """Return a SHA-256 over the rows of each part, in order."""
     digest = hashlib.sha256()
     for part in (fold.train, fold.validation, fold.test):
         for clip in part:

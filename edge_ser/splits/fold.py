@@ -1,4 +1,4 @@
-"""One division of clips into training, validation and test."""
+"""Fold: one split of clips into training, validation and test."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from edge_ser.corpora import Clip
 
 
 class Shared(str, enum.Enum):
-    """What can stand on both sides of a split."""
+    """Kind of overlap between the parts of a split."""
 
     SPEAKERS = "speakers"
     CLIPS = "clips"
     """The same row, or another file of the same group."""
     COPIES = "copies"
-    """Another augmented copy of the same recording."""
+    """Other augmented copy of the same recording."""
     AUDIO = "audio"
-    """A file of another name and group with the same content."""
+    """File of another name and group with the same content."""
 
 
 @dataclass(frozen=True)
 class Fold:
-    """Clips by part, under a named protocol. Made by the protocols, which check what they promise."""
+    """Clips by part, under a named protocol. Folds are made and checked by the protocols."""
 
     protocol: str
     """`speaker-independent`, `emobox`, `clip-grouped`, `paper` or `cross-corpus`."""
     name: str
-    """What tells this fold from the others of its protocol: `1`, `EMO-DB/03`, `RAVDESS to TESS`."""
+    """Unique name within the protocol: `1`, `EMO-DB/03`, `RAVDESS to TESS`."""
     train: tuple[Clip, ...]
     validation: tuple[Clip, ...]
-    """By these the epoch is chosen; empty where the number of epochs is fixed beforehand."""
+    """Clips that the epoch is chosen by; empty for a fixed number of epochs."""
     test: tuple[Clip, ...]
 
     @property

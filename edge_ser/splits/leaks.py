@@ -1,4 +1,4 @@
-"""The leak detector: what stands on both sides of a fold, and whether its protocol says so."""
+"""Leak detector: overlaps between the parts of a fold, checked against its protocol."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from edge_ser.splits.registry import protocol_of
 _N_EXAMPLES = 3
 
 _SAYS = {
-    Shared.SPEAKERS: "are of speakers who are heard in {seen}",
-    Shared.CLIPS: "are clips that stand in {seen} as well",
+    Shared.SPEAKERS: "are of speakers who are in {seen} as well",
+    Shared.CLIPS: "are clips that are in {seen} as well",
     Shared.COPIES: "have another copy of the same recording in {seen}",
     Shared.AUDIO: "hold the same audio as a clip of another name in {seen}",
 }
@@ -31,46 +31,46 @@ _ADVICE = {
 
 @dataclass(frozen=True)
 class Overlap:
-    """What of one kind two parts of a fold share; all zeros where they share nothing."""
+    """Overlap of one kind between two parts of a fold; all zeros if there is none."""
 
     kind: str
     """`speakers`, `clips`, `copies` or `audio`; see `Shared`."""
     seen: str
-    """The part that is learned from, or chosen by: `training`, `validation`."""
+    """Part used to train or to choose the model: `training`, `validation`."""
     held: str
-    """The part that is scored: `validation`, `test`."""
+    """Scored part: `validation`, `test`."""
     n: int
-    """Speakers, or recordings of the scored part, that stand on both sides."""
+    """Speakers, or recordings of the scored part, that are in both parts."""
     n_rows: int
-    """Rows of the scored part that this touches."""
+    """Affected rows of the scored part."""
     share: float
-    """The same as a share of its rows, in [0, 1]."""
+    """Affected share of its rows, in [0, 1]."""
     examples: tuple[str, ...]
 
     @property
     def sentence(self) -> str:
-        """The overlap in words."""
+        """Description of the overlap."""
         says = _SAYS[Shared(self.kind)].format(seen=self.seen)
         return f"{self.n_rows} {self.held} rows ({self.share:.1%}) {says}"
 
 
 @dataclass(frozen=True)
 class LeakReport:
-    """What the leak detector found in a fold; nothing in it is undeclared, for that is refused."""
+    """Overlaps in a fold, all of them declared by its protocol."""
 
     declares: str
-    """What the protocol says is shared."""
+    """Statement of the protocol on shared data."""
     overlaps: tuple[Overlap, ...]
-    """Every kind for every two parts that are not empty, also where nothing is shared."""
+    """Overlaps of each kind and each pair of non-empty parts, including empty ones."""
 
     @property
     def found(self) -> tuple[Overlap, ...]:
-        """The overlaps that are there."""
+        """Overlaps that are not empty."""
         return tuple(overlap for overlap in self.overlaps if overlap.n_rows)
 
     @property
     def summary(self) -> str:
-        """One line for people."""
+        """Summary in one line."""
         if not self.found:
             return "no speaker, clip, copy or audio stands on two sides"
         return f"{'; '.join(o.sentence for o in self.found)}. Declared: {self.declares}"
@@ -96,10 +96,10 @@ def find_leaks(fold: Fold) -> LeakReport:
 
 
 def refuse_leaks(fold: Fold) -> LeakReport:
-    """Return what the parts of a fold share, all of it declared by the protocol.
+    """Return the overlaps of a fold, after checking that the protocol declares all of them.
 
     Raises:
-        LeakError: something else is shared.
+        LeakError: an undeclared overlap.
         CorpusError: a file cannot be read.
     """
     report = find_leaks(fold)
@@ -115,7 +115,7 @@ def refuse_leaks(fold: Fold) -> LeakReport:
 
 
 class _Seen:
-    """What a part holds, to be looked up."""
+    """Index of the speakers, clips, copies and content of a part."""
 
     def __init__(self, clips: Sequence[Clip]) -> None:
         self.speakers = {clip.speaker for clip in clips}
@@ -128,7 +128,7 @@ class _Seen:
             self.contents[content_digest(clip.path)][clip.path, clip.group] = clip
 
     def shares(self, clip: Clip) -> Iterator[tuple[Shared, str, str]]:
-        """Yield what a row of another part shares: kind, what to count, what to show."""
+        """Yield the overlaps of a row of another part: kind, key to count, name to show."""
         name = _name(clip)
         if clip.speaker in self.speakers:
             yield Shared.SPEAKERS, clip.speaker, clip.speaker
@@ -138,7 +138,7 @@ class _Seen:
         if copies - {clip.copy}:
             yield Shared.COPIES, str(clip.path), f"{name} ({clip.copy.value})"
         content = content_digest(clip.path)
-        # Empty files, which cannot be trained on anyway, are not one and the same recording.
+        # Empty files have the same digest but are not the same recording.
         for other in self.contents.get(content, {}).values() if content else ():
             if other.path != clip.path and other.group != clip.group:
                 yield Shared.AUDIO, str(clip.path), f"{name} = {_name(other)}"

@@ -1,4 +1,4 @@
-"""Speakers stand on both sides, clips do not: the figure for a device that knows its user."""
+"""Other protocols: EmoBox folds, cross-corpus, the paper's split, and folds grouped by clip."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ TEST_SPEAKERS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "SAVEE": (("JE",), ("KL",), ("DC",), ("JK",)),
     "EMOVO": (("f2",), ("m3",), ("m2",), ("f3",), ("f1",), ("m1",)),
 }
-"""Corpus → the test speakers of each of its folds, in the published order."""
+"""Corpus → test speakers of each of its folds, in the published order."""
 
 
 def emobox_folds(clips: Sequence[Clip]) -> tuple[Fold, ...]:
     """Return the published folds of one corpus, named `1`, `2`, ….
 
     Raises:
-        ConfigError: several corpora, one without published folds that keep speakers apart, or one
-            that lacks speakers.
+        ConfigError: several corpora, a corpus without published speaker-independent folds, or one
+            with missing speakers.
     """
     corpora = sorted({clip.corpus for clip in clips})
     if foreign := [corpus for corpus in corpora if corpus not in TEST_SPEAKERS]:
@@ -45,7 +45,7 @@ def emobox_folds(clips: Sequence[Clip]) -> tuple[Fold, ...]:
         )
     if len(corpora) != 1:
         raise ConfigError(
-            f"the folds of EmoBox are of one corpus, {len(corpora)} came ({', '.join(corpora)}); "
+            f"the folds of EmoBox expected one corpus, got {len(corpora)} ({', '.join(corpora)}); "
             "give one --corpus"
         )
     (corpus,) = corpora
@@ -73,10 +73,10 @@ CROSS_CORPUS = "cross-corpus"
 
 
 def cross_corpus(clips: Sequence[Clip]) -> tuple[Fold, ...]:
-    """Return a fold for each corpus, on which it tests, named `EMO-DB+RAVDESS to TESS`.
+    """Return a fold for each corpus as the test set, named `EMO-DB+RAVDESS to TESS`.
 
-    A corpus may lack an emotion that others have: its clips take no part in the loss of that label,
-    and its UAR is over the labels that it has.
+    A corpus may lack an emotion that others have: its clips are left out of the loss of that label, and
+    its UAR is over the labels that it has.
 
     Raises:
         ConfigError: fewer than two corpora, or an emotion that only one corpus has.
@@ -87,8 +87,8 @@ def cross_corpus(clips: Sequence[Clip]) -> tuple[Fold, ...]:
     corpora = sorted(emotions)
     if len(corpora) < 2:
         raise ConfigError(
-            f"{len(corpora)} corpus came ({', '.join(corpora) or 'none'}), cross-corpus needs two or "
-            "more; repeat --corpus"
+            f"cross-corpus expected two or more corpora, got {len(corpora)} "
+            f"({', '.join(corpora) or 'none'}); repeat --corpus"
         )
     for emotion in sort_emotions(set().union(*emotions.values())):
         having = [corpus for corpus in corpora if emotion in emotions[corpus]]
@@ -115,17 +115,17 @@ _SEED = 42
 
 
 def paper_rows(clips: Sequence[Clip]) -> tuple[Clip, ...]:
-    """Return four rows of each clip: itself, with noise, shifted in pitch, with both."""
+    """Return four rows for each clip: the original, with noise, shifted in pitch, and with both."""
     return tuple(
         dataclasses.replace(clip, copy=copy) for clip in clips for copy in PaperAugmentation
     )
 
 
 def paper_split(clips: Sequence[Clip]) -> tuple[Fold]:
-    """Return the notebooks' one fold: 80% of the rows for training, 20% for the test.
+    """Return the single fold of the paper's notebooks: 80% of the rows for training, 20% for the test.
 
-    Rows stand where `sklearn.model_selection.train_test_split(rows, test_size=0.2, random_state=42,
-    shuffle=True)` puts them, in its order.
+    Equal to `sklearn.model_selection.train_test_split(rows, test_size=0.2, random_state=42,
+    shuffle=True)`, including the order.
 
     Raises:
         ConfigError: no clip.
@@ -134,16 +134,16 @@ def paper_split(clips: Sequence[Clip]) -> tuple[Fold]:
 
     rows = paper_rows(clips)
     if not rows:
-        raise ConfigError("no clip came, so there is nothing to split; give a --corpus")
+        raise ConfigError("expected clips to split, got none; give a --corpus")
     order = np.random.RandomState(_SEED).permutation(len(rows))
     n_test = math.ceil(_TEST_SHARE * len(rows))
     return (
         Fold(
             protocol=PAPER,
             name="rows",
-            train=tuple(rows[place] for place in order[n_test:]),
+            train=tuple(rows[index] for index in order[n_test:]),
             validation=(),
-            test=tuple(rows[place] for place in order[:n_test]),
+            test=tuple(rows[index] for index in order[:n_test]),
         ),
     )
 
@@ -152,10 +152,10 @@ CLIP_GROUPED = "clip-grouped"
 
 
 def clip_grouped(clips: Sequence[Clip], n_folds: int, seed: int) -> tuple[Fold, ...]:
-    """Return k folds in which corpora and emotions are as even as they can be.
+    """Return k folds, stratified by corpus and emotion.
 
-    Clips with the same audio, which are one group, stay on one side. The shuffled groups of each
-    corpus and emotion are dealt in turn, one fold after the other.
+    Clips of one group, which have the same audio, stay in one part. The shuffled groups of each corpus
+    and emotion are assigned to the folds in turn.
 
     Raises:
         ConfigError: fewer than two folds, or more folds than clips.
@@ -165,8 +165,8 @@ def clip_grouped(clips: Sequence[Clip], n_folds: int, seed: int) -> tuple[Fold, 
         emotions.setdefault(clip.group, (clip.corpus, clip.emotion))
     if not 2 <= n_folds <= len(emotions):
         raise ConfigError(
-            f"{n_folds} fold(s) of {len(emotions)} clip(s) cannot be made; wanted: two folds or "
-            "more, with a clip for each"
+            f"expected two folds or more, with a clip for each, got {n_folds} fold(s) of "
+            f"{len(emotions)} clip(s); give another --folds"
         )
     strata: dict[tuple[str, str], list[str]] = defaultdict(list)
     for group, stratum in sorted(emotions.items()):
@@ -175,14 +175,14 @@ def clip_grouped(clips: Sequence[Clip], n_folds: int, seed: int) -> tuple[Fold, 
     order = [
         group for _, groups in sorted(strata.items()) for group in rng.sample(groups, len(groups))
     ]
-    place = {group: position % n_folds for position, group in enumerate(order)}
+    fold_of = {group: rank % n_folds for rank, group in enumerate(order)}
     return tuple(
         Fold(
             protocol=CLIP_GROUPED,
             name=str(number + 1),
-            train=tuple(clip for clip in clips if place[clip.group] != number),
+            train=tuple(clip for clip in clips if fold_of[clip.group] != number),
             validation=(),
-            test=tuple(clip for clip in clips if place[clip.group] == number),
+            test=tuple(clip for clip in clips if fold_of[clip.group] == number),
         )
         for number in range(n_folds)
     )

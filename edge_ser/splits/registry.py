@@ -1,4 +1,4 @@
-"""The protocols by name, what each declares to share, and the folds that they make."""
+"""Registry of split protocols by name, with the overlaps that each declares."""
 
 from __future__ import annotations
 
@@ -33,31 +33,31 @@ _DEFAULT_FOLDS = "5"
 
 @dataclass(frozen=True)
 class SplitConfig:
-    """How clips are divided: what the command line is told, and what a run's record keeps."""
+    """Configuration of a split, from the command line and in the record of a run."""
 
     protocol: str = SPEAKER_INDEPENDENT
-    """A key of `PROTOCOLS`."""
+    """Key of `PROTOCOLS`."""
     folds: str = ""
-    """`drawn`, `leave-one-speaker-out` or how many; empty: the protocol's own way."""
+    """`drawn`, `leave-one-speaker-out` or a number of folds; empty for the protocol's default."""
     fold: str = ""
-    """Name of the fold, which may be a number; may be empty where there is only one."""
+    """Name of the fold, which may be a number; may be empty if there is only one."""
     test_speakers: str = ""
-    """As for `named_speakers`; empty: drawn. Only for `drawn` folds."""
+    """As for `named_speakers`; empty for drawn speakers. Only for `drawn` folds."""
     validation_speakers: str = ""
-    """As for `with_validation`; empty: the protocol's own way."""
+    """As for `with_validation`; empty for the protocol's default."""
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """A named way to divide clips."""
+    """Named method to split clips."""
 
     name: str
     declares: str
-    """One sentence on what stands on both sides of its folds."""
+    """Statement on the overlaps of its folds, in one sentence."""
     allows: frozenset[Shared]
-    """What may stand on both sides; anything else that does is a leak."""
+    """Declared overlaps; any other overlap is a leak."""
     validation: str
-    """Which training speakers are kept for validation unless others are named."""
+    """Default choice of the training speakers that are moved to validation."""
     split: Callable[[Sequence[Clip], SplitConfig, int], tuple[Fold, ...]]
     """(clips, options, seed) → folds, without validation."""
 
@@ -65,18 +65,18 @@ class Protocol:
 def make_folds(
     clips: Sequence[Clip], options: SplitConfig | None = None, seed: int = 0
 ) -> tuple[Fold, ...]:
-    """Return all folds of a protocol, validation speakers kept out of their training.
+    """Return all folds of a protocol, with validation speakers removed from training.
 
-    Clips that are neutral by intent stand in the training of each fold and nowhere else; clips
-    without a label stand nowhere.
+    Clips that are neutral by intent are in the training part of each fold only; clips without a label
+    are in no part.
 
     Args:
-        clips: what to divide, original recordings.
-        options: the protocol and its choices; `fold` is not looked at.
-        seed: decides what is drawn.
+        clips: original recordings.
+        options: the protocol and its options; `fold` is ignored.
+        seed: of all draws.
 
     Raises:
-        ConfigError: a protocol that does not exist, or one that cannot divide these clips so.
+        ConfigError: an unknown protocol, or one that cannot split these clips.
     """
     options = options or SplitConfig()
     protocol = protocol_of(options.protocol)
@@ -104,25 +104,25 @@ def _with_background(fold: Fold, background: tuple[Clip, ...]) -> Fold:
     return dataclasses.replace(fold, train=fold.train + background) if background else fold
 
 
-def choose_fold(folds: Sequence[Fold], wanted: str) -> Fold:
-    """Return the fold of that name; what a name ends in will do: `TESS`, `03`.
+def choose_fold(folds: Sequence[Fold], requested: str) -> Fold:
+    """Return the fold of a name, or of the end of a name: `TESS`, `03`.
 
     Raises:
-        ConfigError: no such fold, or none named where there are several.
+        ConfigError: no such fold, or no name although there are several.
     """
-    if not wanted and len(folds) == 1:
+    if not requested and len(folds) == 1:
         return folds[0]
     for fits in (_is_name, _is_end):
-        found = [fold for fold in folds if fits(wanted, fold.name)]
+        found = [fold for fold in folds if fits(requested, fold.name)]
         if len(found) == 1:
             return found[0]
     names = ", ".join(fold.name for fold in folds)
-    problem = f"there is no fold {wanted!r}" if wanted else "no --fold came"
+    problem = f"there is no fold {requested!r}" if requested else "no --fold is given"
     raise ConfigError(f"{problem}; {folds[0].protocol} has {len(folds)} here: {names}")
 
 
 def protocol_of(name: str) -> Protocol:
-    """Return the protocol of that name.
+    """Return the protocol of a name.
 
     Raises:
         ConfigError: there is none.
@@ -132,14 +132,14 @@ def protocol_of(name: str) -> Protocol:
     return PROTOCOLS[name]
 
 
-def _is_name(wanted: str, name: str) -> bool:
-    return wanted == name
+def _is_name(requested: str, name: str) -> bool:
+    return requested == name
 
 
-def _is_end(wanted: str, name: str) -> bool:
-    """Return whether `3` or `tess` is what a name like `EMO-DB/03` or `EMO-DB to TESS` ends in."""
+def _is_end(requested: str, name: str) -> bool:
+    """Return whether `3` or `tess` is the end of a name like `EMO-DB/03` or `EMO-DB to TESS`."""
     end = name.rpartition("/")[2].rpartition(" to ")[2]
-    return wanted.casefold().lstrip("0") == end.casefold().lstrip("0") != ""
+    return requested.casefold().lstrip("0") == end.casefold().lstrip("0") != ""
 
 
 def _speaker_independent(
@@ -149,8 +149,8 @@ def _speaker_independent(
         return held_out_speakers(clips, seed, options.test_speakers)
     if options.folds == LEAVE_ONE_SPEAKER_OUT:
         return leave_one_speaker_out(clips)
-    wanted = f"{DRAWN}, {LEAVE_ONE_SPEAKER_OUT} or a number"
-    return speaker_folds(clips, _count(options.folds, wanted), seed)
+    expected = f"{DRAWN}, {LEAVE_ONE_SPEAKER_OUT} or a number"
+    return speaker_folds(clips, _count(options.folds, expected), seed)
 
 
 def _clip_grouped(clips: Sequence[Clip], options: SplitConfig, seed: int) -> tuple[Fold, ...]:
@@ -160,12 +160,12 @@ def _clip_grouped(clips: Sequence[Clip], options: SplitConfig, seed: int) -> tup
 def _without_choice(
     split: Callable[[Sequence[Clip]], tuple[Fold, ...]],
 ) -> Callable[[Sequence[Clip], SplitConfig, int], tuple[Fold, ...]]:
-    """Return the splitter of a protocol whose folds are given."""
+    """Return the splitter of a protocol with fixed folds."""
 
     def refuse_choice(clips: Sequence[Clip], options: SplitConfig, _seed: int) -> tuple[Fold, ...]:
         if options.folds:
             raise ConfigError(
-                f"--folds {options.folds} came, the folds of {options.protocol} are given; "
+                f"the folds of {options.protocol} are fixed, got --folds {options.folds}; "
                 "leave --folds out"
             )
         return split(clips)
@@ -173,9 +173,9 @@ def _without_choice(
     return refuse_choice
 
 
-def _count(text: str, wanted: str) -> int:
+def _count(text: str, expected: str) -> int:
     if not (text.isascii() and text.isdigit()):
-        raise ConfigError(f"--folds is {text!r}, wanted: {wanted}")
+        raise ConfigError(f"--folds is {text!r}, expected {expected}")
     return int(text)
 
 
@@ -221,4 +221,4 @@ PROTOCOLS: Mapping[str, Protocol] = {
         ),
     )
 }
-"""Name → protocol, the default first."""
+"""Name → protocol, with the default first."""

@@ -1,4 +1,4 @@
-"""No speaker of the test clips is heard in training: drawn or named, each in turn, or k folds."""
+"""Speaker-independent splits: drawn or named test speakers, leave one speaker out, or k folds."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ SPEAKER_INDEPENDENT = "speaker-independent"
 
 
 def held_out_speakers(clips: Sequence[Clip], seed: int, test_speakers: str = "") -> tuple[Fold]:
-    """Return one fold, of test speakers that are named or drawn.
+    """Return one fold with named or drawn test speakers.
 
     Args:
         clips: all clips.
-        seed: decides which speakers are drawn where none are named.
+        seed: of the draw, if no speakers are named.
         test_speakers: comma-separated speakers (`1,11` or, with several corpora, `RAVDESS/1`);
-            `none` for no test set; empty draws a fifth of each corpus' speakers, where there are
-            three or more.
+            `none` for no test set; empty draws a fifth of the speakers of each corpus with three or
+            more.
 
     Raises:
-        ConfigError: speakers that are not there, or clips whose speaker is not known.
+        ConfigError: unknown speakers, or clips whose speaker is unknown.
     """
     refuse_unknown(clips)
     if test_speakers:
@@ -40,7 +40,7 @@ def held_out_speakers(clips: Sequence[Clip], seed: int, test_speakers: str = "")
 
 
 def leave_one_speaker_out(clips: Sequence[Clip]) -> tuple[Fold, ...]:
-    """Return a fold for each speaker, in order of name, which is that of the fold.
+    """Return a fold for each speaker, named after the speaker and sorted by name.
 
     Raises:
         ConfigError: a single speaker, or clips whose speaker is not known.
@@ -51,9 +51,9 @@ def leave_one_speaker_out(clips: Sequence[Clip]) -> tuple[Fold, ...]:
 
 
 def speaker_folds(clips: Sequence[Clip], n_folds: int, seed: int) -> tuple[Fold, ...]:
-    """Return k folds of speakers, in which corpora and genders are as even as they can be.
+    """Return k folds of speakers, stratified by corpus and gender.
 
-    The shuffled speakers of each corpus and gender are dealt in turn, one fold after the other.
+    The shuffled speakers of each corpus and gender are assigned to the folds in turn.
 
     Raises:
         ConfigError: fewer than two folds, more folds than speakers, or clips whose speaker is not
@@ -85,6 +85,6 @@ def _require_folds(n_folds: int, clips: Sequence[Clip]) -> None:
     n_speakers = len(speakers(clips))
     if not 2 <= n_folds <= n_speakers:
         raise ConfigError(
-            f"{n_folds} fold(s) of {n_speakers} speaker(s) cannot be made; wanted: two folds or "
-            "more, with a speaker for each"
+            f"expected two folds or more, with a speaker for each, got {n_folds} fold(s) of "
+            f"{n_speakers} speaker(s); give another --folds"
         )

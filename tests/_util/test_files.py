@@ -97,13 +97,13 @@ def test_a_directory_stands_where_the_file_should_be(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize(("mask", "wanted"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
-def test_permissions_are_those_of_any_new_file(tmp_path, umask, mask, wanted):
+@pytest.mark.parametrize(("mask", "expected"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_permissions_are_those_of_any_new_file(tmp_path, umask, mask, expected):
     """A temporary file is private; the finished one has to be readable as the umask says."""
     umask(mask)
     path = tmp_path / "out.txt"
     write_text(path, "text")
-    assert stat.S_IMODE(path.stat().st_mode) == wanted
+    assert stat.S_IMODE(path.stat().st_mode) == expected
     assert os.umask(mask) == mask
 
 
@@ -128,7 +128,7 @@ def test_json_is_read_whole(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[" * 100_000])
-def test_what_is_not_json_is_refused(tmp_path, content):
+def test_a_file_that_is_not_json_is_rejected(tmp_path, content):
     path = tmp_path / "a.json"
     path.write_bytes(content)
 

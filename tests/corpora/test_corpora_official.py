@@ -327,7 +327,7 @@ def test_crema_d_with_foreign_demographics_is_an_error(make_tree, text):
         load_corpus(f"CREMA-D={root}")
 
 
-def test_what_macos_leaves_behind_is_ignored(make_tree):
+def test_macos_archive_files_are_ignored(make_tree):
     names = ["wav/03a01Fa.wav", "wav/._03a01Fa.wav", "__MACOSX/wav/x.wav", ".cache/y.wav"]
     root = make_tree(names)
 

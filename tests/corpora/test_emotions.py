@@ -1,4 +1,4 @@
-"""Which emotions the clips of each corpus can have."""
+"""Possible emotions of the clips of each corpus."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from support import absent, make_card, write_conv_model
 from edge_ser.card import CARD_KEY, CorpusUse, FrontendConfig, ModelCard, Normalization
 from edge_ser.errors import AudioError, ConfigError, ModelError
 from edge_ser.evaluation import compare as module
-from edge_ser.evaluation.compare import compare, joint_card, open_contenders, unlabelled
+from edge_ser.evaluation.compare import compare, joint_card, open_models, unlabelled
 from edge_ser.evaluation.evaluate import evaluate
 from edge_ser.evaluation.layer_differences import LayerMeter, common_tensors
 from edge_ser.evaluation.selection import select
@@ -55,7 +55,7 @@ def recordings(tmp_path):
 
 
 def compared(paths, recordings, **options):
-    contenders = open_contenders(paths)
+    contenders = open_models(paths)
     return compare(contenders, unlabelled([recordings]), **options)
 
 
@@ -323,7 +323,7 @@ def test_graphs_of_other_origin_have_no_common_layer(first, tiny_model, recordin
 
 
 def test_scores_are_those_of_evaluate(first, changed, site):
-    contenders = open_contenders([first, changed])
+    contenders = open_models([first, changed])
     selection = select(site, joint_card(contenders))
     comparison = compare(contenders, selection)
 
@@ -340,7 +340,7 @@ def test_speakers_that_either_model_was_trained_on_are_left_out(tmp_path, site):
         card = make_card(corpora=(CorpusUse("site", 6, (f"site/{speaker}",), "own", ""),))
         return write_conv_model(tmp_path / f"{speaker}.onnx", card)
 
-    contenders = open_contenders([trained_on("s1"), trained_on("s2")])
+    contenders = open_models([trained_on("s1"), trained_on("s2")])
     selection = select(site, joint_card(contenders))
 
     assert {clip.speaker for clip in selection.clips} == {"site/s3", "site/s4"}
@@ -348,7 +348,7 @@ def test_speakers_that_either_model_was_trained_on_are_left_out(tmp_path, site):
 
 def test_several_corpora_are_also_scored_together(first, site, tmp_path):
     own = [dataclasses.replace(clip, corpus="other") for clip in site[::2]] + list(site[1::2])
-    contenders = open_contenders([first, first])
+    contenders = open_models([first, first])
     comparison = compare(contenders, select(own, joint_card(contenders)))
 
     assert [(s.model, s.corpus) for s in comparison.scores] == [
@@ -418,7 +418,7 @@ def test_one_model_is_refused(first):
 def test_a_file_that_is_no_model_is_refused(first, tmp_path):
     (tmp_path / "a.onnx").write_bytes(b"text")
     with pytest.raises(ModelError, match=r"a\.onnx"):
-        open_contenders([first, tmp_path / "a.onnx"])
+        open_models([first, tmp_path / "a.onnx"])
 
 
 def test_normalisation_is_no_part_of_what_is_heard():

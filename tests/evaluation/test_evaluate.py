@@ -17,7 +17,6 @@ from edge_ser.corpora import load_corpora
 from edge_ser.errors import AudioError, ConfigError
 from edge_ser.evaluation.evaluate import evaluate
 from edge_ser.evaluation.noise import open_noise
-from edge_ser.evaluation.plain import noise_clips, select_all
 from edge_ser.evaluation.report import TRAINED_CAVEAT, Evaluation
 from edge_ser.evaluation.resampling import OVER_BOTH
 from edge_ser.evaluation.selection import select

@@ -10,7 +10,7 @@ from support import clips_of
 from edge_ser.errors import ConfigError
 from edge_ser.evaluation.answers import ClipAnswer
 from edge_ser.evaluation.distribution import distribution
-from edge_ser.evaluation.gates import Gates
+from edge_ser.evaluation.report import Gates
 
 ANSWERS = [
     ClipAnswer("c", "X", "X/?", "neutral", "neutral" if p >= 0.5 else "sad", (p, q))

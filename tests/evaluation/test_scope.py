@@ -6,7 +6,7 @@ import pytest
 from support import clips_of, make_card
 
 from edge_ser.card import Accuracy, CorpusUse
-from edge_ser.evaluation.scope import (
+from edge_ser.evaluation.selection import (
     MEANINGS,
     NEW_SPEAKERS,
     NOTES,

@@ -53,14 +53,14 @@ def test_equals_numpy(config, kind):
     samples = synthetic(kind, config.sample_rate)
     ours, numpys = CompiledKernel(config), NumpyKernel(config)
 
-    for got, wanted in (
+    for got, expected in (
         (ours.log_mel(samples), numpys.log_mel(samples)),
         (ours.cepstra(samples), numpys.cepstra(samples)),
     ):
-        assert (got.dtype, got.shape) == (np.float32, wanted.shape)
+        assert (got.dtype, got.shape) == (np.float32, expected.shape)
         # NumPy's mel spectra and logarithms are in single precision, ours are rounded once.
-        last_place = np.spacing(np.abs(wanted).max())
-        np.testing.assert_allclose(got, wanted, rtol=0, atol=3 * last_place)
+        last_place = np.spacing(np.abs(expected).max())
+        np.testing.assert_allclose(got, expected, rtol=0, atol=3 * last_place)
 
 
 @settings(max_examples=100, deadline=None)
@@ -86,14 +86,14 @@ def test_equals_numpy_for_any_power_of_two(exponent, share, hop_length, n_frames
     n_samples = n_fft + (n_frames - 1) * hop_length if n_frames else n_fft - 1
     samples = np.random.default_rng(n_samples).normal(0, 0.1, n_samples).astype(np.float32)
 
-    got, wanted = CompiledKernel(config).cepstra(samples), NumpyKernel(config).cepstra(samples)
+    got, expected = CompiledKernel(config).cepstra(samples), NumpyKernel(config).cepstra(samples)
 
-    assert got.shape == wanted.shape == (config.n_mfcc, n_frames)
-    np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-3)
+    assert got.shape == expected.shape == (config.n_mfcc, n_frames)
+    np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-3)
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
-def test_what_is_no_number_stays_none(wrong):
+def test_samples_that_are_not_finite_give_nan(wrong):
     """In its own frame alone: the others are computed beside it."""
     config = FrontendConfig()
     samples = synthetic("noise", 16_000)
@@ -102,9 +102,9 @@ def test_what_is_no_number_stays_none(wrong):
 
     got = CompiledKernel(config).cepstra(samples)
 
-    heard = range((1_000 - 456) // 160 + 1, (1_000 - 56) // 160 + 1)
-    others = np.delete(np.arange(got.shape[1]), heard)
-    assert np.isnan(got[:, heard]).all()
+    affected = range((1_000 - 456) // 160 + 1, (1_000 - 56) // 160 + 1)
+    others = np.delete(np.arange(got.shape[1]), affected)
+    assert np.isnan(got[:, affected]).all()
     np.testing.assert_array_equal(got[:, others], right[:, others])
 
 
@@ -117,9 +117,9 @@ def test_decibels_are_exact_over_the_whole_range(exponent):
     amplitude = np.float32(2.0 ** (exponent / 10))
     samples = np.tile(amplitude * np.array([1, -1, 1, 1, -1, 1, -1, -1], np.float32), 5)
 
-    got, wanted = CompiledKernel(config).log_mel(samples), NumpyKernel(config).log_mel(samples)
+    got, expected = CompiledKernel(config).log_mel(samples), NumpyKernel(config).log_mel(samples)
 
-    np.testing.assert_allclose(got, wanted, rtol=2e-7, atol=2e-6)
+    np.testing.assert_allclose(got, expected, rtol=2e-7, atol=2e-6)
 
 
 # --- the same bits ------------------------------------------------------------------------
@@ -281,8 +281,8 @@ def test_the_script_compiles_one(elsewhere):
 
     got = CompiledKernel(FrontendConfig()).cepstra(samples)
 
-    wanted = NumpyKernel(FrontendConfig()).cepstra(samples)
-    np.testing.assert_allclose(got, wanted, rtol=1e-6, atol=2e-5)
+    expected = NumpyKernel(FrontendConfig()).cepstra(samples)
+    np.testing.assert_allclose(got, expected, rtol=1e-6, atol=2e-5)
     assert [path.suffix for path in elsewhere.iterdir()].count(".so") == 1
 
 

@@ -49,10 +49,10 @@ def librosa_mfcc(samples: np.ndarray, config: FrontendConfig) -> np.ndarray:
 
 
 def assert_equals_librosa(samples: np.ndarray, config: FrontendConfig) -> None:
-    got, wanted = mfcc(samples, config), librosa_mfcc(samples, config)
+    got, expected = mfcc(samples, config), librosa_mfcc(samples, config)
     assert got.dtype == np.float32
-    assert got.shape == wanted.shape == (config.n_features, config.n_frames(len(samples)))
-    np.testing.assert_allclose(got, wanted, rtol=1e-6, atol=1e-3)
+    assert got.shape == expected.shape == (config.n_features, config.n_frames(len(samples)))
+    np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-3)
 
 
 @pytest.mark.parametrize("kind", SIGNALS)
@@ -72,7 +72,7 @@ def test_digital_silence_is_the_log_floor_everywhere():
     np.testing.assert_allclose(log_mel(np.zeros(1_000, np.float32), config), -80.0, rtol=1e-6)
 
 
-def test_what_follows_does_not_change_earlier_frames():
+def test_later_audio_does_not_change_earlier_frames():
     """With librosa's top_db=80 this fails: it clips at the loudest frame of the whole clip."""
     config = FrontendConfig()
     quiet = 1e-3 * synthetic("noise", 16_000)
@@ -95,7 +95,7 @@ def test_too_short_audio_names_both_lengths():
     with pytest.raises(AudioError) as raised:
         mfcc(np.zeros(511, np.float32), FrontendConfig())
 
-    assert "511 samples" in str(raised.value)
+    assert "got 511" in str(raised.value)
     assert " 512 " in str(raised.value)
     assert "16000 Hz" in str(raised.value)
 
@@ -103,7 +103,7 @@ def test_too_short_audio_names_both_lengths():
 def test_no_audio_at_all_has_no_frames_even_when_centred():
     config = FrontendConfig.paper()
     assert config.n_frames(0) == 0
-    with pytest.raises(AudioError, match=r"\b0 samples\b"):
+    with pytest.raises(AudioError, match="got 0"):
         mfcc(np.zeros(0, np.float32), config)
 
 
@@ -114,7 +114,7 @@ def test_one_frame_is_enough():
 
 @pytest.mark.parametrize("n_fft", [511, 512])
 @pytest.mark.parametrize("center", [False, True])
-def test_n_frames_is_what_mfcc_returns(n_fft, center):
+def test_n_frames_equals_the_frames_of_mfcc(n_fft, center):
     config = FrontendConfig(n_fft=n_fft, n_mels=20, n_mfcc=5, center=center)
     for n_samples in np.random.default_rng(3).integers(0, 3_000, 60):
         samples = np.zeros(n_samples, np.float32)
@@ -125,7 +125,7 @@ def test_n_frames_is_what_mfcc_returns(n_fft, center):
                 mfcc(samples, config)
 
 
-def test_what_was_returned_stays_as_it_was():
+def test_returned_features_are_not_overwritten():
     config = FrontendConfig()
     first = log_mel(synthetic("chirp", 16_000), config)
     kept = first.copy()
@@ -143,21 +143,21 @@ def test_front_ends_that_take_turns_do_not_disturb_each_other():
     ]
     alone = [mfcc(samples, config) for config in configs]
     for _ in range(2):
-        for config, wanted in zip(configs, alone, strict=True):
-            np.testing.assert_array_equal(mfcc(samples, config), wanted)
+        for config, expected in zip(configs, alone, strict=True):
+            np.testing.assert_array_equal(mfcc(samples, config), expected)
 
 
 def test_threads_compute_at_the_same_time():
     config = FrontendConfig()
     clips = [synthetic(kind, 16_000, 3.0) for kind in ("chirp", "noise")]
-    wanted = [mfcc(clip, config) for clip in clips]
+    expected = [mfcc(clip, config) for clip in clips]
 
     def again(place):
         return [mfcc(clips[place], config) for _ in range(50)]
 
     with ThreadPoolExecutor(2) as pool:
         found = list(pool.map(again, (0, 1)))
-    for features, right in zip(found, wanted, strict=True):
+    for features, right in zip(found, expected, strict=True):
         for each in features:
             np.testing.assert_array_equal(each, right)
 

@@ -25,7 +25,7 @@ from edge_ser.frontend.tables import (
 
 @each_config
 def test_mel_filterbank_equals_librosa(config):
-    wanted = librosa.filters.mel(
+    expected = librosa.filters.mel(
         sr=config.sample_rate,
         n_fft=config.n_fft,
         n_mels=config.n_mels,
@@ -34,7 +34,7 @@ def test_mel_filterbank_equals_librosa(config):
         htk=config.mel_scale == "htk",
         norm="slaney" if config.mel_scale == "slaney" else None,
     )
-    np.testing.assert_allclose(mel_filterbank(config), wanted, rtol=1e-5, atol=1e-9)
+    np.testing.assert_allclose(mel_filterbank(config), expected, rtol=1e-5, atol=1e-9)
 
 
 @pytest.mark.parametrize("htk", [False, True])
@@ -60,15 +60,15 @@ def test_mel_edges_span_the_configured_range():
 @pytest.mark.parametrize("length", [2, 399, 400])
 def test_window_equals_scipy(name, length):
     config = FrontendConfig(window=name, win_length=length)
-    wanted = scipy.signal.get_window(name, length, fftbins=True)
-    np.testing.assert_allclose(window(config), wanted, rtol=0, atol=1e-12)
+    expected = scipy.signal.get_window(name, length, fftbins=True)
+    np.testing.assert_allclose(window(config), expected, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize(("norm", "scipy_norm"), [("ortho", "ortho"), ("none", None)])
 def test_dct_basis_equals_scipy(norm, scipy_norm):
     config = FrontendConfig(dct_norm=norm, n_mels=33, n_mfcc=17)
-    wanted = scipy.fft.dct(np.eye(33), type=2, norm=scipy_norm, axis=0)[:17]
-    np.testing.assert_allclose(dct_basis(config), wanted, rtol=0, atol=1e-12)
+    expected = scipy.fft.dct(np.eye(33), type=2, norm=scipy_norm, axis=0)[:17]
+    np.testing.assert_allclose(dct_basis(config), expected, rtol=0, atol=1e-12)
 
 
 def test_delta_kernels_equal_savitzky_golay():
@@ -76,8 +76,8 @@ def test_delta_kernels_equal_savitzky_golay():
 
     assert kernels.shape == (2, DELTA_WIDTH)
     for order in (1, 2):
-        wanted = scipy.signal.savgol_coeffs(DELTA_WIDTH, order, deriv=order, use="dot")
-        np.testing.assert_allclose(kernels[order - 1], wanted, rtol=0, atol=1e-7)
+        expected = scipy.signal.savgol_coeffs(DELTA_WIDTH, order, deriv=order, use="dot")
+        np.testing.assert_allclose(kernels[order - 1], expected, rtol=0, atol=1e-7)
 
 
 def test_delta_kernels_of_no_derivative_are_empty():

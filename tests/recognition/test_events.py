@@ -111,12 +111,12 @@ def test_how_a_line_looks():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"v": 2}, r"\bversion 1, got 2;"),
-        ({"v": True}, "got True;"),
-        ({"event": "laughter"}, "start, window, .*'laughter'"),
-        ({"event": ["start"]}, r"\['start'\]"),
-        ({"latency_ms": "soon"}, r"\bspeech_start\.latency_ms\b"),
-        ({"mood": 1}, r"\bspeech_start\b.*\bmood\b"),
+        ({"v": 2}, "events of version 1 are read, version 2 came"),
+        ({"v": True}, "version True came"),
+        ({"event": "laughter"}, "the event 'laughter' is unknown; there are start, window"),
+        ({"event": ["start"]}, "is unknown"),
+        ({"latency_ms": "soon"}, "speech_start.latency_ms is 'soon', expected float"),
+        ({"mood": 1}, "speech_start has unknown fields mood"),
     ],
 )
 def test_invalid_lines(change, message):

@@ -165,12 +165,12 @@ def test_whatever_comes(steps, settings):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"time_constant_s": -1}, r"^(?=.*-1\b)(?=.*\b0 to 60 seconds\b).*\btime_constant_s\b"),
-        ({"dwell_s": math.nan}, r"\bdwell_s\b"),
-        ({"margin": 1}, r"\bmargin\b"),
-        ({"abstain_below": 1.0}, r"\babstain_below\b"),
-        ({"doubt_margin": -0.1}, r"\bdoubt_margin\b"),
-        ({"doubt_s": 61}, r"\bdoubt_s\b"),
+        ({"time_constant_s": -1}, "time_constant_s is -1, expected 0 to 60 seconds"),
+        ({"dwell_s": math.nan}, "dwell_s is nan"),
+        ({"margin": 1}, "margin is 1"),
+        ({"abstain_below": 1.0}, "abstain_below is 1.0"),
+        ({"doubt_margin": -0.1}, "doubt_margin is -0.1"),
+        ({"doubt_s": 61}, "doubt_s is 61"),
     ],
 )
 def test_settings_out_of_range(settings, message):

@@ -51,7 +51,7 @@ def test_every_clip_is_tested_once_and_doubles_stay_together(clips, n_folds, see
         assert max(counts) - min(counts) <= 1
 
 
-def test_five_folds_unless_another_number_is_wanted(official_clips):
+def test_five_folds_by_default(official_clips):
     folds = make_folds(official_clips["EMO-DB"], SplitConfig("clip-grouped"))
 
     assert [(len(fold.train), len(fold.test)) for fold in folds] == [(1120, 280)] * 5

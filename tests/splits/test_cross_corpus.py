@@ -37,7 +37,7 @@ def test_nothing_is_shared(official_clips):
 
 
 def test_one_corpus_is_refused():
-    with pytest.raises(ConfigError, match=r"1 corpus came \(own\)"):
+    with pytest.raises(ConfigError, match=r"got 1 \(own\)"):
         make_folds(clips_of("own", "ann", "bob"), CROSS)
 
 

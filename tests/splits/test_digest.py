@@ -48,7 +48,7 @@ def test_a_change_of_one_byte_changes_the_digest(clips):
 @pytest.mark.parametrize(
     "change", [{"speaker": "own/x"}, {"emotion": "x"}, {"corpus": "x"}, {"channel": 0}], ids=str
 )
-def test_a_change_of_what_is_known_changes_the_digest(clips, change):
+def test_a_change_of_labels_or_names_changes_the_digest(clips, change):
     changed = (dataclasses.replace(clips[0], **change), *clips[1:])
 
     assert data_digest(changed) != data_digest(clips)

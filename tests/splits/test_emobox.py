@@ -56,7 +56,7 @@ def test_corpora_whose_folds_share_speakers_are_refused(official_clips, corpus):
 
 
 def test_two_corpora_are_refused(official_clips):
-    with pytest.raises(ConfigError, match=r"2 came \(EMOVO, SAVEE\)"):
+    with pytest.raises(ConfigError, match=r"got 2 \(EMOVO, SAVEE\)"):
         make_folds(official_clips["SAVEE"] + official_clips["EMOVO"], EMOBOX)
 
 

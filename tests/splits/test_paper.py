@@ -63,7 +63,7 @@ def test_every_clip_becomes_four_rows():
     ("corpus", "n_rows", "n_test", "touched"),
     [("EMO-DB", 2140, 428, 428), ("TESS", 11_200, 2240, 2212), ("RAVDESS", 5760, 1152, 1136)],
 )
-def test_how_many_test_rows_have_a_copy_in_training(corpora_dir, corpus, n_rows, n_test, touched):
+def test_number_of_test_rows_with_a_copy_in_training(corpora_dir, corpus, n_rows, n_test, touched):
     """100% of EMO-DB and 98.75% of TESS, as counted in the notebooks' own split."""
     (fold,) = make_folds(load_corpus(f"{corpus}={corpora_dir / corpus}"), PAPER)
 

@@ -1,4 +1,4 @@
-"""Protocols by name, the options they take, and the fold that is wanted."""
+"""Protocols by name, the options they take, and the selected fold."""
 
 from __future__ import annotations
 
@@ -66,38 +66,39 @@ def test_options_that_do_not_fit_together(options, values):
 
 
 @pytest.mark.parametrize(
-    ("wanted", "name"),
+    ("expected", "name"),
     [("A/10", "A/10"), ("10", "A/10"), ("2", "A/02"), ("b/tess", None), ("TESS", "B/tess")],
 )
-def test_a_fold_of_a_speaker(wanted, name):
+def test_a_fold_of_a_speaker(expected, name):
     folds = make_folds(CLIPS, SplitConfig(folds="leave-one-speaker-out"))
 
     if name is None:
-        with pytest.raises(ConfigError, match=f"'{wanted}'.*B/tess"):
-            choose_fold(folds, wanted)
+        with pytest.raises(ConfigError, match=f"'{expected}'.*B/tess"):
+            choose_fold(folds, expected)
     else:
-        assert choose_fold(folds, wanted).name == name
+        assert choose_fold(folds, expected).name == name
 
 
-@pytest.mark.parametrize("wanted", ["B", "a to b", "A to B"])
-def test_a_fold_of_a_corpus(wanted):
+@pytest.mark.parametrize("expected", ["B", "a to b", "A to B"])
+def test_a_fold_of_a_corpus(expected):
     folds = make_folds(CLIPS, SplitConfig("cross-corpus", validation_speakers="none"))
 
-    if wanted == "a to b":
-        with pytest.raises(ConfigError, match=rf"'{wanted}'.*B to A, A to B"):
-            choose_fold(folds, wanted)
+    if expected == "a to b":
+        with pytest.raises(ConfigError, match=rf"'{expected}'.*B to A, A to B"):
+            choose_fold(folds, expected)
     else:
-        assert choose_fold(folds, wanted).name == "A to B"
+        assert choose_fold(folds, expected).name == "A to B"
 
 
 @pytest.mark.parametrize(
-    ("wanted", "message"), [("", "no --fold came"), ("7", "no fold '7'"), ("0", "no fold '0'")]
+    ("expected", "message"),
+    [("", "no --fold is given"), ("7", "no fold '7'"), ("0", "no fold '0'")],
 )
-def test_one_of_several_folds_must_be_named(wanted, message):
+def test_one_of_several_folds_must_be_named(expected, message):
     folds = make_folds(CLIPS, SplitConfig(folds="3"))
 
     with pytest.raises(ConfigError, match=rf"{message}.*; speaker-independent has 3 here: 1, 2, 3"):
-        choose_fold(folds, wanted)
+        choose_fold(folds, expected)
 
 
 def test_a_speaker_in_two_corpora_must_say_which():

@@ -67,7 +67,7 @@ def test_the_draw_shares_no_speaker_and_no_group_and_loses_no_clip(clips, seed):
 
 @settings(deadline=None)
 @given(corpora(), st.integers(0, 1000))
-def test_large_corpora_are_heard_in_every_part_and_small_ones_in_training(clips, seed):
+def test_large_corpora_are_in_every_part_and_small_ones_in_training(clips, seed):
     fold = speaker_independent(clips, seed)
 
     for corpus in {clip.corpus for clip in clips}:

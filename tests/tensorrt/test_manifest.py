@@ -63,12 +63,12 @@ def test_a_manifest_of_another_format_is_refused():
     other = make_manifest()
     object.__setattr__(other, "format", 2)
 
-    with pytest.raises(EngineError, match=r"\bformat\b(?=.*\b2\b).*\b1\b"):
+    with pytest.raises(EngineError, match="format is 2, expected 1"):
         EngineManifest.from_json(other.to_json())
 
 
 def test_what_was_asked_is_what_the_file_is():
-    with pytest.raises(ConfigError) as raised:
+    with pytest.raises(ConfigError, match="precision is 'int8', expected fp16, as was asked"):
         make_manifest(options=EngineConfig("fp16"))
     assert absent(raised.value, "precision", "'int8'", "fp16") == []
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from edge_ser.cli._shared.tables import plain_table
 from edge_ser.evaluation.distribution import NO_SPEECH
-from edge_ser.evaluation.scope import NOTES
+from edge_ser.evaluation.selection import NOTES
 from edge_ser.reports import format as text
 
 if TYPE_CHECKING:
