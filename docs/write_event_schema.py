@@ -24,16 +24,16 @@ _JSON_TYPES = {str: "string", float: "number", int: "integer", bool: "boolean"}
 
 _INTRODUCTION = """# Events
 
-`edge-ser run --format jsonl` writes one event a line; `Recognizer.listen` yields the same as frozen
+`edge-ser run --format jsonl` writes one event per line; `Recognizer.listen` yields them as frozen
 dataclasses of `edge_ser.recognition.events`. This page and the JSON Schema in
 `edge_ser/assets/events.schema.json` are written by `make event-schema` from those classes. The
-version (`v`) changes when a field goes or changes its meaning; new kinds of events and fields may
-come within a version, so pass over what you do not know.
+version (`v`) changes when a field is removed or changes its meaning. New kinds of events and new
+fields may be added within a version, so ignore unknown ones.
 
-Events come in the order of their decision (`seq`). `at_s` may step back: where speech began is
-known a little later, where it ended a pause later. A consumer that acts takes `emotion` (now) or
-`speech_end` (in sum), and watches `heartbeat`: when none comes for three intervals, the program
-hangs or is gone.
+Events are in the order of their decision (`seq`). `at_s` may step back, because the start of speech
+is known slightly later, and its end after a pause. A consumer that acts uses `emotion` (immediate)
+or `speech_end` (summary), and watches `heartbeat`: without one for three intervals, the program
+hangs or has ended.
 
 """
 

@@ -296,7 +296,7 @@ def require_baseline(card: ModelCard) -> None:
     """
     if not card.takes_baseline:
         raise BaselineError(
-            f"{card.name} supports no baseline; omit --baseline, or use a model that does "
+            f"{card.name} takes no baseline; omit --baseline, or use a model that does "
             "(`edge-ser inspect MODEL` names it)"
         )
 

@@ -1,4 +1,4 @@
-"""How late a decision is: counted from capture where audio is live, from arrival where it is not."""
+"""Latency of decisions: from capture if audio is live, else from arrival."""
 
 from __future__ import annotations
 

@@ -434,7 +434,7 @@ SPOKEN_S = {
     "1037_IOM_HAP_XX": (0.29, 1.63),
     "1054_IEO_FEA_HI": (0.76, 1.82),
 }
-"""Where somebody speaks in the examples, read off their levels."""
+"""Spans of speech in the examples, by their levels."""
 
 
 def span_s(samples):

@@ -1,4 +1,4 @@
-"""Where live audio waits: bounded, with losses at their place."""
+"""Queue of live audio: bounded, with losses at their position."""
 
 from __future__ import annotations
 

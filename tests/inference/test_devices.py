@@ -1,4 +1,4 @@
-"""Where a model runs is where it was asked to, or an error says what is missing: no silent fallback."""
+"""A model runs on the requested device, or an error names what is missing: no silent fallback."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_provider_that_is_not_installed(tiny_model, runtime, device):
     message = str(raised.value)
     for part in (GPU[device], "onnxruntime-gpu", "on a Jetson", "build-engine", "device cpu"):
         assert part in message
-    assert f"here has {CPU}" in message
+    assert f"has {CPU}" in message
     assert asked == []
 
 
@@ -73,13 +73,13 @@ def test_the_onnxruntime_that_is_installed_has_no_gpu_in_the_tests(tiny_model):
 def test_a_session_that_fell_back_is_refused(tiny_model, runtime, device, made):
     """So ONNX Runtime does where a library of CUDA's does not load."""
     runtime([TENSORRT, CUDA, CPU], made)
-    with pytest.raises(EngineError, match=rf"^{GPU[device]} .*\bonnxruntime-gpu\b"):
+    with pytest.raises(EngineError, match=rf"\b{GPU[device]}, got .*\bonnxruntime-gpu\b"):
         open_runner(tiny_model, device=device)
 
 
 def test_tensorrt_that_fell_back_to_cuda_is_refused(tiny_model, runtime):
     runtime([TENSORRT, CUDA, CPU], [CUDA, CPU])
-    with pytest.raises(EngineError, match=rf"^{TENSORRT} .*\b{CUDA}, {CPU}\b"):
+    with pytest.raises(EngineError, match=rf"\b{TENSORRT}, got {CUDA}, {CPU}\b"):
         open_runner(tiny_model, device="tensorrt")
 
 
@@ -102,7 +102,7 @@ def test_a_session_on_the_gpu(tiny_model, runtime, device, providers):
 
 
 def test_devices_are_checked(tiny_model):
-    with pytest.raises(ConfigError, match=r"\bdevice\b.*'gpu'.*\bauto, cpu, cuda, tensorrt\b"):
+    with pytest.raises(ConfigError, match=r"\bdevice\b.*\bauto, cpu, cuda, tensorrt\b.*'gpu'"):
         open_runner(tiny_model, device="gpu")
     assert tuple(PROVIDERS) == DEVICES
 
@@ -110,7 +110,7 @@ def test_devices_are_checked(tiny_model):
 @pytest.mark.parametrize("device", DEVICES)
 def test_a_file_of_another_kind(tmp_path, device):
     (tmp_path / "m.pt").write_bytes(b"x")
-    with pytest.raises(ModelError, match=r"/m\.pt .*\.onnx\b.*\.engine\b.*\.plan\b"):
+    with pytest.raises(ModelError, match=r"\.onnx\b.*\.engine\b.*\.plan\b.*/m\.pt\b"):
         open_runner(tmp_path / "m.pt", device=device)
 
 
