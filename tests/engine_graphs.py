@@ -15,7 +15,7 @@ from edge_ser.quantization.calibration_set import CalibrationSet, default_calibr
 from edge_ser.quantization.frontend_graph import with_frontend
 from edge_ser.quantization.gate_config import Gate
 from edge_ser.quantization.model_parts import open_source
-from edge_ser.quantization.quantizer import Quantizer, Wish
+from edge_ser.quantization.quantizer import QuantizeConfig, Quantizer
 
 
 def stamp(path: Path, kind: str) -> Path:
@@ -39,8 +39,8 @@ def make_graph(folder: Path, kind: str, form: str) -> Path:
         onnx.save(onnx.load(bundled_model()) if form == "features" else _waveform(), path)
         return path
     quantizer = Quantizer(open_source(make_graph(folder, "fp32", form)), _windows())
-    wish = Wish(int8="int8" in kind, fp16="fp16" in kind)
-    onnx.save(quantizer.quantize(wish, Gate()).model, path)
+    config = QuantizeConfig(int8="int8" in kind, fp16="fp16" in kind)
+    onnx.save(quantizer.quantize(config, Gate()).model, path)
     return path
 
 

@@ -25,7 +25,7 @@ from edge_ser.errors import MissingDependency
 from edge_ser.inference.onnxruntime import OnnxRunner
 from edge_ser.machine.cuda_device import CudaDevice
 from edge_ser.tensorrt.build import build_engine
-from edge_ser.tensorrt.cuda.choose import open_cuda
+from edge_ser.tensorrt.cuda import open_cuda
 from edge_ser.tensorrt.manifest import EngineConfig, EngineManifest
 from edge_ser.tensorrt.runner import TensorRTRunner
 

@@ -19,8 +19,8 @@ CHILD = """
 import sys, time
 from pathlib import Path
 from fake_tensorrt import FakeTensorRT
-from edge_ser.build.engine import job
-from edge_ser.tensorrt.manifest import EngineOptions
+from edge_ser.tensorrt.build import build_engine
+from edge_ser.tensorrt.manifest import EngineConfig
 
 def hang(*_):
     print("here", flush=True)
@@ -40,8 +40,8 @@ elif stage == "write manifest":
     Path.write_text = lambda self, text, **_: (write_text(self, text[:9]), hang())
 elif stage == "move":
     Path.replace = hang
-job.build_engine(
-    Path(model), Path(out), EngineOptions("fp32"), on_message=print,
+build_engine(
+    Path(model), Path(out), EngineConfig("fp32"), on_message=print,
     choice="tensorrt_rtx", targets=["8.6"],
 )
 """
@@ -90,7 +90,7 @@ def test_death_between_the_two_moves_leaves_nothing_believed(had, install, tmp_p
         build()
 
     assert out.exists() == had
-    with pytest.raises(EngineError, match=r"\b11 bytes\b.*\b6\b" if had else r"m\.engine\b"):
+    with pytest.raises(EngineError, match=r"\b6 bytes\b.*\bgot 11\b" if had else r"m\.engine\b"):
         read_engine(out)
 
 

@@ -55,7 +55,7 @@ def stage_bars(console: Console) -> Iterator[Callable[[str, float], None]]:
 class BuildProgress:
     """Bars for the phases of a TensorRT build, indented as they nest.
 
-    A `build.engine.strongly_typed.Progress`; a pulse is shown until the first phase starts.
+    A `tensorrt.typing.Progress`; a pulse is shown until the first phase starts.
     """
 
     def __init__(self, console: Console) -> None:
