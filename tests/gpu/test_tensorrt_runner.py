@@ -121,9 +121,11 @@ def messages() -> list[tuple[str, str]]:
     return []
 
 
-def opened(built: Built, cuda: str, messages: list[tuple[str, str]], **options: Any) -> TensorRTRunner:
+def opened(
+    built: Built, cuda: str, messages: list[tuple[str, str]], **options: Any
+) -> TensorRTRunner:
     """Open an engine."""
-    return TensorRTRunner(built.path, cuda, on_message=lambda *message: messages.append(message), **options)
+    return TensorRTRunner(built.path, cuda, on_message=lambda *m: messages.append(m), **options)
 
 
 def test_logits_are_onnx_runtimes(built, cuda, messages, report):
