@@ -39,8 +39,8 @@ def make_graph(folder: Path, kind: str, form: str) -> Path:
         onnx.save(onnx.load(bundled_model()) if form == "features" else _waveform(), path)
         return path
     quantizer = Quantizer(open_source(make_graph(folder, "fp32", form)), _windows())
-    wish = QuantizeConfig(int8="int8" in kind, fp16="fp16" in kind)
-    onnx.save(quantizer.quantize(wish, Gate()).model, path)
+    config = QuantizeConfig(int8="int8" in kind, fp16="fp16" in kind)
+    onnx.save(quantizer.quantize(config, Gate()).model, path)
     return path
 
 

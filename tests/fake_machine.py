@@ -23,10 +23,10 @@ SHAPES = ProfileShapes("features", (1, 13, 22), (1, 13, 97), (2, 13, 97))
 
 
 class Machine:
-    """All of it; what is not there cannot be imported.
+    """Fake machine; packages that it lacks cannot be imported.
 
     Args:
-        monkeypatch: puts everything back.
+        monkeypatch: restores everything.
         folder: where the engine is written.
         version: one of `fake_tensorrt.VERSIONS`.
         package: one of PACKAGES, `both` or none.
@@ -51,7 +51,7 @@ class Machine:
         self.trt = FakeTensorRT(version, **script)
         self.events = self.trt.events
         self.gpu = self.trt.gpu = FakeGpu(self.events, integrated=integrated)
-        self.heard: list[tuple[str, str]] = []
+        self.messages: list[tuple[str, str]] = []
         for name in ("tensorrt", "tensorrt_rtx", "tensorrt_rtx_bindings"):
             monkeypatch.setitem(sys.modules, name, self.trt if name == self.trt.__name__ else None)
         monkeypatch.setitem(sys.modules, "cuda.cuda", None)
@@ -70,16 +70,16 @@ class Machine:
     def open(self, **options: Any) -> TensorRTRunner:
         """Open the engine."""
         return TensorRTRunner(
-            self.path, on_message=lambda *told: self.heard.append(told), **options
+            self.path, on_message=lambda *message: self.messages.append(message), **options
         )
 
     def free(self) -> bool:
         """Return whether nothing is open and nothing was done that must not be."""
         return not self.gpu.n_live() and not +self.trt.alive and not self.gpu.wrongs
 
-    def since(self, place: int) -> list[str]:
-        """Return what was called since a place in the journal, without the context's comings."""
-        return [event for event in self.events[place:] if "Ctx" not in event]
+    def since(self, index: int) -> list[str]:
+        """Return what was called since an index of the journal, without changes of context."""
+        return [event for event in self.events[index:] if "Ctx" not in event]
 
 
 def inputs(batch: int = 1, n_frames: int = 97, seed: int = 0) -> np.ndarray:

@@ -1,8 +1,8 @@
-"""A head fitted to a site, with figures of clips that it was not fitted on.
+"""Fit a head to a site and evaluate it on held-out clips.
 
-Folds within folds: for each held-out fold the strength, the temperature and the threshold are chosen
-on the other folds alone, so that the figures are those of a head that has never met the clips. The head
-that is kept is then fitted on all clips, with the strength that all folds choose.
+Nested cross-validation: for each held-out fold, strength, temperature and threshold are selected on
+the other folds, so that the figures are those of a head that was not fitted to the clips. The final
+head is fitted to all clips, with the strength selected by cross-validation over all of them.
 """
 
 from __future__ import annotations
@@ -34,35 +34,35 @@ from edge_ser.metrics import (
 from edge_ser.scores import Scores, fit_temperature, fit_threshold
 
 STRENGTHS = (100.0, 30.0, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
-"""Pulls towards the old head that are tried, the strongest first: of equals it is kept."""
+"""Regularisation strengths towards the old head, in descending order; ties go to the first."""
 
 LEAST_CLIPS = 5
-"""Clips that each of two classes needs at least."""
+"""Minimum number of clips in each of two classes."""
 LEAST_CLASSES = 2
 LEAST_S = 120.0
-"""Seconds of audio in all that are needed at least."""
+"""Minimum total length of the audio, in seconds."""
 
 N_DRAWS = 2000
-"""Draws of speakers, or recordings, for the intervals."""
+"""Bootstrap draws of speakers, or recordings, for the intervals."""
 
-Places = NDArray[np.int64]
+Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class AdaptConfig:
-    """How a head is fitted."""
+    """Options of the adaptation."""
 
     balanced: bool = False
-    """Let every class count alike, whatever its number of clips."""
+    """Weight all classes equally, regardless of their number of clips."""
     known_speakers: bool = False
-    """Hold out clips, not speakers."""
+    """Hold out clips instead of speakers."""
     seed: int = 0
-    """Of the folds and of the bootstrap."""
+    """Seed of the folds and of the bootstrap."""
 
 
 @dataclass(frozen=True)
 class Answered:
-    """Answers that are taken, at the threshold that the other folds advise."""
+    """Predictions above the abstention threshold, which is selected on the other folds."""
 
     n_answered: int
     n_correct: int
@@ -70,12 +70,12 @@ class Answered:
 
 @dataclass(frozen=True)
 class Gain:
-    """The difference that the adaptation makes on held-out clips; intervals of 95%, paired."""
+    """Change by the adaptation on held-out clips, with paired 95% intervals."""
 
     log_loss: float
     """After minus before, in nats; below 0 is better."""
     log_loss_interval: tuple[float, ...]
-    """Empty where a single speaker or recording gives none."""
+    """Empty for a single speaker or recording."""
     uar: float
     """After minus before; above 0 is better."""
     uar_interval: tuple[float, ...]
@@ -83,17 +83,17 @@ class Gain:
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """A head fitted to a site, and what is known of it."""
+    """Head fitted to a site, with its figures."""
 
     head: Head
-    """Temperature included."""
+    """Fitted head, including the temperature."""
     strength: float
     temperature: float
     """Divisor of the fitted logits."""
     abstain_below: float
     n_folds: int
     by: str
-    """What is held out: `speaker` or `clip`."""
+    """Unit that is held out: `speaker` or `clip`."""
     before: HeldOut
     after: HeldOut
     answered_before: Answered
@@ -104,7 +104,7 @@ class Fitted:
 
     @property
     def refusal(self) -> str:
-        """Why the head must not be used; empty where it passes the gate."""
+        """Reasons why the head must not be used; empty if it passes the gate."""
         reasons = []
         if not self.gain.log_loss < 0:
             reasons.append(
@@ -116,15 +116,15 @@ class Fitted:
 
     @property
     def protocol(self) -> str:
-        """How clips were held out, in words."""
+        """Description of the evaluation protocol."""
         return f"{self.n_folds} folds by {self.by}, all choices made on the other folds"
 
 
 def require_enough(site: SiteClips, labels: tuple[str, ...]) -> None:
-    """Refuse recordings that are too few to fit and judge a head.
+    """Raise if there are too few recordings to fit and evaluate a head.
 
     Raises:
-        ConfigError: names what is there and what is needed.
+        ConfigError: names the available and the required recordings.
     """
     counts = Counter(labels[label] for label in site.truth.tolist())
     total_s = sum(site.seconds)
@@ -141,7 +141,7 @@ def require_enough(site: SiteClips, labels: tuple[str, ...]) -> None:
 
 
 def n_steps(n_clips: int) -> int:
-    """Return how often `fit_site` reports progress, at most."""
+    """Return the largest number of progress calls of `fit_site`."""
     folds = min(MOST_FOLDS, n_clips)
     return (folds + 1) * folds * len(STRENGTHS)
 
@@ -161,7 +161,7 @@ def fit_site(
         site: the clips.
         labels: the model's classes.
         abstain_below: the old threshold.
-        config: how.
+        config: the options.
         progress: called after each fit of the cross-validation.
 
     Raises:
@@ -175,7 +175,7 @@ def fit_site(
     everything = np.arange(len(site.clips))
     chosen = search.choose(everything)
     held_out, answered = search.held_out()
-    old = Scores(tuple(head.logits(own) for own in site.embeddings), site.truth)
+    old = Scores(tuple(head.logits(windows) for windows in site.embeddings), site.truth)
     new = Scores(tuple(held_out), site.truth)
     taken = old.probs.max(axis=1) >= abstain_below
     return Fitted(
@@ -202,7 +202,7 @@ class _Choice:
 
 
 class _Search:
-    """Choices by cross-validation within some of the clips."""
+    """Selection of the parameters by cross-validation."""
 
     def __init__(
         self,
@@ -218,68 +218,68 @@ class _Search:
         self._config = config
         self._progress = progress
 
-    def folds(self, places: Places) -> list[NDArray[np.bool_]]:
-        return self._grouping.folds(places, self._config.seed)
+    def folds(self, indices: Indices) -> list[NDArray[np.bool_]]:
+        return self._grouping.folds(indices, self._config.seed)
 
-    def fit(self, places: Places, strength: float) -> Head:
-        """Return the head fitted on some clips, without a temperature."""
-        embeddings = [self._site.embeddings[place] for place in places]
-        sizes = np.array([len(own) for own in embeddings])
+    def fit(self, indices: Indices, strength: float) -> Head:
+        """Return the head fitted to the clips of `indices`, without a temperature."""
+        embeddings = [self._site.embeddings[index] for index in indices]
+        sizes = np.array([len(one) for one in embeddings])
         windows = Windows(
             np.concatenate(embeddings).astype(np.float64),
-            np.repeat(self._site.truth[places], sizes),
-            np.repeat(self._weights(places) / sizes, sizes),
+            np.repeat(self._site.truth[indices], sizes),
+            np.repeat(self._weights(indices) / sizes, sizes),
         )
         return fit_head(self._head, windows, strength)
 
-    def choose(self, places: Places) -> _Choice:
-        """Return what the clips' own cross-validation prefers."""
-        weights = self._weights(places)
+    def choose(self, indices: Indices) -> _Choice:
+        """Return the parameters selected by cross-validation over the clips of `indices`."""
+        weights = self._weights(indices)
         found = []
-        for strength, scores in zip(STRENGTHS, self._scores(places), strict=True):
+        for strength, scores in zip(STRENGTHS, self._scores(indices), strict=True):
             temperature = fit_temperature(scores, weights)
             at = dataclasses.replace(scores, temperature=temperature)
             loss = float(np.average(log_losses(at.probs, at.truth), weights=weights))
             found.append((loss, strength, at))
-        # Of equals the first, which is the strongest pull.
+        # min() resolves ties to the first, which is the strongest regularisation.
         _, strength, scores = min(found, key=lambda one: one[0])
         return _Choice(strength, scores.temperature, fit_threshold(scores))
 
     def held_out(self) -> tuple[list[Float64], NDArray[np.bool_]]:
-        """Return logits of every clip by a head that has not met it, and whether it is answered."""
+        """Return held-out logits of every clip, and whether each is above the threshold."""
         everything = np.arange(len(self._site.clips))
         logits: list[Float64] = [np.empty(0)] * len(everything)
         answered = np.zeros(len(everything), dtype=bool)
         for held in self.folds(everything):
             choice = self.choose(everything[~held])
             head = self.fit(everything[~held], choice.strength).scaled(choice.temperature)
-            for place in everything[held]:
-                logits[place] = head.logits(self._site.embeddings[place])
-                probs = Scores((logits[place],), self._site.truth[[place]]).probs
-                answered[place] = probs.max() >= choice.abstain_below
+            for index in everything[held]:
+                logits[index] = head.logits(self._site.embeddings[index])
+                probs = Scores((logits[index],), self._site.truth[[index]]).probs
+                answered[index] = probs.max() >= choice.abstain_below
         return logits, answered
 
-    def _scores(self, places: Places) -> list[Scores]:
-        """Return held-out scores of some clips, for each of STRENGTHS."""
-        folds = self.folds(places)
+    def _scores(self, indices: Indices) -> list[Scores]:
+        """Return held-out scores of the clips of `indices`, for each of STRENGTHS."""
+        folds = self.folds(indices)
         found = []
         for strength in STRENGTHS:
-            logits: list[Float64] = [np.empty(0)] * len(places)
+            logits: list[Float64] = [np.empty(0)] * len(indices)
             for held in folds:
-                head = self.fit(places[~held], strength)
+                head = self.fit(indices[~held], strength)
                 for at in np.flatnonzero(held):
-                    logits[at] = head.logits(self._site.embeddings[places[at]])
+                    logits[at] = head.logits(self._site.embeddings[indices[at]])
                 self._progress()
-            found.append(Scores(tuple(logits), self._site.truth[places]))
+            found.append(Scores(tuple(logits), self._site.truth[indices]))
         return found
 
-    def _weights(self, places: Places) -> Float64:
-        """Return the weight of each clip; they sum to the number of clips."""
+    def _weights(self, indices: Indices) -> Float64:
+        """Return the weight of each clip; the weights sum to the number of clips."""
         if not self._config.balanced:
-            return np.ones(len(places))
-        truth = self._site.truth[places]
+            return np.ones(len(indices))
+        truth = self._site.truth[indices]
         counts = np.bincount(truth)
-        share: Float64 = len(places) / np.count_nonzero(counts) / counts[truth]
+        share: Float64 = len(indices) / np.count_nonzero(counts) / counts[truth]
         return share
 
 
@@ -300,7 +300,7 @@ def _answered(scores: Scores, taken: NDArray[np.bool_]) -> Answered:
     return Answered(int(taken.sum()), int((right & taken).sum()))
 
 
-def _gain(old: Scores, new: Scores, unit: Places, config: AdaptConfig, n_classes: int) -> Gain:
+def _gain(old: Scores, new: Scores, unit: Indices, config: AdaptConfig, n_classes: int) -> Gain:
     losses = log_losses(new.probs, new.truth) - log_losses(old.probs, old.truth)
     uar = unweighted_average_recall(new.confusion) - unweighted_average_recall(old.confusion)
     units = sorted(set(unit.tolist()))
@@ -320,13 +320,13 @@ def _gain(old: Scores, new: Scores, unit: Places, config: AdaptConfig, n_classes
     return Gain(float(losses.mean()), loss_interval, uar, uar_interval)
 
 
-def _confusions(scores: Scores, index: Places, n_classes: int) -> Float64:
+def _confusions(scores: Scores, index: Indices, n_classes: int) -> Float64:
     """Return the confusion matrix of each unit [n_units, n_classes, n_classes]."""
     counts = np.zeros((index.max() + 1, n_classes, n_classes))
     np.add.at(counts, (index, scores.truth, scores.predicted), 1)
     return counts
 
 
-def _prior(truth: Places, labels: tuple[str, ...]) -> dict[str, float]:
+def _prior(truth: Indices, labels: tuple[str, ...]) -> dict[str, float]:
     counts = np.bincount(truth, minlength=len(labels))
     return {label: float(n) / len(truth) for label, n in zip(labels, counts, strict=True)}

@@ -1,4 +1,4 @@
-"""Embeddings of a site's clips: the inputs of the last layer, window by window as `run` cuts them."""
+"""Embeddings of a site's clips: inputs of the last layer, for the windows that `run` cuts."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ Float32 = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class SiteClips:
-    """Audible clips whose labels the model knows, with the embedding of each window."""
+    """Audible clips with labels of the model, and the embedding of each window."""
 
     clips: tuple[Clip, ...]
     embeddings: tuple[Float32, ...]
-    """Of each clip, [n_windows, n_embedding], at least one window."""
+    """Embeddings of each clip, [n_windows, n_embedding], at least one window."""
     truth: NDArray[np.int64]
     """Class of each clip [n_clips]."""
     seconds: tuple[float, ...]
     """Length of each clip."""
     left_out: dict[str, int]
-    """Clips that are not used, by reason."""
+    """Number of unused clips, by reason."""
 
 
 class Embedder:
     """The network up to its last layer, in ONNX Runtime.
 
     Raises:
-        ModelError: a graph that ONNX Runtime refuses, or with inputs that are not known.
+        ModelError: ONNX Runtime rejects the graph, or it has other than one input.
     """
 
     def __init__(self, source: AdaptableModel, threads: int = 1) -> None:
@@ -55,7 +55,7 @@ class Embedder:
             )
         try:
             self._session = open_session(model.SerializeToString(), threads)
-        except Exception as error:  # noqa: BLE001 (onnxruntime's share no narrower base)
+        except Exception as error:  # noqa: BLE001 (onnxruntime's errors share no narrower base)
             raise ModelError(
                 f"{source.path} cannot be loaded as an ONNX model ({str(error).splitlines()[0]}); "
                 "export it again"
@@ -80,7 +80,7 @@ def embed_clips(
     threads: int = 1,
     progress: OnItem = lambda: None,
 ) -> SiteClips:
-    """Return the embeddings of clips; silent, short and foreign ones are left out and counted.
+    """Return the embeddings of clips; silent, short and unknown ones are left out and counted.
 
     Args:
         source: the model.
@@ -90,12 +90,12 @@ def embed_clips(
 
     Raises:
         AudioError: a clip that cannot be read.
-        ModelError: a graph that ONNX Runtime refuses.
+        ModelError: ONNX Runtime rejects the graph.
     """
     embed, config = Embedder(source, threads), WindowConfig.from_card(source.card)
     card = source.card
     rate = card.frontend.sample_rate
-    kept: list[Clip] = []
+    used: list[Clip] = []
     embeddings: list[Float32] = []
     seconds: list[float] = []
     left_out: Counter[str] = Counter()
@@ -113,8 +113,8 @@ def embed_clips(
         if not windows:
             left_out["silent"] += 1
             continue
-        kept.append(clip)
+        used.append(clip)
         embeddings.append(embed(np.concatenate(windows)))
         seconds.append(len(samples) / rate)
-    truth = np.array([card.labels.index(clip.emotion) for clip in kept], dtype=np.int64)
-    return SiteClips(tuple(kept), tuple(embeddings), truth, tuple(seconds), dict(left_out))
+    truth = np.array([card.labels.index(clip.emotion) for clip in used], dtype=np.int64)
+    return SiteClips(tuple(used), tuple(embeddings), truth, tuple(seconds), dict(left_out))

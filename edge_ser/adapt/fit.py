@@ -1,8 +1,8 @@
-"""A linear head fitted to new clips, pulled towards the head that it was.
+"""Fit a linear head to new clips, regularised towards the old head.
 
 Multinomial logistic regression with a Gaussian prior around the old head (maximum a posteriori). The
-problem is convex; it is solved by Newton's method whose steps come from conjugate gradients (Nocedal &
-Wright 2006, algorithm 7.1), in NumPy: a device has neither scipy nor torch.
+problem is convex; it is solved by Newton-CG (Nocedal & Wright 2006, algorithm 7.1), in NumPy: a device
+has neither scipy nor torch.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ class Windows:
     truth: NDArray[np.int64]
     """Class of each window [n_windows]."""
     weight: Float64
-    """Of each window [n_windows], above 0; the windows of a clip share the weight of the clip."""
+    """Weight of each window [n_windows], above 0; the windows of a clip share its weight."""
 
 
 def fit_head(head: Head, windows: Windows, strength: float, *, tolerance: float = 1e-7) -> Head:
     """Return the head with the highest posterior probability.
 
     With embeddings x brought to mean 0 and mean squared length 1 over the windows, the logits are
-    those of the old head plus A x + c. Minimised is the sum over windows of weight × cross-entropy,
-    plus strength / 2 × (‖A‖² + ‖c‖²): strength is the inverse variance by which logits of a typical
-    window are expected to change. Only the classes that occur are compared and changed; a class
-    without a window keeps its row, and its logit stands to the mean of the others as before.
+    those of the old head plus A x + c. The objective is the sum over windows of weight × cross-entropy,
+    plus strength / 2 × (‖A‖² + ‖c‖²): strength is the inverse of the expected variance of the change
+    of a typical window's logits. Only classes that occur are compared and changed; a class without a
+    window keeps its row, and its logit keeps its relation to the mean of the others.
 
     Args:
         head: the old head.
@@ -63,7 +63,7 @@ def fit_head(head: Head, windows: Windows, strength: float, *, tolerance: float 
     inputs = np.concatenate([centred / scale, np.ones((len(centred), 1))], axis=1)
     present = np.unique(windows.truth)
     one_hot = (windows.truth[:, None] == present).astype(np.float64)
-    # The change is a combination of the windows: fewer windows than inputs need no more directions.
+    # The change lies in the span of the windows, which has at most as many dimensions as windows.
     basis, _ = np.linalg.qr(inputs.T)
     old_logits = head.logits(windows.embedding)[:, present]
     problem = _Problem(inputs @ basis, old_logits, one_hot, windows.weight, strength)
@@ -113,7 +113,7 @@ class _Problem:
 
 
 def _minimise(problem: _Problem, tolerance: float) -> Float64:
-    """Return the change at which the gradient vanishes, from none on."""
+    """Return the change that minimises the problem, starting from zero."""
     change = np.zeros((problem.one_hot.shape[1], problem.inputs.shape[1]))
     value = problem.value(change)
     for _ in range(_MOST_STEPS):
@@ -152,7 +152,7 @@ def _solve(product: Callable[[Float64], Float64], right: Float64, tolerance: flo
 def _line_search(
     problem: _Problem, change: Float64, step: Float64, value: float, slope: float
 ) -> tuple[float, float]:
-    """Return a length at which the value falls enough, and the value there; 0 if it falls no more."""
+    """Return a step length that satisfies the Armijo condition, and its value; 0 without one."""
     length = 1.0
     for _ in range(_MOST_HALVINGS):
         new_value = problem.value(change + length * step)

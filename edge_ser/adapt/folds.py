@@ -1,4 +1,4 @@
-"""Folds of a site's clips: what is measured on is never fitted on."""
+"""Cross-validation folds of a site's clips."""
 
 from __future__ import annotations
 
@@ -19,40 +19,40 @@ MOST_FOLDS = 5
 
 @dataclass(frozen=True, eq=False)
 class Grouping:
-    """Which clips stay on one side of a fold."""
+    """Groups of clips that stay on one side of a fold."""
 
     unit: NDArray[np.int64]
-    """Number of the unit of each clip [n_clips]: its speaker, or its audio."""
+    """Number of the unit of each clip [n_clips]: its speaker, or its recording."""
     recording: NDArray[np.int64]
-    """Number of the recording of each clip [n_clips]: clips with one number hold the same audio."""
+    """Number of the recording of each clip [n_clips]; clips of the same number hold the same audio."""
     truth: NDArray[np.int64]
     """Class of each clip [n_clips]."""
     by: str
     """`speaker` or `clip`."""
 
-    def folds(self, places: NDArray[np.int64], seed: int) -> list[NDArray[np.bool_]]:
-        """Return which of some clips are held out in each fold, [n_places] each.
+    def folds(self, indices: NDArray[np.int64], seed: int) -> list[NDArray[np.bool_]]:
+        """Return masks of the held-out clips of each fold, [n_indices] each.
 
-        With units of several speakers each fold holds out speakers; with a single unit among the
-        clips, or units of audio, it holds out recordings, evenly over the classes.
+        With several speakers, each fold holds out speakers; otherwise it holds out recordings, evenly
+        over the classes.
 
         Args:
-            places: indices of the clips.
-            seed: decides who is held out together.
+            indices: indices of the clips.
+            seed: seed of the shuffle.
 
         Raises:
             ConfigError: a single recording.
         """
-        unit = self.unit[places]
+        unit = self.unit[indices]
         if self.by == "speaker" and len(set(unit.tolist())) > 1:
             order = _by_size(unit, seed)
         else:
-            unit = self.recording[places]
-            order = _by_class(unit, self.truth[places], seed)
+            unit = self.recording[indices]
+            order = _by_class(unit, self.truth[indices], seed)
         n_folds = min(MOST_FOLDS, len(order))
         if n_folds < 2:
-            raise ConfigError("clips of one recording cannot be divided; give several recordings")
-        number = {one: place % n_folds for place, one in enumerate(order)}
+            raise ConfigError("expected clips of several recordings, got one recording; give more")
+        number = {one: index % n_folds for index, one in enumerate(order)}
         fold = np.array([number[one] for one in unit.tolist()])
         return [fold == n for n in range(n_folds)]
 
@@ -60,12 +60,12 @@ class Grouping:
 def group_clips(
     clips: Sequence[Clip], truth: NDArray[np.int64], *, known_speakers: bool = False
 ) -> Grouping:
-    """Return what has to stay together: clips of a speaker, and clips with the same audio.
+    """Group the clips that must stay together: those of a speaker, and those with the same audio.
 
     Args:
         clips: the clips.
         truth: their classes.
-        known_speakers: hold out clips, not speakers: those who speak here are those who will.
+        known_speakers: hold out clips instead of speakers, if the speakers will remain the same.
 
     Raises:
         CorpusError: a file that cannot be read.
@@ -79,38 +79,38 @@ def group_clips(
     )
     if not by_speaker:
         return Grouping(recording, recording, truth, "clip")
-    keys = [(clip.speaker, *own) for clip, own in zip(clips, audio, strict=True)]
+    keys = [(clip.speaker, *key) for clip, key in zip(clips, audio, strict=True)]
     return Grouping(_joined(keys), recording, truth, "speaker")
 
 
 def _joined(keys: Sequence[tuple[str, ...]]) -> NDArray[np.int64]:
-    """Number what shares a key at any place, directly or through others."""
+    """Number the items so that those connected by a common key, also indirectly, share a number."""
     parent = list(range(len(keys)))
 
-    def root(place: int) -> int:
-        while parent[place] != place:
-            parent[place] = parent[parent[place]]
-            place = parent[place]
-        return place
+    def root(index: int) -> int:
+        while parent[index] != index:
+            parent[index] = parent[parent[index]]
+            index = parent[index]
+        return index
 
     first: dict[tuple[int, str], int] = {}
-    for place, own in enumerate(keys):
-        for key in enumerate(own):
-            # An empty digest is that of an empty file, which is no recording.
+    for index, row in enumerate(keys):
+        for key in enumerate(row):
+            # Empty files have an empty digest, and must not be joined.
             if key[1]:
-                parent[root(place)] = root(first.setdefault(key, place))
-    return np.array([root(place) for place in range(len(keys))], dtype=np.int64)
+                parent[root(index)] = root(first.setdefault(key, index))
+    return np.array([root(index) for index in range(len(keys))], dtype=np.int64)
 
 
 def _by_size(unit: NDArray[np.int64], seed: int) -> list[int]:
-    """Return units shuffled, then from the most clips to the fewest, so that folds are alike."""
+    """Return the units shuffled and sorted by descending number of clips, to balance the folds."""
     counts = Counter(unit.tolist())
     drawn = random.Random(seed).sample(sorted(counts), len(counts))  # noqa: S311 (not a secret)
     return sorted(drawn, key=lambda one: -counts[one])
 
 
 def _by_class(unit: NDArray[np.int64], truth: NDArray[np.int64], seed: int) -> list[int]:
-    """Return units shuffled within their class, class after class, so that folds are alike."""
+    """Return the units shuffled within each class, class after class, to balance the folds."""
     rng = random.Random(seed)  # noqa: S311 (a draw, not a secret)
     members: dict[int, list[int]] = defaultdict(list)
     seen: set[int] = set()
@@ -118,4 +118,4 @@ def _by_class(unit: NDArray[np.int64], truth: NDArray[np.int64], seed: int) -> l
         if one not in seen:
             seen.add(one)
             members[label].append(one)
-    return [one for _, own in sorted(members.items()) for one in rng.sample(own, len(own))]
+    return [one for _, units in sorted(members.items()) for one in rng.sample(units, len(units))]

@@ -1,4 +1,4 @@
-"""The last linear layer of a model: found in its ONNX graph, replaced, and put back."""
+"""Last linear layer of a model: find it in the ONNX graph, replace it, and restore it."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from edge_ser.precision import Precision
 Float64 = NDArray[np.float64]
 
 LOGITS = "logits"
-"""Name of the output that the head makes."""
+"""Name of the output of the head."""
 
 BASE_KEY = "edge_ser.adapted_from"
 """Metadata property that holds the head before the adaptation."""
 
 _FORMAT = 1
 _MOST_BYTES = 64_000_000
-"""Beyond any head: a damaged record must not unpack to gigabytes."""
+"""Limit of an unpacked tensor, far above any head, so that a damaged record cannot fill the memory."""
 
 _QUANTIZED = {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger"}
 _REMEDY = "adapt the FP32 file that `edge-ser export` wrote, then quantize / build-engine again"
@@ -43,7 +43,7 @@ _REMEDY = "adapt the FP32 file that `edge-ser export` wrote, then quantize / bui
 
 @dataclass(frozen=True, eq=False)
 class Head:
-    """A linear layer: logits = embedding @ weight.T + bias."""
+    """Linear layer: logits = embedding @ weight.T + bias."""
 
     weight: Float64
     """[n_classes, n_embedding]."""
@@ -73,7 +73,7 @@ class HeadPlace:
 
 @dataclass(frozen=True, eq=False)
 class AdaptableModel:
-    """An FP32 model file, its head as it was before any adaptation."""
+    """FP32 model file, with the head before any adaptation."""
 
     path: Path
     card: ModelCard
@@ -90,17 +90,17 @@ class AdaptableModel:
 
 @dataclass(frozen=True)
 class BaseRecord:
-    """What an adapted file keeps of the one before."""
+    """Record of the unadapted model in an adapted file."""
 
     weight: str
-    """ONNX tensor, deflated, base64."""
+    """ONNX tensor, deflated, as base64."""
     bias: str
     card: str
     """JSON of the card."""
     sha256: str
     """Digest of both tensors and the card, unpacked."""
     file_sha256: str
-    """Digest of the file before."""
+    """Digest of the unadapted file."""
     format: int = _FORMAT
 
     def __post_init__(self) -> None:
@@ -108,7 +108,7 @@ class BaseRecord:
 
 
 def open_adaptable(path: Path) -> AdaptableModel:
-    """Read an FP32 model; of one that is adapted already, the model before.
+    """Read an FP32 model; for an adapted file, the model before the adaptation.
 
     Raises:
         ModelError: no file, an engine, a quantised or half-precision model, one without a card, or a
@@ -138,7 +138,7 @@ def stored_head(source: AdaptableModel) -> Head:
 
 
 def with_head(source: AdaptableModel, head: Head, card: ModelCard) -> onnx.ModelProto:
-    """Return the model with another head and card, and the ones before in its metadata.
+    """Return the model with another head and card; its metadata hold the previous ones.
 
     Raises:
         ModelError: a value that float32 cannot hold.
@@ -180,7 +180,7 @@ def undone(path: Path) -> tuple[onnx.ModelProto, str]:
     if BASE_KEY not in metadata:
         adapted = CARD_KEY in metadata and _card(path, metadata).adapted is not None
         reason = (
-            f"{path} was made from an adapted model and does not keep the head before; undo the FP32 "
+            f"{path} was made from an adapted model, without the head before; undo the FP32 "
             "file, then quantize / build-engine again"
             if adapted
             else f"{path} is not adapted: expected a file that `edge-ser adapt` wrote"
@@ -228,7 +228,7 @@ def _refuse_precision(path: Path, model: onnx.ModelProto, metadata: Mapping[str,
 
 
 def _find(path: Path, model: onnx.ModelProto) -> HeadPlace:
-    """Return where the last layer is: a Gemm, or a MatMul and an Add, that makes the logits."""
+    """Find the last layer: a Gemm, or a MatMul and an Add, that gives the logits."""
     producers = {name: node for node in model.graph.node for name in node.output}
     outputs = [value.name for value in model.graph.output]
     name = LOGITS if LOGITS in outputs else outputs[0]
@@ -273,7 +273,7 @@ def _of_add(node: onnx.NodeProto, producers: Mapping[str, onnx.NodeProto]) -> He
 
 
 def _restore(path: Path, model: onnx.ModelProto, metadata: Mapping[str, str]) -> str:
-    """Put the head and card before back in place; return the digest of the file before."""
+    """Restore the head and card before the adaptation; return the digest of that file."""
     try:
         record = build(BaseRecord, json.loads(metadata[BASE_KEY]), BASE_KEY)
         weight, bias = _unpack(record.weight), _unpack(record.bias)
@@ -282,15 +282,14 @@ def _restore(path: Path, model: onnx.ModelProto, metadata: Mapping[str, str]) ->
     except Exception as error:  # noqa: BLE001 (protobuf's errors share no narrower base)
         raise _damaged(path, f"{type(error).__name__}: {error}") from None
     if not intact:
-        raise _damaged(path, "its digest does not fit")
+        raise _damaged(path, "its digest does not match")
     for tensor in tensors:
-        own = [w for w in model.graph.initializer if w.name == tensor.name]
-        if len(own) != 1 or own[0].dims != tensor.dims:
+        stored = [w for w in model.graph.initializer if w.name == tensor.name]
+        if len(stored) != 1 or stored[0].dims != tensor.dims:
             raise _damaged(path, f"the graph has no tensor {tensor.name!r} of its shape")
-        own[0].CopyFrom(tensor)
+        stored[0].CopyFrom(tensor)
     _set_metadata(model, CARD_KEY, record.card)
-    kept = [entry for entry in model.metadata_props if entry.key != BASE_KEY]
-    entries = [(entry.key, entry.value) for entry in kept]
+    entries = [(e.key, e.value) for e in model.metadata_props if e.key != BASE_KEY]
     del model.metadata_props[:]
     for key, value in entries:
         model.metadata_props.add(key=key, value=value)

@@ -1,7 +1,7 @@
-"""Labels by a person for recorded utterances: a CSV file and the utterances' audio beside it.
+"""Manual labels of recorded utterances: a CSV file, and the audio of the utterances in a folder.
 
-The audio is cut out of the recordings, because these are deleted when their limit is reached, and
-because a clip of a corpus is a file of its own. Files are readable by their owner only.
+The audio is copied from the recordings, because these are deleted when their limit is reached, and
+because each clip of a corpus is a separate file. Files are readable by their owner only.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from edge_ser.recognition.events import Recorded, from_json
 
 _COLUMNS = ("path", "emotion", "speaker")
 _PADDING_S = 0.25
-"""Seconds around the speech that belong to a clip, as live recognition has them."""
+"""Padding around the speech of a clip in seconds, as in live recognition."""
 
 PLAYERS = (
     ("ffplay", "-nodisp", "-autoexit", "-loglevel", "error"),
     ("aplay", "-q"),
     ("paplay",),
 )
-"""Commands that play a file, the first that is installed is taken."""
+"""Commands that play a file; the first installed one is used."""
 
 
 @dataclass(frozen=True)
 class Label:
-    """What a person said of an utterance."""
+    """Manual label of an utterance."""
 
     emotion: str
     speaker: str
@@ -44,14 +44,14 @@ class Label:
 
 @dataclass(frozen=True)
 class RecordedUtterance:
-    """An utterance in a recording."""
+    """Utterance in a recording."""
 
     wav: Path
     recorded: Recorded
 
     @property
     def name(self) -> str:
-        """Name of its own audio file, the same each time."""
+        """Name of the utterance's audio file; deterministic."""
         return f"{self.wav.stem}-{round(1000 * self.recorded.from_s):07}.wav"
 
     @property
@@ -62,7 +62,7 @@ class RecordedUtterance:
 
 
 def recorded_utterances(directory: Path) -> tuple[RecordedUtterance, ...]:
-    """Return the utterances that `run --record` kept: near misses first, the closest before.
+    """Return the utterances of `run --record`: near misses first, ordered by margin.
 
     Raises:
         ConfigError: no such folder, or no utterance in it.
@@ -86,10 +86,10 @@ def recorded_utterances(directory: Path) -> tuple[RecordedUtterance, ...]:
 
 
 class LabelFile:
-    """A CSV file of labels, as `--corpus csv:NAME=FILE` takes it, and the audio in a folder beside.
+    """CSV file of labels, as `--corpus csv:NAME=FILE` takes it, and a folder with the audio.
 
     Args:
-        path: made where it is missing; what it holds is kept.
+        path: the CSV file, created if missing; existing labels are preserved.
 
     Raises:
         ConfigError: another ending than .csv, or a file of other columns.
@@ -109,10 +109,10 @@ class LabelFile:
         return self._key(utterance) in self._rows
 
     def add(self, utterance: RecordedUtterance, label: Label) -> None:
-        """Cut the utterance out, and write its label.
+        """Write the audio of an utterance and its label.
 
         Raises:
-            OutputError: the recording cannot be read, or is shorter than it was.
+            OutputError: the recording cannot be read, or is truncated.
             ConfigError: a file cannot be written.
         """
         cut(utterance, self.folder / utterance.name)
@@ -120,7 +120,7 @@ class LabelFile:
         self._write()
 
     def remove(self, utterance: RecordedUtterance) -> None:
-        """Take a label back, if there is one."""
+        """Remove a label and its audio, if present."""
         if self._rows.pop(self._key(utterance), None) is not None:
             self._write()
             (self.folder / utterance.name).unlink(missing_ok=True)
@@ -138,11 +138,11 @@ class LabelFile:
 
 
 def cut(utterance: RecordedUtterance, out: Path) -> None:
-    """Write an utterance, with a quarter of a second around it, as 16-bit WAV for its owner only.
+    """Write an utterance with 0.25 s of padding as 16-bit WAV, readable by its owner only.
 
     Raises:
-        OutputError: the recording cannot be read, or is shorter than it was.
-        ConfigError: the place cannot be written.
+        OutputError: the recording cannot be read, or is truncated.
+        ConfigError: the file cannot be written.
     """
     begin_s = max(0.0, utterance.recorded.from_s - _PADDING_S)
     try:
@@ -161,7 +161,7 @@ def cut(utterance: RecordedUtterance, out: Path) -> None:
 
 
 def find_player(which: Callable[[str], str | None] = shutil.which) -> tuple[str, ...]:
-    """Return the command that plays a file, to be followed by its name; empty if there is none."""
+    """Return the command that plays a file, without the file name; empty if none is installed."""
     return next((player for player in PLAYERS if which(player[0])), ())
 
 
@@ -189,7 +189,7 @@ def play(utterance: RecordedUtterance, player: Sequence[str], scratch: Path) -> 
 
 
 def _events(lines: Path) -> Iterator[Recorded]:
-    """Yield what a recording notes of utterances; lines of other versions are passed over."""
+    """Yield the utterance events of a recording; lines of other versions are skipped."""
     text = lines.read_text(encoding="utf-8", errors="replace")
     for line in text.splitlines():
         with contextlib.suppress(EventError):
@@ -222,11 +222,11 @@ def _private_folder(folder: Path) -> Iterator[None]:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(
-            f"{folder} cannot be written ({error.strerror}); choose another place"
+            f"{folder} cannot be written ({error.strerror}); choose another folder"
         ) from None
     yield
 
 
 def clean_speaker(text: str) -> str:
-    """Return a speaker's name without what would break a corpus' names."""
+    """Return a speaker's name without characters that are reserved in corpora."""
     return " ".join(text.replace("/", " ").split()) or UNKNOWN_SPEAKER

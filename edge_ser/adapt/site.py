@@ -1,4 +1,4 @@
-"""From a model file and labelled recordings of a site to an adapted model file, and back."""
+"""Adapt a model file to labelled recordings of a site, and undo the adaptation."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ KIND = "edge-ser adaptation"
 SCHEMA = 1
 
 _TOLERANCE = 1e-3
-"""Largest difference of a logit between the file that is written and the head that was fitted."""
+"""Largest difference of a logit between the written file and the fitted head."""
 
 
 class NotAdapted(EdgeSerError):
@@ -39,16 +39,16 @@ class NotAdapted(EdgeSerError):
 
 @dataclass(frozen=True, eq=False)
 class SiteModel:
-    """A head fitted to a site, beside the model that it is for."""
+    """Model with a head fitted to a site."""
 
     source: AdaptableModel
     site: SiteClips
     fitted: Fitted
     card: ModelCard
-    """With `adapted`, the new temperature and threshold, and the held-out figures."""
+    """Card with `adapted`, the new temperature and threshold, and the held-out figures."""
 
     def record(self) -> dict[str, object]:
-        """Return all figures as JSON holds them."""
+        """Return all figures as a JSON object."""
         fitted, adapted = self.fitted, self.card.adapted
         return {
             "kind": KIND,
@@ -66,7 +66,7 @@ class SiteModel:
         }
 
     def save(self, out: Path) -> None:
-        """Write the adapted model, once the runtime has read it and gives the fitted head's logits.
+        """Write the adapted model after checking that the runtime gives the logits of the fitted head.
 
         Raises:
             NotAdapted: the head does not pass its gate; nothing is written.
@@ -106,12 +106,12 @@ def adapt_site(
     on_clip: OnItem = lambda: None,
     on_fit: OnItem = lambda: None,
 ) -> SiteModel:
-    """Fit the model's head to labelled clips and judge it on clips held out.
+    """Fit the model's head to labelled clips and evaluate it on held-out clips.
 
     Args:
         source: the model.
         clips: labelled recordings of the site.
-        config: how.
+        config: the options.
         threads: CPU threads for one inference.
         on_clip: called after each clip that is embedded.
         on_fit: called after each fit of the cross-validation, `adaptation.n_steps` times at most.
@@ -119,7 +119,7 @@ def adapt_site(
     Raises:
         ConfigError: too few clips.
         AudioError, CorpusError: a clip that cannot be read.
-        ModelError: a graph that ONNX Runtime refuses.
+        ModelError: ONNX Runtime rejects the graph.
     """
     config = config or AdaptConfig()
     site = embed_clips(source, clips, threads=threads, progress=on_clip)
@@ -131,7 +131,7 @@ def adapt_site(
 
 
 def undo(path: Path, out: Path) -> bool:
-    """Write the model before its adaptation; return whether it is that file, byte for byte.
+    """Write the model before its adaptation; return whether it equals that file byte for byte.
 
     Raises:
         ConfigError: `out` is the source, has another ending, or cannot be written.
@@ -146,10 +146,10 @@ def undo(path: Path, out: Path) -> bool:
 
 
 def require_out(path: Path, out: Path) -> None:
-    """Refuse an output that would replace its source, or that no runner opens.
+    """Raise for an output that would replace its source, or that no runner can open.
 
     Raises:
-        ConfigError: says which.
+        ConfigError: names the file.
     """
     if not is_onnx(out):
         raise ConfigError(f"--out: expected a name that ends in .onnx, got {out}")
@@ -203,14 +203,14 @@ def _card(
     )
     return dataclasses.replace(
         card,
-        # Figures of the head before are not this head's; the card before keeps them.
+        # The figures of the old head do not apply; its card is stored in the metadata.
         accuracy=(accuracy,),
         corpora=(*card.corpora, *corpora),
         temperature=round(card.temperature * fitted.temperature, 4),
         abstain_below=fitted.abstain_below,
         calibrated_on=f"{len(site.clips)} held-out clips of {adaptation.corpus}, to which it is adapted",
         adapted=adaptation,
-        # The usual outputs are those of the head before: what is usual for this one is not known.
+        # The usual outputs are those of the old head; they are not known for this one.
         usual_outputs=(),
         baseline_default="none",
     )

@@ -27,10 +27,7 @@ from edge_ser.errors import CalibrationError, missing_extra
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from rich.console import Console
-    from rich.table import Table
-
-    from edge_ser.quantization.accuracy_gate import GateClip, Score
+    from edge_ser.quantization.accuracy_gate import GateClips
     from edge_ser.quantization.calibration_set import CalibrationSet
     from edge_ser.quantization.gate_config import Gate
     from edge_ser.quantization.model_parts import Source
@@ -191,20 +188,20 @@ def _calibration(folder: Path) -> CalibrationSet:
 
 def _gate_clips(
     console: Console, source: Source, corpora: tuple[str, ...], speakers: str | None
-) -> GateClip:
-    """Return the clips of the accuracy gate, without the model's training speakers."""
+) -> GateClips:
+    """Return the clips to judge on, without those that the model was trained on."""
     from edge_ser.corpora import load_corpora
     from edge_ser.evaluation.selection import select
-    from edge_ser.quantization.accuracy_gate import heard_clips
+    from edge_ser.quantization.accuracy_gate import cut_clips
     from edge_ser.splits.choice import named_speakers
 
     clips, choice, chosen = load_corpora(corpora), "all speakers", None
     if speakers:
         names = named_speakers(clips, speakers, "test")
         choice, chosen = "speakers named", [clip for clip in clips if clip.speaker in names]
-    selected = select(clips, source.card, chosen=chosen, choice=choice).clips
-    with counting_bar(console, "reading", len(selected)) as step:
-        return heard_clips(selected, source.card, step)
+    kept = select(clips, source.card, chosen=chosen, choice=choice).clips
+    with counting_bar(console, "listening", len(kept)) as step:
+        return cut_clips(kept, source.card, step)
 
 
 def _print_methods(console: Console, quantizer: Quantizer, config: QuantizeConfig) -> None:
@@ -212,9 +209,9 @@ def _print_methods(console: Console, quantizer: Quantizer, config: QuantizeConfi
     from edge_ser.quantization.ranges import METHODS
 
     with counting_bar(console, "comparing", 2 * len(METHODS)) as step:
-        rows = compare_methods(quantizer, config, step)
-    output = _output_console()
-    output.print(f"measured on {quantizer.judge.heard.what}")
+        rows = compare_methods(quantizer, wish, step)
+    output = output_console()
+    output.print(f"measured on {quantizer.accuracy_gate.clips.description}")
     if rows[0].score.uar_fp32 is not None:
         output.print(f"UAR of FP32: {100 * rows[0].score.uar_fp32:.1f}%")
     output.print(_methods_table(rows))
@@ -246,7 +243,7 @@ def _print_result(
     gate: Gate,
     out: Path,
 ) -> None:
-    score, heard = quantized.score, quantizer.judge.heard
+    score, clips = quantized.score, quantizer.accuracy_gate.clips
     size = out.stat().st_size
     console.print(
         f"{out}: {config.kind.upper()}, {size:,} bytes, {size / source.n_bytes:.1%} of FP32's"
@@ -258,15 +255,15 @@ def _print_result(
         )
     if quantized.kept_in_float:
         console.print(f"kept in float to pass the gate: {', '.join(quantized.kept_in_float)}")
-    console.print(f"gate: {gate.in_words(bool(heard.truth))}")
+    console.print(f"gate: {gate.in_words(bool(clips.truth))}")
     if score.uar is not None and score.uar_fp32 is not None:
         console.print(
             f"UAR {score.uar:.1%}, FP32 {score.uar_fp32:.1%} ({100 * (score.uar - score.uar_fp32):+.1f} "
-            f"points) on {heard.what}"
+            f"points) on {clips.description}"
         )
     else:
         console.print(
-            f"judged on {heard.what}: recall was not measured; give --corpus to have it measured"
+            f"judged on {clips.description}: recall was not measured; give --corpus to have it measured"
         )
     console.print(
         f"same label as FP32: {score.agreement:.1%} of clips, {score.window_agreement:.1%} of "

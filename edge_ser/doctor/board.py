@@ -1,4 +1,4 @@
-"""The machine itself: what it is, and what makes its latency higher or less steady."""
+"""Checks of the machine: its hardware, and causes of high or unsteady latency."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def jetson_linux(here: Probes) -> Check | None:
     if jetson.l4t is None:
         return Check(
             "JetPack",
-            "not told: neither /etc/nv_tegra_release nor the package nvidia-l4t-core is there",
+            "unknown: neither /etc/nv_tegra_release nor the package nvidia-l4t-core was found",
             UNKNOWN,
             "in a container: docker run -v /etc/nv_tegra_release:/etc/nv_tegra_release:ro",
         )
@@ -36,15 +36,15 @@ def jetson_linux(here: Probes) -> Check | None:
 
 
 def module(here: Probes) -> Check | None:
-    """The name of the board."""
+    """Name of the board."""
     jetson = here.facts.jetson
     if jetson is None:
         return None
-    return Check("module", jetson.module or "not told", OK if jetson.module else UNKNOWN)
+    return Check("module", jetson.module or "unknown", OK if jetson.module else UNKNOWN)
 
 
 def cpu(here: Probes) -> Check:
-    """The processor, and how much of it may be used."""
+    """Processor, and the CPUs that may be used."""
     cpu = here.facts.cpu
     cores = f"{cpu.n_cores} cores" if cpu.n_cores > 1 else "1 core"
     usable = f", {cpu.n_usable} for this process" if cpu.n_usable < cpu.n_cores else ""
@@ -54,7 +54,7 @@ def cpu(here: Probes) -> Check:
             "CPU",
             f"{found}; limited to {cpu.quota:g} of one",
             WARNING,
-            "give the container or service one whole CPU: docker run --cpus 1, or CPUQuota=100%",
+            "give the container or service at least one CPU: docker run --cpus 1, or CPUQuota=100%",
         )
     return Check("CPU", found + (f"; limited to {cpu.quota:g}" if cpu.quota else ""))
 
@@ -63,25 +63,25 @@ def memory(here: Probes) -> Check:
     """Free memory, within a container's limit."""
     memory = here.facts.memory
     if memory.total is None or memory.available is None:
-        return Check("memory", "not told", UNKNOWN)
+        return Check("memory", "unknown", UNKNOWN)
     limit = f"; limited to {_size(memory.limit)}" if memory.limit else ""
     found = f"{_size(memory.available)} free of {_size(memory.total)}{limit}"
     free = min(memory.available, memory.limit or memory.available)
     if free < _LOW_MEMORY:
         return Check(
-            "memory", found, WARNING, f"end other programs: {_size(_LOW_MEMORY)} are wanted"
+            "memory", found, WARNING, f"end other programs: {_size(_LOW_MEMORY)} are needed"
         )
     return Check("memory", found)
 
 
 def disk(here: Probes) -> Check:  # noqa: ARG001
-    """Space where outputs and caches go."""
-    places = (Path.cwd(), Path.home())
-    free, place = min((shutil.disk_usage(p).free, p) for p in places if p.exists())
-    found = f"{_size(free)} free in {place}"
+    """Free space for outputs and caches."""
+    folders = (Path.cwd(), Path.home())
+    free, folder = min((shutil.disk_usage(p).free, p) for p in folders if p.exists())
+    found = f"{_size(free)} free in {folder}"
     if free < _LOW_DISK:
         return Check(
-            "disk", found, WARNING, f"make room: models and engines want {_size(_LOW_DISK)}"
+            "disk", found, WARNING, f"free some space: models and engines need {_size(_LOW_DISK)}"
         )
     return Check("disk", found)
 
@@ -93,7 +93,7 @@ def power_mode(here: Probes) -> Check | None:
         return None
     mode, fastest = jetson.power_mode, jetson.fastest_mode
     if mode is None:
-        return Check("power mode", "not told", UNKNOWN, "ask the board: sudo nvpmodel -q")
+        return Check("power mode", "unknown", UNKNOWN, "query the board: sudo nvpmodel -q")
     if "MAXN" in mode.name.upper() or (fastest and mode.rank >= fastest.rank):
         return Check("power mode", f"{mode.name}, the fastest")
     if fastest is None:
@@ -111,7 +111,7 @@ def clocks(here: Probes) -> Check | None:
     known = [*here.facts.cpu.clocks, *filter(None, (jetson.gpu_clock, jetson.memory_clock))]
     locked = all_locked(known)
     if locked is None:
-        return Check("clocks", "not told", UNKNOWN, "ask the board: sudo jetson_clocks --show")
+        return Check("clocks", "unknown", UNKNOWN, "query the board: sudo jetson_clocks --show")
     cpu = [c for c in known if c.name.startswith("cpu")]
     found = "; ".join(
         f"{name} {_range(clocks)}"
@@ -129,11 +129,11 @@ def clocks(here: Probes) -> Check | None:
 
 
 def governor(here: Probes) -> Check | None:
-    """What chooses the CPU's clock, where that is told and a Jetson's `clocks` does not say it."""
+    """Governor of the CPU clock; on a Jetson the check `clocks` covers it."""
     cpu = here.facts.cpu
     if here.facts.jetson is not None or not cpu.clocks:
         return None
-    found = f"{', '.join(cpu.governors) or 'not told'}: {_range(list(cpu.clocks))}"
+    found = f"{', '.join(cpu.governors) or 'unknown'}: {_range(list(cpu.clocks))}"
     if set(cpu.governors) <= {"performance"} or all_locked(cpu.clocks):
         return Check("CPU clock", found)
     return Check(
@@ -145,7 +145,7 @@ def governor(here: Probes) -> Check | None:
 
 
 def heat(here: Probes) -> Check | None:
-    """Temperature, and whether it, or current, takes speed away."""
+    """Temperature, and throttling because of heat or current."""
     thermal, warmest = here.facts.thermal, here.facts.thermal.warmest
     gpu = here.facts.gpu.state if here.facts.gpu else None
     slowed = [*thermal.slowed_by, *(f"GPU: {why}" for why in (gpu.slowed_by if gpu else ()))]
@@ -157,14 +157,14 @@ def heat(here: Probes) -> Check | None:
             "heat",
             ", ".join([*parts, f"slowed down by {', '.join(slowed)}"]),
             WARNING,
-            "let it cool: a fan, more air, a power limit; then look again",
+            "cool the machine (fan, air flow) or lower its power limit, then check again",
         )
     if thermal.over_current_events:
         return Check(
             "heat",
             ", ".join([*parts, f"slowed down {thermal.over_current_events} times by its supply"]),
             WARNING,
-            "use a supply and a cable that carry the power mode's watts, or a lower mode",
+            "use a power supply and a cable rated for the power mode, or a lower power mode",
         )
     return Check("heat", ", ".join([*parts, "not slowed down"]))
 

@@ -1,4 +1,4 @@
-"""What a check looks at, and what it says."""
+"""Result of a check, and the facts that checks share."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ if TYPE_CHECKING:
 
 OK = "ok"
 WARNING = "warning"
-"""It works, and something about it could be better."""
+"""Works, but could be better."""
 MISSING = "missing"
-"""What the group of the check is for does not work."""
+"""The feature of the group does not work."""
 UNKNOWN = "unknown"
-"""It could not be told, or the check itself failed."""
+"""Not known, or the check itself failed."""
 
 STATES = (OK, WARNING, MISSING, UNKNOWN)
 
 
 @dataclass(frozen=True)
 class Check:
-    """One feature, what was found of it, and what to do."""
+    """Result of one check: feature, finding and remedy."""
 
     feature: str
     found: str
     state: str = OK
     """One of STATES."""
     remedy: str = ""
-    """What to do; empty where there is nothing to do."""
+    """Command or advice; empty if nothing is to be done."""
 
 
 @dataclass(frozen=True)
 class Probes:
-    """The machine that is examined. What several checks need is looked up once."""
+    """Machine that is examined. Facts that several checks need are read once."""
 
     root: Path
     run: Run
@@ -71,7 +71,7 @@ class Probes:
 
     @cached_property
     def self_test(self) -> SelfTest:
-        """What the bundled model makes of the test signal, and how fast.
+        """Result of the bundled model on the test signal, with its speed.
 
         Raises:
             ModelError: the bundled model is missing or damaged.
@@ -82,4 +82,4 @@ class Probes:
 
 
 Examine = Callable[[Probes], "Check | None"]
-"""Looks at one feature; None where the feature does not concern this machine."""
+"""Check of one feature; returns None if the feature does not apply to this machine."""

@@ -1,4 +1,4 @@
-"""What TensorRT engines need to run."""
+"""Checks of the requirements of TensorRT engines, of building them, and of training."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from edge_ser.machine.packages import SystemPackage, find_libraries, installed, 
 from edge_ser.tensorrt.library import TensorRT, find_tensorrt
 
 _TRAINING = ("torch", "librosa", "matplotlib", "safetensors", "scipy", "onnx")
-"""What the extra `train` brings, by the names that they are imported and installed under."""
+"""Packages of the extra `train`; import name and package name are the same."""
 
 
 def builder(here: Probes) -> Check:
-    """A TensorRT that can build: JetPack's with its GPU, or the one for RTX without any."""
+    """TensorRT that can build engines: JetPack's with a GPU, or TensorRT for RTX without one."""
     on_jetson = here.facts.jetson is not None
     try:
         found = find_tensorrt("tensorrt" if on_jetson else "auto")
@@ -35,20 +35,20 @@ def builder(here: Probes) -> Check:
 
 
 def onnx(here: Probes) -> Check:  # noqa: ARG001
-    """The package that reads and changes ONNX graphs."""
+    """Package that reads and changes ONNX graphs."""
     return _extra("onnx", ("onnx",), "build")
 
 
 def training(here: Probes) -> Check:  # noqa: ARG001
-    """The packages of training; whether they work is not tried, for torch alone takes seconds."""
+    """Packages of training. They are not imported, because torch alone takes seconds."""
     return _extra("packages", _TRAINING, "train")
 
 
 def _extra(feature: str, packages: tuple[str, ...], extra: str) -> Check:
-    lacking = [name for name in packages if importlib.util.find_spec(name) is None]
-    if lacking:
+    missing = [name for name in packages if importlib.util.find_spec(name) is None]
+    if missing:
         how = f"python -m pip install 'edge-ser[{extra}]'"
-        return Check(feature, f"not installed: {', '.join(lacking)}", MISSING, how)
+        return Check(feature, f"not installed: {', '.join(missing)}", MISSING, how)
     versions = installed(packages)
     return Check(
         feature, ", ".join(f"{name} {versions.get(name, '')}".strip() for name in packages)
@@ -67,27 +67,27 @@ _NODES = (
     "dev/nvidia0",
     "dev/nvidiactl",
 )
-"""What libcuda opens: of these, a machine has those of its generation."""
+"""Device files that libcuda opens; a machine has those of its generation."""
 
 _WITH_SYSTEM = "python3 -m venv --system-site-packages ~/ser, and install edge-ser there"
 
 
 def driver(here: Probes) -> Check:
-    """The NVIDIA driver and the newest CUDA that it offers."""
+    """NVIDIA driver and the newest CUDA version that it supports."""
     gpu = here.facts.gpu
     if gpu is None and here.facts.jetson is None:
-        how = "without an NVIDIA GPU there is nothing to do: files and microphone need none"
+        how = "nothing to do without an NVIDIA GPU: files and microphone need none"
         return Check("NVIDIA driver", "none", MISSING, how)
     if gpu is None or gpu.name is None:
-        loaded = gpu.driver if gpu and gpu.driver else "not told"
+        loaded = gpu.driver if gpu and gpu.driver else "unknown"
         how = "in a container: docker run --runtime nvidia, or --gpus all; else install the driver"
-        return Check("NVIDIA driver", f"{loaded}, and it offers no GPU", MISSING, how)
+        return Check("NVIDIA driver", f"{loaded}, but it exposes no GPU", MISSING, how)
     version = f"{gpu.driver}, " if gpu.driver else ""
     return Check("NVIDIA driver", f"{version}CUDA {gpu.cuda}")
 
 
 def device(here: Probes) -> Check | None:
-    """The GPU."""
+    """Name, compute capability and clock of the GPU."""
     gpu = here.facts.gpu
     if gpu is None or gpu.name is None:
         return None
@@ -114,7 +114,7 @@ def access(here: Probes) -> Check | None:
 
 
 def cuda_runtime(here: Probes) -> Check | None:
-    """CUDA's runtime library; asked for on a Jetson only, where it is JetPack's."""
+    """CUDA runtime library of JetPack; checked on a Jetson only."""
     if here.facts.jetson is None:
         return None
     paths = find_libraries("libcudart.so", here.root, here.run)
@@ -124,7 +124,7 @@ def cuda_runtime(here: Probes) -> Check | None:
 
 
 def tensorrt(here: Probes) -> Check | None:
-    """JetPack's TensorRT: in this environment, or only in the system's Python."""
+    """TensorRT of JetPack: in this environment, or only in the system's Python."""
     if _no_gpu(here):
         return None
     found, why = _find("tensorrt")
@@ -143,12 +143,12 @@ def tensorrt(here: Probes) -> Check | None:
 
 
 def tensorrt_rtx(here: Probes) -> Check | None:
-    """TensorRT for RTX, which needs no Jetson and no JetPack."""
+    """TensorRT for RTX, for GPUs other than Jetson."""
     found, _ = _find("tensorrt_rtx")
     if found is None:
         return None
     if here.facts.jetson is not None:
-        how = "take JetPack's: edge-ser build-engine --tensorrt tensorrt"
+        how = "use JetPack's TensorRT: edge-ser build-engine --tensorrt tensorrt"
         return Check(
             "TensorRT for RTX", f"{found.version}; no Jetson runs its engines", WARNING, how
         )
@@ -156,7 +156,7 @@ def tensorrt_rtx(here: Probes) -> Check | None:
 
 
 def cuda_python(here: Probes) -> Check | None:
-    """The package that moves data to the GPU."""
+    """Package for CUDA calls."""
     if _no_gpu(here):
         return None
     packages = here.facts.packages
@@ -173,7 +173,7 @@ def cuda_python(here: Probes) -> Check | None:
     if bindings:
         return Check("cuda-python", bindings)
     if pycuda := packages.get("pycuda"):
-        return Check("cuda-python", f"not installed; pycuda {pycuda} does it")
+        return Check("cuda-python", f"not installed; pycuda {pycuda} is used")
     extra = "tensorrt-rtx" if here.facts.jetson is None else "tensorrt"
     return Check(
         "cuda-python", "not installed", MISSING, f"python -m pip install 'edge-ser[{extra}]'"
@@ -181,18 +181,18 @@ def cuda_python(here: Probes) -> Check | None:
 
 
 def _no_gpu(here: Probes) -> bool:
-    """Return whether packages for the GPU are of no use here: `driver` has said why."""
+    """Return whether GPU packages do not apply; the check `driver` reports the reason."""
     return here.facts.gpu is None and here.facts.jetson is None
 
 
 def _find(name: str) -> tuple[TensorRT | None, str]:
-    """Return a TensorRT of this environment, or why there is none."""
+    """Return the TensorRT of this environment, or the reason why it is missing."""
     try:
         return find_tensorrt(name), ""
     except EngineError as error:
         return None, str(error)
     except MissingDependency as error:
-        # What follows the package's name is why one that is there cannot be used.
+        # After the name of the package follows the reason why it cannot be used.
         why = str(error).partition(" is needed for this")[0].partition("; ")[2]
         return None, why or "not installed"
 

@@ -1,4 +1,4 @@
-"""What `edge-ser run --wav` needs."""
+"""Checks of the requirements of `edge-ser run --wav`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from edge_ser.errors import EdgeSerError
 from edge_ser.frontend.compiled import CompiledKernel, NotCompiled
 
 _DIGEST = 12
-"""Characters of a digest that people compare."""
+"""Characters of a digest that are shown."""
 
 
 def python(here: Probes) -> Check:
-    """The interpreter, and the environment that it runs in."""
+    """Python interpreter and its environment."""
     facts = here.facts
     if facts.environment is None:
         where = "the system's, no virtual environment"
@@ -27,7 +27,7 @@ def python(here: Probes) -> Check:
 
 
 def onnx_runtime(here: Probes) -> Check:  # noqa: ARG001
-    """The package that runs models, and what it can run them on."""
+    """ONNX Runtime and its execution providers."""
     try:
         ort = importlib.import_module("onnxruntime")
         providers = [
@@ -41,7 +41,7 @@ def onnx_runtime(here: Probes) -> Check:  # noqa: ARG001
 
 
 def audio_files(here: Probes) -> Check:  # noqa: ARG001
-    """The packages that read and resample audio."""
+    """Packages that read and resample audio."""
     try:
         soundfile, soxr = (importlib.import_module(name) for name in ("soundfile", "soxr"))
     except (ImportError, OSError) as error:
@@ -60,7 +60,7 @@ def front_end(here: Probes) -> Check:  # noqa: ARG001
 
 
 def ffmpeg(here: Probes) -> Check:  # noqa: ARG001
-    """The program that turns what libsndfile cannot read into a pipe."""
+    """Program that decodes formats which libsndfile cannot read."""
     path = shutil.which("ffmpeg")
     if path:
         return Check("ffmpeg", path)
@@ -73,49 +73,51 @@ def ffmpeg(here: Probes) -> Check:  # noqa: ARG001
 
 
 def model(here: Probes) -> Check | None:
-    """Whether the bundled model opens and answers as it did when it was released."""
+    """Whether the bundled model loads and gives the probabilities of its release."""
     if not here.with_self_test:
         return None
     try:
-        got, wanted = here.self_test, expected()
+        actual, reference = here.self_test, expected()
     except EdgeSerError as error:
         return Check("bundled model", str(error), MISSING, "install edge-ser again")
-    named = f"{got.model}, {len(got.labels)} classes, SHA-256 {got.sha256[:_DIGEST]}…"
-    if got.sha256 != wanted.sha256:
+    named = f"{actual.model}, {len(actual.labels)} classes, SHA-256 {actual.sha256[:_DIGEST]}…"
+    if actual.sha256 != reference.sha256:
         return Check(
             "bundled model",
-            f"{named}; {wanted.sha256[:_DIGEST]}… came with this edge-ser",
+            f"{named}; expected {reference.sha256[:_DIGEST]}… of this edge-ser",
             WARNING,
-            "install edge-ser again, if nobody put another model there on purpose",
+            "install edge-ser again, unless the model was replaced on purpose",
         )
-    off = max(abs(got.probs[label] - p) for label, p in wanted.probs.items())
-    if got.label != wanted.label or off > TOLERANCE:
+    off = max(abs(actual.probs[label] - p) for label, p in reference.probs.items())
+    if actual.label != reference.label or off > TOLERANCE:
         return Check(
             "bundled model",
-            f"{named}; hears {got.label!r} in the test signal, {wanted.label!r} was expected "
+            f"{named}; expected {reference.label!r} for the test signal, got {actual.label!r} "
             f"(probabilities off by up to {off:.3f})",
             MISSING,
             "install numpy, soxr and onnxruntime again; if that does not help, report it",
         )
-    return Check("bundled model", f"{named}; hears {got.label!r} in the test signal, as it should")
+    return Check(
+        "bundled model", f"{named}; gives {actual.label!r} for the test signal, as expected"
+    )
 
 
 def speed(here: Probes) -> Check | None:
-    """How long a window takes: information for files, which need not be kept up with."""
+    """Time per window, for information: files need no real-time processing."""
     if not here.with_self_test:
         return None
     try:
-        return Check("speed", said_of_speed(here))
+        return Check("speed", speed_text(here))
     except EdgeSerError as error:
         return Check("speed", str(error), MISSING)
 
 
-def said_of_speed(here: Probes) -> str:
-    """Return the figures of the self-test in words; raises as `Probes.self_test`."""
-    got = here.self_test
+def speed_text(here: Probes) -> str:
+    """Return the speed of the self-test as text; raises as `Probes.self_test`."""
+    result = here.self_test
     return (
-        f"p50 {got.p50_ms:.1f} ms a window, RTF {got.rtf:.3f} "
-        f"({got.n_windows} windows, {got.audio_s:g} s of made-up voice at 48 kHz, ONNX Runtime)"
+        f"p50 {result.p50_ms:.1f} ms a window, RTF {result.rtf:.3f} "
+        f"({result.n_windows} windows, {result.audio_s:g} s of synthetic voice at 48 kHz, ONNX Runtime)"
     )
 
 

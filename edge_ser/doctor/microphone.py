@@ -1,4 +1,4 @@
-"""What `edge-ser run --mic` needs."""
+"""Checks of the requirements of `edge-ser run --mic`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING
 
 from edge_ser.doctor.check import MISSING, WARNING, Check, Examine, Probes
-from edge_ser.doctor.files import said_of_speed
+from edge_ser.doctor.files import speed_text
 from edge_ser.doctor.quiet import quiet
 from edge_ser.errors import AudioError, EdgeSerError, MissingDependency, ModelError
 from edge_ser.vad.detectors import open_detector
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from edge_ser.audio.sources.devices import InputDevice
 
 _SHOWN = 3
-"""Inputs that are named; `edge-ser run --list-devices` names all."""
+"""Number of inputs that are listed; `edge-ser run --list-devices` lists all."""
 
 _BOARD_INPUT = re.compile(r"tegra|\bAPE\b|XBAR-ADMAIF", re.IGNORECASE)
-"""A Jetson's audio processor offers twenty inputs whether or not anything is wired to its pins."""
+"""Inputs of a Jetson's audio processor: twenty, whether or not anything is wired to its pins."""
 
 
 def portaudio(here: Probes) -> Check:  # noqa: ARG001
-    """The system library that microphones are opened with."""
+    """PortAudio, the system library for microphones."""
     try:
         with quiet():
             sounddevice = importlib.import_module("sounddevice")
@@ -38,7 +38,7 @@ def portaudio(here: Probes) -> Check:  # noqa: ARG001
 
 
 def inputs(here: Probes) -> Check:
-    """The microphones, and which of them is taken."""
+    """Microphones, and the one that is used."""
     try:
         devices = here.inputs
     except MissingDependency:
@@ -49,12 +49,12 @@ def inputs(here: Probes) -> Check:
         )
     if not devices:
         return Check("microphones", "none", MISSING, _how_to_get_one(here))
-    taken = next((d for d in devices if d.is_default), devices[0])
-    others = [d for d in devices if d is not taken]
-    said = [f"{_said(taken)} is taken", *(_said(d) for d in others[: _SHOWN - 1])]
+    used = next((d for d in devices if d.is_default), devices[0])
+    others = [d for d in devices if d is not used]
+    listed = [f"{_description(used)} is taken", *(_description(d) for d in others[: _SHOWN - 1])]
     more = [f"{len(others) - _SHOWN + 1} more"] if len(others) >= _SHOWN else []
-    found = "; ".join(said + more)
-    if not _BOARD_INPUT.search(taken.name):
+    found = "; ".join(listed + more)
+    if not _BOARD_INPUT.search(used.name):
         return Check("microphones", found)
     wired = [d for d in others if not _BOARD_INPUT.search(d.name)]
     how = (
@@ -62,11 +62,13 @@ def inputs(here: Probes) -> Check:
         if wired
         else "plug in a USB microphone, unless one is wired to the board's own pins"
     )
-    return Check("microphones", f"{found}; the board's own input is mostly not wired", WARNING, how)
+    return Check(
+        "microphones", f"{found}; the board's own input is usually not wired", WARNING, how
+    )
 
 
 def audio_server(here: Probes) -> Check:
-    """Who mixes sound: PulseAudio, PipeWire, or ALSA alone."""
+    """Audio server: PulseAudio, PipeWire, or ALSA alone."""
     audio = here.audio
     if audio.server:
         rate = f", {audio.sample_rate} Hz" if audio.sample_rate else ""
@@ -94,17 +96,17 @@ def permissions(here: Probes) -> Check | None:
 
 
 def voice_detector(here: Probes) -> Check:  # noqa: ARG001
-    """Whether what tells speech from everything else can be opened: live sources want it by default."""
+    """Whether the voice detector, which live sources use by default, can be opened."""
     try:
         return Check("voice detector", open_detector().name)
     except ModelError as error:
         again = "python -m pip install --force-reinstall --no-deps edge-ser"
-        how = f"{again}; or do without: edge-ser run --mic --no-vad"
+        how = f"{again}; or run without it: edge-ser run --mic --no-vad"
         return Check("voice detector", str(error), MISSING, how)
 
 
 def keeps_up(here: Probes) -> Check | None:
-    """Whether a live stream can be kept up with. Only RTF above 1 is too slow."""
+    """Whether processing keeps up with a live stream: RTF of at most 1."""
     if not here.with_self_test:
         return None
     try:
@@ -115,13 +117,13 @@ def keeps_up(here: Probes) -> Check | None:
         return Check("keeps up", f"with a live stream, {1 / rtf:.0f} times as fast")
     return Check(
         "keeps up",
-        f"no: {said_of_speed(here)}",
+        f"no: {speed_text(here)}",
         MISSING,
         "end other programs, raise the power mode, or recognise less often: edge-ser run --mic --hop 1",
     )
 
 
-def _said(device: InputDevice) -> str:
+def _description(device: InputDevice) -> str:
     return f"{device.name} ({device.n_channels} ch, {device.sample_rate} Hz)"
 
 
@@ -129,8 +131,8 @@ def _how_to_get_one(here: Probes) -> str:
     if here.audio.server:
         return "plug one in; if `pactl list short sources` has one: sudo apt install libasound2-plugins"
     if here.facts.container:
-        return "let the container have the sound cards: docker run --device /dev/snd"
-    return "plug one in and look for it with: arecord -l"
+        return "pass the sound cards to the container: docker run --device /dev/snd"
+    return "plug one in and check it with: arecord -l"
 
 
 CHECKS: tuple[Examine, ...] = (

@@ -1,4 +1,4 @@
-"""Keep what C libraries print out of a report."""
+"""Suppress output of C libraries."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from contextlib import contextmanager
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Send stderr of the whole process nowhere: ALSA and JACK write to it past Python."""
+    """Redirect stderr of the process to the null device: ALSA and JACK write to it directly."""
     sys.stderr.flush()
-    kept = os.dup(2)
+    saved = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, 2)
         yield
     finally:
         sys.stderr.flush()
-        os.dup2(kept, 2)
-        os.close(kept)
+        os.dup2(saved, 2)
+        os.close(saved)
         os.close(nowhere)

@@ -1,4 +1,4 @@
-"""All checks, group by group, and what they mean for each use."""
+"""Report of all checks, grouped by use."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edge_ser.machine.facts import MachineFacts, read_facts
 from edge_ser.machine.reading import ROOT, Run, commands_of
 
 FORMAT = 1
-"""Of the JSON. It grows by 1 when a key goes or changes its meaning; new keys may come at any time."""
+"""Version of the JSON. It changes when a key is removed or changes its meaning, not for new keys."""
 
 WORKS = "works"
 WORKS_NOT = "does not work"
@@ -22,13 +22,13 @@ WORKS_NOT = "does not work"
 
 @dataclass(frozen=True)
 class Use:
-    """What a group of checks is for."""
+    """Use of edge-ser that a group of checks covers."""
 
     name: str
     title: str
     checks: tuple[Examine, ...]
-    what: str
-    """What works or does not."""
+    subject: str
+    """Subject of the verdict as a sentence."""
     works: str = "works"
     works_not: str = "does not work"
 
@@ -43,18 +43,18 @@ USES = (
 )
 
 CHOICES = tuple(use.name for use in USES if use.name != "machine")
-"""What may be asked for."""
+"""Groups that can be requested."""
 
 
 @dataclass(frozen=True)
 class Group:
-    """The checks of one use, and what follows from them."""
+    """Checks of one use, and the verdict on it."""
 
     name: str
     """machine, or one of CHOICES."""
     title: str
     verdict: str
-    """`works`, `does not work`, or `unknown` where a check could not tell."""
+    """`works`, `does not work`, or `unknown` if a check is not conclusive."""
     says: str
     """The verdict as a sentence."""
     checks: tuple[Check, ...]
@@ -62,12 +62,12 @@ class Group:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that was found."""
+    """Result of all checks."""
 
     works: bool
-    """Whether all that was asked for works."""
+    """Whether all requested groups work."""
     asked: tuple[str, ...]
-    """Names of the groups that had to work."""
+    """Names of the requested groups."""
     groups: tuple[Group, ...]
     facts: MachineFacts
     format: int = FORMAT
@@ -91,11 +91,11 @@ def examine(
     """Run all checks.
 
     Args:
-        asked: what has to work, one of CHOICES; None for files and, where there is one, the
+        asked: the group that has to work, one of CHOICES; None for files and, if present, the
             microphone.
-        with_self_test: whether the bundled model is run.
-        root: where the machine's files are.
-        run: how to run commands there; see `machine.reading.commands_of`.
+        with_self_test: whether to run the bundled model.
+        root: root folder of the machine's files.
+        run: function that runs commands there; see `machine.reading.commands_of`.
     """
     run = run or commands_of(root)
     here = Probes(root, run, read_facts(root, run), with_self_test)
@@ -106,36 +106,36 @@ def examine(
 
 
 def has_input(here: Probes) -> bool:
-    """Return whether this machine has anything to listen with."""
+    """Return whether this machine has a microphone."""
     try:
         return bool(here.inputs)
-    except Exception:  # noqa: BLE001 (the check `microphones` tells what it was)
+    except Exception:  # noqa: BLE001 (the check `microphones` reports the error)
         return False
 
 
 def _examine(use: Use, here: Probes) -> Group:
     checks = tuple(check for function in use.checks if (check := _try(function, here)))
-    verdict, says = _judge(use, checks)
-    return Group(use.name, use.title, verdict, says, checks)
+    verdict, sentence = _verdict(use, checks)
+    return Group(use.name, use.title, verdict, sentence, checks)
 
 
 def _try(function: Examine, here: Probes) -> Check | None:
-    """Run a check; one that fails must neither hide that nor take the others with it."""
+    """Run a check; an exception becomes its result and does not stop the others."""
     try:
         return function(here)
-    except Exception as error:  # noqa: BLE001 (a doctor does not fall ill with the patient)
+    except Exception as error:  # noqa: BLE001 (any error of a check is a finding)
         name = function.__name__.replace("_", " ")
         found = f"this check failed with {type(error).__name__}: {error}"
         return Check(name, found, UNKNOWN, "report it with the output of: edge-ser doctor --json")
 
 
-def _judge(use: Use, checks: Iterable[Check]) -> tuple[str, str]:
+def _verdict(use: Use, checks: Iterable[Check]) -> tuple[str, str]:
     states = {check.state for check in checks}
     if use.name == "machine":
         slower = "latency may be higher or less steady than it could be"
-        return WORKS, slower if WARNING in states else f"{use.what} {use.works}"
+        return WORKS, slower if WARNING in states else f"{use.subject} {use.works}"
     if MISSING in states:
-        return WORKS_NOT, f"{use.what} {use.works_not}"
+        return WORKS_NOT, f"{use.subject} {use.works_not}"
     if UNKNOWN in states:
-        return UNKNOWN, f"it could not be told whether {use.what} {use.works}"
-    return WORKS, f"{use.what} {use.works}"
+        return UNKNOWN, f"it is not known whether {use.subject} {use.works}"
+    return WORKS, f"{use.subject} {use.works}"

@@ -1,4 +1,4 @@
-"""A few seconds of made-up voice through the real path: is the answer the known one, and how fast."""
+"""Self-test: a few seconds of synthetic voice through the runtime, compared with the known result."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from edge_ser.recognition.recognizer import Recognizer
 Float32 = NDArray[np.float32]
 
 SAMPLE_RATE = 48_000
-"""Hz. What most microphones offer, so that resampling takes part."""
+"""Hz, the rate of most microphones, so that the test includes resampling."""
 
 TOLERANCE = 0.01
-"""Of each probability. Processors round differently; another network or front end is far beyond it."""
+"""Tolerance of each probability for rounding; another network or front end differs by far more."""
 
 _SECONDS_AFTER_FIRST = 2.0
 _CHUNK_S = 0.02
@@ -35,36 +35,36 @@ _CHUNK_S = 0.02
 
 @dataclass(frozen=True)
 class Expected:
-    """What the bundled model makes of the signal; lies beside it in assets/self_test.json."""
+    """Expected result of the bundled model on the signal, from assets/self_test.json."""
 
     sha256: str
-    """Of the model file that this holds for."""
+    """Digest of the model file."""
     label: str
     probs: Mapping[str, float]
 
 
 @dataclass(frozen=True)
 class SelfTest:
-    """What came out."""
+    """Result of a self-test."""
 
     model: str
     labels: tuple[str, ...]
     sha256: str
     label: str
     probs: Mapping[str, float]
-    """The mean of all windows, by label."""
+    """Mean over all windows, by label."""
     n_windows: int
     audio_s: float
     p50_ms: float
-    """Features and inference of a window, the median."""
+    """Median time for features and inference of a window."""
     rtf: float
-    """Time for everything / seconds of audio. Above 1, a live stream is not kept up with."""
+    """Processing time / audio time. Above 1, processing falls behind a live stream."""
 
 
 def voice(seconds: float, sample_rate: int = SAMPLE_RATE) -> Float32:
-    """Return something like a sung vowel in four syllables a second, float32 [n_samples] in [-1, 1].
+    """Return a synthetic vowel at four syllables per second, float32 [n_samples] in [-1, 1].
 
-    Sines alone, no random numbers: the same on each machine and with each version of NumPy.
+    It consists of sines without random numbers, so it is the same for all machines and NumPy versions.
     """
     t = np.arange(round(seconds * sample_rate)) / sample_rate
     phase = 2 * np.pi * 180 * t + 40 / 2.5 * (1 - np.cos(2 * np.pi * 2.5 * t))
@@ -109,7 +109,7 @@ def run_self_test(model: Path | None = None) -> SelfTest:
 
 
 def expected() -> Expected:
-    """Return what the bundled model should answer.
+    """Return the expected result of the bundled model.
 
     Raises:
         ModelError: the file beside the model is missing or damaged.

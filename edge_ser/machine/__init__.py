@@ -1,1 +1,1 @@
-"""The machine that this runs on, as its own files and tools describe it: facts, power, processes."""
+"""Facts, power and process usage of the machine, from its system files and tools."""

@@ -1,4 +1,4 @@
-"""What carries sound here: an audio server, or ALSA alone."""
+"""Audio server and sound cards."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class Audio:
     """Audio server and sound cards."""
 
     server: str | None
-    """Such as `PulseAudio (on PipeWire 1.0.5)`; None where none answers or left a socket."""
+    """Such as `PulseAudio (on PipeWire 1.0.5)`; None if no server answers and no socket exists."""
     sample_rate: int | None
-    """Hz, what the server mixes at."""
+    """Mixing rate of the server in Hz."""
     cards: tuple[str, ...]
-    """The kernel's sound cards."""
+    """Sound cards of the kernel."""
 
 
 def parse_pactl_info(text: str) -> tuple[str | None, int | None]:
@@ -30,16 +30,16 @@ def parse_pactl_info(text: str) -> tuple[str | None, int | None]:
 
 
 def parse_asound_cards(text: str) -> tuple[str, ...]:
-    """Return the cards' long names out of /proc/asound/cards."""
+    """Return the long names of the cards in /proc/asound/cards."""
     return tuple(re.findall(r"^\s*\d+ \[.*?\]: .*? - (.+?)\s*$", text, re.MULTILINE))
 
 
 def read_audio(root: Path = ROOT, run: Run | None = None) -> Audio:
-    """Ask the audio server, else look for its socket, and list the cards."""
+    """Query the audio server, else look for its socket, and list the cards."""
     server, rate = parse_pactl_info((run or commands_of(root))("pactl", "info") or "")
     if server is None:
-        # The folder is named as seen from the root that is looked at.
+        # The folder is relative to `root`.
         runtime = root / os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}").lstrip("/")
         sockets = (("pipewire-0", "PipeWire"), ("pulse/native", "PulseAudio"))
-        server = next((name for place, name in sockets if (runtime / place).exists()), None)
+        server = next((name for socket, name in sockets if (runtime / socket).exists()), None)
     return Audio(server, rate, parse_asound_cards(read_text(root / "proc/asound/cards") or ""))

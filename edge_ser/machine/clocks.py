@@ -1,4 +1,4 @@
-"""How fast the processors may run: cpufreq, the GPU's devfreq, and `jetson_clocks --show`."""
+"""Clock rates of the processors: cpufreq, the GPU's devfreq, and `jetson_clocks --show`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SHOWN = re.compile(
 
 @dataclass(frozen=True)
 class Clock:
-    """One clock, and between which rates it may change."""
+    """Clock and its range."""
 
     name: str
     """cpu0, gpu, gpu-gpc-0, emc, …"""
@@ -37,9 +37,9 @@ class Clock:
     max_hz: int
     current_hz: int | None
     governor: str | None = None
-    """Who chooses the rate, such as schedutil or performance."""
+    """Frequency governor, such as schedutil or performance."""
     held: bool = False
-    """Whether it has to stay at its rate whatever its limits are, as after jetson_clocks with EMC."""
+    """Whether the rate is fixed regardless of its limits, as for EMC after jetson_clocks."""
 
     @property
     def is_locked(self) -> bool:
@@ -48,7 +48,7 @@ class Clock:
 
 
 def all_locked(clocks: Iterable[Clock]) -> bool | None:
-    """Return whether no clock changes with the load; None where no clock is known."""
+    """Return whether no clock changes with the load; None without a known clock."""
     known = list(clocks)
     return all(clock.is_locked for clock in known) if known else None
 
@@ -56,7 +56,7 @@ def all_locked(clocks: Iterable[Clock]) -> bool | None:
 def parse_jetson_clocks(text: str) -> tuple[Clock, ...]:
     """Return the clocks of `jetson_clocks --show`: online CPUs, GPU and memory (EMC).
 
-    CPUs are told in kHz there and all else in Hz. The formats of JetPack 4 to 7 are understood.
+    CPU rates are in kHz there, all others in Hz. The formats of JetPack 4 to 7 are supported.
     """
     clocks = []
     for line in _SHOWN.finditer(text):
@@ -79,7 +79,7 @@ def parse_jetson_clocks(text: str) -> tuple[Clock, ...]:
 
 
 def read_cpu_clocks(root: Path = ROOT) -> tuple[Clock, ...]:
-    """Return the clock of each group of CPUs that share one; empty where the kernel tells none."""
+    """Return the clock of each cpufreq policy; empty if the kernel reports none."""
     clocks = []
     for policy in below(root / "sys/devices/system/cpu/cpufreq", "policy*"):
         if (read_text(policy / "affected_cpus") or "offline") == "offline":
@@ -95,7 +95,7 @@ def read_cpu_clocks(root: Path = ROOT) -> tuple[Clock, ...]:
 
 
 def read_gpu_clock(root: Path = ROOT) -> Clock | None:
-    """Return the clock of a Jetson's GPU; None where the kernel tells none, as on other machines."""
+    """Return the clock of a Jetson's GPU; None if the kernel reports none, as on other machines."""
     for pattern in _GPU_FOLDERS:
         for folder in below(root, pattern):
             name = folder.parent.name if folder.name == "devfreq_dev" else folder.name

@@ -1,4 +1,4 @@
-"""The CPU and the memory, and how much of them a container may use."""
+"""CPU and memory, with the limits of a container or service."""
 
 from __future__ import annotations
 
@@ -22,48 +22,48 @@ _ARM_PARTS = {
     ("0x4e", "0x003"): "NVIDIA Denver 2",
     ("0x4e", "0x004"): "NVIDIA Carmel",
 }
-"""Implementer and part of /proc/cpuinfo on 64-bit ARM: what Jetson boards and Raspberry Pis have."""
+"""Core names by implementer and part in /proc/cpuinfo: Jetson boards and Raspberry Pis."""
 
 _NO_LIMIT = 1 << 60
-"""Bytes. Version 1 control groups write about this where there is no limit."""
+"""Bytes. Version 1 control groups report a value above this if there is no limit."""
 
 
 @dataclass(frozen=True)
 class Cpu:
-    """The processor."""
+    """Processor."""
 
     model: str | None
     architecture: str
     """x86_64, aarch64, …"""
     n_cores: int
-    """Logical CPUs that are online."""
+    """Number of online logical CPUs."""
     n_usable: int
-    """Those that this process may run on."""
+    """Number of CPUs in the affinity mask of this process."""
     quota: float | None
-    """CPUs' worth of time that a container or service may use; None where there is no limit."""
+    """CPU time limit of the container or service, in CPUs; None without a limit."""
     clocks: tuple[Clock, ...]
-    """One for each group of CPUs; empty in most virtual machines."""
+    """One clock per cpufreq policy; empty in most virtual machines."""
     load: float | None
-    """Processes that ran or waited to run in the last minute, on average."""
+    """Load average of the last minute."""
 
     @property
     def governors(self) -> tuple[str, ...]:
-        """What chooses the clocks, each once."""
+        """Frequency governors, without duplicates."""
         return tuple(dict.fromkeys(c.governor for c in self.clocks if c.governor))
 
 
 @dataclass(frozen=True)
 class Memory:
-    """Main memory, in bytes. On a Jetson the GPU uses the same."""
+    """Main memory in bytes. On a Jetson the GPU shares it."""
 
     total: int | None
     available: int | None
     limit: int | None
-    """What a container or service may use; None where there is no limit."""
+    """Limit of the container or service; None without a limit."""
 
 
 def parse_cpuinfo(text: str) -> str | None:
-    """Return the processor's name out of /proc/cpuinfo; several kinds of core with a + between."""
+    """Return the name of the processor in /proc/cpuinfo; different core types are joined by +."""
     parts = re.findall(r"CPU implementer\s*: (\S+)\n(?:.+\n)*?CPU part\s*: (\S+)", text)
     names = [_ARM_PARTS.get((i.lower(), p.lower())) for i, p in dict.fromkeys(parts)]
     if names and all(names):
@@ -73,14 +73,14 @@ def parse_cpuinfo(text: str) -> str | None:
 
 
 def parse_meminfo(text: str) -> tuple[int | None, int | None]:
-    """Return total and available bytes out of /proc/meminfo."""
+    """Return total and available bytes in /proc/meminfo."""
     lines = re.findall(r"^(\w+):\s+(\d+) kB", text, re.MULTILINE)
     found = {name: int(kib) * 1024 for name, kib in lines}
     return found.get("MemTotal"), found.get("MemAvailable")
 
 
 def parse_cgroups(text: str) -> dict[str, str]:
-    """Return this process's group by controller out of /proc/self/cgroup; version 2's is ``""``."""
+    """Return the group of each controller in /proc/self/cgroup; the key of version 2 is ``""``."""
     groups = {}
     for controllers, path in re.findall(r"^\d+:([^:]*):(.*)$", text, re.MULTILINE):
         groups.update(dict.fromkeys(controllers.split(","), path))
@@ -88,13 +88,13 @@ def parse_cgroups(text: str) -> dict[str, str]:
 
 
 def parse_cpu_max(text: str) -> float | None:
-    """Return CPUs out of a version 2 group's cpu.max, such as ``150000 100000``; None for ``max``."""
+    """Return the CPUs of a version 2 cpu.max, such as ``150000 100000``; None for ``max``."""
     quota, _, period = text.partition(" ")
     return int(quota) / int(period) if quota.isdecimal() and period.isdecimal() else None
 
 
 def read_cpu(root: Path = ROOT) -> Cpu:
-    """Read what the kernel tells of the processor."""
+    """Read the processor facts of the kernel."""
     model = parse_cpuinfo(read_text(root / "proc/cpuinfo") or "")
     if model is None and (tree := read_text(root / "proc/device-tree/cpus/cpu@0/compatible")):
         model = tree.split()[0]
@@ -112,38 +112,38 @@ def read_cpu(root: Path = ROOT) -> Cpu:
 
 
 def read_memory(root: Path = ROOT) -> Memory:
-    """Read what the kernel tells of the memory."""
+    """Read the memory facts of the kernel."""
     total, available = parse_meminfo(read_text(root / "proc/meminfo") or "")
     limits = [
         read_int(group / name)
         for controller, name in (("", "memory.max"), ("memory", "memory.limit_in_bytes"))
-        for group in _own_groups(root, controller)
+        for group in _groups(root, controller)
     ]
     known = [limit for limit in limits if limit is not None and limit < _NO_LIMIT]
     return Memory(total, available, min(known, default=None))
 
 
 def _read_quota(root: Path) -> float | None:
-    quotas = [parse_cpu_max(read_text(g / "cpu.max") or "") for g in _own_groups(root, "")]
-    for group in _own_groups(root, "cpu"):
-        quota, period = (read_int(group / f"cpu.cfs_{what}_us") for what in ("quota", "period"))
+    quotas = [parse_cpu_max(read_text(g / "cpu.max") or "") for g in _groups(root, "")]
+    for group in _groups(root, "cpu"):
+        quota, period = (read_int(group / f"cpu.cfs_{name}_us") for name in ("quota", "period"))
         quotas.append(quota / period if quota and period and quota > 0 else None)
     return min((quota for quota in quotas if quota is not None), default=None)
 
 
-def _own_groups(root: Path, controller: str) -> Iterator[Path]:
-    """Yield the folders of this process's group and those above it: each may have a limit."""
-    own = parse_cgroups(read_text(root / "proc/self/cgroup") or "").get(controller)
-    if own is None:
+def _groups(root: Path, controller: str) -> Iterator[Path]:
+    """Yield the folders of this process's group and its parents, each of which may have a limit."""
+    path = parse_cgroups(read_text(root / "proc/self/cgroup") or "").get(controller)
+    if path is None:
         return
     mount = root / "sys/fs/cgroup" / controller
-    group = mount / own.strip("/")
+    group = mount / path.strip("/")
     yield group
     yield from (parent for parent in group.parents if parent.is_relative_to(mount))
 
 
 def _count(ranges: str) -> int:
-    """Return how many CPUs a list such as ``0-3,6`` names."""
+    """Return the number of CPUs in a list such as ``0-3,6``."""
     if not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", ranges):
         return 0
     ends = [part.split("-") for part in ranges.split(",")]

@@ -1,4 +1,4 @@
-"""The GPU as its driver describes it, without any package: libcuda comes with every driver."""
+"""GPU properties through libcuda, which every driver provides; no package is needed."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ _MAJOR, _MINOR = 75, 76
 
 @dataclass(frozen=True)
 class CudaDevice:
-    """One GPU and its driver."""
+    """GPU and its driver."""
 
     name: str
     compute_capability: str
-    """Such as 8.7: the streaming multiprocessors' version (SM)."""
+    """Such as 8.7; also called SM version."""
     cuda: str
-    """The newest CUDA that the driver offers, such as 12.6."""
+    """Newest CUDA version that the driver supports, such as 12.6."""
 
 
 def cuda_device(index: int = 0) -> CudaDevice | None:
-    """Return a GPU, None where there is no driver or no GPU."""
+    """Return a GPU; None without a driver or a GPU."""
     try:
         cuda = ctypes.CDLL("libcuda.so.1")
     except OSError:

@@ -1,4 +1,4 @@
-"""All that is known of this machine, in one record that goes into reports."""
+"""Facts of the machine, as one record for reports."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ PACKAGES = (
     "pycuda",
     "torch",
 )
-"""What figures may depend on, by the names that pip knows."""
+"""Packages that measurements may depend on, by pip name."""
 
 
 @dataclass(frozen=True)
 class MachineFacts:
-    """A machine as it is now. `dataclasses.asdict` makes it JSON."""
+    """Current state of a machine. `dataclasses.asdict` converts it to JSON."""
 
     os: str
     """Such as `Ubuntu 22.04.5 LTS`."""
@@ -52,22 +52,22 @@ class MachineFacts:
     sees_system_packages: bool
     """Whether packages of the system's Python can be imported."""
     container: str | None
-    """docker, podman, … where it is known that this is a container."""
+    """Container runtime: docker, podman, …; None if not in a known container."""
     cpu: Cpu
     memory: Memory
     thermal: Thermal
     jetson: Jetson | None
     gpu: Gpu | None
     packages: Mapping[str, str]
-    """Versions by package: edge-ser, and those of PACKAGES that are installed."""
+    """Versions of edge-ser and of the installed PACKAGES."""
 
 
 def read_facts(root: Path = ROOT, run: Run | None = None) -> MachineFacts:
-    """Read everything that can be read. What cannot is None or "unknown"; nothing is raised for it.
+    """Read all facts. Facts that cannot be read are None or "unknown"; nothing is raised.
 
     Args:
-        root: where the machine's files are; tests give a tree of recorded ones.
-        run: how to run commands there; None for this machine's own, and for none below another root.
+        root: root folder of the machine's files; tests pass a tree of recorded files.
+        run: function that runs commands there; None for the default of `reading.commands_of`.
     """
     run = run or commands_of(root)
     environment = sys.prefix if sys.prefix != sys.base_prefix else None
@@ -100,12 +100,12 @@ def parse_os_release(text: str) -> str | None:
 
 
 def parse_pyvenv(text: str) -> bool:
-    """Return whether a pyvenv.cfg lets the system's packages in."""
-    settings = {
+    """Return whether a pyvenv.cfg includes the system's packages."""
+    values = {
         name.strip().lower(): value.strip().lower()
         for name, _, value in (line.partition("=") for line in text.splitlines())
     }
-    return settings.get("include-system-site-packages") == "true"
+    return values.get("include-system-site-packages") == "true"
 
 
 def _sees_system(environment: Path) -> bool:
@@ -117,4 +117,4 @@ def _container(root: Path) -> str | None:
         return "docker"
     if (root / "run/.containerenv").exists():
         return "podman"
-    return os.environ.get("container") or None  # noqa: SIM112 (systemd-nspawn and LXC write it so)
+    return os.environ.get("container") or None  # noqa: SIM112 (the spelling of systemd-nspawn and LXC)

@@ -1,4 +1,4 @@
-"""The NVIDIA GPU: its driver, and what `nvidia-smi` tells of one on a card of its own."""
+"""NVIDIA GPU: driver, and the state of a discrete GPU from `nvidia-smi`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edge_ser.machine.reading import ROOT, Run, commands_of, read_text
 _QUERY = ("name", "temperature.gpu", "power.draw", "power.limit", "clocks.sm", "clocks.max.sm")
 
 _REASONS = ("clocks_event_reasons.active", "clocks_throttle_reasons.active")
-"""What drivers from 535 on call it, and what all before did; one that is not known fails the query."""
+"""Field names of drivers from 535 on and of older ones; an unknown field makes the query fail."""
 
 _REASON_BITS = {
     0x002: "application clocks",
@@ -25,12 +25,12 @@ _REASON_BITS = {
     0x080: "power brake",
     0x100: "display clock",
 }
-"""Bits of nvmlClocksThrottleReasons in nvml.h. Bit 0, idle, holds nothing back."""
+"""Bits of nvmlClocksThrottleReasons in nvml.h. Bit 0 (idle) is no slowdown."""
 
 
 @dataclass(frozen=True)
 class GpuState:
-    """What a GPU on a card of its own does now; None for what it does not tell."""
+    """State of a discrete GPU; None for values that it does not report."""
 
     name: str
     temperature_c: float | None
@@ -39,19 +39,19 @@ class GpuState:
     clock_mhz: float | None
     max_clock_mhz: float | None
     slowed_by: tuple[str, ...]
-    """Why the clock is lower than it could be, apart from idling."""
+    """Reasons for a reduced clock, except idling."""
 
 
 @dataclass(frozen=True)
 class Gpu:
-    """The first NVIDIA GPU and its driver."""
+    """First NVIDIA GPU and its driver."""
 
     name: str | None
-    """None where a driver is loaded that offers no GPU, as in a container without --gpus."""
+    """None if the loaded driver exposes no GPU, as in a container without --gpus."""
     compute_capability: str | None
-    """Such as 8.7: the version of its streaming multiprocessors (SM)."""
+    """Such as 8.7; also called SM version."""
     cuda: str | None
-    """The newest CUDA that the driver offers."""
+    """Newest CUDA version that the driver supports."""
     driver: str | None
     state: GpuState | None
 
@@ -63,7 +63,7 @@ def parse_driver_version(text: str) -> str | None:
 
 
 def parse_nvidia_smi(text: str) -> tuple[GpuState, ...]:
-    """Return the GPUs in the output of `nvidia-smi --query-gpu=… --format=csv`, by its head line.
+    """Return the GPUs in the output of `nvidia-smi --query-gpu=… --format=csv`, by its header.
 
     Columns may be missing or come in any order; `[N/A]` and `[Not Supported]` become None.
     """
@@ -73,7 +73,7 @@ def parse_nvidia_smi(text: str) -> tuple[GpuState, ...]:
         return ()
     states = []
     for row in rows:
-        # Units stand in the head and, again, in the cells: `power.draw [W]` and `30.39 W`.
+        # Units are in the header and in the cells: `power.draw [W]` and `30.39 W`.
         cells = {(head or "").split(" [")[0]: str(cell or "") for head, cell in row.items()}
         if "name" not in cells:
             return ()
@@ -93,22 +93,22 @@ def parse_nvidia_smi(text: str) -> tuple[GpuState, ...]:
 
 
 def parse_reasons(active: str) -> tuple[str, ...]:
-    """Return in words what a mask such as ``0x0000000000000004`` says; empty for `[N/A]`."""
+    """Return the reasons in a mask such as ``0x0000000000000004``; empty for `[N/A]`."""
     if not re.fullmatch(r"0x[0-9a-fA-F]+", active):
         return ()
     return tuple(word for bit, word in _REASON_BITS.items() if int(active, 16) & bit)
 
 
 def read_driver_version(root: Path = ROOT) -> str | None:
-    """Return the version of the loaded NVIDIA driver, None where there is none, as in JetPack 5."""
-    told = read_text(root / "proc/driver/nvidia/version")
-    return (parse_driver_version(told) if told else None) or read_text(
+    """Return the version of the loaded NVIDIA driver; None if missing, as in JetPack 5."""
+    text = read_text(root / "proc/driver/nvidia/version")
+    return (parse_driver_version(text) if text else None) or read_text(
         root / "sys/module/nvidia/version"
     )
 
 
 def read_gpu(root: Path = ROOT, run: Run | None = None) -> Gpu | None:
-    """Read the first GPU, None where there is neither GPU nor driver."""
+    """Read the first GPU; None without a GPU and a driver."""
     driver = read_driver_version(root)
     device = cuda_device() if root == ROOT else None
     if driver is None and device is None:

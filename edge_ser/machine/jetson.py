@@ -1,4 +1,4 @@
-"""A Jetson board: release, module, power mode and clocks."""
+"""Jetson board: release, module, power mode and clocks."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from edge_ser.machine.reading import ROOT, Run, commands_of, read_text
 
 @dataclass(frozen=True)
 class PowerMode:
-    """One of the board's power modes."""
+    """Power mode of a board."""
 
     name: str
-    """MAXN, MAXN_SUPER, 15W, MODE_15W_6CORE, … as the board calls it."""
+    """Name on the board: MAXN, MAXN_SUPER, 15W, MODE_15W_6CORE, …"""
     id: int | None
-    """What `nvpmodel -m` takes."""
+    """Number for `nvpmodel -m`."""
 
     @property
     def rank(self) -> tuple[bool, bool, int]:
-        """Orders a board's modes by speed: MAXN has no budget, the others are named by their watts."""
+        """Sort key by speed: MAXN has no power budget, other names contain their budget in watts."""
         name = self.name.upper()
         watts = re.search(r"(\d+)W", name)
         return "MAXN" in name, "SUPER" in name, int(watts.group(1)) if watts else 0
@@ -50,21 +50,21 @@ def parse_status(text: str) -> int | None:
 
 
 def read_modes(root: Path = ROOT) -> dict[int, str]:
-    """Return number and name of each mode that the board offers; empty where it has none."""
+    """Return number and name of each mode of the board; empty without modes."""
     return parse_modes(read_text(root / "etc/nvpmodel.conf") or "")
 
 
 def read_fastest_mode(root: Path = ROOT) -> PowerMode | None:
-    """Return the fastest mode that the board offers."""
+    """Return the fastest mode of the board."""
     offered = (PowerMode(name, number) for number, name in read_modes(root).items())
     return max(offered, key=lambda mode: mode.rank, default=None)
 
 
 def read_power_mode(root: Path = ROOT, run: Run | None = None) -> PowerMode | None:
-    """Return the mode that is on: as nvpmodel says, else as it noted it down when it was set."""
-    asked = parse_nvpmodel((run or commands_of(root))("nvpmodel", "-q") or "")
-    if asked is not None:
-        return asked
+    """Return the active mode, from nvpmodel or else from its status file."""
+    mode = parse_nvpmodel((run or commands_of(root))("nvpmodel", "-q") or "")
+    if mode is not None:
+        return mode
     number = parse_status(read_text(root / "var/lib/nvpmodel/status") or "")
     name = read_modes(root).get(number) if number is not None else None
     return PowerMode(name, number) if name else None
@@ -105,8 +105,8 @@ _JETPACK = {
     "39.2.0": "7.2",
     "39.2.1": "7.2.1",
 }
-"""JetPack of each Jetson Linux, where sources agree (tests/recorded_machines/README.md names them).
-What is not here stays unknown: JetPack's packages, where they are installed, say it themselves."""
+"""JetPack of each Jetson Linux release, if the sources agree (see tests/recorded_machines/README.md).
+For releases that are not listed, the version of the package `nvidia-jetpack` is used if installed."""
 
 _RELEASE = re.compile(r"^#\s*R(\d+)\s*\(release\),\s*REVISION:\s*(\d+(?:\.\d+)?)", re.MULTILINE)
 
@@ -118,11 +118,11 @@ def parse_tegra_release(text: str) -> str | None:
 
 
 def parse_dpkg_status(text: str, package: str) -> str | None:
-    """Return the version of an installed package out of /var/lib/dpkg/status, else None.
+    """Return the version of an installed package in /var/lib/dpkg/status, else None.
 
     Args:
-        text: the whole file.
-        package: its name.
+        text: content of the file.
+        package: name of the package.
     """
     for found in re.finditer(rf"^Package: {re.escape(package)}\n", text, re.MULTILINE):
         end = text.find("\n\n", found.end())
@@ -134,14 +134,14 @@ def parse_dpkg_status(text: str, package: str) -> str | None:
 
 
 def jetpack_of(l4t: str) -> str | None:
-    """Return the JetPack that a Jetson Linux belongs to, None for one that is not in the table."""
+    """Return the JetPack version of a Jetson Linux release; None if it is not in the table."""
     return _JETPACK.get(l4t)
 
 
 def read_l4t(root: Path = ROOT) -> tuple[str | None, str | None]:
-    """Return Jetson Linux and JetPack, such as 36.4.3 and 6.2; None for what is not known.
+    """Return Jetson Linux and JetPack, such as 36.4.3 and 6.2; None for unknown versions.
 
-    The package `nvidia-jetpack` is asked first: a board may have been upgraded by apt.
+    The package `nvidia-jetpack` takes precedence, because a board may have been upgraded by apt.
     """
     l4t = parse_tegra_release(read_text(root / "etc/nv_tegra_release") or "")
     packages = read_text(root / "var/lib/dpkg/status") or ""
@@ -154,37 +154,37 @@ def read_l4t(root: Path = ROOT) -> tuple[str | None, str | None]:
 
 
 def _three(version: str) -> str:
-    """Return a version with zeros up to its third number: REVISION 4.0 and 4 are the same."""
+    """Return a version padded with zeros to three numbers: REVISION 4.0 and 4 are equal."""
     return ".".join((*version.split("."), "0", "0")[:3])
 
 
 @dataclass(frozen=True)
 class Jetson:
-    """What a board says of itself; None for what it does not say."""
+    """Facts of a board; None for facts that it does not report."""
 
     module: str | None
-    """Such as `NVIDIA Jetson Orin Nano Developer Kit`, by the device tree."""
+    """Name in the device tree, such as `NVIDIA Jetson Orin Nano Developer Kit`."""
     l4t: str | None
     """Jetson Linux, such as 36.4.3."""
     jetpack: str | None
     """JetPack, such as 6.2."""
     power_mode: PowerMode | None
     fastest_mode: PowerMode | None
-    """The fastest that the board offers."""
+    """Fastest mode of the board."""
     gpu_clock: Clock | None
     memory_clock: Clock | None
-    """The external memory controller's (EMC); only root is told."""
+    """Clock of the external memory controller (EMC); readable by root only."""
 
 
 def read_jetson(root: Path = ROOT, run: Run | None = None) -> Jetson | None:
-    """Read what the board says; None on a machine that is no Jetson."""
+    """Read the facts of the board; None on other machines."""
     run = run or commands_of(root)
     model = read_text(root / "proc/device-tree/model")
     compatible = read_text(root / "proc/device-tree/compatible") or ""
     l4t, jetpack = read_l4t(root)
     if l4t is None and "nvidia,tegra" not in compatible:
         return None
-    # jetson_clocks refuses everybody but root, after a second of trying.
+    # For users other than root, jetson_clocks fails after about a second.
     shown = parse_jetson_clocks(run("jetson_clocks", "--show") or "") if os.geteuid() == 0 else ()
     by_name = {clock.name: clock for clock in shown}
     return Jetson(

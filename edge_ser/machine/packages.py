@@ -1,4 +1,4 @@
-"""Which Python packages are installed, without importing them."""
+"""Installed packages and libraries, found without importing them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CUDA_FOLDERS = ("usr/local/cuda*/lib64", "usr/local/cuda*/targets/*/lib")
 
 
 def parse_ldconfig(text: str) -> dict[str, str]:
-    """Return path by name, such as libcudart.so.12, out of `ldconfig -p`; the first one counts."""
+    """Return the first path of each name, such as libcudart.so.12, in the output of `ldconfig -p`."""
     found: dict[str, str] = {}
     for name, path in re.findall(r"^\s+(\S+) \(.*?\) => (\S+)$", text, re.MULTILINE):
         found.setdefault(name, path)
@@ -23,9 +23,9 @@ def parse_ldconfig(text: str) -> dict[str, str]:
 
 
 def find_libraries(stem: str, root: Path = ROOT, run: Run | None = None) -> tuple[str, ...]:
-    """Return the paths of a library's versions, such as of `libcudart.so`.
+    """Return the paths of all versions of a library, such as `libcudart.so`.
 
-    CUDA's own folder is looked at too: its packages do not always tell the loader.
+    CUDA's folders are searched too: its packages do not always register them with the loader.
     """
     known = parse_ldconfig((run or commands_of(root))("ldconfig", "-p") or "")
     paths = [path for name, path in known.items() if name.startswith(f"{stem}.")]
@@ -37,21 +37,21 @@ def find_libraries(stem: str, root: Path = ROOT, run: Run | None = None) -> tupl
 
 @dataclass(frozen=True)
 class SystemPackage:
-    """A package of the system's Python, outside this environment."""
+    """Package of the system's Python, outside this environment."""
 
     folder: str
     version: str | None
     python: str | None
-    """The only Python that it is for, such as 3.10; None where it is for all."""
+    """The only supported Python, such as 3.10; None if not restricted."""
 
     @property
     def fits(self) -> bool:
-        """Whether an environment of this very Python could see it."""
+        """Whether an environment of this Python version could use it."""
         return self.python in {None, "{}.{}".format(*sys.version_info)}
 
 
 def installed(packages: Iterable[str]) -> dict[str, str]:
-    """Return the versions of those packages that are installed in this environment."""
+    """Return the versions of the packages that are installed in this environment."""
     found = {}
     for package in packages:
         try:
@@ -62,11 +62,11 @@ def installed(packages: Iterable[str]) -> dict[str, str]:
 
 
 def system_package(name: str, root: Path = ROOT) -> SystemPackage | None:
-    """Look for a module in the folders that Debian's and JetPack's packages install into.
+    """Find a module in the install folders of Debian's and JetPack's packages.
 
     Args:
-        name: as it is imported, such as `tensorrt`.
-        root: whose folders.
+        name: import name, such as `tensorrt`.
+        root: root folder of the machine's files.
     """
     for base in ("usr/lib", "usr/local/lib"):
         for folder in below(root / base, "python3*/dist-packages"):

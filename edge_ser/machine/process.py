@@ -1,4 +1,4 @@
-"""What this process itself takes: memory, processor time and context switches. Linux only."""
+"""Resource usage of this process: memory, CPU time and context switches. Linux only."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ _SELF = Path("/proc/self")
 
 @dataclass(frozen=True)
 class Memory:
-    """Memory of a process that lies in RAM; on a Jetson the GPU's share is not in it."""
+    """Resident memory of a process; on a Jetson without memory allocated by the GPU."""
 
     rss_bytes: int
     peak_rss_bytes: int
-    """Since the program was started."""
+    """Peak since the start of the program."""
 
 
 def memory(process: Path = _SELF) -> Memory:
-    """Return a process's memory, now and at most.
+    """Return the current and the peak memory of a process.
 
     Raises:
         OSError: there is no such process, or no /proc.
     """
-    # Not ru_maxrss of getrusage: it lives on through exec, and so holds the parent's peak too.
+    # Not ru_maxrss of getrusage: it survives exec, so it would include the peak of the parent.
     lines = (process / "status").read_text(encoding="utf-8", errors="replace").splitlines()
     fields = dict(line.split(":", 1) for line in lines if ":" in line)
     return Memory(_bytes(fields, "VmRSS", process), _bytes(fields, "VmHWM", process))
@@ -41,28 +41,28 @@ def _bytes(fields: dict[str, str], name: str, process: Path) -> int:
 
 @dataclass(frozen=True)
 class CpuTime:
-    """What a process or a thread has had of the processors, from some moment on."""
+    """CPU time of a process or a thread since some moment."""
 
     wall_s: float
     user_s: float
     system_s: float
     voluntary_switches: int
-    """How often it waited for something."""
+    """Context switches because it waited."""
     involuntary_switches: int
-    """How often it was put aside for another: many mean that processors are short."""
+    """Context switches by preemption; many indicate a shortage of CPUs."""
 
     @property
     def cpu_s(self) -> float:
-        """Seconds of processors, in the program and in the kernel."""
+        """CPU time in user and kernel mode, in seconds."""
         return self.user_s + self.system_s
 
     @property
     def cores(self) -> float:
-        """Processors that were busy in the mean: 1.0 is one of them all the time."""
+        """Mean number of busy cores."""
         return self.cpu_s / self.wall_s if self.wall_s else 0.0
 
     def since(self, earlier: CpuTime) -> CpuTime:
-        """Return what came between an earlier moment and this one."""
+        """Return the difference to an earlier measurement."""
         return CpuTime(
             self.wall_s - earlier.wall_s,
             self.user_s - earlier.user_s,
@@ -73,9 +73,9 @@ class CpuTime:
 
 
 def cpu_time(scope: Literal["process", "thread"] = "process") -> CpuTime:
-    """Return this process's time with all its threads, or that of the calling thread alone.
+    """Return the CPU time of this process with all its threads, or of the calling thread.
 
-    Two of them give a span: `cpu_time().since(before)`.
+    The difference of two measurements gives a span: `cpu_time().since(before)`.
     """
     # Not /proc/self/status: its switches are those of the main thread only.
     who = resource.RUSAGE_SELF if scope == "process" else resource.RUSAGE_THREAD

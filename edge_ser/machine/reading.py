@@ -1,4 +1,4 @@
-"""How facts are read: text files below a root, and commands that may be missing, slow or forbidden."""
+"""Read facts from text files below a root, and from commands that may be missing, slow or forbidden."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 Run = Callable[..., "str | None"]
-"""Takes a command's words and returns what it prints, None where it cannot say."""
+"""Function that runs a command, given by its words, and returns its output; None if it fails."""
 
 ROOT = Path("/")
 
 _SECONDS = 2.0
-"""A command that takes longer hangs: the audio server's, for one, when that server does."""
+"""Timeout of commands; `pactl`, for example, hangs together with its audio server."""
 
 
 def read_text(path: Path) -> str | None:
     """Return a file's text without the NULs of device trees and the white space at its ends.
 
-    None where it cannot be read: sysfs also refuses single files whose driver sleeps.
+    None if it cannot be read: sysfs also fails for files whose driver is suspended.
     """
     try:
         return path.read_bytes().decode(errors="replace").replace("\0", " ").strip()
@@ -28,7 +28,7 @@ def read_text(path: Path) -> str | None:
 
 
 def read_int(path: Path) -> int | None:
-    """Return the number that is all of a file, None where there is none."""
+    """Return the number that a file consists of; None otherwise."""
     try:
         return int(read_text(path) or "")
     except ValueError:
@@ -36,7 +36,7 @@ def read_int(path: Path) -> int | None:
 
 
 def below(folder: Path, pattern: str) -> Iterator[Path]:
-    """Yield what fits in a folder, numbers in their order: zone2 before zone10."""
+    """Yield the matching paths of a folder in numeric order: zone2 before zone10."""
 
     def order(path: Path) -> tuple[int, str]:
         return len(path.name), path.name
@@ -48,7 +48,7 @@ def below(folder: Path, pattern: str) -> Iterator[Path]:
 
 
 def run_command(*words: str) -> str | None:
-    """Run a command without a shell; None where it is missing, fails or hangs."""
+    """Run a command without a shell; return its output, None if it is missing, fails or hangs."""
     path = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
     try:
         done = subprocess.run(
@@ -67,8 +67,8 @@ def run_command(*words: str) -> str | None:
 
 
 def commands_of(root: Path) -> Run:
-    """Return how to run commands on the machine whose files are below `root`.
+    """Return the function that runs commands for the machine whose files are below `root`.
 
-    Only this machine's commands can be run: below another root, none has an answer.
+    Commands can be run on this machine only; for another root, the function returns None.
     """
     return run_command if root == ROOT else lambda *_: None

@@ -1,4 +1,4 @@
-"""Temperatures, and whether the machine slows itself down because of heat or current."""
+"""Temperatures, and throttling because of heat or current."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 from edge_ser.machine.reading import ROOT, below, read_int, read_text
 
 _SLOWS = re.compile(r"throttle|balanced|cpufreq|devfreq|^Processor$", re.IGNORECASE)
-"""Cooling devices that take speed away. A fan's state above 0 only means that it turns."""
+"""Cooling devices that reduce clocks. A fan with a state above 0 is merely running."""
 
 _COUNTER = re.compile(r"oc(\d+)_event_cnt")
 
 
 @dataclass(frozen=True)
 class Zone:
-    """One temperature."""
+    """Thermal zone."""
 
     name: str
     celsius: float
@@ -24,23 +24,23 @@ class Zone:
 
 @dataclass(frozen=True)
 class Thermal:
-    """How warm the machine is, and what it does about it."""
+    """Temperatures and throttling of a machine."""
 
     zones: tuple[Zone, ...]
     slowed_by: tuple[str, ...]
-    """Cooling devices that take speed away now."""
+    """Cooling devices that reduce clocks now."""
     over_current_events: int | None
-    """How often since the start a Jetson was slowed down because it drew too much current or its supply
-    broke in; None where nobody counts."""
+    """Throttling events of a Jetson since the start, because of over-current or under-voltage; None
+    without a counter."""
 
     @property
     def warmest(self) -> Zone | None:
-        """The highest temperature."""
+        """Zone with the highest temperature."""
         return max(self.zones, key=lambda zone: zone.celsius, default=None)
 
 
 def read_thermal(root: Path = ROOT) -> Thermal:
-    """Read all that the kernel tells; zones whose part sleeps tell nothing and are left out."""
+    """Read all zones and counters of the kernel; zones of suspended units are skipped."""
     folder = root / "sys/class/thermal"
     zones = []
     for zone in below(folder, "thermal_zone*"):

@@ -247,8 +247,8 @@ def _power(measured: Measured, missing: tuple[str, ...]) -> Power:
         report.whole_board,
         () if total is None else total.timeline,
         None if total is None else total.idle_w,
-        report.doubts,
-        report.reasons,
+        report.caveats,
+        report.unavailable,
     )
 
 

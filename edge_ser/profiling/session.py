@@ -102,7 +102,7 @@ def profile(
             baseline=config.baseline,
             progress=lambda share: on_progress("measuring", share),
         )
-        missing = opened.reasons
+        missing = opened.unavailable
     around = Surroundings(before, read_facts(), missing)
     cold = []
     for index, model in enumerate(models):

@@ -1,4 +1,4 @@
-"""Which recordings a calibration set is made of: whose, and balanced over class, speaker and level."""
+"""Selection of calibration windows, balanced over class, speaker and level."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Float32 = NDArray[np.float32]
 
 
 class Refused(str, enum.Enum):
-    """Why a recording gives no window."""
+    """Reasons why a recording gives no window."""
 
     TOO_SHORT = "shorter than a window"
     SILENT = "silent"
@@ -35,7 +35,7 @@ class Refused(str, enum.Enum):
 
 @dataclass(frozen=True)
 class Candidate:
-    """A window that can be chosen."""
+    """Window that can be selected."""
 
     clip: Clip
     start_s: float
@@ -45,11 +45,11 @@ class Candidate:
 
 @dataclass(frozen=True)
 class WindowPool:
-    """All windows to choose from."""
+    """Windows to select from."""
 
     candidates: tuple[Candidate, ...]
     refused: Mapping[Refused, int]
-    """Recordings that give none, by reason."""
+    """Number of recordings without a window, by reason."""
 
 
 def scan(
@@ -58,16 +58,16 @@ def scan(
     seed: int,
     progress: Callable[[], None] = lambda: None,
 ) -> WindowPool:
-    """Draw one audible window from each `card.window_s` of each recording.
+    """Draw one audible window at random from each `card.window_s` of each recording.
 
-    It is drawn, not the loudest or the middle one: a device meets an utterance at any place, with
-    the pauses around it, and it is these that set the lower end of what activations reach.
-    Overlapping windows would be nearly the same, so a clip shorter than two windows gives one.
+    A random window rather than the loudest or the middle one, because a device processes every part
+    of an utterance, with the pauses around it, and these set the lower end of the activations.
+    Overlapping windows would be nearly equal, so a clip shorter than two windows gives one.
 
     Args:
-        clips: recordings; of those with one `group`, which hold the same audio, the first is heard.
-        card: whose window and hop are taken.
-        seed: decides the draw, of each recording by itself.
+        clips: recordings. Clips of one `group` hold the same audio: only the first is read.
+        card: the model card with window and hop.
+        seed: seed of the draw, which is independent for each recording.
         progress: called after each recording.
 
     Raises:
@@ -75,26 +75,26 @@ def scan(
     """
     config = WindowConfig.from_card(card)
     per_span = max(1, -(-config.window_samples // config.hop_samples))
-    found: list[Candidate] = []
+    candidates: list[Candidate] = []
     refused: Counter[Refused] = Counter()
-    heard: set[str] = set()
+    read: set[str] = set()
     for clip in clips:
         progress()
-        if clip.group in heard:
+        if clip.group in read:
             continue
-        heard.add(clip.group)
+        read.add(clip.group)
         chunks = file_chunks(clip.path, clip.channel)
         cut = clip_windows(chunks, config, str(clip.path), short=False, levels_only=True)
         windows = list(cut)
         rng = random.Random(f"{seed}/{clip.group}")  # noqa: S311 (a draw, not a secret)
         spans = [windows[at : at + per_span] for at in range(0, len(windows), per_span)]
-        audible = [own for span in spans if (own := [w for w in span if w.inputs is not None])]
+        audible = [some for span in spans if (some := [w for w in span if w.inputs is not None])]
         if not audible:
             refused[Refused.SILENT if windows else Refused.TOO_SHORT] += 1
         for span in audible:
             window = rng.choice(span)
-            found.append(Candidate(clip, window.start / config.sample_rate, window.level_dbfs))
-    return WindowPool(tuple(found), dict(refused))
+            candidates.append(Candidate(clip, window.start / config.sample_rate, window.level_dbfs))
+    return WindowPool(tuple(candidates), dict(refused))
 
 
 def cut(
@@ -106,35 +106,35 @@ def cut(
 
     Args:
         candidates: from `scan` with the same card.
-        card: whose front end, window and hop are taken.
+        card: the model card with front end, window and hop.
         progress: called after each recording.
 
     Raises:
         AudioError: a recording that cannot be read.
     """
     config = dataclasses.replace(WindowConfig.from_card(card), input="features")
-    places: dict[Clip, dict[float, int]] = {}
-    for place, candidate in enumerate(candidates):
-        places.setdefault(candidate.clip, {})[candidate.start_s] = place
+    indices: dict[Clip, dict[float, int]] = {}
+    for index, candidate in enumerate(candidates):
+        indices.setdefault(candidate.clip, {})[candidate.start_s] = index
     frontend = card.frontend
     shape = (frontend.n_features, frontend.n_frames(config.window_samples))
     windows: Float32 = np.empty((len(candidates), *shape), dtype=np.float32)
-    for clip, own in places.items():
-        _cut_clip(config, clip, own, windows)
+    for clip, by_start in indices.items():
+        _cut_clip(config, clip, by_start, windows)
         progress()
     return windows
 
 
 def _cut_clip(
-    config: WindowConfig, clip: Clip, places: Mapping[float, int], windows: Float32
+    config: WindowConfig, clip: Clip, by_start: Mapping[float, int], windows: Float32
 ) -> None:
-    """Fill in the windows of one recording, whose places are given by their starts."""
-    missing = set(places)
+    """Fill in the windows of one recording; `by_start` gives the index of each by its start in s."""
+    missing = set(by_start)
     chunks = file_chunks(clip.path, clip.channel)
     for window in clip_windows(chunks, config, str(clip.path)):
         start_s = window.start / config.sample_rate
         if start_s in missing and window.inputs is not None:
-            windows[places[start_s]] = window.inputs[0]
+            windows[by_start[start_s]] = window.inputs[0]
             missing.remove(start_s)
         if not missing:
             return
@@ -142,25 +142,25 @@ def _cut_clip(
 
 
 LEVELS = ("soft", "middle", "loud")
-"""Thirds of all windows that can be chosen, by their level."""
+"""Thirds of all candidate windows, by level."""
 
 
 @dataclass(frozen=True)
 class Eligible:
-    """Clips that may calibrate a model."""
+    """Clips that can be used to calibrate a model."""
 
     clips: tuple[Clip, ...]
     unknown_emotion: int
     """Clips left out because the model has no such label."""
     other_speakers: int
-    """Clips left out because the model was trained on others of that corpus."""
+    """Clips left out because the model was trained on other speakers of their corpus."""
 
 
 def eligible(clips: Sequence[Clip], card: ModelCard, *, any_speaker: bool = False) -> Eligible:
-    """Return the clips of the model's labels and, of the corpora that taught it, of its speakers.
+    """Return the clips with labels of the model and, of its training corpora, of its training speakers.
 
-    So nobody by whom the model is or was judged has a part in it. Of a corpus that it was not
-    trained on, or with `any_speaker`, all speakers are taken.
+    This excludes the speakers that the model is evaluated on. All speakers of other corpora are
+    included, and with `any_speaker` those of every corpus.
 
     Raises:
         CalibrationError: no clip is left.
@@ -171,80 +171,80 @@ def eligible(clips: Sequence[Clip], card: ModelCard, *, any_speaker: bool = Fals
             f"none of {len(clips)} clips has a label of {card.name} ({', '.join(card.labels)}); for "
             "recordings without labels: edge-ser calibrate select --wav FOLDER"
         )
-    heard = _training_speakers(card)
-    taught = {clip.corpus for clip in known if clip.speaker in heard and not any_speaker}
-    kept = tuple(clip for clip in known if clip.corpus not in taught or clip.speaker in heard)
-    return Eligible(kept, len(clips) - len(known), len(known) - len(kept))
+    trained = _training_speakers(card)
+    corpora = {clip.corpus for clip in known if clip.speaker in trained and not any_speaker}
+    left = tuple(clip for clip in known if clip.corpus not in corpora or clip.speaker in trained)
+    return Eligible(left, len(clips) - len(known), len(known) - len(left))
 
 
 def cautions(chosen: CalibrationSet, card: ModelCard) -> tuple[str, ...]:
-    """Return what has to be said of the speakers of a set that its model was not trained on."""
+    """Return warnings about speakers of a set that its model was not trained on."""
     known = {c.speaker for c in chosen.clips if c.speaker != speaker_id(c.corpus, UNKNOWN_SPEAKER)}
     names = sorted(known - _training_speakers(card))
-    said: list[str] = []
+    warnings: list[str] = []
     for split, consequence in (
-        ("test", "its figures on them would no longer be of unheard speakers; choose others"),
-        ("validation", "they chose its epoch already; better choose others"),
+        ("test", "its accuracy on them would no longer be that on new speakers; choose others"),
+        ("validation", "they were used to select its epoch; choose others if possible"),
     ):
-        judges = {s for a in card.accuracy if a.split == split for s in a.speakers}
-        if found := [name for name in names if name in judges]:
-            said.append(f"{', '.join(found)}: {split} speakers of {card.name}; {consequence}")
-        names = [name for name in names if name not in judges]
+        held_out = {s for a in card.accuracy if a.split == split for s in a.speakers}
+        if found := [name for name in names if name in held_out]:
+            warnings.append(f"{', '.join(found)}: {split} speakers of {card.name}; {consequence}")
+        names = [name for name in names if name not in held_out]
     if names:
-        said.append(
-            f"{', '.join(names)}: {card.name} was not trained on these speakers; do not measure a "
+        warnings.append(
+            f"{', '.join(names)}: {card.name} was not trained on these speakers; do not evaluate a "
             "model on them that is calibrated on this set"
         )
-    return tuple(said)
+    return tuple(warnings)
 
 
-def site_clips(place: Path, channel: int | None = None) -> tuple[Clip, ...]:
-    """Return recordings that nobody labelled, of unknown speakers.
+def site_clips(path: Path, channel: int | None = None) -> tuple[Clip, ...]:
+    """Return unlabelled recordings of unknown speakers.
 
     Args:
-        place: a folder of audio, searched with all below it, or a file.
-        channel: which channel to take, None for the mean of all.
+        path: an audio file, or a folder that is searched recursively.
+        channel: the channel to use; None for the mean of all.
 
     Raises:
-        AudioError: no audio there.
+        AudioError: no audio found.
     """
-    name = place.resolve().name
+    name = path.resolve().name
     return tuple(
         Clip(
-            path=path,
+            path=file,
             corpus=name,
             speaker=speaker_id(name, UNKNOWN_SPEAKER),
             emotion="",
             label="",
             gender=None,
-            group=f"{name}/{path.relative_to(place).as_posix()}",
+            group=f"{name}/{file.relative_to(path).as_posix()}",
             channel=channel,
         )
-        for path in find_audio(place)
+        for file in find_audio(path)
     )
 
 
 def balanced(facets: Sequence[tuple[str, ...]], n_items: int, seed: int) -> tuple[int, ...]:
-    """Choose items so that the values of their facets occur equally often.
+    """Select items so that the values of each facet occur equally often.
 
-    One after the other, that item is taken whose first facet was taken least often so far, among
-    several that whose second was, and so on. So values of the first facet differ by one at most,
-    except where the items of one run out.
+    Greedy selection: each step takes the item whose first facet has been selected least often; ties
+    are resolved by the second facet, and so on. Counts of the values of the first facet therefore
+    differ by at most one, unless the items of a value run out.
 
     Args:
-        facets: of each item, as many for each, the most important first.
-        n_items: how many to choose; all, when there are fewer.
-        seed: decides between items that are equal in this.
+        facets: facets of each item, the same number for all, the most important first.
+        n_items: number of items to select; all if there are fewer.
+        seed: seed for the remaining ties.
 
     Returns:
-        Places of the chosen items, ascending.
+        Indices of the selected items, ascending.
     """
     rng = random.Random(f"{seed}/balance")  # noqa: S311 (a draw, not a secret)
     left = rng.sample(range(len(facets)), len(facets))
     taken: Counter[tuple[int, str]] = Counter()
     chosen: list[int] = []
     while left and len(chosen) < n_items:
-        best = min(left, key=lambda place: [taken[facet] for facet in enumerate(facets[place])])
+        best = min(left, key=lambda index: [taken[facet] for facet in enumerate(facets[index])])
         left.remove(best)
         taken.update(enumerate(facets[best]))
         chosen.append(best)
@@ -262,38 +262,38 @@ def choose(
 ) -> CalibrationSet:
     """Make a calibration set of windows that are balanced over class, speaker and level.
 
-    First the classes are made even, then within each the speakers, then all speakers, then the
-    levels. Where nobody knows who speaks, files stand for speakers; a second window of a file is
-    only taken when a first of none is left.
+    Classes are balanced first, then the speakers within each class, then all speakers, then the
+    levels. If the speakers are unknown, files take their place. A second window of a file is only
+    used when every file has given one.
 
     Args:
-        pool: from `windows.survey` with the same card.
-        card: of the model that the set is for.
-        n_clips: windows wanted; fewer when the pool has fewer.
-        seed: decides between windows that are equal in this.
+        pool: from `scan` with the same card.
+        card: card of the model that the set is for.
+        n_clips: number of windows; fewer if the pool has fewer.
+        seed: seed for ties between windows.
         licence: terms of the recordings; None for those of their corpora.
         progress: called after each recording that is read.
 
     Raises:
-        CalibrationError: no window to choose from.
+        CalibrationError: the pool is empty.
         AudioError: a recording that cannot be read.
     """
     if not pool.candidates:
         parts = ", ".join(f"{n} {reason.value}" for reason, n in pool.refused.items())
         raise CalibrationError(
-            f"no recording gives a window of {card.window_s:g} s ({parts or 'none came'}); give "
+            f"no recording gives a window of {card.window_s:g} s ({parts or 'no recordings'}); give "
             "longer or louder recordings"
         )
     levels = thirds([candidate.level_dbfs for candidate in pool.candidates])
     facets = [_facets(*pair) for pair in zip(pool.candidates, levels, strict=True)]
-    places = balanced(facets, n_clips, seed)
-    chosen = [pool.candidates[place] for place in places]
+    indices = balanced(facets, n_clips, seed)
+    chosen = [pool.candidates[index] for index in indices]
     return CalibrationSet(
         frontend=card.frontend,
         window_s=card.window_s,
         clips=tuple(
-            _origin(candidate, levels[place])
-            for place, candidate in zip(places, chosen, strict=True)
+            _origin(candidate, levels[index])
+            for index, candidate in zip(indices, chosen, strict=True)
         ),
         windows=cut(chosen, card, progress),
         seed=seed,
@@ -302,7 +302,7 @@ def choose(
 
 
 def thirds(levels_dbfs: Sequence[float]) -> list[str]:
-    """Return for each level in which third of all it lies; equal levels lie in the same."""
+    """Return the third that each level belongs to, one of LEVELS; equal levels share a third."""
     edges = np.quantile(levels_dbfs, [1 / 3, 2 / 3])
     return [LEVELS[i] for i in np.searchsorted(edges, levels_dbfs)]
 
@@ -328,7 +328,7 @@ def _origin(candidate: Candidate, level: str) -> CalibrationClip:
 
 
 def _licence(clips: Sequence[Clip]) -> str:
-    """Return the terms of the clips' corpora, with whom to name; `not stated` for own recordings."""
+    """Return licence and citation of the clips' corpora; `not stated` for the user's recordings."""
     return "; ".join(
         f"{name}: {CORPORA[name].licence} ({CORPORA[name].citation})"
         if name in CORPORA

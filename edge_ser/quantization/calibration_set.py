@@ -1,8 +1,8 @@
-"""Calibration sets: feature windows of real speech, from which INT8 learns the range of everything.
+"""Calibration sets: feature windows of real speech, for the activation ranges of INT8.
 
-A set is a folder of two files: `windows.npz` with the windows, `manifest.json` with where each came
-from, the front end, the licence and a digest over all of it. It holds no audio, so an INT8 model can
-be built again where the corpora are not.
+A set is a folder of two files: `windows.npz` holds the windows, `manifest.json` the origin of each, the
+front end, the licence and a digest over all of it. It holds no audio, so that an INT8 model can be
+rebuilt without the corpora.
 """
 
 from __future__ import annotations
@@ -41,44 +41,44 @@ PLACES = (
     Path(__file__).resolve().parents[1] / "assets" / "calibration",
     Path(__file__).resolve().parents[2] / "calibration",
 )
-"""Where the sets lie: in an installed package, in the repository."""
+"""Folders of the sets: in an installed package, and in the repository."""
 
 _REMEDY = "make the set again with `edge-ser calibrate select`"
 _UNREADABLE = (
     *(OSError, EOFError, ValueError, LookupError, RuntimeError, MemoryError),
     *(zipfile.BadZipFile, zlib.error, SyntaxError, tokenize.TokenError),
 )
-"""What NumPy and zipfile raise for one damage or another."""
+"""Exceptions of NumPy and zipfile for damaged files."""
 
 
 @dataclass(frozen=True)
 class CalibrationClip:
-    """Where one window came from."""
+    """Origin of one window."""
 
     name: str
-    """Of the file, without its folder."""
+    """File name without the folder."""
     corpus: str
     speaker: str
     """As in `Clip.speaker`."""
     emotion: str
-    """Empty where nobody labelled it."""
+    """Empty without a label."""
     level_dbfs: float
     """RMS level of the window, in dB of full scale."""
     sha256: str
-    """Of the file."""
+    """Digest of the file."""
     level: str = ""
-    """`soft`, `middle` or `loud`: in which third of all windows that could be chosen."""
+    """`soft`, `middle` or `loud`: third of the candidate windows by level."""
     start_s: float = 0.0
-    """Where the window begins in the file."""
+    """Start of the window in the file, in seconds."""
 
 
 @dataclass(frozen=True, eq=False)
 class CalibrationSet:
-    """Feature windows as the runtime cuts them, and where each came from.
+    """Feature windows as the runtime cuts them, with the origin of each.
 
     Raises:
-        CalibrationError: no windows, windows of another shape than the front end makes, or values
-            that are not finite.
+        CalibrationError: no windows, windows that do not have the shape of the front end's output,
+            or values that are not finite.
     """
 
     frontend: FrontendConfig
@@ -89,20 +89,20 @@ class CalibrationSet:
     windows: Float32
     """Features [n_windows, n_features, n_frames]."""
     seed: int
-    """Of the choice."""
+    """Seed of the selection."""
     licence: str
-    """Terms of the recordings, and so of the windows."""
+    """Terms of the recordings, which also apply to the windows."""
 
     def __post_init__(self) -> None:
         if not self.clips:
             raise CalibrationError(
-                f"the calibration set is empty, one window at least was wanted; {_REMEDY}"
+                f"expected a calibration set of at least one window, got none; {_REMEDY}"
             )
-        wanted = (len(self.clips), *_shape(self.frontend, self.window_s))
-        if self.windows.shape != wanted or self.windows.dtype != np.float32:
+        expected = (len(self.clips), *_shape(self.frontend, self.window_s))
+        if self.windows.shape != expected or self.windows.dtype != np.float32:
             raise CalibrationError(
-                f"the windows are {self.windows.dtype} {list(self.windows.shape)}, float32 "
-                f"{list(wanted)} were wanted for the clips and the front end; {_REMEDY}"
+                f"expected windows of float32 {list(expected)} for the clips and the front end, got "
+                f"{self.windows.dtype} {list(self.windows.shape)}; {_REMEDY}"
             )
         pairs = zip(self.clips, self.windows, strict=True)
         if bad := [clip.name for clip, window in pairs if not np.isfinite(window).all()]:
@@ -113,13 +113,13 @@ class CalibrationSet:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over the front end, the windows and all that is said of them."""
+        """SHA-256 over the front end, the windows and their metadata."""
         digest = hashlib.sha256(json.dumps(self._facts(), sort_keys=True).encode())
         digest.update(np.ascontiguousarray(self.windows, dtype="<f4").tobytes())
         return digest.hexdigest()
 
     def save(self, folder: Path) -> None:
-        """Write `windows.npz`, then `manifest.json`: until both are there, neither is believed.
+        """Write `windows.npz`, then `manifest.json`; the set is valid only with both.
 
         Raises:
             ConfigError: the folder cannot be written.
@@ -134,8 +134,7 @@ class CalibrationSet:
         """Read what `save` wrote.
 
         Raises:
-            CalibrationError: not a calibration set, damaged, changed since it was made, or one that
-                the class itself refuses.
+            CalibrationError: not a calibration set, damaged, changed since it was made, or invalid.
         """
         manifest = _read_manifest(folder / MANIFEST)
         loaded = cls(
@@ -148,28 +147,27 @@ class CalibrationSet:
         )
         if loaded.digest != manifest.digest:
             raise CalibrationError(
-                f"{folder} was changed since it was made: its manifest says digest "
-                f"{manifest.digest[:12]}…, its content has {loaded.digest[:12]}…; restore both "
-                f"files, or {_REMEDY}"
+                f"{folder} was changed since it was made: expected digest {manifest.digest[:12]}… of "
+                f"its manifest, got {loaded.digest[:12]}…; restore both files, or {_REMEDY}"
             )
         return loaded
 
     def require(self, card: ModelCard) -> None:
-        """Refuse the set for a model that hears through another front end or another window.
+        """Raise if the model has another front end or another window.
 
         Raises:
-            CalibrationError: with both values of all that differs.
+            CalibrationError: names both values of each difference.
         """
-        own, theirs = dataclasses.asdict(self.frontend), dataclasses.asdict(card.frontend)
+        ours, theirs = dataclasses.asdict(self.frontend), dataclasses.asdict(card.frontend)
         differing = [
-            f"{name} is {own[name]} in the set and {theirs[name]} in the model"
-            for name in own
-            if own[name] != theirs[name]
+            f"{name} is {ours[name]} in the set and {theirs[name]} in the model"
+            for name in ours
+            if ours[name] != theirs[name]
         ]
-        shape, wanted = self.windows.shape[1:], _shape(card.frontend, card.window_s)
-        if shape != wanted:
+        shape, expected = self.windows.shape[1:], _shape(card.frontend, card.window_s)
+        if shape != expected:
             differing.append(
-                f"a window is {list(shape)} ({self.window_s:g} s) in the set and {list(wanted)} "
+                f"a window is {list(shape)} ({self.window_s:g} s) in the set and {list(expected)} "
                 f"({card.window_s:g} s) in the model"
             )
         if differing:
@@ -194,31 +192,31 @@ def default_calibration() -> Path:
 
 
 def bundled_calibration(name: str) -> Path:
-    """Return the folder of a set that comes with edge-ser.
+    """Return the folder of a set that ships with edge-ser.
 
     Args:
         name: one of `SETS`.
 
     Raises:
-        ConfigError: another name.
-        CalibrationError: it is not there.
+        ConfigError: an unknown name.
+        CalibrationError: the set is missing.
     """
     if name not in SETS:
         raise ConfigError(
             f"expected the name of a calibration set ({', '.join(SETS)}), got {name!r}"
         )
-    for place in PLACES:
-        if (place / name / MANIFEST).is_file():
-            return place / name
+    for folder in PLACES:
+        if (folder / name / MANIFEST).is_file():
+            return folder / name
     raise CalibrationError(
-        f"the calibration set {name} is not in {' or '.join(map(str, PLACES))}; name the folder of "
-        "another, or make one of own recordings: edge-ser calibrate select --wav FOLDER --out FOLDER"
+        f"the calibration set {name} is not in {' or '.join(map(str, PLACES))}; give the folder of "
+        "another set, or make one from recordings: edge-ser calibrate select --wav FOLDER --out FOLDER"
     )
 
 
 @dataclass(frozen=True)
 class _Manifest:
-    """What `manifest.json` holds."""
+    """Content of `manifest.json`."""
 
     kind: str
     schema: int
@@ -263,7 +261,7 @@ def _read_manifest(path: Path) -> _Manifest:
 
 def _read_windows(path: Path) -> Float32:
     try:
-        # Opened here, because np.load leaves a file open that turns out not to be an archive.
+        # Opened here, because np.load does not close a file that is not an archive.
         with path.open("rb") as file:
             return np.asarray(np.load(file, allow_pickle=False)["windows"])
     except _UNREADABLE as error:

@@ -1,8 +1,8 @@
-"""FP16 as a typed graph: half precision in the nodes themselves, FP32 where it would hurt.
+"""FP16 as a typed graph: half precision in the nodes, FP32 for nodes that would lose accuracy.
 
-FP32 stay: what comes before the first layer (features reach -600, where FP16 is exact to 0.5 only),
+These stay in FP32: nodes before the first layer (features reach -600, where the FP16 step is 0.5),
 logarithms, powers, roots, softmax, normalisation, statistics (a variance is the small difference of
-two large means), and the branch of an arousal. Inputs and outputs are float32.
+two large means), and the arousal branch. Inputs and outputs are float32.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ DELICATE = (
     "Softmax",
     "Sqrt",
 )
-"""Operators that stay in FP32 wherever they are. (Before opset 19, Q and DQ have no other type.)"""
+"""Operators that always stay in FP32. (Before opset 19, Q and DQ support no other type.)"""
 
 _SQUARES = ("Mul", "Pow", "Softmax", "Sub")
-"""What stands before the sums of a mean and a variance."""
+"""Operators before the sums of a mean and a variance."""
 
 
 def kept_in_fp32(model: onnx.ModelProto, quantized: Collection[str] = ()) -> tuple[str, ...]:
     """Return the names of the nodes that stay in FP32, in the order of the graph.
 
     Args:
-        model: the network; nodes have names.
+        model: the network; all nodes must be named.
         quantized: layers in INT8: their Q, DQ and bias are FP32.
     """
     first = {value.name for value in model.graph.input}
@@ -62,15 +62,15 @@ def kept_in_fp32(model: onnx.ModelProto, quantized: Collection[str] = ()) -> tup
 def to_float16(
     model: onnx.ModelProto, largest: Mapping[str, float], quantized: Collection[str] = ()
 ) -> onnx.ModelProto:
-    """Return the network in FP16 but for the delicate nodes.
+    """Return the network in FP16, except for the nodes of `kept_in_fp32`.
 
     Args:
         model: the network in FP32, nodes named.
         largest: the largest absolute value of each tensor over the calibration windows.
-        quantized: layers in INT8, which stay as they are.
+        quantized: layers in INT8, which are not changed.
 
     Raises:
-        CalibrationError: a value beyond FP16, with the node that makes it.
+        CalibrationError: a value exceeds the FP16 range; names the node.
     """
     kept = kept_in_fp32(model, quantized)
     _refuse_overflow(model, largest, frozenset(kept))
@@ -83,22 +83,22 @@ def to_float16(
 
 
 def _drop_round_trips(model: onnx.ModelProto) -> None:
-    """Let FP32 nodes read each other's FP32 values.
+    """Connect FP32 nodes directly, without a cast to FP16 and back.
 
-    The converter rounds to FP16 and back between any two nodes that are kept in FP32, and casts once
+    The converter casts to FP16 and back between any two nodes that are kept in FP32, and adds one cast
     for each reader under the same name.
     """
     made_by = producers(model)
     for node in model.graph.node:
-        for place, name in enumerate(node.input):
+        for index, name in enumerate(node.input):
             back = _cast(made_by.get(name), TensorProto.FLOAT)
             there = _cast(made_by.get(back.input[0]), TensorProto.FLOAT16) if back else None
             if there is not None:
-                node.input[place] = there.input[0]
+                node.input[index] = there.input[0]
     nodes = list({node.output[0]: node for node in model.graph.node}.values())
-    wanted = {output.name for output in model.graph.output}
+    outputs = {output.name for output in model.graph.output}
     while True:
-        read = wanted.union(*(node.input for node in nodes))
+        read = outputs.union(*(node.input for node in nodes))
         kept = [node for node in nodes if not read.isdisjoint(node.output)]
         if len(kept) == len(nodes):
             break
@@ -116,7 +116,7 @@ def _cast(node: onnx.NodeProto | None, to: int) -> onnx.NodeProto | None:
 
 
 def _statistics(model: onnx.ModelProto) -> set[str]:
-    """Return the nodes that a square root is computed from, back to what is squared and averaged."""
+    """Return the nodes that a square root depends on, back to the inputs of the squares and means."""
     made_by, found = producers(model), set()
     waiting = [(node, False) for node in model.graph.node if node.op_type == "Sqrt"]
     while waiting:
@@ -137,7 +137,7 @@ def _statistics(model: onnx.ModelProto) -> set[str]:
 def _refuse_overflow(
     model: onnx.ModelProto, largest: Mapping[str, float], kept: frozenset[str]
 ) -> None:
-    """Refuse what FP16 cannot hold: ONNX Runtime computes in FP32 on a CPU and would not notice."""
+    """Raise for values beyond FP16: ONNX Runtime computes in FP32 on a CPU and would not overflow."""
     made_by, users = producers(model), consumers(model)
     order = [*(i.name for i in model.graph.input), *(o for n in model.graph.node for o in n.output)]
     for name, value in ((name, largest[name]) for name in order if name in largest):
@@ -146,8 +146,8 @@ def _refuse_overflow(
         if touches and not value <= MAX_FLOAT16:
             maker = makers[0].name if makers else "the input"
             raise CalibrationError(
-                f"{maker} reaches {value:.3g} over the calibration windows, FP16 holds up to "
-                f"{MAX_FLOAT16:g}: it would overflow; keep the model in FP32 or INT8, or scale its "
+                f"{maker} would overflow in FP16: expected values up to {MAX_FLOAT16:g} over the "
+                f"calibration windows, got {value:.3g}; keep the model in FP32 or INT8, or scale its "
                 "weights down in training"
             )
     for tensor in model.graph.initializer:
@@ -157,6 +157,6 @@ def _refuse_overflow(
         value = float(np.abs(numpy_helper.to_array(tensor)).max(initial=0.0))
         if not value <= MAX_FLOAT16:
             raise CalibrationError(
-                f"the weights of {', '.join(sorted(touches))} reach {value:.3g}, FP16 holds up to "
-                f"{MAX_FLOAT16:g}: they would overflow; keep the model in FP32 or INT8"
+                f"the weights of {', '.join(sorted(touches))} would overflow in FP16: expected values "
+                f"up to {MAX_FLOAT16:g}, got {value:.3g}; keep the model in FP32 or INT8"
             )

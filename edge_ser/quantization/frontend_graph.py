@@ -1,8 +1,8 @@
 """The front end as ONNX nodes, from the same tables as `edge_ser.frontend`.
 
 The DFT is a convolution with windowed cosines and sines, the mel bands and the DCT are 1x1
-convolutions: operators that ONNX Runtime and every TensorRT run well. ONNX's own STFT is lowered to
-convolutions by TensorRT anyway, and is missing from older versions.
+convolutions: operators that ONNX Runtime and all TensorRT versions run efficiently. TensorRT lowers
+the ONNX operator STFT to convolutions, and older versions do not support it.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from edge_ser.card import FrontendConfig
 from edge_ser.frontend import DELTA_WIDTH, dct_basis, delta_kernels, mel_filterbank, window
 
 OPSET = 17
-"""The newest that TensorRT 8.6, of JetPack 6.0, reads."""
+"""Newest opset that TensorRT 8.6 (JetPack 6.0) supports."""
 
 IR_VERSION = 8
-"""The ONNX file format that came with opset 17."""
+"""ONNX IR version of opset 17."""
 
 
 def frontend_graph(config: FrontendConfig) -> onnx.ModelProto:
     """Return a model from `waveform` [batch, n_samples] to `features` [batch, n_features, n_frames].
 
     Args:
-        config: the front end; audio comes at `config.sample_rate`.
+        config: the front end; the waveform has `config.sample_rate`.
     """
     graph = _Graph()
     x = graph.add("Unsqueeze", "waveform", graph.constant(np.array([1])))
@@ -47,13 +47,13 @@ def frontend_graph(config: FrontendConfig) -> onnx.ModelProto:
 
 
 def with_frontend(model: onnx.ModelProto, config: FrontendConfig) -> onnx.ModelProto:
-    """Put the front end before a model whose input is `features`; metadata are not carried over."""
+    """Prepend the front end to a model whose input is `features`; metadata are not copied."""
     front = frontend_graph(config)
     front = onnx.compose.add_prefix(front, "frontend/", rename_inputs=False, rename_outputs=False)
     merged: onnx.ModelProto = onnx.compose.merge_models(
         front, model, io_map=[("features", "features")]
     )
-    # Both parts declared the opset, and the merger keeps both declarations.
+    # Both parts declare the opset, and the merged model would declare it twice.
     del merged.opset_import[1:]
     return merged
 
@@ -70,8 +70,8 @@ def _power(graph: _Graph, x: str, config: FrontendConfig) -> str:
     if config.center:
         pads = [config.n_fft // 2 - before, config.n_fft // 2 - after]
     elif before or after:
-        # Leave out what lies outside the window in the first and last frame, so that their number
-        # is that of whole n_fft-long frames.
+        # Cut the samples outside the window of the first and last frame, so that the number of
+        # frames is that of complete frames of n_fft samples.
         ends = [-after] if after else [np.iinfo(np.int64).max]
         x = graph.add(
             "Slice",
@@ -98,7 +98,7 @@ def _deltas(graph: _Graph, x: str, config: FrontendConfig) -> str:
 
 
 class _Graph:
-    """Nodes in the making, each output named after its operator and place."""
+    """Graph builder; each output is named after its operator and index."""
 
     def __init__(self) -> None:
         self._nodes: list[onnx.NodeProto] = []

@@ -1,4 +1,4 @@
-"""Accuracy that a changed network has to keep. Imports without onnx."""
+"""Limits of the accuracy gate. Imports without onnx."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Gate:
-    """What a changed network has to keep.
+    """Accuracy limits of a quantised network.
 
     Raises:
         ConfigError: a limit out of range.
     """
 
     max_uar_loss: float = 0.01
-    """Recall that may be lost on labelled clips, in [0, 1]."""
+    """Largest loss of recall on labelled clips, in [0, 1]."""
     min_agreement: float = 0.97
-    """Share of the clips that get the same label, in [0, 1]; of the windows, without labels."""
+    """Smallest share of clips with the same label as FP32, in [0, 1]; of windows, without labels."""
 
     def __post_init__(self) -> None:
         for name in ("max_uar_loss", "min_agreement"):
             value = getattr(self, name)
             if not 0 <= value <= 1:
-                raise ConfigError(f"{name} is {value:g}, wanted: a share in [0, 1]")
+                raise ConfigError(f"{name}: expected a share in [0, 1], got {value:g}")
 
     def holds(self, score: Score) -> bool:
-        """Return whether the score is good enough."""
-        kept = score.agreement >= self.min_agreement
-        return kept and (score.uar_loss is None or score.uar_loss <= self.max_uar_loss + 1e-12)
+        """Return whether the score is within the limits."""
+        agrees = score.agreement >= self.min_agreement
+        return agrees and (score.uar_loss is None or score.uar_loss <= self.max_uar_loss + 1e-12)
 
     def in_words(self, labelled: bool) -> str:
-        """Return what is asked for."""
+        """Return the limits as text."""
         agreement = f"the same label for at least {self.min_agreement:.0%}"
         if not labelled:
             return agreement

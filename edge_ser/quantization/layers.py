@@ -1,4 +1,4 @@
-"""The layers of a network that hold weights, and what each is there for."""
+"""Layers of a network with weights, and the role of each."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ import onnx
 from edge_ser.card import AROUSAL_OUTPUT
 
 WEIGHTED = ("Conv", "Gemm", "MatMul")
-"""Operators whose second input is a table of weights."""
+"""Operators whose second input is a weight tensor."""
 
 TRUNK, GATE, POOLING, AROUSAL = "trunk", "gate", "pooling", "arousal"
 
 LEAST_SHARE = 0.015
-"""A layer with a smaller share of the weights costs more time in its Q and DQ than INT8 saves."""
+"""Smallest share of the weights for INT8; the Q and DQ of smaller layers cost more than INT8 saves."""
 
 _ENDS = {"Sigmoid": GATE, "Softmax": POOLING}
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A node with weights."""
+    """Node with weights."""
 
     name: str
     operator: str
     n_weights: int
     share: float
-    """Of all weights of the network, in [0, 1]."""
+    """Share of the network's weights, in [0, 1]."""
     role: str
-    """`arousal`: leads to the arousal, not to the logits; `gate`: to sigmoids only; `pooling`: to
+    """`arousal`: feeds the arousal, not the logits; `gate`: feeds sigmoids only; `pooling`: feeds
     softmaxes only; `trunk`: all others."""
 
 
@@ -54,12 +54,12 @@ def weighted_layers(model: onnx.ModelProto) -> tuple[Layer, ...]:
 
 
 def worth_quantizing(layers: tuple[Layer, ...]) -> tuple[str, ...]:
-    """Return the names of the layers that INT8 is good for: large ones outside attention gates.
+    """Return the names of the layers worth quantising: large ones outside attention gates.
 
     On the bundled model, gates in INT8 save 0.6% of the file and slow it down by 5%; the classifier
     saves 0.7% and makes the error of the logits a third larger. The layers that score frames for the
-    pooling are 8% of the file, and what they lose cannot be measured. The smallest shortcut, 2% of the
-    weights, saves 4% of the file and 5% of the time: what it reads is in INT8 already.
+    pooling are 8% of the file, and their loss in INT8 is not measurable. The smallest shortcut, 2% of
+    the weights, saves 4% of the file and 5% of the time, because its input is already INT8.
     """
     outside = (GATE, AROUSAL)
     return tuple(x.name for x in layers if x.role not in outside and x.share >= LEAST_SHARE)
@@ -68,7 +68,7 @@ def worth_quantizing(layers: tuple[Layer, ...]) -> tuple[str, ...]:
 def arousal_branch(model: onnx.ModelProto) -> set[str]:
     """Return the names of the nodes that the arousal needs and the logits do not. Nodes must have names.
 
-    They stay in float: a row of numbers a window, which cost nothing.
+    They stay in float: one row of numbers per window, at negligible cost.
     """
     found = set()
     needed = {o.name for o in model.graph.output if o.name != AROUSAL_OUTPUT}
@@ -90,12 +90,12 @@ def consumers(model: onnx.ModelProto) -> dict[str, list[onnx.NodeProto]]:
 
 
 def producers(model: onnx.ModelProto) -> dict[str, onnx.NodeProto]:
-    """Return the node that makes each tensor; inputs and weights have none."""
+    """Return the node that produces each tensor; inputs and weights have none."""
     return {name: node for node in model.graph.node for name in node.output}
 
 
 def _role(node: onnx.NodeProto, users: dict[str, list[onnx.NodeProto]]) -> str:
-    """Follow everything that the node's output reaches, up to sigmoids and softmaxes."""
+    """Return the role of a node, by following its output up to sigmoids and softmaxes."""
     ends, waiting, seen = set(), list(node.output), set(node.output)
     while waiting:
         reached = users.get(waiting.pop(), [])

@@ -1,4 +1,4 @@
-"""A model file taken apart: its card, its front end, and the network from the features on."""
+"""Parts of a model file: card, front end, and the network behind the features."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from edge_ser.precision import KEY, Precision
 Float32 = NDArray[np.float32]
 
 FEATURES = "features"
-"""The tensor between the front end and the network, where a file holds both."""
+"""Tensor between the front end and the network, if a file holds both."""
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """An FP32 model in two parts."""
+    """FP32 model, split into front end and network."""
 
     path: Path
     card: ModelCard
     sha256: str
-    """Of the file."""
+    """Digest of the file."""
     front: onnx.ModelProto | None
-    """From audio to features; None where features go in."""
+    """Graph from audio to features; None if the model takes features."""
     body: onnx.ModelProto
-    """From features to all outputs; every node named."""
+    """Graph from features to all outputs; every node is named."""
 
     @property
     def n_bytes(self) -> int:
@@ -44,14 +44,14 @@ class Source:
         return self.path.stat().st_size
 
     def assemble(self, body: onnx.ModelProto, precision: Precision) -> onnx.ModelProto:
-        """Put the front end before a changed network, with the card as it was."""
+        """Return the front end with a changed network, with the unchanged card."""
         model = onnx.ModelProto()
         model.CopyFrom(body)
-        # The shapes of inner tensors are inferred anyway; told twice, they stop the merger.
+        # Inner shapes are inferred again; declared twice, they make merge_models fail.
         del model.graph.value_info[:]
         if self.front is not None:
             model = onnx.compose.merge_models(self.front, model, io_map=[(FEATURES, FEATURES)])
-        # Both parts declare the opset, and onnxruntime's tools declare their own besides.
+        # Both parts declare the opset, and onnxruntime's tools add their own domains.
         del model.opset_import[:]
         model.opset_import.append(next(o for o in body.opset_import if o.domain in {"", "ai.onnx"}))
         props = {CARD_KEY: self.card.to_json(), KEY: precision.to_json()}
@@ -65,8 +65,8 @@ def open_source(path: Path) -> Source:
     """Read an FP32 model.
 
     Raises:
-        ModelError: no model of ours, already quantised or halved, or a front end that cannot be told
-            from the network.
+        ModelError: not a model of edge-ser, already INT8 or FP16, or a front end that cannot be
+            separated from the network.
     """
     card = open_runner(path, device="cpu").card
     model = onnx.load(str(path))
@@ -74,33 +74,33 @@ def open_source(path: Path) -> Source:
     front, body = None, model
     if card.input == "waveform":
         front, body = _split(path, model)
-    for place, node in enumerate(body.graph.node):
-        node.name = node.name or f"{node.op_type}_{place}"
+    for index, node in enumerate(body.graph.node):
+        node.name = node.name or f"{node.op_type}_{index}"
     del body.metadata_props[:]
     return Source(path, card, file_digest(path), front, body)
 
 
 def save_checked(model: onnx.ModelProto, path: Path, inputs: Float32) -> None:
-    """Write a model, once the runtime has read it and run it.
+    """Write a model after the runtime has loaded and run it.
 
     Args:
-        model: with its card.
-        path: the file.
-        inputs: what to run it on, as `Runner.infer` takes it.
+        model: the model with its card.
+        path: the output file.
+        inputs: inputs for the run, as `Runner.infer` takes them.
 
     Raises:
-        ConfigError: a name that does not end in .onnx, or a place that cannot be written.
+        ConfigError: a name that does not end in .onnx, or a file that cannot be written.
         ModelError: outputs that are not finite.
     """
     if not is_onnx(path):
-        raise ConfigError(f"{path} does not end in .onnx; give --out a name that does")
+        raise ConfigError(f"expected an output name that ends in .onnx, got {path}; change --out")
     with replacing(path) as temporary:
         onnx.save(model, str(temporary))
         OnnxRunner(temporary).infer(inputs)
 
 
 def _refuse_changed(path: Path, model: onnx.ModelProto) -> None:
-    """Refuse a file that is not FP32 throughout."""
+    """Raise for a file that is not FP32 throughout."""
     kind = ""
     for prop in model.metadata_props:
         if prop.key == KEY:
@@ -112,7 +112,7 @@ def _refuse_changed(path: Path, model: onnx.ModelProto) -> None:
         kind = kind or "fp16"
     if kind not in {"", "fp32"}:
         raise ModelError(
-            f"{path} is {kind} already, an FP32 model was wanted: quantising twice loses twice; "
+            f"{path}: expected an FP32 model, got {kind}; quantising twice would lose accuracy twice; "
             "give the file that `edge-ser export` wrote"
         )
 
@@ -120,7 +120,7 @@ def _refuse_changed(path: Path, model: onnx.ModelProto) -> None:
 def _split(path: Path, model: onnx.ModelProto) -> tuple[onnx.ModelProto, onnx.ModelProto]:
     if not any(FEATURES in node.output for node in model.graph.node):
         raise ModelError(
-            f"{path} takes audio and has no tensor {FEATURES!r}, so its front end cannot be kept in "
+            f"{path} takes audio, but has no tensor {FEATURES!r}, so its front end cannot be kept in "
             "float; export it again with `edge-ser export --with-frontend`"
         )
     inferred = onnx.shape_inference.infer_shapes(model)

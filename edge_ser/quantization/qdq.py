@@ -1,9 +1,9 @@
-"""Put QuantizeLinear and DequantizeLinear where both ONNX Runtime and TensorRT run INT8 kernels.
+"""Place QuantizeLinear and DequantizeLinear so that ONNX Runtime and TensorRT use INT8 kernels.
 
 Weights and the inputs and outputs of quantised layers become INT8, symmetric, zero point 0; biases
-stay float (TensorRT's parser refuses an INT32 bias behind DequantizeLinear). On x86, ONNX Runtime
-fuses a layer only when every Q has exactly one DQ and every DQ one reader; see `prepared` and
-`_one_reader_each` for what that asks of the graph.
+stay float (TensorRT's parser rejects an INT32 bias behind DequantizeLinear). On x86, ONNX Runtime
+fuses a layer only if every Q has exactly one DQ and every DQ one reader; `prepared` and
+`_one_reader_each` arrange the graph accordingly.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from edge_ser.quantization.layers import WEIGHTED, consumers, producers
 
 
 def prepared(model: onnx.ModelProto, layers: Collection[str]) -> onnx.ModelProto:
-    """Return the same function in a form that can be quantised well.
+    """Return an equivalent graph that is suitable for quantisation.
 
-    A batch normalisation before Gemms is folded into them. A layer whose output several nodes read
-    has its bias added behind it: the addition is then the one reader of the layer's output.
+    A batch normalisation before Gemms is folded into them. For a layer whose output several nodes
+    read, the bias becomes an Add behind it, which is then the only reader of the layer's output.
     """
     changed = onnx.ModelProto()
     changed.CopyFrom(model)
@@ -43,10 +43,10 @@ def with_qdq(
     """Return a `prepared` model with these layers in INT8.
 
     Args:
-        model: in float.
+        model: the float model.
         layers: names of the nodes to quantise.
-        ranges: of the activations around them, from `activation_ranges`.
-        per_channel: whether each output channel of the weights gets a scale of its own.
+        ranges: activation ranges around them, from `activation_ranges`.
+        per_channel: whether each output channel of the weights has its own scale.
     """
     copy = onnx.shape_inference.infer_shapes(model)
     if not layers:
@@ -54,7 +54,7 @@ def with_qdq(
     quantizer = QDQQuantizer(
         copy,
         per_channel,
-        False,  # noqa: FBT003 (reduce_range, which onnxruntime takes by place)
+        False,  # noqa: FBT003 (reduce_range, a positional parameter of onnxruntime)
         QuantType.QInt8,
         QuantType.QInt8,
         ranges,
@@ -70,14 +70,14 @@ def with_qdq(
 
 
 def _one_reader_each(model: onnx.ModelProto, layers: Collection[str]) -> None:
-    """Let float nodes read float tensors, and give each quantised layer a Q and DQ of its own.
+    """Make float nodes read float tensors, and give each quantised layer its own Q and DQ.
 
-    The network's outputs are no node's input, and are float too.
+    The network's outputs are made float too.
     """
     made_by, taken = producers(model), Counter[str]()
     added = []
     for node in model.graph.node:
-        for place, name in enumerate(node.input):
+        for index, name in enumerate(node.input):
             pair = _pair_before(name, made_by)
             if pair is None:
                 continue
@@ -86,9 +86,9 @@ def _one_reader_each(model: onnx.ModelProto, layers: Collection[str]) -> None:
                 taken[source] += 1
                 if taken[source] > 1:
                     added += _copied(pair, taken[source])
-                    node.input[place] = added[-1].output[0]
+                    node.input[index] = added[-1].output[0]
             elif source not in made_by or made_by[source].name not in layers:
-                node.input[place] = source
+                node.input[index] = source
     model.graph.node.extend(added)
     for output in model.graph.output:
         pair = _pair_before(output.name, made_by)
@@ -102,7 +102,7 @@ def _one_reader_each(model: onnx.ModelProto, layers: Collection[str]) -> None:
 def _pair_before(
     name: str, made_by: dict[str, onnx.NodeProto]
 ) -> tuple[onnx.NodeProto, onnx.NodeProto] | None:
-    """Return the Q and DQ that a tensor comes out of; weights have a DQ only."""
+    """Return the Q and DQ that produce a tensor; None without both, as for weights (DQ only)."""
     after = made_by.get(name)
     if after is None or after.op_type != "DequantizeLinear":
         return None
@@ -113,8 +113,8 @@ def _pair_before(
 def _copied(pair: tuple[onnx.NodeProto, onnx.NodeProto], number: int) -> list[onnx.NodeProto]:
     """Return another Q and DQ of the same tensor and scale.
 
-    ONNX Runtime merges equal nodes. The axis means nothing where there is one scale, but makes the
-    copies different.
+    ONNX Runtime merges equal nodes. The axis has no effect with a single scale, but makes the copies
+    differ.
     """
     copies = []
     for node in pair:
@@ -128,7 +128,7 @@ def _copied(pair: tuple[onnx.NodeProto, onnx.NodeProto], number: int) -> list[on
 
 
 def _fold_normalization(model: onnx.ModelProto) -> None:
-    """Fold BatchNormalization into the Gemms that alone read it: the classifier, and an arousal.
+    """Fold BatchNormalization into the Gemms if they are its only readers: classifier and arousal.
 
     W (a x + b) + c = (W a) x + (W b + c), with a = scale / sqrt(variance + epsilon) and
     b = bias - a * mean.
@@ -155,19 +155,19 @@ def _fold_normalization(model: onnx.ModelProto) -> None:
 def _foldable(
     gemm: onnx.NodeProto, norm: onnx.NodeProto, users: dict[str, list[onnx.NodeProto]]
 ) -> bool:
-    """Return whether a node is a plain Gemm of the normalised tensor, with weights of its own."""
+    """Return whether a node is a plain Gemm of the normalised tensor, with unshared weights."""
     if gemm.op_type != "Gemm" or len(gemm.input) != 3 or gemm.input[0] != norm.output[0]:
         return False
-    settings = _attributes(gemm)
-    factors = (settings.get("alpha", 1.0), settings.get("beta", 1.0))
+    attributes = _attributes(gemm)
+    factors = (attributes.get("alpha", 1.0), attributes.get("beta", 1.0))
     shared = any(len(users[name]) > 1 for name in gemm.input[1:])
-    return not shared and not settings.get("transA") and factors == (1.0, 1.0)
+    return not shared and not attributes.get("transA") and factors == (1.0, 1.0)
 
 
 def _fold(
     model: onnx.ModelProto, gemm: onnx.NodeProto, a: NDArray[np.float64], b: NDArray[np.float64]
 ) -> None:
-    """Let a Gemm compute of x what it computed of a x + b."""
+    """Change a Gemm so that its output for x is the former output for a x + b."""
     transposed = _attributes(gemm).get("transB")
     weights, constant = (_values(model, name) for name in gemm.input[1:3])
     along = weights.T if transposed else weights
@@ -213,6 +213,6 @@ def _replace(model: onnx.ModelProto, name: str, values: NDArray[np.float64]) -> 
 
 def _drop_unread(model: onnx.ModelProto) -> None:
     read = {name for node in model.graph.node for name in node.input}
-    kept = [tensor for tensor in model.graph.initializer if tensor.name in read]
+    used = [tensor for tensor in model.graph.initializer if tensor.name in read]
     del model.graph.initializer[:]
-    model.graph.initializer.extend(kept)
+    model.graph.initializer.extend(used)

@@ -1,7 +1,7 @@
-"""How large each activation gets, and where INT8 may cut it off: four methods of calibration.
+"""Activation ranges for INT8 by four calibration methods.
 
-The first three are ONNX Runtime's own. The fourth chooses, over the same histograms, the cut that
-costs the least mean squared error.
+The first three are those of ONNX Runtime. The fourth, `mse`, selects the clipping threshold with the
+least mean squared error over the same histograms.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ Float32 = NDArray[np.float32]
 METHODS = ("entropy", "percentile", "minmax", "mse")
 
 PERCENTILE = 99.99
-"""Share of the absolute values, in percent, that `percentile` does not cut off."""
+"""Share of the absolute values, in percent, that `percentile` does not clip."""
 
 LEVELS = 127
 """Steps of symmetric INT8 on either side of zero."""
 
 _BINS = 2048
 _AT_ONCE = 32
-"""Windows whose activations are in memory together."""
+"""Windows per batch, whose activations are in memory together."""
 
 _TOOLS: dict[str, tuple[CalibrationMethod, dict[str, float]]] = {
     "minmax": (CalibrationMethod.MinMax, {}),
@@ -39,8 +39,8 @@ _TOOLS: dict[str, tuple[CalibrationMethod, dict[str, float]]] = {
         CalibrationMethod.Percentile,
         {"num_bins": _BINS, "percentile": PERCENTILE},
     ),
-    # The tools' own numbers of bins. Finer ones make their search cut far too much on zeros behind
-    # ReLU: on the bundled model, 2047 bins and 255 levels leave 57% of the labels.
+    # Default number of bins. With more, the search clips far too much on zeros behind a ReLU: on
+    # the bundled model, 2047 bins and 255 levels preserve only 57% of the labels.
     "entropy": (CalibrationMethod.Entropy, {}),
     "mse": (CalibrationMethod.Percentile, {"num_bins": _BINS}),
 }
@@ -52,13 +52,13 @@ def activation_ranges(
     """Run a model over windows and return the range of its activations, symmetric around zero.
 
     Args:
-        model: one whose only input takes `windows`.
+        model: a model whose only input takes `windows`.
         windows: features [n_windows, n_features, n_frames].
         method: one of METHODS.
-        operators: whose inputs and outputs to look at, None for all.
+        operators: operators whose inputs and outputs are observed; None for all.
     """
     kind, options = _TOOLS[method]
-    # The tools print as they go, and work on files.
+    # The tools print progress and read models from files.
     with (
         tempfile.TemporaryDirectory(prefix="edge-ser-") as folder,
         contextlib.redirect_stdout(io.StringIO()),
@@ -81,7 +81,7 @@ def activation_ranges(
 
 
 def largest(model: onnx.ModelProto, windows: Float32) -> dict[str, float]:
-    """Return the largest absolute value of each float tensor that a node makes or reads."""
+    """Return the largest absolute value of each float tensor that a node produces or reads."""
     ranges = activation_ranges(model, windows, "minmax")
     return {name: float(np.max(data.range_value[1])) for name, data in ranges.items()}
 
@@ -90,9 +90,9 @@ def quantization_error(counts: NDArray[Any], centres: NDArray[np.float64], cut: 
     """Return the summed squared error of values quantised in steps of `cut / LEVELS`.
 
     Args:
-        counts: how many absolute values are in each bin [n_bins].
-        centres: of the bins.
-        cut: what lies above becomes this.
+        counts: number of absolute values in each bin [n_bins].
+        centres: centres of the bins [n_bins].
+        cut: clipping threshold.
     """
     step = cut / LEVELS
     rounded = np.minimum(np.round(centres / step), LEVELS) * step
@@ -100,7 +100,7 @@ def quantization_error(counts: NDArray[Any], centres: NDArray[np.float64], cut: 
 
 
 class _Windows:
-    """What the calibrators read from: one window at a time, then None."""
+    """Data reader of the calibrators: one window at a time, then None."""
 
     def __init__(self, name: str, windows: Float32) -> None:
         self._name, self._windows = name, iter(windows)
@@ -111,7 +111,7 @@ class _Windows:
 
 
 def _least_squares(histograms: dict[str, Any]) -> TensorsData:
-    """Return for each histogram of absolute values the cut of the least squared error."""
+    """Return the clipping threshold with the least squared error for each histogram."""
     found = {}
     for name, (counts, edges, *_) in histograms.items():
         centres = (edges[:-1].astype(np.float64) + edges[1:]) / 2

@@ -1,4 +1,4 @@
-"""What quantising each layer alone costs."""
+"""Sensitivity analysis: the accuracy cost of quantising each layer alone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from edge_ser.quantization.layers import Layer
 
 @dataclass(frozen=True)
 class LayerCost:
-    """One layer in INT8, all others in float."""
+    """Score with one layer in INT8 and all others in float."""
 
     layer: Layer
     score: Score
@@ -24,12 +24,12 @@ class LayerCost:
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """All layers, the most costly first."""
+    """Cost of all layers, the highest first."""
 
     method: str
     per_channel: bool
     measured_on: str
-    """The clips, in words."""
+    """Description of the clips."""
     costs: tuple[LayerCost, ...]
 
     def save(self, path: Path) -> None:
@@ -46,11 +46,11 @@ def ranked(
 ) -> tuple[LayerCost, ...]:
     """Quantise each layer alone and rank them by mean logit error, the largest first.
 
-    A change of UAR of one layer is a clip or two, so chance would rank by it; it is told beside.
+    The change of UAR by one layer is a clip or two, so a ranking by it would be noise.
 
     Args:
-        layers: to try.
-        score: of the network with only the layer of this name in INT8.
+        layers: the layers to try.
+        score: function from the name of a layer to the score with only that layer in INT8.
         progress: called after each layer.
     """
     costs = []

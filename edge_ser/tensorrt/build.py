@@ -1,4 +1,4 @@
-"""`build_engine`: an ONNX file in; an engine and its manifest out, both or neither."""
+"""Build a TensorRT engine and its manifest from an ONNX file; both are written, or neither."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from edge_ser._util.files import replacing
 from edge_ser._util.hashing import bytes_digest
 from edge_ser.errors import EngineError
 from edge_ser.machine.cuda_device import CudaDevice, cuda_device
-from edge_ser.tensorrt import strongly_typed, targets, weakly_typed
+from edge_ser.tensorrt import targets, typing
 from edge_ser.tensorrt.engine import deserialise
 from edge_ser.tensorrt.layers import with_layers
 from edge_ser.tensorrt.library import TensorRT, find_tensorrt, open_log
@@ -27,26 +27,26 @@ from edge_ser.tensorrt.manifest import (
     manifest_path,
 )
 from edge_ser.tensorrt.onnx_source import Source, read_source, require_precision
-from edge_ser.tensorrt.strongly_typed import Progress
 from edge_ser.tensorrt.targets import profile_shapes, timing_cache_path
+from edge_ser.tensorrt.typing import Progress
 
 MIB = 1 << 20
 
 
 @dataclass(frozen=True)
 class Job:
-    """One build."""
+    """Inputs of one build."""
 
     source: Source
     options: EngineConfig
     targets: Sequence[str]
     """Compute capabilities of the GPUs to build for."""
     timing_cache: Path | None
-    """File of timings; None for none."""
+    """Timing cache file; None to build without one."""
 
 
 def is_weakly_typed(tensorrt: TensorRT, options: EngineConfig) -> bool:
-    """Tell whether types come by flags; from 10 on only on a DLA, and from 11 on never."""
+    """Return whether builder flags choose the types: TensorRT 8.6, and a DLA in TensorRT 10."""
     if tensorrt.is_rtx:
         return False
     return tensorrt.release[0] < 10 + (options.dla_core >= 0)
@@ -62,34 +62,35 @@ def serialise(
 
     Args:
         tensorrt: the module to use.
-        job: what to build.
-        log: of `tensorrt_module.open_log`.
-        progress: hears how far the build is, from TensorRT 10 on; None for nobody.
+        job: the inputs of the build.
+        log: from `library.open_log`.
+        progress: receives the progress of the build, from TensorRT 10 on; None to ignore it.
 
     Returns:
-        The serialised engine and the shapes that it takes.
+        The serialised engine and its input shapes.
 
     Raises:
-        EngineError: TensorRT cannot parse or build it, with its reasons; or options it lacks.
+        EngineError: TensorRT cannot parse or build the model, or does not support the options.
     """
     trt, options = tensorrt.module, job.options
     weak = is_weakly_typed(tensorrt, options)
     builder = trt.Builder(log)
-    network = builder.create_network((weakly_typed if weak else strongly_typed).network_flags(trt))
+    flags = typing.weakly_typed_flags(trt) if weak else typing.strongly_typed_flags(trt)
+    network = builder.create_network(flags)
     _parse(trt, network, log, job.source)
     shapes = profile_shapes(job.source.card, network.get_input(0).name, options)
     config = builder.create_builder_config()
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace_mib * MIB)
-    # Else TensorRT rounds FP32 to 10 bits of mantissa on every GPU since Ampere.
+    # With TF32, TensorRT rounds FP32 to a 10-bit mantissa on every GPU since Ampere.
     config.clear_flag(trt.BuilderFlag.TF32)
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
     profile = builder.create_optimization_profile()
     profile.set_shape(shapes.input, shapes.minimum, shapes.optimum, shapes.maximum)
     config.add_optimization_profile(profile)
     if weak:
-        weakly_typed.allow_types(trt, config, network, job.source.precision)
+        typing.allow_types(trt, config, network, job.source.precision)
     else:
-        strongly_typed.check_types(trt, network, job.source.precision)
+        typing.check_types(trt, network, job.source.precision)
     if tensorrt.is_rtx:
         targets.set_targets(trt, config, job.targets)
     else:
@@ -98,7 +99,7 @@ def serialise(
         targets.read_timing_cache(config, job.timing_cache, log.on_message)
     stopped: Sequence[BaseException] = ()
     if progress is not None and (tensorrt.is_rtx or tensorrt.release[0] >= 10):
-        stopped = strongly_typed.watch(trt, config, progress)
+        stopped = typing.watch(trt, config, progress)
     plan = builder.build_serialized_network(network, config)
     if stopped:
         raise stopped[0]
@@ -113,7 +114,7 @@ def _parse(trt: Any, network: Any, log: Any, source: Source) -> None:
     parser = trt.OnnxParser(network, log)
     if parser.parse(source.data):
         return
-    problems = (parser.get_error(place) for place in range(parser.num_errors))
+    problems = (parser.get_error(index) for index in range(parser.num_errors))
     reasons = "; ".join(f"node {problem.node()}: {problem.desc()}" for problem in problems)
     raise EngineError(
         f"TensorRT cannot parse {source.path}: {reasons or _reasons(log)}; export it again with "
@@ -122,7 +123,7 @@ def _parse(trt: Any, network: Any, log: Any, source: Source) -> None:
 
 
 def _reasons(log: Any) -> str:
-    return "; ".join(log.errors) or "it gave no reason; see --log-level verbose"
+    return "; ".join(log.errors) or "no reason given; see --log-level verbose"
 
 
 def build_engine(
@@ -138,24 +139,25 @@ def build_engine(
     timing_folder: Path | None = None,
     progress: Progress | None = None,
 ) -> EngineManifest:
-    """Build an engine and write it with its manifest.
+    """Build an engine and write it together with its manifest.
 
     Args:
-        onnx: a model file, of the precision that `options` asks for.
-        out: the engine; `manifest_path(out)` stands beside it.
-        options: what to ask of the builder.
+        onnx: the model file, already in the precision of `options`.
+        out: the engine file; the manifest is written to `manifest_path(out)`.
+        options: the build options.
         on_message: called with TensorRT's messages up to `level`.
-        choice: which TensorRT, one of `tensorrt_module.CHOICES`.
-        level: one of `tensorrt_module.LEVELS`.
-        targets: compute capabilities to build for, with TensorRT for RTX only; () for the GPU here.
-        calibration_digest: digest of the calibration set that an INT8 file must have been made
-            with; None for any.
-        timing_folder: where timings are kept between builds; None to time every time.
-        progress: hears how far the build is.
+        choice: the TensorRT package, one of `library.CHOICES`.
+        level: one of `library.LEVELS`.
+        targets: compute capabilities to build for, TensorRT for RTX only; () for the local GPU.
+        calibration_digest: digest of the calibration set that an INT8 file must have been
+            quantised with; None for any.
+        timing_folder: folder of the timing caches; None to build without one.
+        progress: receives the progress of the build.
 
     Raises:
-        EngineError: this cannot be built as asked; nothing was written.
-        ModelError, CalibrationError, MissingDependency: what is needed is not there or unusable.
+        EngineError: the engine cannot be built as requested; nothing was written.
+        ModelError, CalibrationError, MissingDependency: an input or a package is missing or
+            unusable.
     """
     source = read_source(onnx)
     require_precision(source, options.precision, calibration_digest)
@@ -189,36 +191,37 @@ def build_engine(
 def _targets(
     tensorrt: TensorRT,
     options: EngineConfig,
-    asked: Sequence[str],
+    requested: Sequence[str],
     device: CudaDevice | None,
 ) -> tuple[str, ...]:
-    """Return the compute capabilities to build for, or say what this TensorRT cannot do."""
+    """Return the compute capabilities to build for; raise EngineError if they are not supported."""
     if tensorrt.is_rtx:
         if options.dla_core >= 0 or options.version_compatible:
             raise EngineError(
                 f"{tensorrt} has no DLA and no version-compatible engines; leave --dla and "
                 "--version-compatible out, or build on a Jetson with --tensorrt tensorrt"
             )
-        if not asked and device is None:
+        if not requested and device is None:
             raise EngineError(
-                "there is no GPU here to build for; name its compute capability, e.g. "
+                "no GPU was found to build for; give its compute capability, e.g. "
                 "--compute-capability 8.9"
             )
-        return tuple(dict.fromkeys(asked)) or (device.compute_capability if device else "",)
+        return tuple(dict.fromkeys(requested)) or (device.compute_capability if device else "",)
     if device is None:
         raise EngineError(
-            f"{tensorrt} builds for the GPU that it runs on, and none was found here; build on the "
+            f"{tensorrt} builds for the local GPU, but no GPU was found; build on the "
             "device, or for RTX GPUs with --tensorrt tensorrt_rtx --compute-capability"
         )
-    if any(target != device.compute_capability for target in asked):
+    if any(target != device.compute_capability for target in requested):
         raise EngineError(
-            f"compute capability {', '.join(asked)} was asked for, {tensorrt} builds for the GPU here, "
-            f"{device.name} of {device.compute_capability}; leave --compute-capability out"
+            f"{tensorrt} builds for the local GPU only: expected compute capability "
+            f"{device.compute_capability} ({device.name}), got {', '.join(requested)}; leave "
+            "--compute-capability out"
         )
     if "int8" in options.precision and options.dla_core >= 0 and is_weakly_typed(tensorrt, options):
         raise EngineError(
-            f"int8 for a DLA was asked for, the DLA of {tensorrt} takes no quantised graphs; use "
-            "--fp16 there, or leave --dla out"
+            f"the DLA of {tensorrt} does not support quantised graphs, got int8; use --fp16, or "
+            "leave --dla out"
         )
     return (device.compute_capability,)
 
@@ -232,12 +235,12 @@ def _built_by(tensorrt: TensorRT, targets: Sequence[str], device: CudaDevice | N
 
 
 def _write(out: Path, plan: bytes, manifest: EngineManifest) -> None:
-    """Move both into place, the engine last: an engine that is there has its manifest."""
+    """Move both files into place, the engine last, so that every engine has its manifest."""
     try:
-        with replacing(out) as engine, replacing(manifest_path(out)) as beside:
-            engine.write_bytes(plan)
-            beside.write_text(manifest.to_json(), encoding="utf-8")
+        with replacing(out) as engine_file, replacing(manifest_path(out)) as manifest_file:
+            engine_file.write_bytes(plan)
+            manifest_file.write_text(manifest.to_json(), encoding="utf-8")
     except OSError as error:
         raise EngineError(
-            f"{out} cannot be written ({error.strerror}); choose another place"
+            f"{out} cannot be written ({error.strerror}); choose another folder"
         ) from None

@@ -1,7 +1,7 @@
-"""Engines from disk, each checked against its manifest before TensorRT sees one byte of it.
+"""Load engines from disk, after checking each against its manifest.
 
-TensorRT itself says "version tag does not match" at best and crashes at worst; here the message
-names what is there, what was wanted, and the command that builds the engine again.
+TensorRT reports at best "version tag does not match" and may crash. The errors raised here give the
+expected and the actual value, and the command that rebuilds the engine.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from edge_ser.tensorrt.manifest import EngineManifest, manifest_path
 
 @dataclass(frozen=True, eq=False)
 class LoadedEngine:
-    """An engine in TensorRT, and what it must outlive."""
+    """A deserialised engine, and the objects that must live as long as it does."""
 
     manifest: EngineManifest
     engine: Any
@@ -31,19 +31,19 @@ class LoadedEngine:
 
 
 def read_engine(path: Path) -> tuple[EngineManifest, bytes]:
-    """Read an engine and its manifest, without TensorRT; see that they belong together.
+    """Read an engine and its manifest, without TensorRT, and check that they match.
 
     Raises:
-        EngineError: no engine, no manifest, an edited manifest, an engine that is cut short or
-            another, or an ONNX file that was changed since the build.
+        EngineError: a missing engine or manifest, an edited manifest, a truncated or replaced
+            engine, or an ONNX file that changed since the build.
     """
     if not path.is_file():
         raise EngineError(f"there is no engine {path}; build it with `edge-ser build-engine`")
     beside = manifest_path(path)
     if not beside.is_file():
         raise EngineError(
-            f"{path} has no manifest ({beside.name} was looked for beside it), so nothing is known "
-            f"of it; build it again: edge-ser build-engine MODEL.onnx --out {path}"
+            f"{path} has no manifest: expected {beside.name} in the same folder; build it again: "
+            f"edge-ser build-engine MODEL.onnx --out {path}"
         )
     try:
         manifest = EngineManifest.from_json(beside.read_text(encoding="utf-8"))
@@ -56,8 +56,8 @@ def read_engine(path: Path) -> tuple[EngineManifest, bytes]:
     plan = path.read_bytes()
     if len(plan) != manifest.engine_bytes:
         raise EngineError(
-            f"{path} has {len(plan):,} bytes, its manifest says {manifest.engine_bytes:,}: it was cut "
-            f"short or replaced; build it again: {again}"
+            f"{path} was truncated or replaced: expected {manifest.engine_bytes:,} bytes, got "
+            f"{len(plan):,}; build it again: {again}"
         )
     _same_digest(f"{path}", plan, manifest.engine_sha256, again)
     onnx = path.parent / manifest.onnx
@@ -71,10 +71,10 @@ def read_engine(path: Path) -> tuple[EngineManifest, bytes]:
 def check_fits(
     manifest: EngineManifest, path: Path, tensorrt: TensorRT, device: CudaDevice | None
 ) -> None:
-    """Refuse an engine of another TensorRT or for another GPU.
+    """Raise for an engine built by another TensorRT or for another GPU.
 
     Raises:
-        EngineError: with both values and the command that builds the engine again.
+        EngineError: names both values and the command that rebuilds the engine.
     """
     built = manifest.built_by
     again = manifest.rebuild(path, device.compute_capability if device else "")
@@ -84,17 +84,17 @@ def check_fits(
     )
     if built.module != tensorrt.name or (built.version != tensorrt.version and not compatible):
         raise EngineError(
-            f"{path} was built by {built.module} {built.version}, {tensorrt} is here; build it again: "
-            + again.replace(f"--tensorrt {built.module}", f"--tensorrt {tensorrt.name}")
+            f"{path} was built by {built.module} {built.version}, but {tensorrt} is installed; build it "
+            "again: " + again.replace(f"--tensorrt {built.module}", f"--tensorrt {tensorrt.name}")
         )
     if device is None:
         raise EngineError(
-            f"{path} is for GPUs of SM {', '.join(built.compute_capabilities)}, no GPU was found "
-            "here; see that the NVIDIA driver runs, or use the ONNX file"
+            f"{path} is for GPUs of SM {', '.join(built.compute_capabilities)}, but no GPU was found; "
+            "check that the NVIDIA driver runs, or use the ONNX file"
         )
     if device.compute_capability not in built.compute_capabilities:
         raise EngineError(
-            f"{path} was built for SM {', '.join(built.compute_capabilities)}, the GPU here "
+            f"{path} was built for SM {', '.join(built.compute_capabilities)}, but the GPU "
             f"({device.name}) has SM {device.compute_capability}; build it again: {again}"
         )
 
@@ -102,16 +102,16 @@ def check_fits(
 def load_engine(
     path: Path, on_message: OnMessage, choice: str = "auto", level: str = "warning"
 ) -> LoadedEngine:
-    """Check an engine and hand it to TensorRT.
+    """Check an engine and deserialise it.
 
     Args:
-        path: the engine; its manifest stands beside it.
+        path: the engine; its manifest is in the same folder.
         on_message: called with TensorRT's messages up to `level`.
-        choice: which TensorRT, one of `tensorrt_module.CHOICES`; auto takes the engine's own.
-        level: one of `tensorrt_module.LEVELS`.
+        choice: the TensorRT package, one of `library.CHOICES`; auto uses the one in the manifest.
+        level: one of `library.LEVELS`.
 
     Raises:
-        EngineError: one of `read_engine` or `check_fits`, or TensorRT refuses the engine.
+        EngineError: as `read_engine` and `check_fits`, or TensorRT rejects the engine.
         MissingDependency: TensorRT is not installed.
     """
     manifest, plan = read_engine(path)
@@ -123,31 +123,31 @@ def load_engine(
 def deserialise(
     manifest: EngineManifest, plan: bytes, path: Path, tensorrt: TensorRT, log: Any
 ) -> LoadedEngine:
-    """Hand a checked engine to TensorRT.
+    """Deserialise a checked engine.
 
     Raises:
-        EngineError: TensorRT refuses it.
+        EngineError: TensorRT rejects it.
     """
     trt = tensorrt.module
     runtime = trt.Runtime(log)
     if manifest.options.version_compatible:
-        # Such an engine brings the runtime of its own version, which is code.
+        # A version-compatible engine contains executable code: the runtime of its version.
         runtime.engine_host_code_allowed = True
     if manifest.options.dla_core >= 0:
         runtime.DLA_core = manifest.options.dla_core
     engine = runtime.deserialize_cuda_engine(plan)
     if engine is None:
-        reason = "; ".join(log.errors) or "it gave no reason"
+        reason = "; ".join(log.errors) or "no reason given"
         raise EngineError(
             f"{tensorrt} does not load {path} ({reason}); build it again: {manifest.rebuild(path)}"
         )
     return LoadedEngine(manifest, engine, runtime, log, tensorrt)
 
 
-def _same_digest(what: str, data: bytes, wanted: str, again: str) -> None:
-    found = bytes_digest(data)
-    if found != wanted:
+def _same_digest(name: str, data: bytes, expected: str, again: str) -> None:
+    actual = bytes_digest(data)
+    if actual != expected:
         raise EngineError(
-            f"{what} has SHA-256 {found[:12]}…, the manifest says {wanted[:12]}…: it was changed "
-            f"since the build; build the engine again: {again}"
+            f"{name} changed since the build: expected SHA-256 {expected[:12]}…, got {actual[:12]}…; "
+            f"build the engine again: {again}"
         )

@@ -1,4 +1,4 @@
-"""Which data type each layer of a built engine puts out, as TensorRT's inspector tells it."""
+"""Output data types of the layers of a built engine, from TensorRT's engine inspector."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ _TYPES = {
     r"int64": "int64",
     r"bool": "bool",
 }
-"""Words of the inspector, which differ between versions."""
+"""Type names of the inspector, which differ between TensorRT versions."""
 
 
 def layer_types(loaded: LoadedEngine) -> dict[str, str]:
     """Return the output type of each layer of an engine; needs the GPU that it was built for.
 
-    With dynamic shapes the inspector knows types only for a context whose input shape is set.
+    With dynamic shapes the inspector reports types only for a context whose input shape is set.
 
     Raises:
-        EngineError: TensorRT cannot make ready to run it.
+        EngineError: TensorRT cannot create an execution context.
     """
     trt, engine, shapes = loaded.tensorrt.module, loaded.engine, loaded.manifest.shapes
     inspector = engine.create_engine_inspector()
     context = engine.create_execution_context()
     if context is None:
         raise EngineError(
-            f"TensorRT cannot run the engine ({'; '.join(loaded.log.errors)}); see that the GPU has "
-            "memory left"
+            f"TensorRT cannot run the engine ({'; '.join(loaded.log.errors)}); check that the GPU has "
+            "free memory"
         )
     context.set_input_shape(shapes.input, shapes.optimum)
     inspector.execution_context = context
@@ -44,7 +44,7 @@ def layer_types(loaded: LoadedEngine) -> dict[str, str]:
 
 
 def parse_layers(text: str) -> dict[str, str]:
-    """Return {layer: type} of the inspector's JSON, {} where there is none.
+    """Return the output type of each layer from the inspector's JSON; empty if it has no layers.
 
     The types of a layer with several outputs are joined by +.
     """
@@ -52,17 +52,17 @@ def parse_layers(text: str) -> dict[str, str]:
     try:
         rows = json.loads(text).get("Layers", ())
     except (ValueError, AttributeError):
-        # Nothing is known then, which is what an empty manifest entry says; the engine is good.
+        # The engine is usable; an empty manifest entry means that the types are unknown.
         return {}
     for row in rows:
         if isinstance(row, str):
             types[row] = "unknown"
             continue
-        said = (
+        reported = (
             str(output.get("Format/Datatype") or output.get("Datatype", ""))
             for output in row.get("Outputs", ())
         )
-        types[row["Name"]] = "+".join(sorted({_type(words) for words in said})) or "none"
+        types[row["Name"]] = "+".join(sorted({_type(words) for words in reported})) or "none"
     return types
 
 

@@ -1,4 +1,4 @@
-"""The one place that finds TensorRT: `tensorrt` as JetPack brings it, or `tensorrt_rtx` from PyPI."""
+"""Import TensorRT: `tensorrt` from JetPack, or `tensorrt_rtx` from PyPI."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PACKAGES = {
 
 @dataclass(frozen=True)
 class TensorRT:
-    """A TensorRT module and what it is."""
+    """A TensorRT module, its name and its version."""
 
     name: str
     """`tensorrt` or `tensorrt_rtx`."""
@@ -33,7 +33,7 @@ class TensorRT:
 
     @property
     def is_rtx(self) -> bool:
-        """Whether this is TensorRT for RTX, which builds without a GPU."""
+        """Whether this is TensorRT for RTX, which can build without a GPU."""
         return self.name == "tensorrt_rtx"
 
     @property
@@ -48,11 +48,11 @@ class TensorRT:
 
 
 def find_tensorrt(choice: str = "auto") -> TensorRT:
-    """Import a TensorRT; `auto` prefers `tensorrt`.
+    """Import TensorRT; `auto` prefers `tensorrt`.
 
     Raises:
-        MissingDependency: none can be imported; says why for each that was tried.
-        EngineError: a version older than 8.6, or a 9.x, which no JetPack has.
+        MissingDependency: no package can be imported; gives the reason for each.
+        EngineError: a version before 8.6, or 9.x, which no JetPack ships.
     """
     reasons = []
     for name in _PACKAGES if choice == "auto" else (choice,):
@@ -66,24 +66,25 @@ def find_tensorrt(choice: str = "auto") -> TensorRT:
             if hasattr(module, "Builder"):
                 return _supported(TensorRT(name, str(module.__version__), module))
             reasons.append(f"{package} is installed without its libraries")
-    wanted = "tensorrt or tensorrt_rtx" if choice == "auto" else choice
+    names = "tensorrt or tensorrt_rtx" if choice == "auto" else choice
     raise MissingDependency(
-        "; ".join([f"the package {wanted}", *reasons]),
-        "on a Jetson it comes with JetPack and a virtual environment sees it when made with "
-        "`python3 -m venv --system-site-packages`; elsewhere run: pip install 'edge-ser[tensorrt-rtx]'",
+        "; ".join([f"the package {names}", *reasons]),
+        "on a Jetson it comes with JetPack, and a virtual environment created with "
+        "`python3 -m venv --system-site-packages` sees it; elsewhere "
+        "run: pip install 'edge-ser[tensorrt-rtx]'",
     )
 
 
 def _supported(found: TensorRT) -> TensorRT:
     if not found.is_rtx and (found.release < (8, 6) or found.release[0] == 9):
         raise EngineError(
-            f"{found} is installed, 8.6, 10 or later was wanted; install JetPack 6.0 or later"
+            f"expected TensorRT 8.6, 10 or later, got {found}; install JetPack 6.0 or later"
         )
     return found
 
 
 def open_log(trt: Any, on_message: OnMessage, level: str = "warning") -> Any:
-    """Return the logger for TensorRT's objects, whose `errors` keeps what goes wrong from now on.
+    """Return the logger for TensorRT objects; its list `errors` collects errors from this call on.
 
     Args:
         trt: a TensorRT module.
@@ -97,7 +98,7 @@ def open_log(trt: Any, on_message: OnMessage, level: str = "warning") -> Any:
 
 @functools.cache
 def _log(trt: Any) -> Any:
-    """Return the only logger of a module: TensorRT keeps to the first that it meets in a process."""
+    """Return the single logger of a module: TensorRT uses the first one of a process for all objects."""
     levels = {
         trt.ILogger.INTERNAL_ERROR: "error",
         trt.ILogger.ERROR: "error",
@@ -115,10 +116,10 @@ def _log(trt: Any) -> Any:
             super().__init__()
 
         def log(self, severity: Any, msg: str) -> None:
-            own = levels[severity]
-            if own == "error":
+            level = levels[severity]
+            if level == "error":
                 self.errors.append(msg)
-            if LEVELS.index(own) <= LEVELS.index(self.level):
-                self.on_message(own, msg)
+            if LEVELS.index(level) <= LEVELS.index(self.level):
+                self.on_message(level, msg)
 
     return Log()

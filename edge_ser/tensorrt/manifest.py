@@ -1,7 +1,7 @@
-"""What stands beside a TensorRT engine, in `model.engine.json`: what it is, and where it may run.
+"""Engine manifest, `model.engine.json`: origin, build options and supported GPUs of an engine.
 
-An engine is bound to the TensorRT and the GPU that it was built with, and says little of itself. It
-is checked against its manifest before TensorRT sees one byte of it.
+An engine runs only with the TensorRT version and the GPU architecture that it was built for, and
+does not describe itself. It is checked against its manifest before it is deserialised.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _DIGEST = "manifest_sha256"
 
 @dataclass(frozen=True)
 class ProfileShapes:
-    """The range of input shapes that an engine takes, and the one that it is tuned for."""
+    """Optimization profile: minimum, optimum and maximum input shape."""
 
     input: str
     """The input tensor's name."""
@@ -48,31 +48,31 @@ class BuiltBy:
     module: str
     """`tensorrt` or `tensorrt_rtx`."""
     version: str
-    """As the module says it, e.g. 10.3.0."""
+    """Version of the module, e.g. 10.3.0."""
     cuda: str
-    """What the driver of the building machine offers, e.g. 12.6; empty without a driver."""
+    """CUDA version of the driver on the build machine, e.g. 12.6; empty without a driver."""
     compute_capabilities: tuple[str, ...]
-    """Of the GPUs that may run the engine, e.g. 8.7."""
+    """Compute capabilities of the GPUs that can run the engine, e.g. 8.7."""
     host: str
-    """The building machine: board, processor, operating system."""
+    """Build machine: board, processor, operating system."""
 
 
 @dataclass(frozen=True)
 class EngineConfig:
-    """What was asked of the builder.
+    """Build options.
 
     Raises:
-        ConfigError: options that contradict each other.
+        ConfigError: invalid or contradicting options.
     """
 
     precision: str
-    """One of `precision.KINDS`; the ONNX file has to be of this kind already."""
+    """One of `precision.KINDS`; the ONNX file must already be of this kind."""
     batch: tuple[int, ...] = (1, 1, 1)
-    """Windows at once: fewest, best and most."""
+    """Batch size: minimum, optimum and maximum."""
     window_s: tuple[float, ...] = ()
-    """Seconds of a window: shortest, best and longest; () for those of the card."""
+    """Window length in seconds: minimum, optimum and maximum; () for those of the card."""
     workspace_mib: int = 256
-    """Most scratch memory that a layer may take, in MiB."""
+    """Workspace memory limit of a layer, in MiB."""
     dla_core: int = -1
     """Deep learning accelerator to build for; -1 for the GPU."""
     gpu_fallback: bool = False
@@ -95,33 +95,33 @@ class EngineConfig:
 
 @dataclass(frozen=True)
 class EngineManifest:
-    """Everything that tells whether an engine may be used here, and how to build it again."""
+    """Facts that decide whether an engine can be used on a machine, and how to rebuild it."""
 
     engine_sha256: str
     engine_bytes: int
     onnx: str
-    """Where the ONNX file was, seen from the engine's folder."""
+    """Path of the ONNX file, relative to the folder of the engine."""
     onnx_sha256: str
     options: EngineConfig
     precision: Precision
-    """What the ONNX file says of itself: precision, calibration set, accuracy gate."""
+    """Precision record of the ONNX file: kind, calibration set, accuracy gate."""
     built_by: BuiltBy
     shapes: ProfileShapes
     card: ModelCard
     created: str
     """ISO 8601 date of the build."""
     layers: Mapping[str, str] = field(default_factory=dict)
-    """Data type that each built layer puts out, as TensorRT's inspector tells it. Only a GPU can tell:
-    empty until `edge-ser inspect` has seen the engine on one."""
+    """Output data type of each built layer, from TensorRT's engine inspector. It needs the GPU: empty
+    until `edge-ser inspect` has opened the engine on one."""
     format: int = MANIFEST_FORMAT
 
     def __post_init__(self) -> None:
         require(self.format == MANIFEST_FORMAT, "format", self.format, str(MANIFEST_FORMAT))
-        asked, got = self.options.precision, self.precision.kind
-        require(asked == got, "precision", got, f"{asked}, as was asked")
+        expected, actual = self.options.precision, self.precision.kind
+        require(expected == actual, "precision", actual, f"{expected}, as in the options")
 
     def to_json(self) -> str:
-        """Return the manifest as JSON, with a digest of its own by which an edit shows."""
+        """Return the manifest as JSON, with a digest over its content that detects edits."""
         data = dataclasses.asdict(self)
         return json.dumps({**data, _DIGEST: _digest(data)}, sort_keys=True, indent=1)
 
@@ -130,18 +130,18 @@ class EngineManifest:
         """Read a manifest written by `to_json`.
 
         Raises:
-            EngineError: not JSON, changed since it was written, or of another format.
+            EngineError: not JSON, edited, or in another format.
         """
         try:
             data = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise EngineError(f"the manifest is not JSON ({error})") from None
         if not isinstance(data, dict) or _DIGEST not in data:
-            raise EngineError("the manifest is not one of edge-ser's: it has no digest")
-        said, found = data.pop(_DIGEST), _digest(data)
-        if said != found:
+            raise EngineError("the manifest was not written by edge-ser: it has no digest")
+        expected, actual = data.pop(_DIGEST), _digest(data)
+        if expected != actual:
             raise EngineError(
-                f"the manifest was edited: its SHA-256 is {found[:12]}, it says {str(said)[:12]}"
+                f"the manifest was edited: expected SHA-256 {str(expected)[:12]}, got {actual[:12]}"
             )
         try:
             return build(cls, data, "the manifest")
@@ -149,7 +149,7 @@ class EngineManifest:
             raise EngineError(str(error)) from None
 
     def rebuild(self, engine: Path, compute_capability: str = "") -> str:
-        """Return the command that builds the engine again, for a GPU too that it was not built for."""
+        """Return the command that rebuilds the engine, for one more GPU if given."""
         options = self.options
         words = ["edge-ser", "build-engine", str(engine.parent / self.onnx)]
         words += [f"--{kind}" for kind in options.precision.split("+")]
@@ -173,7 +173,7 @@ class EngineManifest:
 
 
 def manifest_path(engine: Path) -> Path:
-    """Return where an engine's manifest stands."""
+    """Return the path of an engine's manifest."""
     return engine.with_name(engine.name + ".json")
 
 

@@ -1,4 +1,4 @@
-"""The ONNX file that an engine is built from: it has to be of the asked precision already."""
+"""ONNX file that an engine is built from, and the check of its precision."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from edge_ser.precision import KEY, Precision
 _FP32 = Precision(
     kind="fp32", source_sha256="", method="", per_channel=False, calibration_digest="", excluded=()
 )
-"""Of a file that has no record."""
+"""Precision of a file without a record."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """An ONNX file of edge-ser's."""
+    """ONNX file written by edge-ser."""
 
     path: Path
     data: bytes
@@ -33,7 +33,7 @@ def read_source(path: Path) -> Source:
     """Read a model file.
 
     Raises:
-        ModelError: missing, unreadable, or without a ModelCard that fits.
+        ModelError: missing, unreadable, or without a valid ModelCard.
     """
     if not path.is_file():
         raise ModelError(f"there is no model {path}; give a file that `edge-ser export` wrote")
@@ -44,36 +44,36 @@ def read_source(path: Path) -> Source:
     return Source(path, data, bytes_digest(data), runner.card, precision)
 
 
-def require_precision(source: Source, asked: str, calibration_digest: str | None) -> None:
-    """Refuse to build something else than was asked for.
+def require_precision(source: Source, requested: str, calibration_digest: str | None) -> None:
+    """Raise if the file is not of the requested precision.
 
     Args:
         source: the model file.
-        asked: one of `precision.KINDS`.
-        calibration_digest: digest of the calibration set with which an INT8 file must have been
-            made; None for any.
+        requested: one of `precision.KINDS`.
+        calibration_digest: digest of the calibration set that an INT8 file must have been
+            quantised with; None for any.
 
     Raises:
-        EngineError: the file is of another precision, or was calibrated otherwise; names the command
-            that makes the file that is wanted.
+        EngineError: another precision or another calibration set; gives the command that makes
+            the right file.
     """
     kind = source.precision.kind
     stem = source.path.name.removesuffix(ONNX_SUFFIX)
     quantise = (
-        f"edge-ser quantize {source.path} --calibration FOLDER {_flags(asked)} "
-        f"--out {source.path.with_name(f'{stem}.{asked}.onnx')}"
+        f"edge-ser quantize {source.path} --calibration FOLDER {_flags(requested)} "
+        f"--out {source.path.with_name(f'{stem}.{requested}.onnx')}"
     )
-    if kind != asked and kind == "fp32":
+    if kind != requested and kind == "fp32":
         raise EngineError(
-            f"{source.path} is fp32, an engine of {asked} was asked for; precision lives in the "
-            f"file, so first run: {quantise}"
+            f"{source.path}: expected an {requested} file for an {requested} engine, got fp32; first "
+            f"run: {quantise}"
         )
-    if kind != asked:
+    if kind != requested:
         raise EngineError(
-            f"{source.path} is {kind}, an engine of {asked} was asked for; ask for {_flags(kind)}, or "
-            f"give the {asked} file"
+            f"{source.path}: expected an {requested} file for an {requested} engine, got {kind}; use "
+            f"{_flags(kind)}, or give the {requested} file"
         )
-    if calibration_digest is not None and "int8" in asked:
+    if calibration_digest is not None and "int8" in requested:
         _require_set(source, calibration_digest, quantise)
 
 
@@ -82,10 +82,10 @@ def _flags(kind: str) -> str:
 
 
 def _require_set(source: Source, expected: str, quantise: str) -> None:
-    used = source.precision.calibration_digest
-    if expected != used:
+    actual = source.precision.calibration_digest
+    if expected != actual:
         raise EngineError(
-            f"{source.path}: expected a calibration set of digest {expected[:12]}…, got {used[:12]}…; "
+            f"{source.path}: expected a calibration set of digest {expected[:12]}…, got {actual[:12]}…; "
             "leave --calibration out to build the file as it is, or quantize the FP32 file again: "
             f"{quantise}"
         )

@@ -1,4 +1,4 @@
-"""Inference by TensorRT on the GPU that an engine was built for."""
+"""TensorRT runner: inference on the GPU that an engine was built for."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from edge_ser.errors import ConfigError, EngineError, ModelError
 from edge_ser.inference.base import ModelOutput, Runner
 from edge_ser.inference.checks import check_input, finite_logits, probability
 from edge_ser.machine.cuda_device import cuda_device
+from edge_ser.tensorrt.cuda import open_cuda
 from edge_ser.tensorrt.cuda.api import Cuda, DeviceMemory
-from edge_ser.tensorrt.cuda.choose import open_cuda
 from edge_ser.tensorrt.engine import load_engine
 from edge_ser.tensorrt.session import EngineSession, Timings
 
@@ -25,27 +25,27 @@ Float32 = NDArray[np.float32]
 
 
 def log(level: str, text: str) -> None:
-    """Give a message to the logger `edge_ser.tensorrt`, which shows warnings where nobody set it up."""
+    """Log a message to the logger `edge_ser.tensorrt`."""
     levels = {"error": logging.ERROR, "warning": logging.WARNING, "info": logging.INFO}
     logging.getLogger("edge_ser.tensorrt").log(levels.get(level, logging.DEBUG), text)
 
 
 class TensorRTRunner(Runner):
-    """An engine in TensorRT. It belongs to the thread that opened it, until another takes it over.
+    """TensorRT engine. The thread that opened it owns it until another calls `take_over`.
 
     Args:
-        path: the engine, with its manifest beside it.
-        cuda: one of `cuda.choose.CHOICES`.
-        cuda_graph: whether to launch inferences as CUDA graphs, which spares the CPU most of the work;
-            where that cannot be, `on_message` is called once and they are enqueued one by one.
-        on_message: called with TensorRT's messages, and with what is done otherwise than asked.
-        zero_copy: let an integrated GPU work in the CPU's memory instead of copying. Which is faster
-            depends on the board: measure before you use it.
+        path: the engine, with its manifest in the same folder.
+        cuda: one of `cuda.CHOICES`.
+        cuda_graph: whether to launch inferences as CUDA graphs, which saves CPU time; if that is not
+            possible, `on_message` is called once and each inference is enqueued.
+        on_message: called with TensorRT's messages, and if an option cannot be honoured.
+        zero_copy: let an integrated GPU access host memory instead of copying. Whether it is faster
+            depends on the board: measure before use.
 
     Raises:
-        EngineError: the engine does not belong here (see `load_engine`), or CUDA fails.
-        MissingDependency: TensorRT or a package for CUDA is not installed.
-        ConfigError: `zero_copy` with a GPU that has memory of its own.
+        EngineError: the engine does not fit this machine (see `load_engine`), or CUDA fails.
+        MissingDependency: TensorRT or a CUDA package is not installed.
+        ConfigError: `zero_copy` with a GPU that has its own memory.
     """
 
     def __init__(
@@ -68,8 +68,8 @@ class TensorRTRunner(Runner):
         try:
             if zero_copy and not self._cuda.is_integrated:
                 raise ConfigError(
-                    f"zero_copy was asked for, {self._gpu} has memory of its own, to which copying is "
-                    "faster; leave it out"
+                    f"zero_copy needs an integrated GPU, got {self._gpu}, which has its own memory; "
+                    "leave zero_copy out"
                 )
             if cuda_graph and not self._cuda.has_graphs:
                 on_message(
@@ -90,23 +90,23 @@ class TensorRTRunner(Runner):
             _release(session, self._cuda, on_message)
             raise
         self._session = session
-        # Whoever forgets to close, and a process that ends, frees in the right order too.
+        # Without close(), garbage collection and process exit free in the right order too.
         self._release = weakref.finalize(self, _release, self._session, self._cuda, on_message)
 
     @property
     def card(self) -> ModelCard:
-        """What the model says of itself."""
+        """Card of the model."""
         return self._manifest.card
 
     @property
     def backend(self) -> str:
-        """What computes, and on what, e.g. `tensorrt 10.3.0, Orin (SM 8.7), CUDA graph`."""
+        """Library and device, e.g. `tensorrt 10.3.0, Orin (SM 8.7), CUDA graph`."""
         graph = ", CUDA graph" if self._session.uses_graphs else ""
         return f"{self._tensorrt}, {self._gpu}{graph}"
 
     @property
     def min_window_s(self) -> float:
-        """Shortest audio that the card and the engine's profile take, in whole hops of the front end."""
+        """Shortest window of the card and the engine's profile in s, a whole number of hops."""
         card, smallest = self.card, self._manifest.shapes.minimum[-1]
         frontend = card.frontend
         if card.input == "features":
@@ -119,11 +119,11 @@ class TensorRTRunner(Runner):
         return self.infer(inputs).logits
 
     def infer(self, inputs: Float32) -> ModelOutput:
-        """Return the logits, and the arousal where the model has it; see `Runner.infer`.
+        """Return the logits, and the arousal if the model has one; see `Runner.infer`.
 
         Raises:
             ModelError: an input outside the engine's profile, or outputs that are not finite.
-            EngineError: another thread's runner, a closed one, or the GPU failed.
+            EngineError: the runner belongs to another thread or is closed, or the GPU failed.
         """
         self._check(inputs)
         with self._cuda:
@@ -131,9 +131,10 @@ class TensorRTRunner(Runner):
         return self._output(outputs)
 
     def infer_timed(self, inputs: Float32) -> tuple[ModelOutput, Timings]:
-        """Return the output and what the GPU spent its time on; see `infer`.
+        """Return the output and the GPU time of each step; see `infer`.
 
-        The first two inferences of a shape are slower: one is enqueued, one captures the graph.
+        The first two inferences of a shape are slower: the first is enqueued, the second captures the
+        graph.
         """
         self._check(inputs)
         with self._cuda:
@@ -141,27 +142,27 @@ class TensorRTRunner(Runner):
         return self._output(outputs), timings
 
     def take_over(self) -> None:
-        """Let the calling thread run from now on; see that the GPU is within its reach.
+        """Make the calling thread the owner; check that it can use the GPU.
 
         Raises:
-            EngineError: it was closed, or CUDA fails.
+            EngineError: the runner is closed, or CUDA fails.
         """
         self._check_open()
         with self._cuda:
             self._owner = threading.get_ident()
 
     def device_memory(self) -> DeviceMemory:
-        """Return the GPU's memory in use, by all processes.
+        """Return the GPU memory in use by all processes.
 
         Raises:
-            EngineError: it was closed, or CUDA fails.
+            EngineError: the runner is closed, or CUDA fails.
         """
         self._check_open()
         with self._cuda:
             return self._cuda.memory()
 
     def close(self) -> None:
-        """Free all memory, of any thread; closing twice is fine."""
+        """Free all memory, from any thread; may be called twice."""
         self._release()
 
     def _output(self, outputs: tuple[Float32, ...]) -> ModelOutput:
@@ -173,8 +174,8 @@ class TensorRTRunner(Runner):
         self._check_open()
         if threading.get_ident() != self._owner:
             raise EngineError(
-                f"{self.path} is run by thread {threading.current_thread().name}, another thread "
-                "opened it; call take_over() in the thread that runs it"
+                f"{self.path} was opened by another thread than {threading.current_thread().name}; "
+                "call take_over() in the thread that runs it"
             )
         shapes, rows = self._manifest.shapes, self.card.frontend.n_features
         forms = {"features": ("batch", rows, "frames"), "waveform": ("batch", "samples")}
@@ -182,9 +183,9 @@ class TensorRTRunner(Runner):
         sides = zip(shapes.minimum, inputs.shape, shapes.maximum, strict=True)
         if not all(low <= size <= high for low, size, high in sides):
             raise ModelError(
-                f"{self.path} takes {shapes.input} from {list(shapes.minimum)} to "
-                f"{list(shapes.maximum)}, {list(inputs.shape)} came; choose a window in that range, "
-                "or build the engine for others (--window, --batch)"
+                f"{self.path}: expected {shapes.input} from {list(shapes.minimum)} to "
+                f"{list(shapes.maximum)}, got {list(inputs.shape)}; choose a window in that range, "
+                "or build the engine for other shapes (--window, --batch)"
             )
 
     def _check_open(self) -> None:
@@ -193,7 +194,7 @@ class TensorRTRunner(Runner):
 
 
 def _release(session: EngineSession | None, cuda: Cuda, on_message: OnMessage) -> None:
-    """Free a session and its context; what fails is told, for there is nothing else to be done."""
+    """Free a session and its context; report failures through `on_message`."""
     try:
         if session is not None:
             with cuda:

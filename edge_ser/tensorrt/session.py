@@ -1,4 +1,4 @@
-"""An engine ready to run: its context, stream, buffers and graphs, allocated once and freed once."""
+"""Execution state of an engine: context, stream, buffers and CUDA graphs."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from edge_ser.tensorrt.engine import LoadedEngine
 
 
 def rtx_cache_path(path: Path) -> Path:
-    """Return where the kernels of an engine are kept."""
+    """Return the path of an engine's kernel cache."""
     return path.with_name(path.name + ".rtx-cache")
 
 
 class RtxContext:
-    """An execution context of TensorRT for RTX with its cache of kernels. The GPU has to be open.
+    """Execution context of TensorRT for RTX with its kernel cache. The GPU must be open.
 
     Args:
         trt: the module.
         engine: ICudaEngine.
-        path: of the engine.
-        on_message: called if the cache is of no use.
-        graphs: whether inferences are going to be captured: a captured kernel stays as it is, so each
-            shape then gets its own at once instead of later, in the background.
+        path: path of the engine.
+        on_message: called if the cache cannot be used.
+        graphs: whether inferences will be captured. A captured kernel cannot be replaced later, so
+            kernels are then specialised for each shape at once instead of in the background.
     """
 
     def __init__(
@@ -50,15 +50,15 @@ class RtxContext:
             runtime_config.dynamic_shapes_kernel_specialization_strategy = eager
         self._cache = runtime_cache
         self.context = engine.create_execution_context(runtime_config=runtime_config)
-        """IExecutionContext; None where TensorRT cannot make one."""
+        """IExecutionContext; None if TensorRT cannot create one."""
 
     def can_capture(self, stream_handle: int) -> bool:
-        """Return whether an inference of the shape that is set can become a CUDA graph."""
+        """Return whether inference with the current shape can be captured as a CUDA graph."""
         context = self.context
         return bool(context.is_stream_capturable(stream_handle))
 
     def save(self) -> None:
-        """Keep the kernels, if there are others than before."""
+        """Write the kernel cache if it changed."""
         runtime_cache = self._cache
         try:
             data = bytes(runtime_cache.serialize())
@@ -67,39 +67,39 @@ class RtxContext:
                     temporary.write_bytes(data)
                 self._stored = data
         except (ConfigError, OSError, RuntimeError, TypeError) as error:
-            self._on_message("warning", f"the kernels of this run are not kept: {error}")
+            self._on_message("warning", f"the kernel cache was not saved: {error}")
 
     def _read(self, runtime_cache: Any) -> bytes:
-        """Load what is stored; return it if TensorRT takes it."""
+        """Load the stored cache; return it if TensorRT accepts it, else empty bytes."""
         try:
             stored = self._path.read_bytes() if self._path.is_file() else b""
             if not stored or runtime_cache.deserialize(stored):
                 return stored
-            reason = "TensorRT does not take it: it is damaged, or of another GPU or version"
+            reason = "TensorRT rejects it: it is damaged, or for another GPU or version"
         except (OSError, RuntimeError, TypeError, ValueError) as error:
             reason = str(error)
         self._on_message(
-            "warning", f"{self._path} is passed over ({reason}): kernels are made anew"
+            "warning", f"{self._path} is ignored ({reason}): kernels are compiled again"
         )
         return b""
 
 
 @dataclass(frozen=True, eq=False)
 class Port:
-    """The memory of one tensor on both sides."""
+    """Host and device memory of one tensor."""
 
     name: str
     host: HostBuffer
     device: DeviceBuffer | None
-    """None where the GPU works in the host's memory."""
+    """None if the GPU accesses the host memory."""
 
     @property
     def address(self) -> int:
-        """Where the GPU finds the tensor."""
+        """Address of the tensor for the GPU."""
         return self.device.address if self.device else self.host.device_address
 
     def view(self, shape: tuple[int, ...]) -> Float32:
-        """Return the host's memory as a tensor."""
+        """Return the host memory as a float32 array of a shape."""
         return self.host.array.view(np.float32)[: prod(shape)].reshape(shape)
 
 
@@ -107,14 +107,13 @@ def tensor_names(loaded: LoadedEngine, path: Path) -> tuple[str, tuple[str, ...]
     """Return the names of an engine's input and outputs.
 
     Returns:
-        The input, named as the manifest says. The outputs: the logits, and the arousal where the card
-        has one.
+        The input of the manifest. The outputs: the logits, and the arousal if the card has one.
 
     Raises:
-        EngineError: others than those, or not in float32.
+        EngineError: other tensors, or tensors that are not float32.
     """
     trt, engine, manifest = loaded.tensorrt.module, loaded.engine, loaded.manifest
-    names = [engine.get_tensor_name(place) for place in range(engine.num_io_tensors)]
+    names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
     inputs = [n for n in names if engine.get_tensor_mode(n) == trt.TensorIOMode.INPUT]
     outputs = [n for n in names if engine.get_tensor_mode(n) == trt.TensorIOMode.OUTPUT]
     others = [n for n in names if engine.get_tensor_dtype(n) != trt.DataType.FLOAT]
@@ -123,9 +122,10 @@ def tensor_names(loaded: LoadedEngine, path: Path) -> tuple[str, tuple[str, ...]
     fits = inputs == [manifest.shapes.input] and set(behind) <= set(outputs)
     if not fits or len(logits) != 1 or others:
         raise EngineError(
-            f"{path} has inputs {', '.join(inputs) or 'none'} and outputs {', '.join(outputs) or 'none'}"
-            f", not float32: {', '.join(others) or 'none'}; wanted: {manifest.shapes.input} and "
-            f"{', '.join(['logits', *behind])}, all float32; build it again: {manifest.rebuild(path)}"
+            f"{path}: expected input {manifest.shapes.input} and outputs "
+            f"{', '.join(['logits', *behind])}, all float32, got inputs "
+            f"{', '.join(inputs) or 'none'} and outputs {', '.join(outputs) or 'none'}, not float32: "
+            f"{', '.join(others) or 'none'}; build it again: {manifest.rebuild(path)}"
         )
     return inputs[0], (logits[0], *behind)
 
@@ -133,14 +133,14 @@ def tensor_names(loaded: LoadedEngine, path: Path) -> tuple[str, tuple[str, ...]
 Float32 = NDArray[np.float32]
 
 MAX_GRAPHS = 8
-"""Input shapes whose graphs are kept; windows have one shape, clips shorter than one have others."""
+"""Maximum number of cached graphs, one per input shape; clips shorter than a window add shapes."""
 
 _FLOAT_BYTES = 4
 
 
 @dataclass(frozen=True)
 class Timings:
-    """Where the GPU's time went in one inference, by its own clock."""
+    """GPU time of one inference, measured with CUDA events."""
 
     to_device_ms: float
     inference_ms: float
@@ -148,23 +148,23 @@ class Timings:
 
 
 class EngineSession:
-    """One engine on one stream. All but its making has to happen within `with cuda:`, that too.
+    """One engine on one stream. Create and use it within `with cuda:`.
 
-    A graph is captured when a shape comes twice in a row and launched from then on; the first
-    inference after a change of shape is enqueued plainly, with which TensorRT brings what it keeps
-    of a shape up to date.
+    A graph is captured at the second inference in a row with the same shape and launched from then
+    on. The first inference after a change of shape is enqueued, which updates the state that TensorRT
+    holds for a shape.
 
     Args:
         loaded: the engine.
-        path: of the engine, for messages.
+        path: path of the engine, for messages.
         cuda: the open GPU.
-        on_message: called with what is done otherwise than asked.
+        on_message: called if an option cannot be honoured.
         graphs: whether to use CUDA graphs.
-        zero_copy: whether the GPU works in the host's memory, which only an integrated one does well.
+        zero_copy: whether the GPU accesses host memory, which is useful on integrated GPUs only.
 
     Raises:
-        EngineError: the GPU has no memory left, or the engine has other inputs and outputs than its
-            manifest says; nothing stays allocated.
+        EngineError: the GPU is out of memory, or the engine's inputs and outputs differ from its
+            manifest; nothing stays allocated.
     """
 
     def __init__(
@@ -181,7 +181,7 @@ class EngineSession:
         self._path, self._cuda, self._on_message = path, cuda, on_message
         self._again = loaded.manifest.rebuild(path)
         self._n_values = (len(loaded.manifest.card.labels), 1)
-        """Columns of the outputs: logits, and arousal where there is one."""
+        """Columns of the outputs: logits, and arousal if present."""
         self._shape: tuple[int, ...] = ()
         self._is_new_shape = True
         self._graphs: OrderedDict[tuple[int, ...], Any] = OrderedDict()
@@ -209,10 +209,10 @@ class EngineSession:
             self._stack = stack.pop_all()
 
     def run(self, inputs: Float32) -> tuple[Float32, ...]:
-        """Return the outputs for an input within the profile.
+        """Run the engine on an input within the profile.
 
         Returns:
-            Logits [batch, n_classes], and the arousal [batch, 1] where the engine has one.
+            Logits [batch, n_classes], and the arousal [batch, 1] if the engine has one.
         """
         self._put(inputs)
         self._upload()
@@ -221,7 +221,7 @@ class EngineSession:
         return self._take()
 
     def run_timed(self, inputs: Float32) -> tuple[tuple[Float32, ...], Timings]:
-        """Return the same, and what the GPU spent its time on."""
+        """Run the engine as `run` does, and measure the GPU time."""
         cuda, stream = self._cuda, self._stream
         while len(self._events) < 4:
             self._events.append(cuda.open_event())
@@ -239,15 +239,15 @@ class EngineSession:
         return outputs, Timings(*(cuda.elapsed_ms(*step) for step in steps))
 
     def close(self) -> None:
-        """Free everything, the latest first.
+        """Free everything, in reverse order of allocation.
 
         Raises:
-            EngineError: CUDA failed; what could be freed is.
+            EngineError: CUDA failed; everything else was freed.
         """
         self._stack.close()
 
     def _output_shapes(self, n_batch: int) -> tuple[tuple[int, ...], ...]:
-        """Return the shape of each output that an engine may have."""
+        """Return the shape of each possible output."""
         return tuple((n_batch, n) for n in self._n_values)
 
     def _put(self, inputs: Float32) -> None:
@@ -279,20 +279,20 @@ class EngineSession:
 
     def _set_shape(self, shape: tuple[int, ...]) -> None:
         context = self._context
-        # Whatever fails below, the next inference has to begin here again.
+        # If anything below fails, the next inference sets the shape again.
         self._shape, self._is_new_shape = (), True
         outputs = tuple(zip(self._outputs, self._output_shapes(shape[0]), strict=False))
         if not context.set_input_shape(self._input.name, shape):
-            raise self._refusal(f"takes no input of shape {list(shape)}")
+            raise self._refusal(f"does not accept an input of shape {list(shape)}")
         for port, size in outputs:
-            got = tuple(context.get_tensor_shape(port.name))
-            if got != size:
+            actual = tuple(context.get_tensor_shape(port.name))
+            if actual != size:
                 raise self._refusal(
-                    f"puts out {port.name} {list(got)}, its manifest says {list(size)}"
+                    f"has output {port.name} {list(actual)}, expected {list(size)} by its manifest"
                 )
         for port in (self._input, *self._outputs):
             if not context.set_tensor_address(port.name, port.address):
-                raise self._refusal(f"refuses the memory of {port.name}")
+                raise self._refusal(f"rejects the memory of {port.name}")
         self._input_view = self._input.view(shape)
         self._output_views = tuple(port.view(size) for port, size in outputs)
         self._shape = shape
@@ -303,13 +303,13 @@ class EngineSession:
             raise self._refusal(f"does not run on an input of shape {list(self._shape)}")
 
     def _graph(self) -> Any:
-        """Return the graph of the shape that is set, None where there can be none."""
+        """Return the CUDA graph of the current shape; None if it cannot be captured."""
         if self._shape in self._graphs:
             self._graphs.move_to_end(self._shape)
             return self._graphs[self._shape]
         try:
             if self._rtx is not None and not self._rtx.can_capture(self._stream_handle):
-                raise EngineError("TensorRT says that this engine cannot be captured")
+                raise EngineError("TensorRT cannot capture this engine")
             graph = self._cuda.capture(self._stream, self._enqueue)
         except EngineError as error:
             self.uses_graphs = False
@@ -344,7 +344,7 @@ class EngineSession:
         else:
             self._context = engine.create_execution_context()
         if self._context is None:
-            raise self._refusal("has no execution context; see that the GPU has memory left")
+            raise self._refusal("has no execution context; check that the GPU has free memory")
         if self._rtx is not None:
             stack.callback(self._rtx.save)
 
@@ -363,8 +363,8 @@ class EngineSession:
     def _drop_engine(self) -> None:
         self._loaded = None
 
-    def _refusal(self, what: str) -> EngineError:
+    def _refusal(self, problem: str) -> EngineError:
         loaded = self._loaded
         reason = "; ".join(loaded.log.errors[-3:]) if loaded else ""
-        said = f" ({reason})" if reason else ""
-        return EngineError(f"{self._path} {what}{said}; build it again: {self._again}")
+        details = f" ({reason})" if reason else ""
+        return EngineError(f"{self._path} {problem}{details}; build it again: {self._again}")

@@ -1,4 +1,4 @@
-"""What a TensorRT engine is: its manifest, and on its GPU what TensorRT made of each layer."""
+"""Summary of a TensorRT engine: its manifest and, on its GPU, the types of the built layers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edge_ser.tensorrt.layers import with_layers
 from edge_ser.tensorrt.manifest import EngineManifest, manifest_path
 
 Fill = Callable[[Path], EngineManifest]
-"""Opens an engine on its GPU and returns its manifest with the types of the built layers."""
+"""Function that opens an engine on its GPU and returns its manifest with the types of the layers."""
 
 
 @dataclass(frozen=True)
@@ -22,19 +22,19 @@ class EngineInspection:
     """An engine file and its manifest."""
 
     file: str
-    """Name of the file, without its folder."""
+    """File name without the folder."""
     sha256: str
     size_bytes: int
     manifest: EngineManifest
     built_layers: Mapping[str, str]
     """Data type of each layer as TensorRT built it."""
     built_layers_note: str
-    """Why there are none; empty where there are."""
+    """Reason why the types are missing; empty if present."""
     kind: str = "engine"
 
     @property
     def card(self) -> ModelCard:
-        """Of the model that it was built from."""
+        """Card of the model that the engine was built from."""
         return self.manifest.card
 
 
@@ -44,14 +44,14 @@ def on_this_gpu(path: Path) -> EngineManifest:
 
 
 def inspect_engine(path: Path, fill: Fill = on_this_gpu) -> EngineInspection:
-    """Read an engine's manifest; where it lacks the types of the layers, ask the engine and keep them.
+    """Read an engine's manifest; if it lacks the types of the layers, read and store them.
 
     Args:
         path: the engine.
-        fill: how the engine is asked.
+        fill: function that reads the types.
 
     Raises:
-        EngineError: no manifest, one that is damaged or edited, or one of another engine.
+        EngineError: a missing, damaged or edited manifest, or one of another engine.
     """
     manifest, plan = read_engine(path)
     note = ""
@@ -67,5 +67,5 @@ def inspect_engine(path: Path, fill: Fill = on_this_gpu) -> EngineInspection:
         size_bytes=len(plan),
         manifest=manifest,
         built_layers=manifest.layers,
-        built_layers_note=note or ("" if manifest.layers else "TensorRT tells none of this engine"),
+        built_layers_note=note or ("" if manifest.layers else "TensorRT reports no layers"),
     )

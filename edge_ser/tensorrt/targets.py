@@ -1,4 +1,4 @@
-"""TensorRT on the device that it builds for: timing cache, DLA, version-compatible engines."""
+"""Builder settings of a device: profile shapes, DLA, compute capabilities, timing cache."""
 
 from __future__ import annotations
 
@@ -17,76 +17,78 @@ from edge_ser.tensorrt.manifest import EngineConfig, ProfileShapes
 
 
 def known_targets(trt: Any) -> dict[str, str]:
-    """Return {compute capability: its name in ComputeCapability}, such as 8.6: SM86."""
+    """Return the names in ComputeCapability by compute capability, such as {"8.6": "SM86"}."""
     names = [name for name in dir(trt.ComputeCapability) if name.startswith("SM")]
     return {f"{name[2:-1]}.{name[-1]}": name for name in sorted(names, key=lambda n: int(n[2:]))}
 
 
 def set_targets(trt: Any, config: Any, targets: Sequence[str]) -> None:
-    """Build for GPUs of these compute capabilities.
+    """Set the compute capabilities to build for.
 
     Raises:
-        EngineError: one that this TensorRT does not know.
+        EngineError: a compute capability that this TensorRT does not support.
     """
     known = known_targets(trt)
     for target in targets:
         if target not in known:
             raise EngineError(
-                f"compute capability {target} was asked for, this TensorRT for RTX builds for "
-                f"{', '.join(known)}; a Jetson builds with its own tensorrt: --tensorrt tensorrt"
+                f"expected a compute capability of this TensorRT for RTX ({', '.join(known)}), got "
+                f"{target}; on a Jetson use JetPack's TensorRT: --tensorrt tensorrt"
             )
     config.num_compute_capabilities = len(targets)
-    for place, target in enumerate(targets):
+    for index, target in enumerate(targets):
         value = getattr(trt.ComputeCapability, known[target])
-        if not config.set_compute_capability(value, place):
-            raise EngineError(f"TensorRT for RTX refuses compute capability {target}")
+        if not config.set_compute_capability(value, index):
+            raise EngineError(f"TensorRT for RTX rejects compute capability {target}")
 
 
 def profile_shapes(card: ModelCard, name: str, options: EngineConfig) -> ProfileShapes:
-    """Return the shapes of a model's input.
+    """Return the minimum, optimum and maximum shape of a model's input.
 
-    Where `options` has no `window_s`, windows go from the card's shortest to its usual, which is the
-    best; on a DLA, which takes one shape only, the usual is all.
+    Without `options.window_s`, windows range from the card's shortest to its usual one, which is the
+    optimum. A DLA supports one shape only, the usual one.
 
     Args:
         card: the model's card.
         name: the input tensor's name.
-        options: what was asked for.
+        options: the build options.
 
     Raises:
-        ConfigError: a range that is not ascending, shorter than the model takes, or, for a DLA, more
-            than one shape.
+        ConfigError: a range that is not ascending or begins below the model's shortest window, or
+            more than one shape for a DLA.
     """
     usual, fixed = card.window_s, options.dla_core >= 0
     windows = options.window_s or (usual if fixed else card.min_window_s, usual, usual)
-    for what, (low, best, high) in (("batch", options.batch), ("window", windows)):
+    for label, (low, best, high) in (("batch", options.batch), ("window", windows)):
         if not 0 < low <= best <= high:
-            raise ConfigError(f"{what} is {low:g} {best:g} {high:g}, wanted: ascending, above 0")
+            raise ConfigError(
+                f"{label}: expected ascending numbers above 0, got {low:g} {best:g} {high:g}"
+            )
         if fixed and low != high:
             raise ConfigError(
-                f"{what} is {low:g} {best:g} {high:g}, a DLA takes one shape only; give the same "
-                "number three times"
+                f"{label}: expected the same number three times, because a DLA supports one shape "
+                f"only, got {low:g} {best:g} {high:g}"
             )
     if windows[0] < card.min_window_s:
         raise ConfigError(
-            f"window begins at {windows[0]:g} s, {card.name} takes {card.min_window_s:g} s and more"
+            f"window: expected {card.min_window_s:g} s or more for {card.name}, got {windows[0]:g} s"
         )
     samples = [round(length * card.frontend.sample_rate) for length in windows]
 
-    def shape(place: int) -> tuple[int, ...]:
+    def shape(index: int) -> tuple[int, ...]:
         if card.input == "waveform":
-            return (options.batch[place], samples[place])
-        n_frames = card.frontend.n_frames(samples[place])
-        return (options.batch[place], card.frontend.n_features, n_frames)
+            return (options.batch[index], samples[index])
+        n_frames = card.frontend.n_frames(samples[index])
+        return (options.batch[index], card.frontend.n_features, n_frames)
 
     return ProfileShapes(name, shape(0), shape(1), shape(2))
 
 
 def configure(trt: Any, builder: Any, config: Any, options: EngineConfig) -> None:
-    """Set what only `tensorrt` offers.
+    """Set the options that only `tensorrt` supports: DLA and version-compatible engines.
 
     Raises:
-        EngineError: a DLA that the device lacks.
+        EngineError: a DLA core that the device does not have.
     """
     if options.version_compatible:
         config.set_flag(trt.BuilderFlag.VERSION_COMPATIBLE)
@@ -94,8 +96,8 @@ def configure(trt: Any, builder: Any, config: Any, options: EngineConfig) -> Non
         return
     if options.dla_core >= builder.num_DLA_cores:
         raise EngineError(
-            f"DLA {options.dla_core} was asked for, this device has {builder.num_DLA_cores} of them, "
-            "counted from 0; leave --dla out to build for the GPU"
+            f"expected a DLA core below {builder.num_DLA_cores}, the number on this device, got "
+            f"{options.dla_core}; leave --dla out to build for the GPU"
         )
     config.default_device_type = trt.DeviceType.DLA
     config.DLA_core = options.dla_core
@@ -104,30 +106,32 @@ def configure(trt: Any, builder: Any, config: Any, options: EngineConfig) -> Non
 
 
 def timing_cache_path(folder: Path, tensorrt: TensorRT, device: CudaDevice) -> Path:
-    """Return the file of timings for this TensorRT on this device."""
+    """Return the path of the timing cache for a TensorRT version and a device."""
     name = re.sub(r"\W+", "-", device.name).strip("-").lower()
     return folder / f"{name}-sm{device.compute_capability}-{tensorrt.version}.timing"
 
 
 def read_timing_cache(config: Any, path: Path, on_message: OnMessage) -> None:
-    """Attach the timings of earlier builds; fresh ones where the file is of no use."""
+    """Attach the timing cache of earlier builds; an empty one if the file cannot be used."""
     try:
         stored = path.read_bytes() if path.is_file() else b""
     except OSError as error:
-        on_message("warning", f"{path} cannot be read ({error.strerror}): everything is timed anew")
+        on_message(
+            "warning", f"{path} cannot be read ({error.strerror}): all layers are timed again"
+        )
         stored = b""
     cache = config.create_timing_cache(stored)
     if cache is not None and config.set_timing_cache(cache, False):  # noqa: FBT003
         return
-    on_message("warning", f"TensorRT does not take the timings in {path}: everything is timed anew")
+    on_message("warning", f"TensorRT rejects the timing cache {path}: all layers are timed again")
     config.set_timing_cache(config.create_timing_cache(b""), False)  # noqa: FBT003
 
 
 def write_timing_cache(config: Any, path: Path, on_message: OnMessage) -> None:
-    """Keep the timings of this build and those before it; a build is worth more than they are."""
+    """Write the timing cache; failures are reported and do not fail the build."""
     cache = config.get_timing_cache()
     try:
         with replacing(path) as temporary:
             temporary.write_bytes(bytes(cache.serialize()))
     except (ConfigError, OSError) as error:
-        on_message("warning", f"the timings of this build are not kept: {error}")
+        on_message("warning", f"the timing cache was not saved: {error}")

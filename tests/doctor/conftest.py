@@ -36,13 +36,13 @@ def with_result(monkeypatch: pytest.MonkeyPatch) -> Callable[..., SelfTest]:
     """Return a function that makes the self-test give the expected answer, with changes."""
 
     def give(**changes: object) -> SelfTest:
-        wanted = expected()
+        reference = expected()
         result = SelfTest(
             "tiny",
-            tuple(wanted.probs),
-            wanted.sha256,
-            wanted.label,
-            wanted.probs,
+            tuple(reference.probs),
+            reference.sha256,
+            reference.label,
+            reference.probs,
             9,
             5.0,
             3.0,

@@ -1,4 +1,4 @@
-"""What the doctor says of boards, containers and laptops."""
+"""Checks of boards, containers and laptops."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from edge_ser.machine.thermal import Thermal, Zone
 GIB = 1 << 30
 
 
-def test_a_capped_board_is_told_its_fastest_mode(make_here):
+def test_a_capped_board_names_its_fastest_mode(make_here):
     check = board.power_mode(make_here("orin-nano-jetpack7"))
     assert (check.state, check.found.split(":")[0]) == (WARNING, "25W")
     assert check.remedy.startswith("sudo nvpmodel -m 2 ")
@@ -43,7 +43,7 @@ def test_a_board_without_maxn_is_well_in_its_highest_mode(make_here, tmp_path):
 
 def test_a_board_that_tells_no_mode_is_unknown(make_here):
     check = board.power_mode(make_here("thor-jetpack7", Commands()))
-    assert (check.state, check.found) == (UNKNOWN, "not told")
+    assert (check.state, check.found) == (UNKNOWN, "unknown")
 
 
 def test_clocks_that_change_and_clocks_that_do_not(make_here):
@@ -56,8 +56,8 @@ def test_clocks_that_change_and_clocks_that_do_not(make_here):
     assert (locked.state, locked.found) == (OK, "locked: CPU 2202 MHz; GPU 1300 MHz")
 
 
-def test_memory_clocks_count_where_root_is_told(make_here, monkeypatch):
-    """The CPUs and the GPU of this board are locked, and its memory is told not to be."""
+def test_memory_clocks_count_if_root_can_read_them(make_here, monkeypatch):
+    """The CPUs and the GPU of this board are locked, and its memory is not."""
     shown = recorded("agx-orin-jetpack7", "jetson_clocks-show.txt")
     loose = shown.replace("EMC MinFreq=3199000000", "EMC MinFreq=204000000")
     monkeypatch.setattr("os.geteuid", lambda: 0)
@@ -92,7 +92,7 @@ def test_a_board_in_a_container_without_its_release(make_here, tmp_path):
     assert "docker run -v /etc/nv_tegra_release" in check.remedy
 
 
-def test_what_is_only_of_jetsons_is_not_said_of_others(make_here):
+def test_checks_of_jetsons_do_not_apply_to_others(make_here):
     here = make_here()
     for check in (board.jetson_linux, board.module, board.power_mode, board.clocks):
         assert check(here) is None
@@ -112,7 +112,7 @@ def test_the_governor_of_a_laptop(make_here):
     assert with_governor("performance").state == OK
     saving = with_governor("powersave")
     assert (saving.state, saving.found) == (WARNING, "powersave: 1000 to 4000 MHz")
-    assert board.governor(here) is None  # a virtual machine tells no clocks
+    assert board.governor(here) is None  # a virtual machine has no clocks
 
 
 @pytest.mark.parametrize(("quota", "state"), [(None, OK), (2.0, OK), (0.5, WARNING)])

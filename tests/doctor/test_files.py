@@ -18,10 +18,10 @@ from edge_ser.frontend.compiled import NotCompiled
 
 def test_the_bundled_model_answers_as_it_was_written_down():
     """Fails after the bundled model was replaced: run benchmarks/write_self_test.py."""
-    got, wanted = run_self_test(), expected()
-    assert got.sha256 == wanted.sha256
-    assert got.label == wanted.label
-    assert got.probs == pytest.approx(wanted.probs, abs=1e-3)
+    got, reference = run_self_test(), expected()
+    assert got.sha256 == reference.sha256
+    assert got.label == reference.label
+    assert got.probs == pytest.approx(reference.probs, abs=1e-3)
     assert got.n_windows == 9
     assert got.rtf > 0
     assert got.p50_ms > 0
@@ -44,10 +44,10 @@ def test_a_front_end_that_is_off_gives_another_answer(monkeypatch):
     kernel_for.cache_clear()
     monkeypatch.setattr(tables, "mel_edges", lambda config: 0.9 * true_edges(config))
     try:
-        got, wanted = run_self_test(), expected()
+        got, reference = run_self_test(), expected()
     finally:
         kernel_for.cache_clear()
-    assert max(abs(got.probs[label] - p) for label, p in wanted.probs.items()) > TOLERANCE
+    assert max(abs(got.probs[label] - p) for label, p in reference.probs.items()) > TOLERANCE
 
 
 def test_the_signal_is_the_same_in_pieces_and_stays_in_range():
@@ -73,21 +73,21 @@ def test_a_replaced_model_is_a_warning(make_here, with_result):
 
 
 @pytest.mark.parametrize("change", ["label", "probs"])
-def test_a_wrong_answer_is_told_with_both_labels(make_here, with_result, change):
-    wanted = expected()
-    other = next(label for label in wanted.probs if label != wanted.label)
+def test_a_wrong_label_is_reported_with_both_labels(make_here, with_result, change):
+    reference = expected()
+    other = next(label for label in reference.probs if label != reference.label)
     changes = {
         "label": {"label": other},
-        "probs": {"probs": {**wanted.probs, other: wanted.probs[other] + 0.1}},
+        "probs": {"probs": {**reference.probs, other: reference.probs[other] + 0.1}},
     }[change]
     with_result(**changes)
     check = files.model(make_here())
     assert check.state == MISSING
-    assert repr(wanted.label) in check.found
+    assert repr(reference.label) in check.found
     assert check.remedy
 
 
-def test_a_missing_model_is_told(make_here, monkeypatch):
+def test_a_missing_model_is_reported(make_here, monkeypatch):
     def gone():
         raise ModelError("bundled-17.onnx; see there")
 
@@ -100,7 +100,7 @@ def test_a_missing_model_is_told(make_here, monkeypatch):
 @pytest.mark.parametrize(
     "text", ["not JSON", "{}", json.dumps({"sha256": 1, "label": "", "probs": {}})]
 )
-def test_a_damaged_expectation_is_told(tmp_path, monkeypatch, text):
+def test_a_damaged_reference_is_reported(tmp_path, monkeypatch, text):
     (tmp_path / "assets").mkdir()
     (tmp_path / "assets" / "self_test.json").write_text(text)
     monkeypatch.setattr(self_test.resources, "files", lambda _: tmp_path)

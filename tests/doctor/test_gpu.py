@@ -1,4 +1,4 @@
-"""What the doctor says of drivers, TensorRT and the packages around it."""
+"""Checks of drivers, TensorRT and its packages."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_a_machine_without_nvidia(make_here, modules):
     modules()
     here = make_here()
     assert engines.driver(here).state == MISSING
-    # One line says it all; nobody is told to install packages for a GPU that is not there.
+    # A single line, and no advice to install packages for a GPU that is missing.
     rest = [check(here) for check in engines.CHECKS if check is not engines.driver]
     assert rest == [None] * len(rest)
 
@@ -106,7 +106,7 @@ def test_tensorrt_of_this_environment(make_here, modules):
 
 @pytest.mark.parametrize("same", [True, False])
 def test_tensorrt_that_only_the_systems_python_sees(make_here, modules, tmp_path, same):
-    """What people meet first on a Jetson (NVIDIA/TensorRT#2737)."""
+    """Common first problem on a Jetson (NVIDIA/TensorRT#2737)."""
     modules()
     minor = sys.version_info.minor + (0 if same else 1)
     folder = f"usr/lib/python3.{minor}/dist-packages"
@@ -150,8 +150,8 @@ def test_tensorrt_for_rtx_is_of_no_use_on_a_jetson(make_here, modules):
     ("error", "found"),
     [
         (
-            EngineError("tensorrt 8.5.2 is installed, 8.6 was wanted"),
-            "tensorrt 8.5.2 is installed, ",
+            EngineError("expected TensorRT 8.6, got tensorrt 8.5.2"),
+            "expected TensorRT 8.6, got tensorrt 8.5.2",
         ),
         (
             MissingDependency(
@@ -161,7 +161,7 @@ def test_tensorrt_for_rtx_is_of_no_use_on_a_jetson(make_here, modules):
         ),
     ],
 )
-def test_a_tensorrt_that_cannot_be_used_says_why(make_here, monkeypatch, error, found):
+def test_a_tensorrt_that_cannot_be_used_gives_the_reason(make_here, monkeypatch, error, found):
     def find(_):
         raise error
 
@@ -186,7 +186,7 @@ def test_the_words_of_a_real_import_that_fails(make_here, monkeypatch):
     ("packages", "state", "words"),
     [
         ({"cuda-bindings": "12.9.2"}, OK, "12.9.2"),
-        ({"pycuda": "2026.1"}, OK, "pycuda 2026.1 does it"),
+        ({"pycuda": "2026.1"}, OK, "pycuda 2026.1 is used"),
         ({}, MISSING, "edge-ser[tensorrt]"),
         ({"cuda-bindings": "13.0.1"}, MISSING, "cuda-python==12.*"),
     ],

@@ -1,4 +1,4 @@
-"""What the doctor says of microphones, audio servers and permissions."""
+"""Checks of microphones, audio servers and permissions."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ def test_no_voice_detector_and_what_to_do(make_here, monkeypatch):
     assert check.remedy.endswith("--no-vad")
 
 
-def test_an_audio_server_that_hangs_is_told(make_here, monkeypatch):
+def test_an_audio_server_that_hangs_is_reported(make_here, monkeypatch):
     def lists():
         raise AudioError("PortAudio cannot list the microphones (timed out)")
 

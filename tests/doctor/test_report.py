@@ -26,7 +26,7 @@ def ordinary_user(monkeypatch):
 
 
 @pytest.fixture
-def said(monkeypatch):
+def with_states(monkeypatch):
     """Return a function that replaces the checks of a use by ones of given states."""
 
     def say(name: str, *states: str) -> None:
@@ -69,7 +69,7 @@ def test_whatever_is_missing_comes_with_a_remedy(tmp_path):
             assert check.remedy or check.state in {OK, UNKNOWN}, check
 
 
-def test_a_check_that_fails_is_told_and_takes_nothing_with_it(monkeypatch):
+def test_a_check_that_fails_is_reported_and_stops_no_other(monkeypatch):
     def broken_thing(_):
         raise ZeroDivisionError("thing 17")
 
@@ -85,7 +85,7 @@ def test_a_check_that_fails_is_told_and_takes_nothing_with_it(monkeypatch):
     assert wav.checks[0].state == UNKNOWN
     assert wav.checks[0].found.endswith(" ZeroDivisionError: thing 17")
     assert len(wav.checks) > 3
-    # What could not be told is not said to work.
+    # An unknown state is not reported as working.
     assert (wav.verdict, report.works) == ("unknown", False)
 
 
@@ -100,17 +100,17 @@ def test_a_check_that_fails_is_told_and_takes_nothing_with_it(monkeypatch):
     ],
 )
 @pytest.mark.parametrize("name", CHOICES)
-def test_verdicts(said, name, states, verdict, works):
-    said(name, *states)
+def test_verdicts(with_states, name, states, verdict, works):
+    with_states(name, *states)
     report = examine(name, with_self_test=False)
     (group,) = (group for group in report.groups if group.name == name)
     assert (group.verdict, report.works, report.asked) == (verdict, works, (name,))
 
 
 @pytest.mark.parametrize(("devices", "asked"), [((), ("wav",)), ((MICROPHONE,), ("wav", "mic"))])
-def test_the_microphone_counts_where_there_is_one(monkeypatch, said, devices, asked):
+def test_the_microphone_counts_where_there_is_one(monkeypatch, with_states, devices, asked):
     monkeypatch.setattr("edge_ser.audio.sources.devices.list_devices", lambda: devices)
-    said("mic", MISSING)
+    with_states("mic", MISSING)
     report = examine(with_self_test=False)
     assert report.asked == asked
     assert report.works == (asked == ("wav",))
@@ -123,9 +123,8 @@ def test_a_portaudio_that_falls_over_is_no_microphone(monkeypatch):
     monkeypatch.setattr("edge_ser.audio.sources.devices.list_devices", falls)
     report = examine(with_self_test=False)
     assert report.asked == ("wav",)
-    told = [check.found for check in report.groups[2].checks if check.state == UNKNOWN]
-    (found,) = told
-    assert found.endswith(" RuntimeError: Error initializing PortAudio")
+    unknown = [check.found for check in report.groups[2].checks if check.state == UNKNOWN]
+    assert unknown == [f"{FAILED} RuntimeError: Error initializing PortAudio"]
 
 
 def test_the_self_test_can_be_left_out(monkeypatch):

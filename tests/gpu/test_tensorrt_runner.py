@@ -25,7 +25,7 @@ from edge_ser.errors import MissingDependency
 from edge_ser.inference.onnxruntime import OnnxRunner
 from edge_ser.machine.cuda_device import CudaDevice
 from edge_ser.tensorrt.build import build_engine
-from edge_ser.tensorrt.cuda.choose import open_cuda
+from edge_ser.tensorrt.cuda import open_cuda
 from edge_ser.tensorrt.manifest import EngineConfig, EngineManifest
 from edge_ser.tensorrt.runner import TensorRTRunner
 
@@ -69,7 +69,7 @@ class Built:
 
 @pytest.fixture(scope="module")
 def report(gpu: CudaDevice) -> Iterator[dict[str, Any]]:
-    """What was measured; written at the end, however it went."""
+    """Measurements, written at the end even if a test fails."""
     found: dict[str, Any] = {
         "edge_ser": edge_ser.__version__,
         "gpu": gpu.name,
@@ -116,18 +116,20 @@ def cuda(request, gpu) -> str:
 
 
 @pytest.fixture
-def heard() -> list[tuple[str, str]]:
-    """What a runner tells."""
+def messages() -> list[tuple[str, str]]:
+    """Messages of a runner."""
     return []
 
 
-def opened(built: Built, cuda: str, heard: list[tuple[str, str]], **options: Any) -> TensorRTRunner:
+def opened(
+    built: Built, cuda: str, messages: list[tuple[str, str]], **options: Any
+) -> TensorRTRunner:
     """Open an engine."""
-    return TensorRTRunner(built.path, cuda, on_message=lambda *told: heard.append(told), **options)
+    return TensorRTRunner(built.path, cuda, on_message=lambda *m: messages.append(m), **options)
 
 
-def test_logits_are_onnx_runtimes(built, cuda, heard, report):
-    runner = opened(built, cuda, heard)
+def test_logits_are_onnx_runtimes(built, cuda, messages, report):
+    runner = opened(built, cuda, messages)
     low, high = built.manifest.shapes.minimum[2], built.manifest.shapes.maximum[2]
     worst = 0.0
     for n_frames in (high, high, low, low, (low + high) // 2, high, high, low):
@@ -141,22 +143,22 @@ def test_logits_are_onnx_runtimes(built, cuda, heard, report):
     assert worst <= TOLERANCE[built.kind]
 
 
-def test_a_graph_changes_nothing(built, heard, report):
+def test_a_graph_changes_nothing(built, messages, report):
     """Also where shapes take turns, of which each has its own graph."""
-    with_graph = opened(built, "cuda-python", heard)
-    without = opened(built, "cuda-python", heard, cuda_graph=False)
+    with_graph = opened(built, "cuda-python", messages)
+    without = opened(built, "cuda-python", messages, cuda_graph=False)
     low, high = built.manifest.shapes.minimum[2], built.manifest.shapes.maximum[2]
     for n_frames in (high, high, high, low, low, high, high, low, low, low):
         x = built.inputs(1, n_frames)
         np.testing.assert_allclose(with_graph.run(x), without.run(x), rtol=1e-5, atol=1e-5)
     report["engines"][built.kind]["backend"] = with_graph.backend
 
-    assert "CUDA graph" in with_graph.backend, heard
+    assert "CUDA graph" in with_graph.backend, messages
     assert "CUDA graph" not in without.backend
 
 
-def test_ten_thousand_calls_leave_no_memory_behind(built, cuda, heard, report):
-    runner = opened(built, cuda, heard)
+def test_ten_thousand_calls_leave_no_memory_behind(built, cuda, messages, report):
+    runner = opened(built, cuda, messages)
     x = built.usual()
     first = [runner.run(x) for _ in range(50)][-1]
     before = runner.device_memory()
@@ -177,12 +179,12 @@ def test_ten_thousand_calls_leave_no_memory_behind(built, cuda, heard, report):
     assert after.used - before.used <= limit
 
 
-def test_closing_gives_the_memory_back(built, cuda, heard):
+def test_closing_gives_the_memory_back(built, cuda, messages):
     """Opened and closed in turn: what stays with the driver after the first does not grow."""
     used = []
-    keeper = opened(built, cuda, heard)
+    keeper = opened(built, cuda, messages)
     for _ in range(10):
-        runner = opened(built, cuda, heard)
+        runner = opened(built, cuda, messages)
         runner.run(built.usual())
         runner.close()
         used.append(keeper.device_memory().used)
@@ -190,10 +192,10 @@ def test_closing_gives_the_memory_back(built, cuda, heard):
 
 
 @pytest.mark.parametrize("graph", [True, False])
-def test_how_long_it_takes(built, cuda, graph, heard, report):
+def test_how_long_it_takes(built, cuda, graph, messages, report):
     if graph and cuda == "pycuda":
         pytest.skip("pycuda has no CUDA graphs")
-    runner = opened(built, cuda, heard, cuda_graph=graph)
+    runner = opened(built, cuda, messages, cuda_graph=graph)
     x = built.usual()
     for _ in range(50):
         runner.infer_timed(x)
@@ -214,20 +216,20 @@ def test_how_long_it_takes(built, cuda, graph, heard, report):
     }
 
 
-def test_without_copies_the_logits_are_the_same(built, cuda, heard):
+def test_without_copies_the_logits_are_the_same(built, cuda, messages):
     api = open_cuda(cuda)
     integrated = api.is_integrated
     api.close()
     if not integrated:
         pytest.skip("this GPU has memory of its own")
-    copied, shared = opened(built, cuda, heard), opened(built, cuda, heard, zero_copy=True)
+    copied, shared = opened(built, cuda, messages), opened(built, cuda, messages, zero_copy=True)
     for _ in range(3):
         np.testing.assert_array_equal(shared.run(built.usual()), copied.run(built.usual()))
 
 
 @pytest.mark.parametrize("device", ["cuda", "tensorrt"])
 def test_onnx_runtime_on_the_gpu(device, gpu, report, tmp_path):
-    """Where its build has these providers; on a Jetson it usually has not, and needs not."""
+    """Skipped unless ONNX Runtime was built with these providers, which it rarely is on a Jetson."""
     onnx = make_graph(tmp_path, "fp32", "features")
     reference = OnnxRunner(onnx)
     try:

@@ -12,7 +12,7 @@ from support import ROOT
 
 @pytest.mark.parametrize("strict", ["0", "1"])
 def test_without_a_gpu_the_gpu_tests_do_not_pass(strict, tmp_path):
-    # CUDA itself hides the GPU from a process that is told so, where there is one.
+    # CUDA itself hides the GPU from a process that is asked to, if there is one.
     hidden = {"CUDA_VISIBLE_DEVICES": "", "EDGE_SER_STRICT": strict}
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-m", "gpu", "-p", "no:cacheprovider", "tests/gpu"],

@@ -119,7 +119,7 @@ def test_packages_are_named_without_importing_them():
 
 
 def test_a_package_of_the_systems_python(tmp_path):
-    """Where JetPack's python3-libnvinfer installs to."""
+    """Install folder of JetPack's python3-libnvinfer."""
     folder = "usr/lib/python3.{minor}/dist-packages"
     other = sys.version_info.minor + 1
     assert system_package("tensorrt", tmp_path) is None

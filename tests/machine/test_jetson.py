@@ -1,4 +1,4 @@
-"""What Jetson boards of each generation print, read from what was recorded on them."""
+"""Facts of Jetson boards of each generation, from recorded files and output."""
 
 from __future__ import annotations
 
@@ -158,8 +158,12 @@ def test_sysfs_says_what_jetson_clocks_says(tmp_path, board):
     assert gpu
     assert gpu.governor == "nvhost_podgov"
     assert gpu.name in GPU_FOLDERS[board]
-    (told,) = (c for c in shown if c.name in {"gpu", "gpu-gpc-0"})
-    assert (gpu.min_hz, gpu.max_hz, gpu.current_hz) == (told.min_hz, told.max_hz, told.current_hz)
+    (printed,) = (c for c in shown if c.name in {"gpu", "gpu-gpc-0"})
+    assert (gpu.min_hz, gpu.max_hz, gpu.current_hz) == (
+        printed.min_hz,
+        printed.max_hz,
+        printed.current_hz,
+    )
 
 
 def test_cpus_that_sleep_have_no_clock(tmp_path):

@@ -1,4 +1,4 @@
-"""What the process says of itself, against what it was made to do."""
+"""Resource usage of the process, against known work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose recordings calibrate a model, and that the choice is balanced."""
+"""Speakers that may calibrate a model, and the balance of the selection."""
 
 from __future__ import annotations
 
@@ -227,11 +227,11 @@ def test_judges_of_the_model_are_warned_of(record):
         for clip in clips
     ]
 
-    def said(own):
+    def warnings(own):
         return cautions(choose(scan(own, card, 0), card, n_clips=9, seed=0), card)
 
-    assert said(renamed[:2]) == ()
-    test, validation, others = said(renamed)
+    assert warnings(renamed[:2]) == ()
+    test, validation, others = warnings(renamed)
     assert test.startswith("A/4: test speakers")
     assert validation.startswith("A/3: validation speakers")
     assert others.startswith("A/5: tiny ")

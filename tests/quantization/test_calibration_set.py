@@ -87,7 +87,7 @@ def test_every_clip_and_value_is_in_the_digest(small_set):
 
 
 def test_an_empty_set_is_refused(small_set):
-    with pytest.raises(CalibrationError, match=rf"\bempty\b.*{REMEDY}"):
+    with pytest.raises(CalibrationError, match=f"at least one window.*{REMEDY}"):
         dataclasses.replace(small_set, clips=(), windows=small_set.windows[:0])
 
 
@@ -100,7 +100,7 @@ def test_windows_that_are_not_finite_are_refused(small_set, value):
 
 
 @pytest.mark.parametrize(
-    ("windows", "came"),
+    ("windows", "actual"),
     [
         (np.zeros((2, 13, 97), np.float32), r"\[2, 13, 97\]"),
         (np.zeros((3, 40, 97), np.float32), r"\[3, 40, 97\]"),
@@ -109,9 +109,9 @@ def test_windows_that_are_not_finite_are_refused(small_set, value):
         (np.zeros((3, 13, 97)), "float64"),
     ],
 )
-def test_windows_of_another_shape_are_refused(small_set, windows, came):
+def test_windows_of_another_shape_are_refused(small_set, windows, actual):
     assert small_set.windows.shape == (3, 13, 97)
-    with pytest.raises(CalibrationError, match=rf"(?=.*float32 \[3, 13, 97\]).*{came}"):
+    with pytest.raises(CalibrationError, match=rf"float32 \[3, 13, 97\].*got .*{actual}"):
         dataclasses.replace(small_set, windows=windows)
 
 
@@ -173,9 +173,9 @@ def test_other_files_in_place_of_the_windows_are_refused(saved, content):
 def test_windows_of_another_set_are_refused(small_set, saved, tmp_path):
     dataclasses.replace(small_set, windows=small_set.windows + 1).save(tmp_path / "other")
     (tmp_path / "other" / "windows.npz").replace(saved / "windows.npz")
-    said = refusal(saved)
-    assert str(saved) in said
-    assert small_set.digest[:12] in said
+    message = refusal(saved)
+    assert str(saved) in message
+    assert small_set.digest[:12] in message
 
 
 def test_missing_files_are_refused(saved, tmp_path):
@@ -191,32 +191,32 @@ def edited(**changes):
 
 
 @pytest.mark.parametrize(
-    ("edit", "values"),
+    ("edit", "part"),
     [
         (edited(licence="public domain"), "was changed since it was made"),
         (edited(seed=1), "was changed since it was made"),
         (edited(digest="0" * 64), "was changed since it was made"),
         (lambda f: {**f, "clips": f["clips"][::-1]}, "was changed since it was made"),
         (lambda f: {**f, "frontend": {**f["frontend"], "fmin": 0.0}}, "was changed since"),
-        (lambda f: {**f, "clips": []}, "is empty"),
-        (lambda f: {**f, "clips": f["clips"][1:]}, "float32 [2, 13, 97] were wanted"),
-        (edited(window_s=2.0), "were wanted"),
+        (lambda f: {**f, "clips": []}, "at least one window"),
+        (lambda f: {**f, "clips": f["clips"][1:]}, "expected windows of float32 [2, 13, 97]"),
+        (edited(window_s=2.0), "expected windows of float32"),
         (edited(window_s=1e9), "window_s"),
         (edited(window_s=float("nan")), "window_s"),
-        (edited(seed="1"), "seed is '1', expected int"),
+        (edited(seed="1"), "seed"),
         (edited(more=1), "unknown fields more"),
         (lambda f: {k: v for k, v in f.items() if k != "licence"}, "lacks licence"),
         (lambda f: {**f, "clips": [{"name": "a"}]}, "clips[0] lacks"),
-        (lambda f: {**f, "frontend": {**f["frontend"], "n_fft": 0}}, "n_fft is 0"),
-        (edited(schema=2), "schema is 2"),
+        (lambda f: {**f, "frontend": {**f["frontend"], "n_fft": 0}}, "n_fft"),
+        (edited(schema=2), "schema"),
         (edited(kind="edge-ser evaluation"), "is not the manifest of a calibration set"),
         (lambda _: [], "is not the manifest of a calibration set"),
     ],
 )
-def test_an_edited_manifest_is_refused(saved, edit, values):
+def test_an_edited_manifest_is_refused(saved, edit, part):
     path = saved / "manifest.json"
     path.write_text(json.dumps(edit(json.loads(path.read_text()))))
-    assert absent(refusal(saved), *values) == []
+    assert part in refusal(saved)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[" * 100_000])
@@ -239,19 +239,19 @@ def test_a_killed_writer_leaves_a_set_that_is_refused(small_set, saved, monkeypa
     assert len(list(saved.iterdir())) == 2
 
 
-def test_a_place_that_cannot_be_written(small_set, tmp_path):
+def test_a_folder_that_cannot_be_written(small_set, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match=r"file/windows\.npz"):
         small_set.save(tmp_path / "file")
 
 
-def test_a_model_that_hears_alike_is_served(small_set):
+def test_a_model_with_the_same_windows_is_accepted(small_set):
     small_set.require(make_card())
     small_set.require(make_card(input="waveform", hop_s=0.5, labels=("a", "b")))
 
 
 @pytest.mark.parametrize(
-    ("changes", "says"),
+    ("changes", "parts"),
     [
         (
             {"frontend": FrontendConfig(n_mels=26, n_mfcc=13, fmin=50.0, window="hamming")},
@@ -260,10 +260,11 @@ def test_a_model_that_hears_alike_is_served(small_set):
         ({"window_s": 2.0}, ["[13, 97] (1 s)", "[13, 197] (2 s)"]),
     ],
 )
-def test_a_model_that_hears_otherwise_is_refused_with_both_values(small_set, changes, says):
+def test_a_model_with_other_windows_is_refused_with_both_values(small_set, changes, parts):
     with pytest.raises(CalibrationError) as caught:
         small_set.require(make_card(**changes))
-    assert absent(caught.value, *says, "tiny", f"{REMEDY} --model") == []
+    for words in [*parts, "does not fit tiny", f"{REMEDY} --model"]:
+        assert words in str(caught.value)
 
 
 @pytest.fixture(scope="module")
@@ -276,9 +277,9 @@ def test_the_default_set_fits_the_bundled_model(default):
     default.require(card)
 
     trained = {speaker for use in card.corpora for speaker in use.speakers}
-    judges = {speaker for a in card.accuracy for speaker in a.speakers}
+    held_out = {speaker for a in card.accuracy for speaker in a.speakers}
     speakers = {clip.speaker for clip in default.clips}
-    assert speakers <= trained - judges
+    assert speakers <= trained - held_out
     labels = [clip.emotion for clip in default.clips]
     assert {labels.count(label) for label in card.labels} == {len(labels) // len(card.labels)}
     counts = [[c.speaker for c in default.clips].count(speaker) for speaker in speakers]
@@ -287,11 +288,11 @@ def test_the_default_set_fits_the_bundled_model(default):
     assert max(map(levels.count, set(levels))) - min(map(levels.count, set(levels))) <= 2
 
 
-def test_the_bundled_model_hears_speech_in_the_default_set(default):
+def test_the_bundled_model_recognises_the_default_set(default):
     """It learned from these speakers, so that it mostly knows what they meant."""
     runner = open_runner()
-    said = [runner.card.labels[int(runner.run(w[None])[0].argmax())] for w in default.windows]
-    right = [label == clip.emotion for label, clip in zip(said, default.clips, strict=True)]
+    predicted = [runner.card.labels[int(runner.run(w[None])[0].argmax())] for w in default.windows]
+    right = [label == clip.emotion for label, clip in zip(predicted, default.clips, strict=True)]
     assert np.mean(right) > 0.6
 
 

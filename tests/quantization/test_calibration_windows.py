@@ -87,12 +87,12 @@ def test_silent_stretches_of_a_recording_are_passed_over(record):
     clip = record("late", 6.0, pause_s=3.0)
     for seed in range(10):
         pool = scan([clip], make_card(), seed)
-        assert len(pool.candidates) == 4  # one from the pause's end, which is heard
+        assert len(pool.candidates) == 4  # one from the pause's end, which is audible
         assert min(candidate.start_s for candidate in pool.candidates) > 2
         assert pool.refused == {}
 
 
-def test_the_same_audio_is_heard_once(record):
+def test_the_same_audio_is_read_once(record):
     first, second = record("a"), record("b")
     twin = dataclasses.replace(second, group=first.group)
     pool = scan([first, twin], make_card(), seed=0)

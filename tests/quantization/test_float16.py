@@ -96,7 +96,7 @@ def test_an_overflow_that_only_fp32_nodes_see_is_none():
     model = network(CARD)
 
     to_float16(model, {"power_out": 1e9})
-    with pytest.raises(CalibrationError, match="second reaches 1e\\+09"):
+    with pytest.raises(CalibrationError, match=r"^second\b.*\b1e\+09"):
         to_float16(model, {"second_out": 1e9})
     with pytest.raises(CalibrationError, match=r"^second\b.*\bnan\b"):
         to_float16(model, {"second_out": float("nan")})

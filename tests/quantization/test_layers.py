@@ -1,4 +1,4 @@
-"""Which layers there are, and which are worth INT8."""
+"""Layers of a network, and those worth quantising."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from support import make_card
 from edge_ser.quantization.layers import arousal_branch, weighted_layers, worth_quantizing
 
 
-def test_layers_are_told_by_what_they_lead_to():
+def test_roles_of_layers_follow_from_their_outputs():
     layers = weighted_layers(network(make_card()))
 
     assert {layer.name: layer.role for layer in layers} == {

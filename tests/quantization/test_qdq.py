@@ -127,11 +127,11 @@ def test_two_layers_that_read_one_tensor_have_a_pair_each():
 
 
 def test_int8_is_close_to_float_and_no_layers_means_float():
-    wanted = run(network(CARD))
-    spread = wanted.std()
+    expected = run(network(CARD))
+    spread = expected.std()
 
-    assert 0 < np.abs(run(quantized()) - wanted).mean() < 0.05 * spread
-    np.testing.assert_allclose(run(quantized(())), wanted, rtol=1e-4, atol=1e-4)
+    assert 0 < np.abs(run(quantized()) - expected).mean() < 0.05 * spread
+    np.testing.assert_allclose(run(quantized(())), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_a_normalisation_that_classifier_and_arousal_share_is_folded_into_both():

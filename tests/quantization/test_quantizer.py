@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
 
 import numpy as np
 import onnx
@@ -18,7 +19,7 @@ from edge_ser.errors import CalibrationError, ConfigError, ModelError
 from edge_ser.inference.loader import bundled_model
 from edge_ser.inference.onnxruntime import OnnxRunner
 from edge_ser.precision import KEY, Precision
-from edge_ser.quantization.accuracy_gate import heard_clips
+from edge_ser.quantization.accuracy_gate import cut_clips
 from edge_ser.quantization.calibration_set import CalibrationSet, default_calibration
 from edge_ser.quantization.gate_config import Gate
 from edge_ser.quantization.model_parts import open_source, save_checked
@@ -36,12 +37,12 @@ def quantizer(tmp_path):
     return Quantizer(open_source(write_network(tmp_path / "small.onnx")), calibration_of(CARD))
 
 
-@pytest.mark.parametrize("wish", [INT8, FP16, BOTH], ids=lambda w: w.kind)
+@pytest.mark.parametrize("config", [INT8, FP16, BOTH], ids=lambda w: w.kind)
 @pytest.mark.parametrize("waveform", [False, True])
-def test_the_file_carries_its_card_and_how_it_was_made(tmp_path, wish, waveform):
+def test_the_file_carries_its_card_and_how_it_was_made(tmp_path, config, waveform):
     path = write_network(tmp_path / "small.onnx", waveform=waveform)
     quantizer = Quantizer(open_source(path), calibration_of(CARD))
-    quantized = quantizer.quantize(wish, LOOSE)
+    quantized = quantizer.quantize(config, LOOSE)
     out = tmp_path / "made.onnx"
     save_checked(quantized.model, out, quantizer.example())
 
@@ -50,27 +51,27 @@ def test_the_file_carries_its_card_and_how_it_was_made(tmp_path, wish, waveform)
     old = {p.key: p.value for p in onnx.load(path).metadata_props}
     record = Precision.from_json(props[KEY])
     assert props[CARD_KEY] == old[CARD_KEY]
-    assert record.kind == wish.kind
+    assert record.kind == config.kind
     assert record.source_sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     assert record.calibration_digest == calibration_of(CARD).digest
-    assert record.method == ("minmax" if wish.int8 else "")
-    assert ("gate" in record.excluded) is wish.int8
+    assert record.method == ("minmax" if config.int8 else "")
+    assert ("gate" in record.excluded) is config.int8
     assert record.gate["agreement"] == quantized.score.agreement
     assert [(o.domain, o.version) for o in model.opset_import] == [("", 17)]
     if waveform:
         front = [n for n in model.graph.node if n.name.startswith("frontend/")]
         assert front == [n for n in onnx.load(path).graph.node if n.name.startswith("frontend/")]
     inputs = quantizer.example()
-    got, wanted = OnnxRunner(out).run(inputs), OnnxRunner(path).run(inputs)
-    assert np.abs(got - wanted).max() < 0.2 * np.abs(wanted).max()
+    got, expected = OnnxRunner(out).run(inputs), OnnxRunner(path).run(inputs)
+    assert np.abs(got - expected).max() < 0.2 * np.abs(expected).max()
 
 
-@pytest.mark.parametrize("wish", [INT8, FP16, BOTH], ids=lambda w: w.kind)
+@pytest.mark.parametrize("config", [INT8, FP16, BOTH], ids=lambda w: w.kind)
 @pytest.mark.parametrize("waveform", [False, True])
-def test_usual_outputs_and_arousal_come_through_every_precision(tmp_path, wish, waveform):
+def test_usual_outputs_and_arousal_come_through_every_precision(tmp_path, config, waveform):
     path = write_network(tmp_path / "both.onnx", card=both_card(), waveform=waveform)
     quantizer = Quantizer(open_source(path), calibration_of(CARD))
-    quantized = quantizer.quantize(wish, LOOSE)
+    quantized = quantizer.quantize(config, LOOSE)
     out = tmp_path / "made.onnx"
     save_checked(quantized.model, out, quantizer.example())
 
@@ -131,7 +132,7 @@ def test_sensitivity_ranks_all_layers(quantizer, tmp_path):
 def test_layers_are_sacrificed_by_rank_until_the_gate_holds(quantizer):
     report = quantizer.sensitivity(INT8)
     order = [c.layer.name for c in report.costs if c.layer.name != "gate"]
-    scores = [quantizer.judge.score(quantizer.network(INT8, order[i:])) for i in range(4)]
+    scores = [quantizer.accuracy_gate.score(quantizer.network(INT8, order[i:])) for i in range(4)]
 
     class Strict(Gate):
         def holds(self, score):
@@ -150,14 +151,14 @@ def props(model):
     return {p.key: p.value for p in model.metadata_props}
 
 
-@pytest.mark.parametrize("wish", [INT8, FP16], ids=lambda w: w.kind)
-def test_a_gate_that_cannot_be_held_writes_nothing_and_says_what_was_lost(quantizer, wish):
+@pytest.mark.parametrize("config", [INT8, FP16], ids=lambda w: w.kind)
+def test_a_gate_that_cannot_be_held_writes_nothing_and_says_what_was_lost(quantizer, config):
     class Never(Gate):
         def holds(self, score):  # noqa: ARG002
             return False
 
     with pytest.raises(CalibrationError, match=r"\b24 calibration windows\b.*--method\b"):
-        quantizer.quantize(wish, Never())
+        quantizer.quantize(config, Never())
 
 
 def test_methods_are_compared_by_channel_and_by_tensor(quantizer):
@@ -173,16 +174,16 @@ def test_an_excluded_layer_stays_in_float(quantizer):
     made = quantizer.quantize(QuantizeConfig(exclude=("second",)), LOOSE)
 
     assert "second" not in made.quantized
-    with pytest.raises(ConfigError, match=r"no layer 'third' .* first, second, gate, score, head"):
+    with pytest.raises(ConfigError, match=r"\bfirst, second, gate, score, head\b.*'third'"):
         quantizer.quantize(QuantizeConfig(exclude=("third",)), LOOSE)
     with pytest.raises(ConfigError, match=r"\bINT8\b.*\bfirst, second, gate, score, head\b"):
         quantizer.quantize(QuantizeConfig(exclude=("first", "second", "score", "head")), LOOSE)
 
 
-def test_a_wish_has_to_be_one():
-    with pytest.raises(ConfigError, match="neither INT8 nor FP16"):
+def test_invalid_options_are_refused():
+    with pytest.raises(ConfigError, match=r"\bINT8\b.*\bFP16\b"):
         QuantizeConfig(int8=False)
-    with pytest.raises(ConfigError, match="method is 'kl'"):
+    with pytest.raises(ConfigError, match=r"\bmethod\b.*'kl'"):
         QuantizeConfig(method="kl")
 
 
@@ -194,17 +195,17 @@ def test_a_set_of_another_front_end_is_refused(tmp_path):
         Quantizer(source, calibration_of(other))
 
 
-@pytest.mark.parametrize("wish", [INT8, FP16, BOTH], ids=lambda w: w.kind)
-def test_what_was_changed_already_is_refused(quantizer, tmp_path, wish):
+@pytest.mark.parametrize("config", [INT8, FP16, BOTH], ids=lambda w: w.kind)
+def test_what_was_changed_already_is_refused(quantizer, tmp_path, config):
     out = tmp_path / "made.onnx"
-    save_checked(quantizer.quantize(wish, LOOSE).model, out, quantizer.example())
+    save_checked(quantizer.quantize(config, LOOSE).model, out, quantizer.example())
 
-    with pytest.raises(ModelError, match=rf"is {wish.kind.replace('+', '.')} already"):
+    with pytest.raises(ModelError, match=rf"\bFP32\b.*\bgot {re.escape(config.kind)};"):
         open_source(out)
     bare = onnx.load(out)
     onnx.helper.set_model_props(bare, {CARD_KEY: CARD.to_json()})
     onnx.save(bare, str(out))
-    with pytest.raises(ModelError, match=r"made\.onnx is (int8|fp16)\b.*\bFP32\b"):
+    with pytest.raises(ModelError, match=r"made\.onnx\b.*\bFP32\b.*\bgot (int8|fp16);"):
         open_source(out)
 
 
@@ -220,7 +221,7 @@ def test_foreign_files_are_refused(tmp_path):
 
 def test_nothing_is_left_of_a_file_that_fails(quantizer, tmp_path):
     model = quantizer.quantize(INT8, LOOSE).model
-    with pytest.raises(ConfigError, match=r"made\.bin\b.*\.onnx\b.*--out\b"):
+    with pytest.raises(ConfigError, match=r"\.onnx\b.*made\.bin\b.*--out\b"):
         save_checked(model, tmp_path / "made.bin", quantizer.example())
     bias = next(t for t in model.graph.initializer if t.name == "head_b")
     bias.CopyFrom(onnx.numpy_helper.from_array(np.full(3, np.inf, np.float32), "head_b"))
@@ -240,19 +241,19 @@ def test_a_network_of_one_matrix_is_quantised_too(tiny_model):
 
 @pytest.fixture(scope="module")
 def bundled(corpora_dir):
-    """The bundled model, its calibration set, and RAVDESS speakers that it never heard."""
+    """The bundled model, its calibration set, and RAVDESS speakers that it was not trained on."""
     source = open_source(bundled_model())
     clips = load_corpora([f"RAVDESS={corpora_dir / 'RAVDESS'}"])
     held_out = [c for c in clips if c.speaker in HELD_OUT and c.emotion in source.card.labels]
     calibration = CalibrationSet.load(default_calibration())
-    return Quantizer(source, calibration, heard_clips(held_out, source.card))
+    return Quantizer(source, calibration, cut_clips(held_out, source.card))
 
 
 def test_int8_of_the_bundled_model_keeps_recall_labels_and_a_third_of_the_size(bundled):
     made = bundled.quantize(INT8, Gate())
 
     assert made.kept_in_float == ()
-    assert len(bundled.judge.heard.clips) == 220
+    assert len(bundled.accuracy_gate.clips.clips) == 220
     assert made.score.uar_loss <= 0.01
     assert made.score.agreement >= 0.97
     assert made.model.ByteSize() <= 0.35 * bundled.source.n_bytes

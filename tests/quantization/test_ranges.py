@@ -29,14 +29,14 @@ def cut(method, name):
 
 def test_the_largest_values_are_those_of_a_run():
     model = network(CARD)
-    wanted = ["first_out", "root_out", "second_out"]
-    model.graph.output.extend(type(model.graph.output[0])(name=name) for name in wanted)
+    expected = ["first_out", "root_out", "second_out"]
+    model.graph.output.extend(type(model.graph.output[0])(name=name) for name in expected)
     session = onnxruntime.InferenceSession(model.SerializeToString())
-    seen = session.run(wanted, {"features": WINDOWS})
+    seen = session.run(expected, {"features": WINDOWS})
 
     got = largest(network(CARD), WINDOWS)
 
-    for name, values in zip(wanted, seen, strict=True):
+    for name, values in zip(expected, seen, strict=True):
         assert got[name] == pytest.approx(np.abs(values).max(), rel=1e-5)
 
 

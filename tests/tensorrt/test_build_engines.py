@@ -25,7 +25,7 @@ ON_DEVICE = [v for v in VERSIONS if not v.startswith("tensorrt_rtx")]
 
 
 def silent(level, text):
-    """Hear nothing."""
+    """Ignore messages."""
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def test_every_version_builds_and_loads_in_order(
             "IBuilderConfig.set_compute_capability(SM86, 0)",
             "IBuilderConfig.set_compute_capability(SM120, 1)",
         ]
-        with pytest.raises(EngineError, match=r"(?=.*\bSM 8\.7\b).*\bSM 8\.6, 12\.0\b"):
+        with pytest.raises(EngineError, match=r"SM 8\.6, 12\.0, .*GPU .* has SM 8\.7"):
             load_engine(out, silent)
         return
     assert manifest.built_by.compute_capabilities == ("8.7",)
@@ -160,7 +160,7 @@ def test_every_version_builds_and_loads_in_order(
 def test_8_6_pins_the_layers_that_the_file_keeps_in_fp32(
     kind, layers, pinned, install, on_orin, model, tmp_path
 ):
-    """A weakly typed network says FLOAT of everything but casts, constants and whole numbers."""
+    """A weakly typed network reports FLOAT for everything but casts, constants and integers."""
     script = [(*layer.split(), "FLOAT")[:3] for layer in layers]
     trt = install("tensorrt 8.6", layers=script)
     build(model(kind), tmp_path / "m.engine", kind)
@@ -176,39 +176,39 @@ def test_8_6_pins_the_layers_that_the_file_keeps_in_fp32(
 
 @pytest.mark.parametrize("version", list(VERSIONS)[1:])
 @pytest.mark.parametrize(("kind", "layers"), [("fp32", HALF), ("fp16", QUANTISED), ("int8", BOTH)])
-def test_types_other_than_the_record_says_are_refused(
+def test_types_other_than_those_of_the_record_are_refused(
     version, kind, layers, install, model, on_orin, tmp_path
 ):
     install(version, layers=layers)
     targets = ("8.6",) if "rtx" in version else ()
 
-    with pytest.raises(EngineError, match=rf"\b{kind}, .*\bgraph\b"):
+    with pytest.raises(EngineError, match=rf"\b{kind} graph\b.*\bgot \w+"):
         build(model(kind), tmp_path / "m.engine", kind, targets=targets)
     assert not list(tmp_path.glob("*.engine*"))
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize(
-    ("script", "said"),
+    ("script", "message"),
     [
         ({"parses": False}, r"\bnode 7: .*\bNonsense\b.*\bedge-ser export\b"),
         ({"plan": None}, r"\bm\.fp32\.onnx\b"),
     ],
 )
 def test_a_failure_of_parse_or_build_leaves_nothing(
-    version, script, said, install, on_orin, model, tmp_path
+    version, script, message, install, on_orin, model, tmp_path
 ):
     trt = install(version, **script)
     targets = ("8.9",) if trt.__name__ == "tensorrt_rtx" else ()
 
-    with pytest.raises(EngineError, match=said):
+    with pytest.raises(EngineError, match=message):
         build(model(), tmp_path / "m.engine", targets=targets)
     assert [p.name for p in tmp_path.iterdir()] == ["m.fp32.onnx"]
 
 
-def test_the_builders_own_errors_are_in_the_message_and_told(install, on_orin, model, tmp_path):
+def test_the_builders_own_errors_are_in_the_message_and_logged(install, on_orin, model, tmp_path):
     trt = install("tensorrt 10.3")
-    heard = []
+    messages = []
     build_log = {}
 
     def failing(config):
@@ -224,9 +224,9 @@ def test_the_builders_own_errors_are_in_the_message_and_told(install, on_orin, m
             model(),
             tmp_path / "m.engine",
             EngineConfig("fp32"),
-            on_message=lambda *told: heard.append(told),
+            on_message=lambda *message: messages.append(message),
         )
-    assert heard == [("warning", "hot"), ("error", "OOM-17")]
+    assert messages == [("warning", "hot"), ("error", "OOM-17")]
 
 
 def test_a_failing_build_leaves_the_engine_that_was_there(install, on_orin, model, tmp_path):
@@ -263,12 +263,12 @@ class Watcher:
 
 
 @pytest.mark.parametrize("version", ON_DEVICE)
-def test_progress_is_told_from_10_on(version, install, on_orin, model, tmp_path):
+def test_progress_is_reported_from_10_on(version, install, on_orin, model, tmp_path):
     install(version, phases=[("Building engine", None, 2), ("Tuning", "Building engine", 1)])
     watcher = Watcher()
     build(model(), tmp_path / "m.engine", progress=watcher)
 
-    told = [
+    expected = [
         ("start", "Building engine", None, 2),
         ("step", "Building engine", 1),
         ("step", "Building engine", 2),
@@ -277,7 +277,7 @@ def test_progress_is_told_from_10_on(version, install, on_orin, model, tmp_path)
         ("step", "Tuning", 1),
         ("finish", "Tuning"),
     ]
-    assert watcher.seen == ([] if version == "tensorrt 8.6" else told)
+    assert watcher.seen == ([] if version == "tensorrt 8.6" else expected)
 
 
 @pytest.mark.parametrize("event", ["start", "step", "finish"])
@@ -306,18 +306,18 @@ def test_timings_are_kept_by_device_and_version(version, install, on_orin, model
 
 def test_timings_that_cannot_be_kept_do_not_cost_the_build(install, on_orin, model, tmp_path):
     install("tensorrt 10.3")
-    (tmp_path / "timings").write_text("a file where a folder was wanted")
-    heard = []
+    (tmp_path / "timings").write_text("a file instead of a folder")
+    messages = []
     build_engine(
         model(),
         tmp_path / "m.engine",
         EngineConfig("fp32"),
-        on_message=lambda *told: heard.append(told),
+        on_message=lambda *message: messages.append(message),
         timing_folder=tmp_path / "timings",
     )
 
-    assert [level for level, _ in heard] == ["warning"]
-    assert str(tmp_path / "timings") in heard[0][1]
+    assert [level for level, _ in messages] == ["warning"]
+    assert str(tmp_path / "timings") in messages[0][1]
     assert (tmp_path / "m.engine").is_file()
 
 
@@ -333,17 +333,17 @@ def test_timings_that_tensorrt_refuses_are_made_anew(
     trt.called = lambda name, arguments, thing: (
         next(refused) if name.endswith("set_timing_cache") else answer(name, arguments, thing)
     )
-    heard = []
+    messages = []
     build_engine(
         model(),
         tmp_path / "m.engine",
         EngineConfig("fp32"),
-        on_message=lambda *told: heard.append(told),
+        on_message=lambda *message: messages.append(message),
         timing_folder=folder,
     )
 
-    assert heard[0][0] == "warning"
-    assert "orin-nano-sm8.7-10.3.0.timing" in heard[0][1]
+    assert messages[0][0] == "warning"
+    assert "orin-nano-sm8.7-10.3.0.timing" in messages[0][1]
     assert len(starts(trt.events, "IBuilderConfig.set_timing_cache")) == 2
     assert next(folder.iterdir()).read_bytes() == b"timings"
 
@@ -373,11 +373,11 @@ def test_a_dla_gets_one_shape_and_flags_where_types_come_by_flags(
 def test_what_a_dla_cannot_is_refused(install, on_orin, model, tmp_path):
     out = tmp_path / "m.engine"
     install("tensorrt 10.3", dla_cores=1, layers=HALF)
-    with pytest.raises(EngineError, match=r"\bDLA 1\b.*--dla\b"):
+    with pytest.raises(EngineError, match=r"\bDLA core\b.*\bgot 1\b.*--dla\b"):
         build(model("fp16"), out, "fp16", dla_core=1)
-    with pytest.raises(ConfigError, match=r"\b1 1 2\b.*\bDLA\b"):
+    with pytest.raises(ConfigError, match=r"\bDLA\b.*\b1 1 2\b"):
         build(model("fp16"), out, "fp16", dla_core=0, batch=(1, 1, 2))
-    with pytest.raises(EngineError, match=r"^int8\b.*\b10\.3\.0\b.*--fp16\b"):
+    with pytest.raises(EngineError, match=r"\b10\.3\.0\b.*\bint8\b.*--fp16\b"):
         build(model("int8"), out, "int8", dla_core=0)
     with pytest.raises(ConfigError, match=r"\bDLA\b.*\bFP32\b"):
         EngineConfig("fp32", dla_core=0)
@@ -407,7 +407,7 @@ def test_rtx_refuses_what_it_would_ignore(install, model, tmp_path, monkeypatch)
         build(model("fp16"), out, "fp16", dla_core=0, targets=["8.6"])
     with pytest.raises(EngineError, match=r"rtx 1\.7.*--version-compatible\b"):
         build(model(), out, version_compatible=True, targets=["8.6"])
-    with pytest.raises(EngineError, match=r"\b8\.7\b.*\b7\.5, 8\.0, 8\.6, 8\.9, 12\.0\b"):
+    with pytest.raises(EngineError, match=r"\b7\.5, 8\.0, 8\.6, 8\.9, 12\.0\b.*\b8\.7\b"):
         build(model(), out, targets=["8.7"])
     with pytest.raises(EngineError, match=r"\bno GPU\b.*--compute-capability\b"):
         build(model(), out)
@@ -422,35 +422,35 @@ def test_tensorrt_builds_only_for_the_gpu_it_has(install, model, tmp_path, monke
     with pytest.raises(EngineError, match=r"^tensorrt 10\.3\.0\b.*--tensorrt tensorrt_rtx\b"):
         build(model(), out)
     request.getfixturevalue("on_orin")
-    with pytest.raises(EngineError, match=r"\b8\.6\b.*\bOrin Nano\b.*\b8\.7\b"):
+    with pytest.raises(EngineError, match=r"\b8\.7\b.*\bOrin Nano\b.*\b8\.6\b"):
         build(model(), out, targets=["8.6"])
     assert build(model(), out, targets=["8.7"]).built_by.compute_capabilities == ("8.7",)
 
 
 @pytest.mark.parametrize(
-    ("has", "asked", "said"),
+    ("has", "asked", "message"),
     [
         (
             "fp32",
             "fp16",
-            r"\bfp32\b.*edge-ser quantize .* --calibration FOLDER --fp16 --out .*m.fp32.fp16.onnx",
+            r"got fp32.*edge-ser quantize .* --calibration FOLDER --fp16 --out .*m.fp32.fp16.onnx",
         ),
         (
             "fp32",
             "int8",
-            r"\bfp32\b.*edge-ser quantize .* --calibration FOLDER --int8 --out",
+            r"got fp32.*edge-ser quantize .* --calibration FOLDER --int8 --out",
         ),
-        ("int8", "fp32", r"(?=.*\bfp32\b)(?=.*\bint8\b).* --int8\b(?! --)"),
-        ("int8", "int8+fp16", r"(?=.*\bint8\+fp16\b).* --int8\b(?! --)"),
-        ("int8+fp16", "int8", r"(?=.*\bint8\+fp16\b).* --int8 --fp16\b.*\bint8\b"),
+        ("int8", "fp32", "fp32 engine, got int8; use --int8"),
+        ("int8", "int8+fp16", r"int8\+fp16 engine, got int8; use --int8,"),
+        ("int8+fp16", "int8", "use --int8 --fp16, or give the int8 file"),
     ],
 )
 def test_another_precision_than_the_files_is_refused(
-    has, asked, said, install, on_orin, model, tmp_path
+    has, asked, message, install, on_orin, model, tmp_path
 ):
     trt = install("tensorrt 10.3")
 
-    with pytest.raises(EngineError, match=said):
+    with pytest.raises(EngineError, match=message):
         build(model(has), tmp_path / "m.engine", asked)
     assert trt.events == []
 
@@ -462,12 +462,12 @@ def test_the_profile_is_as_asked_or_refused(install, on_orin, model, tmp_path):
     assert shapes.minimum == (1, 13, 47)
     assert shapes.optimum == (2, 13, 97)
     assert shapes.maximum == (8, 13, 197)
-    heard = write_tiny_model(tmp_path / "w.onnx", make_card(input="waveform"))
-    assert build(heard, out).shapes.maximum == (1, 16_000)
+    waveform = write_tiny_model(tmp_path / "w.onnx", make_card(input="waveform"))
+    assert build(waveform, out).shapes.maximum == (1, 16_000)
     for wrong in ({"batch": (2, 1, 2)}, {"window_s": (1, 2, 1.5)}, {"window_s": (0, 1, 1)}):
-        with pytest.raises(ConfigError, match=r"\bascending\b"):
+        with pytest.raises(ConfigError, match="ascending numbers above 0"):
             build(model(), out, **wrong)
-    with pytest.raises(ConfigError, match=r"\b0\.1 s\b.*\b0\.25 s\b"):
+    with pytest.raises(ConfigError, match=r"\b0\.25 s\b.*\b0\.1 s\b"):
         build(model(), out, window_s=(0.1, 1, 1))
 
 
@@ -497,11 +497,11 @@ def test_which_tensorrt_is_found(install, monkeypatch):
 @pytest.mark.parametrize("version", ["8.5.2", "9.3.0", "7.1"])
 def test_versions_that_are_not_served_are_refused(version, install):
     install("tensorrt 8.6").__version__ = version
-    with pytest.raises(EngineError, match=rf"(?=.*\btensorrt {version}\b).*\b8\.6, 10 or later\b"):
+    with pytest.raises(EngineError, match=rf"8\.6, 10 or later, got tensorrt {version}"):
         find_tensorrt()
 
 
-def test_a_tensorrt_that_does_not_load_says_why(tmp_path, monkeypatch):
+def test_a_tensorrt_that_does_not_load_gives_the_reason(tmp_path, monkeypatch):
     for name in ("tensorrt", "tensorrt_rtx", "tensorrt_rtx_bindings"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     (tmp_path / "tensorrt.py").write_text("raise ImportError('libnvinfer.so.10: cannot open')")

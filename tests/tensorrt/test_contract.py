@@ -1,4 +1,4 @@
-"""Every name of TensorRT's that the package uses exists in all versions that its place serves."""
+"""Every TensorRT name that the package uses exists in all versions that the code supports."""
 
 from __future__ import annotations
 
@@ -13,20 +13,36 @@ from support import ROOT, skip_or_fail
 
 PACKAGE = ROOT / "edge_ser"
 ALL = tuple(VERSIONS)
+FILES = ("build", "engine", "layers", "library", "session", "targets", "typing")
+"""Modules of `edge_ser.tensorrt` that name TensorRT."""
+
 SERVES = {
-    "build/engine/builder.py": ALL,
-    "build/engine/on_device.py": ALL[:4],
-    "build/engine/rtx.py": ALL[4:],
-    "build/engine/strongly_typed.py": ALL[1:],
-    "build/engine/weakly_typed.py": ALL[:3],
-    "runtime/engine_file.py": ALL,
-    "runtime/engine_layers.py": ALL,
-    "runtime/engine_session.py": ALL,
-    "runtime/engine_tensors.py": ALL,
-    "runtime/rtx_context.py": ALL[4:],
-    "runtime/tensorrt_module.py": ALL,
+    **dict.fromkeys(FILES, ALL),
+    "session:RtxContext": ALL[4:],
+    **dict.fromkeys(("targets:known_targets", "targets:set_targets"), ALL[4:]),
+    "targets:configure": ALL[:4],
+    **dict.fromkeys(("targets:read_timing_cache", "targets:write_timing_cache"), ALL[:4]),
+    **dict.fromkeys(("typing:strongly_typed_flags", "typing:check_types", "typing:watch"), ALL[1:]),
+    **dict.fromkeys(("typing:weakly_typed_flags", "typing:allow_types"), ALL[:3]),
+    "typing:float_layers": ALL[:3],
 }
-"""Which versions each file that names TensorRT works with; 10.x is typed weakly only on a DLA."""
+"""Versions that each module supports, and each function or class that supports fewer; TensorRT 10 is
+weakly typed only on a DLA."""
+
+
+def source_of(part: str) -> str:
+    """Return the source of a definition, or of a module without the definitions in SERVES."""
+    module, _, name = part.partition(":")
+    tree = ast.parse((PACKAGE / "tensorrt" / f"{module}.py").read_text())
+    apart = {key.partition(":")[2] for key in SERVES if key.startswith(f"{module}:")}
+    tree.body = [
+        node
+        for node in tree.body
+        if (getattr(node, "name", "") == name if name else getattr(node, "name", "") not in apart)
+    ]
+    assert tree.body, part
+    return ast.unparse(tree)
+
 
 OBJECTS = {
     "builder": "Builder",
@@ -45,7 +61,7 @@ OBJECTS = {
     "runtime_config": "IRuntimeConfig",
     "tensor": "ITensor",
 }
-"""What a variable of this name holds, in these files."""
+"""TensorRT class of a variable of this name, in these files."""
 
 RESULTS = {
     "INetworkDefinition.get_input": "ITensor",
@@ -63,7 +79,7 @@ class Uses(ast.NodeVisitor):
         self.found: set[tuple[str, str, tuple[str, ...]]] = set()
 
     def kind(self, node: ast.expr) -> str | None:
-        """Return what an expression is: "trt", a class of TensorRT's, or None for anything else."""
+        """Return "trt", the TensorRT class of an expression, or None for anything else."""
         if isinstance(node, ast.Name):
             return "trt" if node.id == "trt" else OBJECTS.get(node.id)
         if isinstance(node, ast.Attribute) and self.kind(node.value) == "trt":
@@ -104,7 +120,7 @@ def uses(source: str) -> set[tuple[str, str, tuple[str, ...]]]:
 
 
 def missing(source: str, version: str) -> list[str]:
-    """Return what a source uses and a version lacks."""
+    """Return the names that a source uses and a version lacks."""
     names = load_table(version)["names"]
     found = []
     for owner, name, keywords in sorted(uses(source)):
@@ -130,14 +146,14 @@ def sources_naming_tensorrt() -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("file", "version"), [(file, version) for file in SERVES for version in SERVES[file]]
+    ("part", "version"), [(part, version) for part in SERVES for version in SERVES[part]]
 )
-def test_all_names_exist_in_the_versions_that_a_file_serves(file, version):
-    assert missing((PACKAGE / file).read_text(), version) == []
+def test_all_names_exist_in_the_supported_versions(part, version):
+    assert missing(source_of(part), version) == []
 
 
 def test_no_other_file_names_tensorrt():
-    assert sources_naming_tensorrt() == sorted(SERVES)
+    assert sources_naming_tensorrt() == [f"tensorrt/{file}.py" for file in sorted(FILES)]
     for path in PACKAGE.rglob("*.py"):
         imported = ast.walk(ast.parse(path.read_text()))
         names = {a.name for node in imported if isinstance(node, ast.Import) for a in node.names}
@@ -145,7 +161,7 @@ def test_no_other_file_names_tensorrt():
 
 
 def test_the_walk_sees_what_is_used():
-    found = set().union(*(uses((PACKAGE / file).read_text()) for file in SERVES))
+    found = set().union(*(uses(source_of(part)) for part in SERVES))
 
     assert {
         ("", "BuilderFlag", ()),
@@ -180,7 +196,7 @@ def test_the_walk_sees_what_is_used():
     ],
 )
 def test_a_name_that_a_version_lacks_is_found(added, lacking, having):
-    source = (PACKAGE / "build/engine/strongly_typed.py").read_text()
+    source = source_of("typing:watch")
     line = "    config.progress_monitor = Monitor()\n"
     changed = source.replace(line, line + f"    {added}\n")
     assert changed != source
@@ -191,17 +207,17 @@ def test_a_name_that_a_version_lacks_is_found(added, lacking, having):
         assert missing(changed, version) == []
 
 
-def test_the_table_is_what_the_installed_module_says():
-    """The tables are made by tests/tensorrt_api/read_api.py; where the real module is, try it."""
+def test_the_table_is_that_of_the_installed_module():
+    """tests/tensorrt_api/read_api.py makes the tables; compare with the real module if installed."""
     if importlib.util.find_spec("tensorrt_rtx_bindings") is None:
         skip_or_fail("tensorrt_rtx is not installed; pip install 'edge-ser[tensorrt-rtx]'")
     module = importlib.import_module("tensorrt_rtx_bindings")
     table = TABLES / f"tensorrt_rtx-{module.__version__}.json"
     if not table.is_file():
         pytest.skip(f"there is no table of tensorrt_rtx {module.__version__}")
-    place = importlib.util.spec_from_file_location("read_api", Path(TABLES / "read_api.py"))
-    read_api = importlib.util.module_from_spec(place)
-    place.loader.exec_module(read_api)
+    spec = importlib.util.spec_from_file_location("read_api", Path(TABLES / "read_api.py"))
+    read_api = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(read_api)
 
     assert read_api.dump(module) == table.read_text()
 
@@ -212,16 +228,19 @@ OTHERS = {
     "_TYPES",
     "again",
     "beside",
+    "board",
     "built",
     "card",
     "cuda",
     "dataclasses",
     "device",
+    "engine_file",
     "error",
     "found",
     "functools",
     "hashlib",
     "importlib",
+    "indices",
     "inputs",
     "job",
     "json",
@@ -229,12 +248,18 @@ OTHERS = {
     "loaded",
     "log",
     "manifest",
+    "manifest_file",
     "module",
     "name",
     "np",
     "on_device",
     "onnx",
     "options",
+    "dict",
+    "platform",
+    "datetime",
+    "out",
+    "os",
     "output",
     "path",
     "port",
@@ -249,22 +274,22 @@ OTHERS = {
     "shapes",
     "source",
     "stack",
-    "strongly_typed",
     "super",
+    "targets",
     "temporary",
     "tensorrt",
     "to_int8",
     "types",
     "view",
-    "weakly_typed",
+    "typing",
     "words",
 }
-"""Names in these files that hold nothing of TensorRT's; `tensorrt` is edge-ser's own TensorRT."""
+"""Names in these files that hold no TensorRT object; `tensorrt` is edge-ser's class TensorRT."""
 
 
-@pytest.mark.parametrize("file", SERVES)
+@pytest.mark.parametrize("file", FILES)
 def test_nothing_of_tensorrts_has_a_name_that_the_walk_does_not_know(file):
-    for node in ast.walk(ast.parse((PACKAGE / file).read_text())):
+    for node in ast.walk(ast.parse((PACKAGE / "tensorrt" / f"{file}.py").read_text())):
         if not isinstance(node, ast.Attribute):
             continue
         inner = node.value
@@ -277,9 +302,9 @@ def test_nothing_of_tensorrts_has_a_name_that_the_walk_does_not_know(file):
             assert known, f"{ast.unparse(node)}: add {inner.id} to OBJECTS or OTHERS"
 
 
-def test_what_only_rtx_has_stays_out_of_the_file_for_all():
-    """The walk would see it: the file for TensorRT for RTX does not fit any other version."""
-    source = (PACKAGE / "runtime/rtx_context.py").read_text()
+def test_what_only_rtx_has_stays_out_of_the_code_for_all():
+    """The walk finds it: the class for TensorRT for RTX fits no other version."""
+    source = source_of("session:RtxContext")
     for version in ALL[:4]:
         assert "IExecutionContext.is_stream_capturable" in missing(source, version)
     assert "ICudaEngine.create_runtime_config" in missing(source, ALL[0])

@@ -33,7 +33,7 @@ REBUILD = AGAIN + " .*m.onnx --fp32 --tensorrt tensorrt"
 
 
 def silent(level, text):
-    """Hear nothing."""
+    """Ignore messages."""
 
 
 def write_engine(folder):
@@ -76,8 +76,8 @@ def here(monkeypatch):
     return here
 
 
-def refused(engine, fake, said, choice="auto"):
-    with pytest.raises(EngineError, match=said):
+def refused(engine, fake, message, choice="auto"):
+    with pytest.raises(EngineError, match=message):
         load_engine(engine, silent, choice)
     assert fake.events == [], "TensorRT saw it"
 
@@ -92,7 +92,7 @@ def test_the_right_engine_loads(engine, here):
 
 def test_another_version_of_tensorrt(engine, here):
     fake = here("tensorrt 10.13")
-    refused(engine, fake, rf"by tensorrt 10\.3\.0, tensorrt 10\.13\.3\.9 is here; {REBUILD}")
+    refused(engine, fake, rf"by tensorrt 10\.3\.0, .*tensorrt 10\.13\.3\.9 is installed; {REBUILD}")
 
 
 def test_another_module(engine, here, monkeypatch):
@@ -101,7 +101,7 @@ def test_another_module(engine, here, monkeypatch):
     refused(
         engine,
         fake,
-        r"by tensorrt 10\.3\.0, tensorrt_rtx .* --tensorrt tensorrt_rtx",
+        r"by tensorrt 10\.3\.0, .*tensorrt_rtx .* --tensorrt tensorrt_rtx",
         "tensorrt_rtx",
     )
     with pytest.raises(MissingDependency, match="package tensorrt"):
@@ -109,13 +109,11 @@ def test_another_module(engine, here, monkeypatch):
 
 
 def test_another_gpu(engine, here):
-    refused(
-        engine, here(sm="8.6"), rf"built for SM 8\.7, the GPU here \(Orin\) has SM 8\.6; {REBUILD}"
-    )
+    refused(engine, here(sm="8.6"), rf"built for SM 8\.7, .*\(Orin\) has SM 8\.6; {REBUILD}")
 
 
 def test_no_gpu(engine, here):
-    refused(engine, here(sm=None), r"for GPUs of SM 8\.7, no GPU was found here")
+    refused(engine, here(sm=None), r"for GPUs of SM 8\.7, .*no GPU\b")
 
 
 def test_a_changed_onnx(engine, here):
@@ -123,7 +121,7 @@ def test_a_changed_onnx(engine, here):
     refused(
         engine,
         here(),
-        rf"m\.onnx, from which .* has SHA-256 d9298a10d1b0…, the manifest says .*{REBUILD}",
+        rf"m\.onnx, from which .* changed .*SHA-256 .*, got d9298a10d1b0….*{REBUILD}",
     )
 
 
@@ -136,14 +134,14 @@ def test_an_onnx_that_did_not_come_along_is_no_matter(engine, here):
 def test_an_edited_manifest(engine, here):
     beside = manifest_path(engine)
     beside.write_text(beside.read_text().replace('"10.3.0"', '"10.13.3.9"'))
-    refused(engine, here("tensorrt 10.13"), f"was edited: its SHA-256 is .*, it says .*{AGAIN}")
+    refused(engine, here("tensorrt 10.13"), f"was edited: expected SHA-256 .*, got .*{AGAIN}")
 
 
 @given(keep=st.integers(0, len(PLAN) - 1))
 def test_a_truncated_engine(keep, tmp_path_factory):
     path = write_engine(tmp_path_factory.mktemp("cut"))
     path.write_bytes(PLAN[:keep])
-    with pytest.raises(EngineError, match=rf"\b{keep} bytes\b.*\b19\b.*{REBUILD}"):
+    with pytest.raises(EngineError, match=rf"\b19 bytes\b.*\bgot {keep}\b.*{REBUILD}"):
         read_engine(path)
 
 
@@ -153,14 +151,14 @@ def test_a_flipped_bit(place, bit, tmp_path_factory):
     plan = bytearray(PLAN)
     plan[place] ^= 1 << bit
     path.write_bytes(plan)
-    with pytest.raises(EngineError, match=rf"\bm\.engine\b.*\bSHA-256\b.*{REBUILD}"):
+    with pytest.raises(EngineError, match=f"m.engine changed .*SHA-256 .*{REBUILD}"):
         read_engine(path)
 
 
 def test_no_manifest_or_no_engine(engine, here):
     fake = here()
     manifest_path(engine).unlink()
-    refused(engine, fake, "has no manifest .*edge-ser build-engine MODEL.onnx --out")
+    refused(engine, fake, "has no manifest: .*edge-ser build-engine MODEL.onnx --out")
     engine.unlink()
     refused(engine, fake, "there is no engine .*edge-ser build-engine")
 
@@ -171,7 +169,7 @@ def test_a_manifest_that_is_none(engine, here, content):
     refused(engine, here(), AGAIN)
 
 
-def test_what_tensorrt_itself_refuses(engine, here):
+def test_an_engine_that_tensorrt_rejects(engine, here):
     here(loads=False)
     with pytest.raises(EngineError, match=rf"^tensorrt 10\.3\.0 .*m\.engine \(.*\).*{REBUILD}"):
         load_engine(engine, silent)
@@ -204,7 +202,7 @@ def test_layers_in_the_words_of_several_versions():
 
 
 @pytest.mark.parametrize("text", ["", "no JSON", "[]"])
-def test_layers_of_which_the_inspector_says_nothing(text):
+def test_layers_that_the_inspector_does_not_report(text):
     assert parse_layers(text) == {}
 
 
@@ -249,7 +247,7 @@ def test_one_logger_serves_a_process():
     log = open_log(trt, lambda *told: first.append(told), "verbose")
     log.log(trt.ILogger.ERROR, "old")
     log.log(trt.ILogger.VERBOSE, "chatter")
-    again = open_log(trt, lambda *told: second.append(told), "error")
+    again = open_log(trt, lambda *message: second.append(message), "error")
     again.log(trt.ILogger.WARNING, "hot")
     again.log(trt.ILogger.INTERNAL_ERROR, "broken")
 

@@ -16,11 +16,11 @@ from edge_ser.machine.cuda_device import CudaDevice
 from edge_ser.quantization.gate_config import Gate
 from edge_ser.quantization.model_parts import open_source
 from edge_ser.quantization.quantizer import QuantizeConfig, Quantizer
-from edge_ser.tensorrt import strongly_typed, weakly_typed
 from edge_ser.tensorrt.build import build_engine
 from edge_ser.tensorrt.engine import check_fits, read_engine
 from edge_ser.tensorrt.library import find_tensorrt, open_log
 from edge_ser.tensorrt.manifest import EngineConfig, EngineManifest, manifest_path
+from edge_ser.tensorrt.typing import float_layers, strongly_typed_flags
 
 TARGETS = ("8.0", "8.6", "8.9", "12.0")
 """A100 and the RTX 30, 40 and 50 series. Turing (7.5) has no FP32 matrix products there."""
@@ -77,7 +77,7 @@ def test_every_precision_builds_for_every_target(kind, form, targets, rtx, graph
     assert (manifest.shapes.input, manifest.shapes.maximum) == (form, widest)
     for target in targets:
         check_fits(manifest, out, rtx, CudaDevice("an RTX", target, "13.0"))
-    with pytest.raises(EngineError, match=r"\bOrin\b.*\bSM 8\.7\b"):
+    with pytest.raises(EngineError, match=r"\(Orin\) has SM 8\.7"):
         check_fits(manifest, out, rtx, CudaDevice("Orin", "8.7", "13.0"))
 
 
@@ -128,43 +128,43 @@ def test_the_bytes_that_tensorrt_cannot_parse_are_named(rtx, tmp_path):
     model.graph.node.extend([helper.make_node("Cast", ["mean"], ["text"], to=TensorProto.STRING)])
     model.graph.output.extend([helper.make_tensor_value_info("text", TensorProto.STRING, None)])
     onnx.save(model, path)
-    heard = []
+    levels = []
 
     with pytest.raises(EngineError, match=r"\bm\.onnx\b.*\bnode 2: .*\bedge-ser export\b"):
         build_engine(
             path,
             tmp_path / "m.engine",
             EngineConfig("fp32"),
-            on_message=lambda level, _: heard.append(level),
+            on_message=lambda level, _: levels.append(level),
             choice="tensorrt_rtx",
             targets=["8.6"],
         )
-    assert set(heard) == {"error"}
+    assert set(levels) == {"error"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("said", KINDS)
-def test_a_file_that_lies_of_its_precision_is_refused(kind, said, rtx, graphs, tmp_path):
-    """What the real parser finds in the graph is compared with what the file says."""
+@pytest.mark.parametrize("recorded", KINDS)
+def test_a_file_with_a_wrong_precision_record_is_refused(kind, recorded, rtx, graphs, tmp_path):
+    """The types of the real parser are compared with the precision record."""
     path = tmp_path / "m.onnx"
     path.write_bytes(graphs[kind, "features"].read_bytes())
-    stamp(path, said)
-    if kind == said:
-        build(path, tmp_path / "m.engine", said, ["8.9"])
+    stamp(path, recorded)
+    if kind == recorded:
+        build(path, tmp_path / "m.engine", recorded, ["8.9"])
         return
 
-    words = f"says that it is {said}, the types in its graph are {kind}"
-    with pytest.raises(EngineError, match=re.escape(words)):
-        build(path, tmp_path / "m.engine", said, ["8.9"])
+    message = rf"{re.escape(recorded)} graph\b.*\bgot {re.escape(kind)};"
+    with pytest.raises(EngineError, match=message):
+        build(path, tmp_path / "m.engine", recorded, ["8.9"])
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_the_types_that_8_6_is_told_are_those_of_the_graph(form, rtx, graphs):
-    """`float_layers` follows types where a network does not tell them; a real one does, and agrees."""
+def test_the_types_for_8_6_are_those_of_the_graph(form, rtx, graphs):
+    """`float_layers` follows types through a weakly typed network; a strongly typed one agrees."""
     trt = rtx.module
     log = open_log(trt, lambda *_: None)
     builder = trt.Builder(log)
-    network = builder.create_network(strongly_typed.network_flags(trt))
+    network = builder.create_network(strongly_typed_flags(trt))
     parser = trt.OnnxParser(network, log)
     assert parser.parse(graphs["fp16", form].read_bytes())
     kinds = trt.LayerType
@@ -175,10 +175,10 @@ def test_the_types_that_8_6_is_told_are_those_of_the_graph(form, rtx, graphs):
         else network.get_layer(place).get_output(0).dtype
         for place, layer in enumerate(layers)
     ]
-    told = [place for place, dtype in enumerate(types) if dtype == trt.DataType.FLOAT]
+    expected = [place for place, dtype in enumerate(types) if dtype == trt.DataType.FLOAT]
 
-    assert weakly_typed.float_layers(trt, network) == told
-    assert len(told) > 5
+    assert float_layers(trt, network) == expected
+    assert len(expected) > 5
     assert types.count(trt.DataType.HALF) > 50
 
 

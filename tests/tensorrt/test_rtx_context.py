@@ -41,7 +41,7 @@ def test_kernels_are_kept_and_loaded_again(machine):
     given = here.events.index("IRuntimeConfig.set_runtime_cache(…)", loaded)
     made = here.events.index("ICudaEngine.create_execution_context(runtime_config=…)", loaded)
     assert loaded < given < made
-    assert here.heard == []
+    assert here.messages == []
 
 
 def test_a_cache_is_written_only_when_it_changed(machine):
@@ -67,7 +67,7 @@ def test_a_cache_that_does_not_fit_is_passed_over_and_replaced(machine, takes):
     stored = rtx_cache_path(here.path)
     stored.write_bytes(b"of another GPU")
     use(here)
-    ((level, text),) = here.heard
+    ((level, text),) = here.messages
     assert level == "warning"
     assert "m.engine.rtx-cache " in text
     assert (str(takes) if isinstance(takes, Exception) else "another GPU") in text
@@ -80,8 +80,8 @@ def test_a_cache_that_cannot_be_read_or_written(machine):
     use(here)
     assert [
         text
-        for _, text in here.heard
-        if "kernels" in text and str(rtx_cache_path(here.path)) in text
+        for _, text in here.messages
+        if "kernel cache" in text and str(rtx_cache_path(here.path)) in text
     ]
 
 

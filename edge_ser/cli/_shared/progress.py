@@ -55,7 +55,7 @@ def stage_bars(console: Console) -> Iterator[Callable[[str, float], None]]:
 class BuildProgress:
     """Progress bars of the nested phases of a TensorRT build.
 
-    A `build.engine.strongly_typed.Progress`; a pulse is shown until the first phase starts.
+    A `tensorrt.typing.Progress`; a pulse is shown until the first phase starts.
     """
 
     def __init__(self, console: Console) -> None:

@@ -1,1 +1,1 @@
-"""Power and energy: the sensors a machine has, and a meter over them."""
+"""Power and energy: the sensors of a machine, and a meter that samples them."""

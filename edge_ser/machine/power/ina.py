@@ -18,7 +18,7 @@ _ALONE = {
     "VDD_IN": _MODULE,
     "POM_5V_IN": _MODULE,
 }
-"""Rails that hold everything: AGX Thor's board; TX1, TX2, Xavier NX, Orin NX, Orin Nano; Nano."""
+"""Rails that supply everything: AGX Thor's board; TX1, TX2, Xavier NX, Orin NX, Orin Nano; Nano."""
 
 _SUMS = (
     ("VDD_GPU_SOC", "VDD_CPU_CV", "VIN_SYS_5V0"),
@@ -29,21 +29,21 @@ _SUMS = (
 
 @dataclass(frozen=True)
 class TotalPower:
-    """The rails that together are all that a machine takes, as far as it measures itself."""
+    """Rails whose sum is the total power of a machine, as far as it is measured."""
 
     names: tuple[str, ...]
     covers: str
-    """What is in it, to be printed beside the number."""
+    """Description of the covered parts, printed beside the number."""
     whole_board: bool = True
 
 
-def is_whole(name: str) -> bool:
-    """Say whether this rail alone holds all that the board takes."""
+def is_total(name: str) -> bool:
+    """Return whether this rail alone supplies the board."""
     return name in _ALONE
 
 
-def whole_of(names: Collection[str]) -> TotalPower | None:
-    """Return which of a board's rails make the whole of it; None when that is not known."""
+def total_of(names: Collection[str]) -> TotalPower | None:
+    """Return the rails that sum to the total power of a board; None if not known."""
     for name, covers in _ALONE.items():
         if name in names:
             return TotalPower((name,), covers)
@@ -58,12 +58,12 @@ _IIO = "sys/bus/i2c/drivers/ina3221x/*/iio:device*"
 _THOR = "nvidia,tegra264"
 
 _NOT_CONNECTED = "NC"
-"""Label of a channel that measures nothing (AGX Orin)."""
+"""Label of an unconnected channel (AGX Orin)."""
 
 
 @dataclass(frozen=True)
 class InaRail:
-    """One channel of a monitor; its power is the product of one or two files."""
+    """Channel of a power monitor; its power is the product of one or two files."""
 
     name: str
     factors: tuple[Path, ...]
@@ -74,12 +74,12 @@ class InaRail:
 
     @property
     def whole_board(self) -> bool:
-        """This rail alone holds all that the board takes."""
-        return is_whole(self.name)
+        """Whether this rail alone supplies the board."""
+        return is_total(self.name)
 
     @property
     def what(self) -> What:
-        """`board` where the rail holds everything."""
+        """`board` if the rail supplies the board, else `rail`."""
         return "board" if self.whole_board else "rail"
 
     def read(self) -> float:
@@ -98,7 +98,7 @@ class InaRail:
 
 
 def find_rails(root: Path) -> Found:
-    """Return the rails of all monitors under `root`, in the order of their buses and channels."""
+    """Return the rails of all monitors below `root`, ordered by bus and channel."""
     rails = [rail for device in sorted(root.glob(_HWMON)) for rail in _hwmon_rails(device, root)]
     rails += [rail for device in sorted(root.glob(_IIO)) for rail in _iio_rails(device)]
     if not rails:
@@ -110,7 +110,7 @@ def find_rails(root: Path) -> Found:
             rail.read()
         except PermissionError as error:
             reasons.append(
-                f"{rail.name} may not be read by this user; "
+                f"{rail.name} is not readable by this user; "
                 f"run as root, or: sudo chmod a+r {error.filename or rail.factors[0]}"
             )
         except OSError as error:
@@ -121,7 +121,7 @@ def find_rails(root: Path) -> Found:
 
 
 def _hwmon_rails(device: Path, root: Path) -> Iterator[InaRail]:
-    """Yield the channels of one hwmon device: those with both a label and a current, or its power."""
+    """Yield the channels of a hwmon device that have a label and a current, or its single power."""
     update_s = _update_s(device)
     labels = sorted(device.glob("in*_label"))
     for label in labels:
@@ -136,9 +136,9 @@ def _hwmon_rails(device: Path, root: Path) -> Iterator[InaRail]:
 
 
 def _name_of_single(device: Path, root: Path) -> str:
-    """Return the name of a monitor with one channel, which has no label of its own.
+    """Return the name of a monitor with one channel, which has no channel label.
 
-    On AGX Thor the INA238 sits at the input of the whole kit, where NVIDIA's tools call it VIN.
+    On AGX Thor the INA238 measures the input of the kit; NVIDIA's tools call it VIN.
     """
     if label := _text(device / "label"):
         return label

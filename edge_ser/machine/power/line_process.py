@@ -1,4 +1,4 @@
-"""A program that prints a line every so often, of which only the newest is wanted."""
+"""Process that prints lines continuously, of which the newest is read."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _STOP_S = 2.0
 
 
 class LineProcess:
-    """A running program; use it as a context manager, or close it."""
+    """Running program; use it as a context manager, or close it."""
 
     def __init__(self, command: Sequence[str]) -> None:
         """Start the program.
 
         Raises:
-            OSError: there is no such program, or it may not be run.
+            OSError: the program is missing or cannot be run.
         """
         self._name = command[0]
         self._newest: tuple[float, str] | None = None
@@ -40,10 +40,10 @@ class LineProcess:
 
         Args:
             max_age_s: a line older than this is stale.
-            wait_s: how long to wait for the first line at most.
+            wait_s: longest time to wait for the first line, in s.
 
         Raises:
-            OSError: no line came yet, the newest is stale, or the program ended.
+            OSError: no line yet, a stale line, or the program ended.
         """
         with self._arrived:
             self._arrived.wait_for(lambda: self._newest is not None or self._ended, wait_s)

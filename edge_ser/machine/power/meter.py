@@ -1,4 +1,4 @@
-"""A meter that samples all sensors in a thread of its own while something runs."""
+"""Energy meter: samples all sensors in a background thread."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from edge_ser.machine.power.report import (
     added,
     complete,
     counter_curve,
-    doubts,
+    power_caveats,
     spread,
     trapezoid,
 )
@@ -24,7 +24,7 @@ from edge_ser.machine.power.sensor import PowerSensor
 from edge_ser.machine.power.sensors import Sensors
 
 _ATTEMPTS_AT_END = 3
-"""The last reading closes the interval: a bus that was busy once must not cost the whole run."""
+"""Attempts for the last reading, which closes the interval: a busy bus must not invalidate the run."""
 
 
 @dataclass
@@ -32,11 +32,11 @@ class _Series:
     times_s: list[float] = field(default_factory=list)
     values: list[float] = field(default_factory=list)
     error: str | None = None
-    """What the sensor said at the newest attempt, when that failed."""
+    """Error of the newest reading; None if it succeeded."""
 
 
 class Recorder:
-    """The readings of one run."""
+    """Readings of one run."""
 
     def __init__(self, sensors: Iterable[PowerSensor], clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -44,33 +44,33 @@ class Recorder:
         self.n_samples = 0
 
     def sample(self) -> None:
-        """Read all sensors once; one that does not answer is left out this time."""
+        """Read all sensors once; sensors that do not answer are skipped."""
         for sensor, series in self._series:
             self._read(sensor, series)
         self.n_samples += 1
 
     def finish(self) -> None:
-        """Read all sensors for the last time, asking again where one does not answer."""
+        """Read all sensors for the last time, with retries."""
         self.sample()
         for sensor, series in self._series:
             for _ in range(_ATTEMPTS_AT_END - 1):
                 if series.error is not None:
                     self._read(sensor, series)
 
-    def draws(self, start_s: float) -> tuple[RailEnergy, ...]:
-        """Return what each sensor measured, for those with two readings or more.
+    def rails(self, start_s: float) -> tuple[RailEnergy, ...]:
+        """Return the energy of each sensor with at least two readings.
 
         Args:
-            start_s: the clock at the run's beginning, from which the timelines count.
+            start_s: clock at the beginning of the run, the origin of the timelines.
         """
         return tuple(
-            _draw(sensor, series, start_s)
+            _rail_energy(sensor, series, start_s)
             for sensor, series in self._series
             if len(series.times_s) > 1
         )
 
     def lost(self) -> dict[str, str]:
-        """Return the sensors that do not answer any more, each with what it said."""
+        """Return the last error of each sensor that stopped answering."""
         return {sensor.name: s.error for sensor, s in self._series if s.error is not None}
 
     def _read(self, sensor: PowerSensor, series: _Series) -> None:
@@ -85,7 +85,7 @@ class Recorder:
         series.error = None
 
 
-def _draw(sensor: PowerSensor, series: _Series, start_s: float) -> RailEnergy:
+def _rail_energy(sensor: PowerSensor, series: _Series, start_s: float) -> RailEnergy:
     times_s = [time_s - start_s for time_s in series.times_s]
     curve: Curve
     if sensor.unit == "J":
@@ -107,9 +107,9 @@ def _draw(sensor: PowerSensor, series: _Series, start_s: float) -> RailEnergy:
 
 
 def sum_of(draws: Sequence[RailEnergy]) -> RailEnergy:
-    """Return several sensors' draw as one, over the longest of their spans.
+    """Return the sum of several sensors, over the longest of their spans.
 
-    They are read one after the other, so their spans differ by a little: each keeps its mean power.
+    Sensors are read one after the other, so their spans differ slightly: mean powers are added.
     """
     if len(draws) == 1:
         return draws[0]
@@ -133,10 +133,10 @@ IDLE_S = 5.0
 
 
 class EnergyMeter:
-    """Measures what runs inside `with meter:`; then `meter.report` holds the figures.
+    """Meter of the energy used inside `with meter:`; `meter.report` then holds the figures.
 
-    Counters of energy are read as differences, powers are integrated by the trapezoid rule. The first
-    and the last sample are taken by the caller's thread, at the very ends of the block.
+    Energy counters are subtracted, powers are integrated by the trapezoid rule. The first and the last
+    sample are taken in the calling thread, at the beginning and the end of the block.
     """
 
     def __init__(
@@ -148,15 +148,15 @@ class EnergyMeter:
         """Make a meter.
 
         Args:
-            sensors: open ones; the caller closes them.
-            rate_hz: samples a second, more than 0.
-            clock: seconds, for tests.
+            sensors: open sensors; the caller closes them.
+            rate_hz: samples per second, above 0.
+            clock: clock in seconds, for tests.
 
         Raises:
             ConfigError: the rate is not positive.
         """
         if not rate_hz > 0:
-            raise ConfigError(f"a rate of {rate_hz} samples a second was asked for; wanted: > 0")
+            raise ConfigError(f"rate_hz: expected a rate > 0 samples per second, got {rate_hz}")
         self._sensors = sensors
         self._rate_hz = rate_hz
         self._clock = clock
@@ -166,17 +166,17 @@ class EnergyMeter:
 
     @property
     def report(self) -> PowerReport:
-        """The newest run's figures.
+        """Figures of the newest run.
 
         Raises:
-            ConfigError: nothing was measured yet.
+            ConfigError: no run yet.
         """
         if self._report is None:
-            raise ConfigError("the meter has measured nothing yet: run something in `with meter:`")
+            raise ConfigError("no run was measured yet; use `with meter:` first")
         return self._report
 
     def measure_idle(self, seconds: float = IDLE_S) -> PowerReport:
-        """Measure the machine at rest for a while; later runs are compared with it."""
+        """Measure the idle machine; later runs are compared with it."""
         self._idle = None
         with self:
             time.sleep(seconds)
@@ -220,41 +220,43 @@ class EnergyMeter:
         try:
             while not self._stop.wait(max(0.0, begun_s + n / self._rate_hz - time.monotonic())):
                 self._recorder.sample()
-                # A late sample is not made up for: the next one keeps to the grid.
+                # Late samples are not repeated: the next one is on the grid again.
                 n = max(n + 1, int((time.monotonic() - begun_s) * self._rate_hz) + 1)
-        except Exception as error:  # noqa: BLE001 (raised again where the meter stops)
+        except Exception as error:  # noqa: BLE001 (raised again when the meter stops)
             self._failure = error
         self._meter_cpu_s += time.thread_time() - cpu_s
 
     def _make_report(self, duration_s: float) -> PowerReport:
         lost = self._recorder.lost()
-        rails = tuple(self._beside_idle(d) for d in self._recorder.draws(self._start_s))
-        whole = self._sensors.total
+        rails = tuple(self._beside_idle(d) for d in self._recorder.rails(self._start_s))
+        summed = self._sensors.total
         total = None
-        if whole is not None:
+        if summed is not None:
             parts = [
                 draw
                 for draw in rails
-                if draw.name in whole.names and draw.name not in lost and complete(draw, duration_s)
+                if draw.name in summed.names
+                and draw.name not in lost
+                and complete(draw, duration_s)
             ]
-            if len(parts) == len(whole.names):
+            if len(parts) == len(summed.names):
                 total = self._beside_idle(sum_of(parts))
         report = PowerReport(
             total=total,
-            covers=whole.covers if whole else "",
-            whole_board=whole is not None and whole.whole_board,
+            covers=summed.covers if summed else "",
+            whole_board=summed is not None and summed.whole_board,
             rails=rails,
             duration_s=duration_s,
             rate_hz=self._rate_hz,
             n_samples=self._recorder.n_samples,
             meter_cpu_s=self._meter_cpu_s,
-            doubts=(),
-            reasons=self._sensors.reasons,
+            caveats=(),
+            unavailable=self._sensors.unavailable,
         )
-        return replace(report, doubts=doubts(report, lost, self._idle))
+        return replace(report, caveats=power_caveats(report, lost, self._idle))
 
     def _beside_idle(self, draw: RailEnergy) -> RailEnergy:
-        """Return a draw with its mean power in the idle phase, where it was there too."""
+        """Return a rail with its mean power in the idle phase, if measured."""
         if self._idle is None:
             return draw
         idle = {d.name: d.mean_w for d in (*self._idle.rails, self._idle.total) if d is not None}

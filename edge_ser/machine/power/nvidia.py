@@ -11,14 +11,14 @@ from edge_ser.machine.power.sensor import Found, PowerSensor, Unit, What
 _FORMAT = "--format=csv,noheader,nounits"
 _LOOP_MS = 100
 _UPDATE_S = 1.0
-"""From Ampere on (but for GA100), a reading is a mean over one second."""
+"""From Ampere on (except GA100), a reading is a mean over one second."""
 _LIST_S = 20.0
 _FIRST_S = 10.0
 _STALE_S = 3.0
 
 
 class SmiGpu:
-    """One card, whose power a running nvidia-smi prints."""
+    """GPU power from a running nvidia-smi."""
 
     what: What = "gpu"
     unit: Unit = "W"
@@ -26,10 +26,10 @@ class SmiGpu:
     update_s: float | None = _UPDATE_S
 
     def __init__(self, index: str, program: str) -> None:
-        """Start nvidia-smi for one card and wait for its first line.
+        """Start nvidia-smi for one GPU and wait for its first line.
 
         Raises:
-            OSError: it does not start, or prints no power.
+            OSError: nvidia-smi does not start, or prints no power.
         """
         self.name = f"GPU {index}"
         command = (program, f"--id={index}", "--query-gpu=power.draw", _FORMAT)
@@ -51,7 +51,9 @@ class SmiGpu:
         try:
             return float(line)
         except ValueError:
-            raise OSError(f"nvidia-smi gives {line[:40]!r} as the power of {self.name}") from None
+            raise OSError(
+                f"nvidia-smi: expected the power of {self.name} as a number, got {line[:40]!r}"
+            ) from None
 
     def close(self) -> None:
         """End nvidia-smi."""
@@ -59,19 +61,21 @@ class SmiGpu:
 
 
 def find_smi(program: str = "nvidia-smi") -> Found:
-    """Return the cards that nvidia-smi measures."""
+    """Return the GPUs that nvidia-smi measures."""
     command = (program, "--query-gpu=index", _FORMAT)
     try:
         listed = subprocess.run(
             command, capture_output=True, text=True, timeout=_LIST_S, check=False
         )
     except OSError:
-        return Found((), (f"no NVIDIA GPU: there is no program {program}",))
+        return Found((), (f"no NVIDIA GPU: the program {program} is missing",))
     except subprocess.TimeoutExpired:
         return Found((), (f"{program} does not answer within {_LIST_S:.0f} s",))
     if listed.returncode:
-        said = (listed.stdout or listed.stderr).strip().splitlines()
-        return Found((), (f"{program} finds no GPU ({said[0] if said else listed.returncode})",))
+        printed = (listed.stdout or listed.stderr).strip().splitlines()
+        return Found(
+            (), (f"{program} finds no GPU ({printed[0] if printed else listed.returncode})",)
+        )
     sensors: list[PowerSensor] = []
     reasons: list[str] = []
     for index in listed.stdout.split():
@@ -83,23 +87,23 @@ def find_smi(program: str = "nvidia-smi") -> Found:
 
 
 _COUNTER_UPDATE_S = 0.1
-"""Energy counters move every 20 to 100 ms, by card; NVIDIA does not document it."""
+"""Energy counters are updated every 20 to 100 ms, depending on the GPU; not documented by NVIDIA."""
 
 _POWER_UPDATE_S = 1.0
-"""From Ampere on (but for GA100), the power is a mean over one second, as NVML's manual says."""
+"""From Ampere on (except GA100), the power is a mean over one second, according to the NVML manual."""
 
 
 class NvmlGpu:
-    """One card: its energy counter, which Volta and later have, else its power."""
+    """GPU energy counter (Volta and later), or else its power, from NVML."""
 
     what: What = "gpu"
     whole_board = False
 
     def __init__(self, nvml: Any, index: int) -> None:
-        """Open a card of an initialised NVML.
+        """Open a GPU of an initialised NVML.
 
         Raises:
-            NVMLError: it measures no power at all.
+            NVMLError: the GPU measures no power.
         """
         self._nvml = nvml
         self._handle = nvml.nvmlDeviceGetHandleByIndex(index)
@@ -116,7 +120,7 @@ class NvmlGpu:
         """Return joules since the driver was loaded, or watts.
 
         Raises:
-            OSError: the card does not answer.
+            OSError: the GPU does not answer.
         """
         try:
             if self.unit == "J":
@@ -126,12 +130,12 @@ class NvmlGpu:
             raise OSError(f"{self.name}: {error}") from None
 
     def close(self) -> None:
-        """Leave NVML, which counts how often it was entered."""
+        """Shut NVML down once; it counts its initialisations."""
         self._nvml.nvmlShutdown()
 
 
 def find_nvml() -> Found | None:
-    """Return the cards that NVML measures; None when the package is not installed."""
+    """Return the GPUs that NVML measures; None if the package is not installed."""
     try:
         import pynvml  # type: ignore[import-not-found,import-untyped,unused-ignore]
     except ImportError:

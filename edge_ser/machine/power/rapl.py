@@ -7,7 +7,7 @@ from pathlib import Path
 from edge_ser.machine.power.sensor import Found, PowerSensor, Unit, What, read_number, read_text
 
 _ZONES = "sys/class/powercap/intel-rapl:*"
-"""AMD's processors appear under this name too. `intel-rapl-mmio` counts the same package once more."""
+"""AMD processors use this name too. `intel-rapl-mmio` counts the same package a second time."""
 
 _UPDATE_S = 0.001
 
@@ -16,17 +16,17 @@ _KINDS: dict[str, What] = {"package": "cpu package", "dram": "memory", "psys": "
 
 
 class RaplZone:
-    """One zone's counter, which starts again at 0 every few minutes to hours; here it goes on."""
+    """Energy counter of a zone; its wrap-around, after minutes to hours, is compensated."""
 
     unit: Unit = "J"
     whole_board = False
     update_s: float | None = _UPDATE_S
 
     def __init__(self, name: str, what: What, zone: Path) -> None:
-        """Take the counter's present value as the start.
+        """Use the present value of the counter as the start.
 
         Raises:
-            OSError: the counter may not be read, or is none.
+            OSError: the counter cannot be read, or holds no number.
         """
         self.name = name
         self.what = what
@@ -36,7 +36,7 @@ class RaplZone:
         self._total_uj = 0
 
     def read(self) -> float:
-        """Return joules since the sensor was opened; call it before the counter can wrap twice.
+        """Return joules since the sensor was opened; call it before the counter wraps twice.
 
         Raises:
             OSError: the counter does not answer.
@@ -44,7 +44,7 @@ class RaplZone:
         now_uj = read_number(self._counter)
         step_uj = now_uj - self._last_uj
         if step_uj < 0:
-            # It counts from 0 to the range, both included.
+            # The counter runs from 0 to the range, inclusive.
             step_uj += self._range_uj + 1
         self._total_uj += step_uj
         self._last_uj = now_uj
@@ -70,9 +70,9 @@ def find_rapl(root: Path) -> Found:
         except OSError as error:
             reasons.append(f"RAPL's {zone.name} does not answer ({error.strerror or error})")
     if denied:
-        # Since CVE-2020-8694 kernels let only root read what another process computes.
+        # Since CVE-2020-8694, kernels restrict the counters to root.
         reasons.append(
-            "RAPL's counters may be read by root only; run as root, or until the next start: "
+            "RAPL counters are readable by root only; run as root, or until the next start: "
             "sudo chmod a+r /sys/class/powercap/intel-rapl:*/energy_uj"
         )
     if not sensors and not reasons:
@@ -83,6 +83,6 @@ def find_rapl(root: Path) -> Found:
 
 
 def _numbered(name: str, zone: Path) -> str:
-    """Return package-0 as it is, dram with the number of its package, psys as it is."""
+    """Return the name of a zone; dram gets the number of its package."""
     package = zone.name.split(":")[1]
     return f"{name}-{package}" if name == "dram" else name

@@ -1,4 +1,4 @@
-"""What a power sensor is, and what looking for some found."""
+"""Power sensor protocol, and the result of a search for sensors."""
 
 from __future__ import annotations
 
@@ -7,38 +7,38 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 What = Literal["board", "gpu", "cpu package", "memory", "platform", "rail"]
-"""What a sensor measures; a `rail` is one of a board's supplies, told apart by its name."""
+"""Measured part; a `rail` is one supply of a board, identified by its name."""
 
 Unit = Literal["W", "J"]
-"""What `read` returns: the power of now, or a counter of energy that only grows."""
+"""Unit of `read`: current power, or a monotonic energy counter."""
 
 
 class PowerSensor(Protocol):
-    """One place where power is measured."""
+    """Power sensor protocol."""
 
     @property
     def name(self) -> str:
-        """The maker's name: VDD_IN, package-0, GPU 0."""
+        """Name by the manufacturer: VDD_IN, package-0, GPU 0."""
         ...
 
     @property
     def what(self) -> What:
-        """What is measured."""
+        """Measured part."""
         ...
 
     @property
     def whole_board(self) -> bool:
-        """This sensor alone holds all that the board takes."""
+        """Whether this sensor alone measures the board."""
         ...
 
     @property
     def unit(self) -> Unit:
-        """What `read` returns."""
+        """Unit of `read`."""
         ...
 
     @property
     def update_s(self) -> float | None:
-        """Seconds between two new values, which are means over that time; None where nobody says."""
+        """Seconds between new values, which are means over that time; None if not known."""
         ...
 
     def read(self) -> float:
@@ -50,24 +50,24 @@ class PowerSensor(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of what the sensor holds."""
+        """Release the resources of the sensor."""
         ...
 
 
 @dataclass(frozen=True)
 class Found:
-    """The sensors of one kind that are there, and why others are not."""
+    """Sensors of one kind that were found, and the reasons why others are missing."""
 
     sensors: tuple[PowerSensor, ...]
-    reasons: tuple[str, ...]
-    """One sentence each, with what to do."""
+    unavailable: tuple[str, ...]
+    """Reasons, one sentence each, with a remedy."""
 
 
 def read_text(path: Path) -> str:
     """Return a small file of sysfs or procfs without its line end.
 
     Raises:
-        OSError: it is not there, or may not be read.
+        OSError: the file is missing or not readable.
     """
     return path.read_text(encoding="utf-8", errors="replace").strip()
 
@@ -76,10 +76,10 @@ def read_number(path: Path) -> int:
     """Return the integer that a file of sysfs holds.
 
     Raises:
-        OSError: it is not there, may not be read, or holds something else.
+        OSError: the file is missing, not readable, or holds no integer.
     """
     text = read_text(path)
     try:
         return int(text)
     except ValueError:
-        raise OSError(f"{path} holds {text[:40]!r}, a number was wanted") from None
+        raise OSError(f"{path}: expected a number, got {text[:40]!r}") from None

@@ -1,7 +1,7 @@
-"""The program `tegrastats` of a Jetson, from JetPack 4 to 7: its lines, and the rails in them.
+"""Output of `tegrastats` on a Jetson, JetPack 4 to 7, and its rails as sensors.
 
-Its rails are sensors where the monitors themselves (`ina`) cannot be read, as in a container without
-their sysfs files or on a board whose driver is not known here. They repeat the monitors at a lower rate.
+The rails are used if the monitors (`ina`) cannot be read, as in a container without their sysfs files
+or on a board with an unknown driver. They give the values of the monitors at a lower rate.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from edge_ser.errors import ConfigError, MissingDependency
-from edge_ser.machine.power.ina import is_whole
+from edge_ser.machine.power.ina import is_total
 from edge_ser.machine.power.line_process import LineProcess
 from edge_ser.machine.power.sensor import Found, Unit, What
 
@@ -31,12 +31,12 @@ _RAIL = re.compile(
 _INTERVAL_MS = 100
 
 _OFF_C = -200.0
-"""A zone whose unit has no power shows -256 °C."""
+"""Zones of units without power report -256 °C."""
 
 
 @dataclass(frozen=True)
 class Core:
-    """One processor core that runs."""
+    """Load of an online CPU core."""
 
     load_percent: int
     mhz: int | None
@@ -44,7 +44,7 @@ class Core:
 
 @dataclass(frozen=True)
 class RailReading:
-    """One rail in tegrastats' own figures."""
+    """Figures of one rail by tegrastats."""
 
     now_mw: int
     mean_mw: int
@@ -55,18 +55,18 @@ class RailReading:
 
 @dataclass(frozen=True)
 class Tegrastats:
-    """One line; None or nothing where a JetPack does not print it."""
+    """Values of one line; None or empty for values that a JetPack does not print."""
 
     ram_mb: int
     ram_total_mb: int
     swap_mb: int | None
     swap_total_mb: int | None
     cores: tuple[Core | None, ...]
-    """None for a core that is off."""
+    """None for an offline core."""
     gpu_percent: int | None
-    """Thor does not print it."""
+    """Not printed on Thor."""
     gpu_mhz: tuple[int, ...]
-    """One clock, or one for each cluster (GPC)."""
+    """One clock, or one per cluster (GPC)."""
     emc_percent: int | None
     """Load of the memory bus."""
     emc_mhz: int | None
@@ -75,7 +75,7 @@ class Tegrastats:
 
 
 def parse_tegrastats(line: str) -> Tegrastats | None:
-    """Return what a line says, leaving out what is not known here; None for another kind of line."""
+    """Parse a line, ignoring unknown fields; return None for another kind of line."""
     ram = _RAM.search(line)
     if ram is None:
         return None
@@ -116,40 +116,40 @@ def _cores(line: str) -> tuple[Core | None, ...]:
 
 
 class TegrastatsProcess:
-    """tegrastats, running; use it as a context manager."""
+    """Running tegrastats; use it as a context manager."""
 
     def __init__(self, interval_ms: int = 1000, program: str = "tegrastats") -> None:
         """Start it.
 
         Args:
             interval_ms: milliseconds between lines, 1 or more.
-            program: its name or path.
+            program: name or path of tegrastats.
 
         Raises:
             ConfigError: the interval is not positive.
-            MissingDependency: there is no tegrastats.
+            MissingDependency: tegrastats is not installed.
         """
         if interval_ms < 1:
-            raise ConfigError(f"tegrastats' interval is {interval_ms} ms; wanted: 1 or more")
+            raise ConfigError(f"interval_ms: expected 1 or more, got {interval_ms}")
         self._interval_s = interval_ms / 1000
         try:
             self._process = LineProcess((program, "--interval", str(interval_ms)))
         except OSError:
             raise MissingDependency(
                 f"the program {program}",
-                "it comes with JetPack (package nvidia-l4t-tools); a container has to be given it",
+                "it comes with JetPack (package nvidia-l4t-tools); mount it into a container",
             ) from None
 
     def latest(self) -> Tegrastats:
-        """Return the newest line, the first one after waiting for it.
+        """Return the newest line; wait for the first one.
 
         Raises:
-            OSError: tegrastats ended, printed nothing for a while, or something else.
+            OSError: tegrastats ended, stalled, or printed an unknown line.
         """
         patience_s = 2.0 + 3 * self._interval_s
         line = self._process.newest(max_age_s=patience_s, wait_s=patience_s)
         if (parsed := parse_tegrastats(line)) is None:
-            raise OSError(f"tegrastats printed {line[:60]!r}, which is no line of figures")
+            raise OSError(f"tegrastats: expected a line of figures, got {line[:60]!r}")
         return parsed
 
     def close(self) -> None:
@@ -172,7 +172,7 @@ class TegrastatsProcess:
 
 @dataclass(frozen=True)
 class TegrastatsRail:
-    """Power sensor of one rail; the rails of a board share one running program."""
+    """Power sensor of one rail; the rails of a board share one process."""
 
     name: str
     process: TegrastatsProcess
@@ -181,12 +181,12 @@ class TegrastatsRail:
 
     @property
     def whole_board(self) -> bool:
-        """Whether this rail alone holds all that the board takes."""
-        return is_whole(self.name)
+        """Whether this rail alone supplies the board."""
+        return is_total(self.name)
 
     @property
     def what(self) -> What:
-        """`board` if the rail holds everything."""
+        """`board` if the rail supplies the board, else `rail`."""
         return "board" if self.whole_board else "rail"
 
     def read(self) -> float:

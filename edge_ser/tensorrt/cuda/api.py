@@ -1,6 +1,7 @@
-"""What the TensorRT runner needs of CUDA, whichever package offers it.
+"""CUDA interface of the TensorRT runner, common to all packages.
 
-Handles of streams, events and graphs are the package's own; whoever opened one closes it, once.
+Handles of streams, events and graphs are objects of the package. The caller that opens one closes it,
+once.
 """
 
 from __future__ import annotations
@@ -17,18 +18,18 @@ from edge_ser.errors import EngineError
 
 @dataclass(frozen=True, eq=False)
 class HostBuffer:
-    """Page-locked memory, which the GPU copies without a detour."""
+    """Page-locked host memory, which the GPU can copy directly."""
 
     array: NDArray[np.uint8]
-    """Its bytes; of no use once it is freed."""
+    """Bytes of the buffer; invalid once it is freed."""
     device_address: int
-    """Where the GPU sees it when it is mapped, else 0."""
+    """Device address if the buffer is mapped, else 0."""
     handle: Any
 
 
 @dataclass(frozen=True, eq=False)
 class DeviceBuffer:
-    """Memory of the GPU."""
+    """Device memory."""
 
     address: int
     n_bytes: int
@@ -37,18 +38,18 @@ class DeviceBuffer:
 
 @dataclass(frozen=True)
 class DeviceMemory:
-    """Memory of the GPU in bytes, all processes together; on a Jetson, of the whole board."""
+    """GPU memory in bytes, of all processes; on a Jetson, of the board."""
 
     used: int
     total: int
 
 
 class Cuda(Protocol):
-    """The first GPU, in its primary context, which TensorRT and others in the process share.
+    """Primary context of the first GPU, shared with TensorRT and other users in the process.
 
-    `with cuda:` makes the context current in the calling thread and afterwards what was current
-    before, so no thread is left with a context that it did not ask for. All but `close` has to be
-    called within. Every method raises `EngineError` where CUDA returns an error.
+    `with cuda:` makes the context current in the calling thread and restores the previous one on
+    exit. Call every method except `close` within it. Methods raise `EngineError` if CUDA returns an
+    error.
     """
 
     @property
@@ -67,71 +68,71 @@ class Cuda(Protocol):
         """Make the context current in this thread."""
 
     def __exit__(self, kind: object, *_: object) -> None:
-        """Make current again what was."""
+        """Restore the previous context."""
 
     def memory(self) -> DeviceMemory:
-        """Return how much memory is in use."""
+        """Return the GPU memory in use."""
 
     def open_stream(self) -> Any:
-        """Return a new stream that does not wait for the default one."""
+        """Create a stream that does not synchronise with the default stream."""
 
     def close_stream(self, stream: Any) -> None:
-        """Give a stream back."""
+        """Destroy a stream."""
 
     def stream_handle(self, stream: Any) -> int:
-        """Return the number that TensorRT knows a stream by."""
+        """Return the handle of a stream as an integer, as TensorRT takes it."""
 
     def synchronise(self, stream: Any) -> None:
         """Wait until all work on a stream is done."""
 
     def allocate_host(self, n_bytes: int, *, mapped: bool = False) -> HostBuffer:
-        """Return page-locked memory; mapped, the GPU reads and writes it in place."""
+        """Allocate page-locked memory; if `mapped`, the GPU accesses it in place."""
 
     def free_host(self, buffer: HostBuffer) -> None:
-        """Give page-locked memory back."""
+        """Free page-locked memory."""
 
     def allocate_device(self, n_bytes: int) -> DeviceBuffer:
-        """Return memory of the GPU."""
+        """Allocate device memory."""
 
     def free_device(self, buffer: DeviceBuffer) -> None:
-        """Give memory of the GPU back."""
+        """Free device memory."""
 
     def copy_to_device(
         self, device: DeviceBuffer, host: HostBuffer, n_bytes: int, stream: Any
     ) -> None:
-        """Put a copy of the first bytes on a stream."""
+        """Enqueue a copy of the first `n_bytes` bytes."""
 
     def copy_to_host(
         self, host: HostBuffer, device: DeviceBuffer, n_bytes: int, stream: Any
     ) -> None:
-        """Put a copy of the first bytes on a stream."""
+        """Enqueue a copy of the first `n_bytes` bytes."""
 
     def capture(self, stream: Any, work: Callable[[], None]) -> Any:
-        """Return a graph of what `work` puts on a stream, ready to be launched; nothing runs.
+        """Capture what `work` enqueues on a stream as an executable graph; nothing runs.
 
-        What `work` raises is raised, with the stream back in its usual state.
+        An exception from `work` is raised again, after the capture has ended.
         """
 
     def launch(self, graph: Any, stream: Any) -> None:
-        """Put a graph on a stream."""
+        """Enqueue a graph."""
 
     def free_graph(self, graph: Any) -> None:
-        """Give a graph back."""
+        """Destroy a graph."""
 
     def open_event(self) -> Any:
-        """Return a new event that takes times."""
+        """Create an event with timing."""
 
     def record(self, event: Any, stream: Any) -> None:
-        """Put an event on a stream."""
+        """Enqueue an event."""
 
     def elapsed_ms(self, start: Any, end: Any) -> float:
-        """Return the time between two events that have happened, in ms."""
+        """Return the time between two completed events, in ms."""
 
     def close_event(self, event: Any) -> None:
-        """Give an event back."""
+        """Destroy an event."""
 
     def close(self) -> None:
-        """Give the context back, after everything else; closing twice is fine."""
+        """Release the context, after everything else; may be called twice."""
 
 
 _OUT_OF_MEMORY = (
@@ -139,12 +140,12 @@ _OUT_OF_MEMORY = (
     "--window)"
 )
 _NO_DEVICE = (
-    "see that the NVIDIA driver runs (nvidia-smi, on a Jetson tegrastats) and that "
+    "check that the NVIDIA driver runs (nvidia-smi, on a Jetson tegrastats) and that "
     "CUDA_VISIBLE_DEVICES hides no GPU"
 )
 _LOST = (
-    "the context is lost: start the program again; if it comes back, build the engine again or see "
-    "`dmesg` for the driver's word"
+    "the context is lost: restart the program; if the error returns, build the engine again or look "
+    "for messages of the driver in `dmesg`"
 )
 _REMEDIES = {
     "CUDA_ERROR_OUT_OF_MEMORY": _OUT_OF_MEMORY,
@@ -154,16 +155,16 @@ _REMEDIES = {
     "no driver": _NO_DEVICE,
     "CUDA_ERROR_SYSTEM_DRIVER_MISMATCH": "reboot: the driver was upgraded under a running kernel",
 }
-"""What to do, by CUDA's name of an error, or pycuda's words, which has no names."""
+"""Remedies by CUDA error name, or by message for pycuda, which has no names."""
 
 
-def cuda_error(package: str, what: str, doing: str) -> EngineError:
-    """Return the error for a call of CUDA that failed.
+def cuda_error(package: str, reason: str, doing: str) -> EngineError:
+    """Return the error for a failed CUDA call.
 
     Args:
-        package: through which it was called.
-        what: CUDA's name of the error, or its words.
-        doing: what was being done, e.g. `allocating 48,000 bytes of the GPU`.
+        package: name of the CUDA package.
+        reason: name or message of the CUDA error.
+        doing: the failed operation, e.g. `allocating 48,000 bytes of the GPU`.
     """
-    remedy = next((r for known, r in _REMEDIES.items() if known in what), _LOST)
-    return EngineError(f"CUDA failed with {what} while {doing} ({package}); {remedy}")
+    remedy = next((r for known, r in _REMEDIES.items() if known in reason), _LOST)
+    return EngineError(f"CUDA failed with {reason} while {doing} ({package}); {remedy}")

@@ -20,14 +20,14 @@ from edge_ser.tensorrt.cuda.api import (
 )
 
 _MODULES = ("cuda.bindings.driver", "cuda.cuda")
-"""Where the driver's functions are; cuda-python before 12.6 has the second only."""
+"""Modules of the driver API; cuda-python before 12.6 has only the second."""
 
 
 def import_driver() -> Any:
-    """Return the module of the driver's functions.
+    """Import the module of the CUDA driver API.
 
     Raises:
-        ImportError: there is none.
+        ImportError: cuda-python is not installed.
     """
     for name in _MODULES[:-1]:
         try:
@@ -38,13 +38,13 @@ def import_driver() -> Any:
 
 
 class CudaPython(Cuda):
-    """The first GPU's primary context by cuda-python.
+    """Primary context of the first GPU, through cuda-python.
 
     Args:
-        driver: of `import_driver`.
+        driver: from `import_driver`.
 
     Raises:
-        EngineError: there is no driver or no GPU.
+        EngineError: no driver or no GPU.
     """
 
     has_graphs = True
@@ -56,7 +56,7 @@ class CudaPython(Cuda):
             self._call("starting CUDA", driver.cuInit, 0)
         except EngineError:
             raise
-        except Exception as error:  # noqa: BLE001 (each version has its own for a missing libcuda)
+        except Exception as error:  # noqa: BLE001 (the type for a missing libcuda differs between versions)
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise cuda_error(self._name, f"no driver ({reason})", "starting CUDA") from None
         self._device = self._call("opening the first GPU", driver.cuDeviceGet, 0)
@@ -86,30 +86,30 @@ class CudaPython(Cuda):
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
-        """Make current again what was."""
+        """Restore the previous context."""
         try:
             self._call("leaving the context", self._driver.cuCtxPopCurrent)
         except EngineError:
-            # A lost context fails here too: what was said of it first is what matters.
+            # A lost context fails here too; the first error is the relevant one.
             if kind is None:
                 raise
 
     def memory(self) -> DeviceMemory:
-        """Return how much memory is in use."""
+        """Return the GPU memory in use."""
         free, total = self._call("asking for the memory", self._driver.cuMemGetInfo)
         return DeviceMemory(int(total) - int(free), int(total))
 
     def open_stream(self) -> Any:
-        """Return a new stream."""
+        """Create a stream."""
         flag = self._driver.CUstream_flags.CU_STREAM_NON_BLOCKING.value
         return self._call("opening a stream", self._driver.cuStreamCreate, flag)
 
     def close_stream(self, stream: Any) -> None:
-        """Give a stream back."""
+        """Destroy a stream."""
         self._call("closing a stream", self._driver.cuStreamDestroy, stream)
 
     def stream_handle(self, stream: Any) -> int:
-        """Return a stream's number."""
+        """Return the handle of a stream as an integer."""
         return int(stream)
 
     def synchronise(self, stream: Any) -> None:
@@ -117,7 +117,7 @@ class CudaPython(Cuda):
         self._call("waiting for the GPU", self._driver.cuStreamSynchronize, stream)
 
     def allocate_host(self, n_bytes: int, *, mapped: bool = False) -> HostBuffer:
-        """Return page-locked memory."""
+        """Allocate page-locked memory."""
         driver, doing = self._driver, f"allocating {n_bytes:,} bytes of page-locked memory"
         flags = driver.CU_MEMHOSTALLOC_DEVICEMAP if mapped else 0
         address = self._call(doing, driver.cuMemHostAlloc, n_bytes, flags)
@@ -130,44 +130,44 @@ class CudaPython(Cuda):
         return HostBuffer(np.ctypeslib.as_array(memory), int(seen), address)
 
     def free_host(self, buffer: HostBuffer) -> None:
-        """Give page-locked memory back."""
+        """Free page-locked memory."""
         doing = "freeing page-locked memory"
         self._call(doing, self._driver.cuMemFreeHost, buffer.handle)
 
     def allocate_device(self, n_bytes: int) -> DeviceBuffer:
-        """Return memory of the GPU."""
+        """Allocate device memory."""
         doing = f"allocating {n_bytes:,} bytes of the GPU"
         pointer = self._call(doing, self._driver.cuMemAlloc, n_bytes)
         return DeviceBuffer(int(pointer), n_bytes, pointer)
 
     def free_device(self, buffer: DeviceBuffer) -> None:
-        """Give memory of the GPU back."""
+        """Free device memory."""
         self._call("freeing memory of the GPU", self._driver.cuMemFree, buffer.handle)
 
     def copy_to_device(
         self, device: DeviceBuffer, host: HostBuffer, n_bytes: int, stream: Any
     ) -> None:
-        """Put a copy on a stream."""
+        """Enqueue a copy."""
         copy = self._driver.cuMemcpyHtoDAsync
         self._call("copying to the GPU", copy, device.handle, host.handle, n_bytes, stream)
 
     def copy_to_host(
         self, host: HostBuffer, device: DeviceBuffer, n_bytes: int, stream: Any
     ) -> None:
-        """Put a copy on a stream."""
+        """Enqueue a copy."""
         copy = self._driver.cuMemcpyDtoHAsync
         self._call("copying from the GPU", copy, host.handle, device.handle, n_bytes, stream)
 
     def capture(self, stream: Any, work: Callable[[], None]) -> Any:
-        """Return a graph of what `work` puts on a stream."""
+        """Capture what `work` enqueues on a stream as an executable graph."""
         driver = self._driver
-        # Of this thread only: what others do with CUDA meanwhile is no matter.
+        # Thread-local mode: CUDA calls of other threads do not disturb the capture.
         mode = driver.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
         self._call("beginning a capture", driver.cuStreamBeginCapture, stream, mode)
         try:
             work()
         except BaseException:
-            # What cannot be ended was ended by the failure itself.
+            # The failure may have ended the capture already.
             code, graph = driver.cuStreamEndCapture(stream)
             if code == driver.CUresult.CUDA_SUCCESS and int(graph):
                 self._call("freeing a captured graph", driver.cuGraphDestroy, graph)
@@ -185,20 +185,20 @@ class CudaPython(Cuda):
         return made
 
     def launch(self, graph: Any, stream: Any) -> None:
-        """Put a graph on a stream."""
+        """Enqueue a graph."""
         self._call("launching a graph", self._driver.cuGraphLaunch, graph, stream)
 
     def free_graph(self, graph: Any) -> None:
-        """Give a graph back."""
+        """Destroy a graph."""
         self._call("freeing a graph", self._driver.cuGraphExecDestroy, graph)
 
     def open_event(self) -> Any:
-        """Return a new event."""
+        """Create an event."""
         flag = self._driver.CUevent_flags.CU_EVENT_DEFAULT.value
         return self._call("opening an event", self._driver.cuEventCreate, flag)
 
     def record(self, event: Any, stream: Any) -> None:
-        """Put an event on a stream."""
+        """Enqueue an event."""
         self._call("recording an event", self._driver.cuEventRecord, event, stream)
 
     def elapsed_ms(self, start: Any, end: Any) -> float:
@@ -206,18 +206,18 @@ class CudaPython(Cuda):
         return float(self._call("reading a time", self._driver.cuEventElapsedTime, start, end))
 
     def close_event(self, event: Any) -> None:
-        """Give an event back."""
+        """Destroy an event."""
         self._call("closing an event", self._driver.cuEventDestroy, event)
 
     def close(self) -> None:
-        """Give the context back."""
+        """Release the context."""
         if self._context is not None:
             self._context = None
             release = self._driver.cuDevicePrimaryCtxRelease
             self._call("closing the primary context", release, self._device)
 
     def _call(self, doing: str, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Call the driver; return what comes after the error code."""
+        """Call the driver and return its values without the error code."""
         code, *values = function(*arguments)
         if code != self._driver.CUresult.CUDA_SUCCESS:
             raise cuda_error(self._name, getattr(code, "name", f"error {code}"), doing)

@@ -1,4 +1,4 @@
-"""CUDA through pycuda: for those who have it already. It has no CUDA graphs."""
+"""CUDA through pycuda, for systems that already have it. It has no CUDA graphs."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ _NON_BLOCKING = 1
 
 @dataclass
 class _Held:
-    """Something of pycuda's that goes when nothing holds it: streams and events have no `free`."""
+    """Holder of a pycuda stream or event, which is freed when its last reference is dropped."""
 
     thing: Any
 
 
 class PyCuda(Cuda):
-    """The first GPU's primary context by pycuda, without `pycuda.autoinit`.
+    """Primary context of the first GPU, through pycuda without `pycuda.autoinit`.
 
-    The context is pushed for each piece of work and popped after it: a thread that ends with a context
-    of pycuda's on its stack takes the whole process with it.
+    The context is pushed before each operation and popped after it: a thread that ends with a pycuda
+    context on its stack aborts the process.
 
     Args:
         driver: the module `pycuda.driver`.
-        version: of pycuda.
+        version: version of pycuda.
 
     Raises:
-        EngineError: there is no GPU.
+        EngineError: no GPU.
     """
 
     has_graphs = False
@@ -71,29 +71,29 @@ class PyCuda(Cuda):
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
-        """Make current again what was."""
+        """Restore the previous context."""
         try:
             self._call("leaving the context", self._driver.Context.pop)
         except EngineError:
-            # A lost context fails here too: what was said of it first is what matters.
+            # A lost context fails here too; the first error is the relevant one.
             if kind is None:
                 raise
 
     def memory(self) -> DeviceMemory:
-        """Return how much memory is in use."""
+        """Return the GPU memory in use."""
         free, total = self._call("asking for the memory", self._driver.mem_get_info)
         return DeviceMemory(int(total) - int(free), int(total))
 
     def open_stream(self) -> Any:
-        """Return a new stream."""
+        """Create a stream."""
         return _Held(self._call("opening a stream", self._driver.Stream, _NON_BLOCKING))
 
     def close_stream(self, stream: Any) -> None:
-        """Give a stream back."""
+        """Destroy a stream."""
         stream.thing = None
 
     def stream_handle(self, stream: Any) -> int:
-        """Return a stream's number."""
+        """Return the handle of a stream as an integer."""
         return int(stream.thing.handle)
 
     def synchronise(self, stream: Any) -> None:
@@ -101,7 +101,7 @@ class PyCuda(Cuda):
         self._call("waiting for the GPU", stream.thing.synchronize)
 
     def allocate_host(self, n_bytes: int, *, mapped: bool = False) -> HostBuffer:
-        """Return page-locked memory."""
+        """Allocate page-locked memory."""
         driver, doing = self._driver, f"allocating {n_bytes:,} bytes of page-locked memory"
         flags = driver.host_alloc_flags.DEVICEMAP if mapped else 0
         array = self._call(
@@ -115,50 +115,50 @@ class PyCuda(Cuda):
         return HostBuffer(array, int(seen), array.base)
 
     def free_host(self, buffer: HostBuffer) -> None:
-        """Give page-locked memory back."""
+        """Free page-locked memory."""
         self._call("freeing page-locked memory", buffer.handle.free)
 
     def allocate_device(self, n_bytes: int) -> DeviceBuffer:
-        """Return memory of the GPU."""
+        """Allocate device memory."""
         doing = f"allocating {n_bytes:,} bytes of the GPU"
         allocation = self._call(doing, self._driver.mem_alloc, n_bytes)
         return DeviceBuffer(int(allocation), n_bytes, allocation)
 
     def free_device(self, buffer: DeviceBuffer) -> None:
-        """Give memory of the GPU back."""
+        """Free device memory."""
         self._call("freeing memory of the GPU", buffer.handle.free)
 
     def copy_to_device(
         self, device: DeviceBuffer, host: HostBuffer, n_bytes: int, stream: Any
     ) -> None:
-        """Put a copy on a stream."""
+        """Enqueue a copy."""
         copy = self._driver.memcpy_htod_async
         self._call("copying to the GPU", copy, device.handle, host.array[:n_bytes], stream.thing)
 
     def copy_to_host(
         self, host: HostBuffer, device: DeviceBuffer, n_bytes: int, stream: Any
     ) -> None:
-        """Put a copy on a stream."""
+        """Enqueue a copy."""
         copy = self._driver.memcpy_dtoh_async
         self._call("copying from the GPU", copy, host.array[:n_bytes], device.handle, stream.thing)
 
     def capture(self, stream: Any, work: Callable[[], None]) -> Any:  # noqa: ARG002
-        """Refuse: there are no graphs."""
+        """Raise EngineError: pycuda has no CUDA graphs."""
         raise EngineError(f"{self._name} has no CUDA graphs; run: pip install 'edge-ser[tensorrt]'")
 
     def launch(self, graph: Any, stream: Any) -> None:  # noqa: ARG002
-        """Refuse: there are no graphs."""
+        """Raise EngineError: pycuda has no CUDA graphs."""
         self.capture(stream, lambda: None)
 
     def free_graph(self, graph: Any) -> None:
-        """Do nothing: there are no graphs."""
+        """Do nothing: pycuda has no CUDA graphs."""
 
     def open_event(self) -> Any:
-        """Return a new event."""
+        """Create an event."""
         return _Held(self._call("opening an event", self._driver.Event))
 
     def record(self, event: Any, stream: Any) -> None:
-        """Put an event on a stream."""
+        """Enqueue an event."""
         self._call("recording an event", event.thing.record, stream.thing)
 
     def elapsed_ms(self, start: Any, end: Any) -> float:
@@ -166,24 +166,24 @@ class PyCuda(Cuda):
         return float(self._call("reading a time", start.thing.time_till, end.thing))
 
     def close_event(self, event: Any) -> None:
-        """Give an event back."""
+        """Destroy an event."""
         event.thing = None
 
     def close(self) -> None:
-        """Give the context back."""
+        """Release the context."""
         if self._context is not None:
             context, self._context = self._context, None
-            # Detached by another thread than the one that opened it, it has to be current there.
+            # detach() needs the context to be current in the calling thread.
             self._call("closing the primary context", context.push)
             self._call("closing the primary context", context.detach)
 
     def _call(
         self, doing: str, function: Callable[..., Any], *arguments: Any, **options: Any
     ) -> Any:
-        """Call pycuda, which raises its own errors with CUDA's words."""
+        """Call pycuda and convert its errors."""
         try:
             return function(*arguments, **options)
         except self._driver.Error as error:
             routine, _, words = str(error).partition(" failed: ")
-            what = f"{words} ({routine})" if words else str(error)
-            raise cuda_error(self._name, what, doing) from None
+            reason = f"{words} ({routine})" if words else str(error)
+            raise cuda_error(self._name, reason, doing) from None

@@ -49,7 +49,7 @@ def bursts_joules(start_s: float, end_s: float) -> float:
 def test_energy_of_a_known_curve_is_right_within_a_percent(rate_hz):
     clock = Clock()
     sensor = SimulatedSensor(bursts, clock)
-    (draw,) = recorded(sensor, clock=clock, seconds=3.1, rate_hz=rate_hz).draws(100.0)
+    (draw,) = recorded(sensor, clock=clock, seconds=3.1, rate_hz=rate_hz).rails(100.0)
 
     assert draw.joules == pytest.approx(bursts_joules(100.0, 103.1), rel=0.01)
     assert draw.span_s == pytest.approx(3.1)
@@ -64,7 +64,7 @@ def test_a_counters_energy_is_exact_however_seldom_it_is_read(seconds, rate_hz, 
     sensor = SimulatedSensor(
         lambda t: start_joules + bursts_joules(100.0, t), clock, unit="J", name="package-0"
     )
-    (draw,) = recorded(sensor, clock=clock, seconds=seconds, rate_hz=rate_hz).draws(100.0)
+    (draw,) = recorded(sensor, clock=clock, seconds=seconds, rate_hz=rate_hz).rails(100.0)
 
     assert draw.joules == pytest.approx(bursts_joules(100.0, 100.0 + seconds), abs=1e-6)
     assert draw.peak_w <= 11.0 + 1e-6
@@ -74,7 +74,7 @@ def test_the_sum_of_rails_and_counters():
     clock = Clock()
     rail = SimulatedSensor(lambda t: 4.0 + (t - 100.0), clock, name="A")
     counter = SimulatedSensor(lambda t: 6.0 * t, clock, name="B", unit="J", update_s=0.1)
-    draws = recorded(rail, counter, clock=clock, seconds=4.0, rate_hz=10).draws(100.0)
+    draws = recorded(rail, counter, clock=clock, seconds=4.0, rate_hz=10).rails(100.0)
     both = sum_of(draws)
 
     assert both.name == "A + B"
@@ -88,7 +88,7 @@ def test_a_reading_that_fails_once_is_bridged_even_at_the_very_end():
     clock = Clock()
     sensor = SimulatedSensor(lambda _: 7.0, clock, silent={3, 10, 11})
     recorder = recorded(sensor, clock=clock, seconds=1.0, rate_hz=10)
-    (draw,) = recorder.draws(100.0)
+    (draw,) = recorder.rails(100.0)
 
     assert recorder.lost() == {}
     assert draw.joules == pytest.approx(7.0)
@@ -100,7 +100,7 @@ def test_a_sensor_that_never_answers_has_no_draw():
     sensor = SimulatedSensor(bursts, clock, gone_from_s=0.0)
     recorder = recorded(sensor, clock=clock, seconds=1.0, rate_hz=10)
 
-    assert recorder.draws(100.0) == ()
+    assert recorder.rails(100.0) == ()
     assert recorder.lost() == {"VDD_IN": os.strerror(errno.ENOENT)}
 
 
@@ -110,9 +110,9 @@ def ramp(time_s: float) -> float:
 
 def samples(sensor: SimulatedSensor, n: int) -> None:
     """Wait until a sensor was read n times more, by whoever reads it."""
-    wanted = sensor.reads + n
+    target = sensor.reads + n
     give_up_s = time.monotonic() + 60
-    while sensor.reads < wanted:
+    while sensor.reads < target:
         assert time.monotonic() < give_up_s, "the meter's thread does not sample"
         time.sleep(0.001)
 
@@ -168,7 +168,7 @@ def test_an_error_in_the_thread_that_is_no_sensors_comes_out():
         assert reached.wait(60)
 
 
-def test_a_sensor_that_vanishes_in_a_run_spoils_the_sum_and_says_so():
+def test_a_sensor_that_vanishes_in_a_run_spoils_the_sum_and_is_reported():
     gone = SimulatedSensor(lambda _: 3.0, time.monotonic, name="B")
     stays = SimulatedSensor(lambda _: 5.0, time.monotonic, name="A")
     meter = EnergyMeter(sensors_of(stays, gone), rate_hz=200)
@@ -185,8 +185,8 @@ def test_a_sensor_that_vanishes_in_a_run_spoils_the_sum_and_says_so():
     assert a.joules == pytest.approx(5 * a.span_s)
     assert b.joules == pytest.approx(3 * b.span_s)
     assert b.span_s < a.span_s
-    assert any(doubt.startswith("B stopped answering") for doubt in report.doubts)
-    assert any("no sum" in doubt for doubt in report.doubts)
+    assert any(caveat.startswith("B stopped answering") for caveat in report.caveats)
+    assert any("no sum" in caveat for caveat in report.caveats)
 
 
 def test_a_sensor_that_vanishes_just_before_the_end_spoils_the_sum_too():
@@ -254,13 +254,13 @@ def test_rails_that_nobody_may_add_are_measured_one_by_one():
 
     assert meter.report.total is None
     assert [draw.name for draw in meter.report.rails] == ["X"]
-    assert meter.report.reasons == ("why",)
-    assert any(re.search(r"\bX\b", doubt) for doubt in meter.report.doubts)
+    assert meter.report.unavailable == ("why",)
+    assert any(re.search(r"\bX\b", caveat) for caveat in meter.report.caveats)
 
 
 @pytest.mark.parametrize("rate_hz", [0.0, -1.0, math.nan])
 def test_a_rate_that_is_none_is_refused(rate_hz):
-    with pytest.raises(ConfigError, match=rf"(?<![\w.]){rate_hz}\b.*> 0"):
+    with pytest.raises(ConfigError, match="> 0"):
         EnergyMeter(sensors_of(), rate_hz=rate_hz)
 
 
@@ -280,8 +280,8 @@ def a_report(**changes: object) -> PowerReport:
         "rate_hz": 10.0,
         "n_samples": 81,
         "meter_cpu_s": 0.01,
-        "doubts": (),
-        "reasons": (),
+        "caveats": (),
+        "unavailable": (),
     }
     return PowerReport(**{**values, **changes})  # type: ignore[arg-type]
 
@@ -289,9 +289,9 @@ def a_report(**changes: object) -> PowerReport:
 @pytest.mark.parametrize("n", [0, -3])
 def test_energy_over_no_decision_is_refused(n):
     report = a_report()
-    with pytest.raises(ConfigError, match=f"over {n} decisions"):
+    with pytest.raises(ConfigError, match=rf"\bn_decisions\b.* got {n}$"):
         report.joules_per_decision(n)
-    with pytest.raises(ConfigError, match=f"over {n} decisions"):
+    with pytest.raises(ConfigError, match=rf"\bn_decisions\b.* got {n}$"):
         report.joules_above_idle_per_decision(n)
 
 

@@ -1,4 +1,4 @@
-"""Which sensors are found in trees of sysfs, with what names and values, and what is said of others."""
+"""Sensors found in trees of sysfs: names, values, and reasons for missing ones."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_orin_nano_measures_its_whole_module(tmp_path):
     ]
     assert found.total is not None
     assert found.total.names == ("VDD_IN",)
-    assert found.reasons == ()
+    assert found.unavailable == ()
 
 
 def test_agx_orin_is_the_sum_of_three_rails_and_its_second_monitor_is_not_added(tmp_path):
@@ -151,13 +151,13 @@ def test_an_idle_rail_may_show_less_than_nothing(tmp_path):
     assert values(opened(tmp_path)) == {"VDD_GPU": -0.38}
 
 
-def test_a_channel_that_is_switched_off_is_told_apart(tmp_path):
+def test_a_channel_that_is_switched_off_is_left_out(tmp_path):
     device = hwmon(tmp_path, {"VDD_IN": (5000, 1000), "VDD_SOC": (5000, 1)})
     write(device / "curr2_input", "")
     found = opened(tmp_path)
 
     assert values(found) == {"VDD_IN": 5.0}
-    (reason,) = found.reasons
+    (reason,) = found.unavailable
     assert reason.startswith("VDD_SOC ")
     assert "number" in reason
 
@@ -181,7 +181,7 @@ def test_rails_that_may_not_be_read_say_what_to_do(tmp_path, monkeypatch):
 
     assert values(found) == {"VDD_SYS_CPU": 0.152}
     assert found.total is None
-    (reason,) = found.reasons
+    (reason,) = found.unavailable
     assert "VDD_IN " in reason
     assert f"chmod a+r {tmp_path}/sys/bus/i2c" in reason
 
@@ -227,7 +227,7 @@ def test_rapl_that_only_root_reads_says_so_once(tmp_path, monkeypatch):
     found = find_rapl(tmp_path)
 
     assert found.sensors == ()
-    (reason,) = found.reasons
+    (reason,) = found.unavailable
     assert "root" in reason
     assert "a+r /sys/class/powercap/intel-rapl:*/energy_uj" in reason
 
@@ -238,7 +238,7 @@ def test_a_zone_without_a_range_is_named(tmp_path):
     found = find_rapl(tmp_path)
 
     assert [sensor.name for sensor in found.sensors] == ["package-0", "dram-0"]
-    (reason,) = found.reasons
+    (reason,) = found.unavailable
     assert "intel-rapl:1" in reason
     assert os.strerror(errno.ENOENT) in reason
 
@@ -247,7 +247,7 @@ def test_a_machine_that_measures_nothing_says_what_was_looked_for(tmp_path):
     found = opened(tmp_path)
 
     assert (found.sensors, found.total) == ((), None)
-    monitor, rapl, gpu = found.reasons
+    monitor, rapl, gpu = found.unavailable
     assert "/sys/bus/i2c/drivers" in monitor
     assert "/sys/class/powercap" in rapl
     assert gpu == "no GPU here"
@@ -265,12 +265,12 @@ def test_a_jetsons_gpu_is_not_counted_beside_its_rails(tmp_path):
 
 def test_a_file_of_sysfs_that_holds_no_number_is_an_os_error(tmp_path):
     write(tmp_path / "x", "<unsupported>")
-    with pytest.raises(OSError, match=r"/x .*'<unsupported>'"):
+    with pytest.raises(OSError, match=r"/x: .*'<unsupported>'"):
         read_number(tmp_path / "x")
 
 
 class FakeNvmlError(Exception):
-    """What pynvml raises."""
+    """Error of pynvml."""
 
 
 def fake_nvml(
@@ -314,7 +314,7 @@ def test_cards_by_nvml_new_old_and_without_a_sensor(tmp_path, monkeypatch):
 
     assert seen == [("GPU 0", "gpu", "J", 0.1, 12.345), ("GPU 1", "gpu", "W", 1.0, 31.5)]
     assert nvml.entered == 0
-    assert any(re.search(r"\bGPU 2\b.*NVML: Not Supported", r) for r in found.reasons)
+    assert any(re.search(r"\bGPU 2\b.*NVML: Not Supported", r) for r in found.unavailable)
     assert found.total is not None
     assert found.total.names == ("package-0", "GPU 0", "GPU 1")
     assert covered(found.total) == {"processor", "GPU"}
@@ -336,7 +336,7 @@ def test_nvml_without_a_driver_is_a_reason(monkeypatch):
     monkeypatch.setitem(sys.modules, "pynvml", nvml)
 
     found = find_gpus()
-    (reason,) = found.reasons
+    (reason,) = found.unavailable
     assert found == Found((), (reason,))
     assert "NVML: Driver Not Loaded" in reason
 
@@ -371,7 +371,7 @@ def test_without_the_package_nvidia_smi_is_read(tmp_path, monkeypatch):
         assert (gpu.name, gpu.unit, gpu.read(), gpu.update_s) == ("GPU 0", "W", 61.25, 1.0)
     finally:
         gpu.close()
-    unmeasured, advice = found.reasons
+    unmeasured, advice = found.unavailable
     assert re.match(r"GPU 1 .*nvidia-smi.*'\[N/A\]'", unmeasured)
     assert "edge-ser[power]" in advice
     with pytest.raises(OSError, match="ended"):
@@ -381,7 +381,7 @@ def test_without_the_package_nvidia_smi_is_read(tmp_path, monkeypatch):
 def test_nvidia_smi_that_fails_is_quoted(tmp_path, monkeypatch):
     fake_smi(tmp_path, monkeypatch, "print('no devices 17'); sys.exit(6)")
 
-    (reason,) = find_gpus().reasons
+    (reason,) = find_gpus().unavailable
     assert re.match(r"nvidia-smi .*\(no devices 17\)", reason)
 
 
@@ -389,7 +389,7 @@ def test_nvidia_smi_that_hangs_is_given_up(tmp_path, monkeypatch):
     fake_smi(tmp_path, monkeypatch, "time.sleep(60)")
     monkeypatch.setattr(nvidia, "_LIST_S", 0.2)
 
-    (reason,) = find_smi().reasons
+    (reason,) = find_smi().unavailable
     assert re.match(r"nvidia-smi .*\b0 s\b", reason)
 
 
@@ -397,5 +397,5 @@ def test_a_machine_without_nvidia_smi(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pynvml", None)
     monkeypatch.setenv("PATH", str(tmp_path))
 
-    (reason,) = find_gpus().reasons
+    (reason,) = find_gpus().unavailable
     assert re.match(r"no NVIDIA GPU\b.*\bnvidia-smi\b", reason)

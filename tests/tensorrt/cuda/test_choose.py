@@ -1,4 +1,4 @@
-"""Which package gives CUDA, and what is said where none does."""
+"""Choice of the CUDA package, and the error if none can be imported."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from fake_machine import Machine
 
 from edge_ser.errors import ConfigError, EngineError, MissingDependency
-from edge_ser.tensorrt.cuda.choose import CHOICES, open_cuda
+from edge_ser.tensorrt.cuda import CHOICES, open_cuda
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_no_package(choice, machine):
 
 
 def test_no_such_choice():
-    with pytest.raises(ConfigError, match=r"'cupy'.*\bauto, cuda-python, pycuda\b"):
+    with pytest.raises(ConfigError, match=r"\bauto, cuda-python, pycuda\b.*'cupy'"):
         open_cuda("cupy")
 
 

@@ -43,7 +43,7 @@ def real():
 
 
 def has(module, dotted: str) -> bool:
-    """Tell whether a module has a name; `.value` of an enum's member counts as there."""
+    """Return whether a module has a name; `.value` of an enum's member counts as there."""
     for part in dotted.split("."):
         if not hasattr(module, part):
             return False
@@ -72,8 +72,8 @@ def test_every_name_exists(real):
 def test_the_fake_takes_as_many_arguments(name, real):
     signature = re.match(rf"{name}\((.*?)\)", getattr(real, name).__doc__)
     assert signature is not None
-    wanted = len([part for part in signature[1].split(",") if part.strip()])
-    assert len(inspect.signature(getattr(FakeGpu(), name)).parameters) == wanted
+    n_parameters = len([part for part in signature[1].split(",") if part.strip()])
+    assert len(inspect.signature(getattr(FakeGpu(), name)).parameters) == n_parameters
 
 
 def test_the_fakes_numbers_are_cudas(real):
@@ -129,7 +129,7 @@ def test_an_error_has_cudas_name_what_was_done_and_what_to_do(function, gpu, cud
 
 
 def test_an_error_of_a_newer_driver(gpu, cuda):
-    """Whose name the package does not know."""
+    """Error that the package has no name for."""
     driver = FakeDriver(gpu)
     driver.cuMemGetInfo = lambda: (4711, None, None)
     cuda = CudaPython(driver)
