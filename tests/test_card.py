@@ -225,36 +225,36 @@ def test_unknown_fields_are_named():
 @pytest.mark.parametrize(
     ("path", "value", "values"),
     [
-        ("name", 3, "ModelCard.name is 3, expected str"),
-        ("n_parameters", 1.5, "ModelCard.n_parameters is 1.5, expected int"),
-        ("n_parameters", True, "ModelCard.n_parameters is True, expected int"),
-        ("seed", "0", "ModelCard.seed is '0', expected int"),
-        ("seed", None, "ModelCard.seed is None, expected int"),
-        ("format", True, "ModelCard.format is True, expected int"),
-        ("format", 1.0, "ModelCard.format is 1.0, expected int"),
-        ("window_s", True, "ModelCard.window_s is True, expected float"),
-        ("window_s", "3", "ModelCard.window_s is '3', expected float"),
-        ("labels", "abc", "ModelCard.labels is 'abc', expected a list"),
-        ("labels.1", 7, "ModelCard.labels[1] is 7, expected str"),
-        ("versions", [], "ModelCard.versions is [], expected an object"),
-        ("versions.torch", 2, "ModelCard.versions.torch is 2, expected str"),
-        ("temperature", "1", "ModelCard.temperature is '1', expected float"),
-        ("abstain_below", 1.0, "abstain_below is 1.0, expected in [0, 1)"),
-        ("taught_by", "a teacher", "ModelCard.taught_by is 'a teacher', expected a list"),
-        ("taught_by", [3], "ModelCard.taught_by[0] is 3, expected str"),
-        ("frontend", [], "ModelCard.frontend is list, expected an object"),
-        ("frontend.center", 1, "ModelCard.frontend.center is 1, expected bool"),
-        ("frontend.hop_length", 160.5, "ModelCard.frontend.hop_length is 160.5, expected int"),
-        ("frontend.top_db", 80, "ModelCard.frontend has unknown fields top_db"),
-        ("frontend.hop_length", 0, "hop_length is 0, expected a whole number above 0"),
-        ("frontend.window", "kaiser", "window is 'kaiser', expected one of hann"),
-        ("normalization", {"mean": []}, "ModelCard.normalization lacks std"),
-        ("normalization.mean.2", None, "ModelCard.normalization.mean[2] is None, expected float"),
-        ("corpora.0.n_clips", 1.5, "ModelCard.corpora[0].n_clips is 1.5, expected int"),
-        ("corpora.1", {}, "ModelCard.corpora[1] lacks citation, licence, n_clips, name, speakers"),
-        ("accuracy.0.wa", 1.5, "wa is 1.5, expected in [0, 1]"),
-        ("accuracy.0.uar", -0.5, "uar is -0.5, expected in [0, 1]"),
-        ("accuracy.0.recall.low", "0", "ModelCard.accuracy[0].recall.low is '0', expected float"),
+        ("name", 3, ["ModelCard.name", "3", "str"]),
+        ("n_parameters", 1.5, ["ModelCard.n_parameters", "1.5", "int"]),
+        ("n_parameters", True, ["ModelCard.n_parameters", "True", "int"]),
+        ("seed", "0", ["ModelCard.seed", "'0'", "int"]),
+        ("seed", None, ["ModelCard.seed", "None", "int"]),
+        ("format", True, ["ModelCard.format", "True", "int"]),
+        ("format", 1.0, ["ModelCard.format", "1.0", "int"]),
+        ("window_s", True, ["ModelCard.window_s", "True", "float"]),
+        ("window_s", "3", ["ModelCard.window_s", "'3'", "float"]),
+        ("labels", "abc", ["ModelCard.labels", "'abc'", "list"]),
+        ("labels.1", 7, ["ModelCard.labels[1]", "7", "str"]),
+        ("versions", [], ["ModelCard.versions", "[]", "object"]),
+        ("versions.torch", 2, ["ModelCard.versions.torch", "2", "str"]),
+        ("temperature", "1", ["ModelCard.temperature", "'1'", "float"]),
+        ("abstain_below", 1.0, ["abstain_below", "1.0", "[0, 1)"]),
+        ("taught_by", "a teacher", ["ModelCard.taught_by", "'a teacher'", "list"]),
+        ("taught_by", [3], ["ModelCard.taught_by[0]", "3", "str"]),
+        ("frontend", [], ["ModelCard.frontend", "list", "object"]),
+        ("frontend.center", 1, ["ModelCard.frontend.center", "1", "bool"]),
+        ("frontend.hop_length", 160.5, ["ModelCard.frontend.hop_length", "160.5", "int"]),
+        ("frontend.top_db", 80, ["ModelCard.frontend", "unknown", "top_db"]),
+        ("frontend.hop_length", 0, ["hop_length", "0"]),
+        ("frontend.window", "kaiser", ["window", "'kaiser'", "hann"]),
+        ("normalization", {"mean": []}, ["ModelCard.normalization", "std"]),
+        ("normalization.mean.2", None, ["ModelCard.normalization.mean[2]", "None", "float"]),
+        ("corpora.0.n_clips", 1.5, ["ModelCard.corpora[0].n_clips", "1.5", "int"]),
+        ("corpora.1", {}, ["ModelCard.corpora[1]", "citation, licence, n_clips, name, speakers"]),
+        ("accuracy.0.wa", 1.5, ["wa", "1.5", "[0, 1]"]),
+        ("accuracy.0.uar", -0.5, ["uar", "-0.5", "[0, 1]"]),
+        ("accuracy.0.recall.low", "0", ["ModelCard.accuracy[0].recall.low", "'0'", "float"]),
     ],
 )
 def test_a_damaged_value_is_named(path, value, values):
@@ -301,20 +301,20 @@ def test_a_damaged_value_is_named(path, value, values):
     ],
 )
 def test_contradictions_name_the_field(changes, name):
-    with pytest.raises(ConfigError, match=f"^{name} is .*, expected "):
+    with pytest.raises(ConfigError, match=rf"^{name}\b"):
         make_card(**changes)
 
 
 @pytest.mark.parametrize("name", ["window_s", "hop_s"])
 def test_endless_times_are_refused(name):
     """`to_json` could not write them, and json.loads reads Infinity without a word."""
-    with pytest.raises(ConfigError, match=f"^{name} is inf, expected "):
+    with pytest.raises(ConfigError, match=rf"\b{name}\b.*\binf\b"):
         make_card(**{name: float("inf")})
 
 
 def test_audio_too_short_for_a_single_frame_is_not_enough_to_classify():
     """0.02 s are 320 samples, a frame has 512: the network would get no frame at all."""
-    with pytest.raises(ConfigError, match=r"^min_window_s is 0\.02, expected "):
+    with pytest.raises(ConfigError, match=r"\bmin_window_s\b.*\b0\.02\b"):
         make_card(min_window_s=0.02)
 
 
@@ -330,7 +330,7 @@ def test_audio_too_short_for_a_single_frame_is_not_enough_to_classify():
     ],
 )
 def test_normalization_that_cannot_be_applied(mean, std, name):
-    with pytest.raises(ConfigError, match=f"^{name} is .*, expected "):
+    with pytest.raises(ConfigError, match=rf"^{name}\b"):
         Normalization(mean, std)
 
 
@@ -376,7 +376,7 @@ def test_the_fewest_samples_of_so_many_frames(center, n_frames):
 def test_invalid_field(field, value, valid):
     with pytest.raises(ConfigError) as raised:
         FrontendConfig(**{field: value})
-    assert str(raised.value).startswith(f"{field} is {value!r}, expected {wanted}")
+    assert absent(raised.value, field, repr(value), valid) == []
 
 
 @pytest.mark.parametrize(

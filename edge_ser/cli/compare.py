@@ -100,9 +100,7 @@ def command(
 
     loaded = open_models(models, threads)
     selection = (
-        _labelled(loaded, corpora, speakers, include_trained)
-        if corpora
-        else unlabelled(recordings)
+        _labelled(loaded, corpora, speakers, include_trained) if corpora else unlabelled(recordings)
     )
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     with counting_bar(console, "recognising", len(selection.clips)) as step:

@@ -27,7 +27,10 @@ from edge_ser.errors import CalibrationError, missing_extra
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from edge_ser.quantization.accuracy_gate import GateClips
+    from rich.console import Console
+    from rich.table import Table
+
+    from edge_ser.quantization.accuracy_gate import GateClips, Score
     from edge_ser.quantization.calibration_set import CalibrationSet
     from edge_ser.quantization.gate_config import Gate
     from edge_ser.quantization.model_parts import Source
@@ -209,8 +212,8 @@ def _print_methods(console: Console, quantizer: Quantizer, config: QuantizeConfi
     from edge_ser.quantization.ranges import METHODS
 
     with counting_bar(console, "comparing", 2 * len(METHODS)) as step:
-        rows = compare_methods(quantizer, wish, step)
-    output = output_console()
+        rows = compare_methods(quantizer, config, step)
+    output = _output_console()
     output.print(f"measured on {quantizer.accuracy_gate.clips.description}")
     if rows[0].score.uar_fp32 is not None:
         output.print(f"UAR of FP32: {100 * rows[0].score.uar_fp32:.1f}%")

@@ -21,7 +21,7 @@ class Inner:
 
     def __post_init__(self) -> None:
         if self.size < 0:
-            raise ConfigError(f"size is {self.size}, expected not negative")
+            raise ConfigError(f"size is {self.size}, wanted: not negative")
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def test_every_kind_of_field():
     )
 
 
-def test_defaults_fill_missing_fields():
+def test_defaults_fill_what_is_missing():
     assert build(Outer, GOOD, "it") == Outer(flag=True, ratio=0.5, inner=Inner(3))
 
 
@@ -69,7 +69,7 @@ def test_a_whole_number_becomes_a_float():
 def test_something_other_than_an_object(data):
     with pytest.raises(ConfigError) as raised:
         build(Outer, data, "it")
-    assert str(raised.value) == f"it is {type(data).__name__}, expected an object"
+    assert absent(raised.value, "it", type(data).__name__, "object") == []
 
 
 def test_all_missing_fields_are_named():
@@ -87,38 +87,38 @@ def test_all_unknown_fields_are_named():
 @pytest.mark.parametrize(
     ("changes", "values"),
     [
-        ({"flag": 1}, "it.flag is 1, expected bool"),
-        ({"flag": "true"}, "it.flag is 'true', expected bool"),
-        ({"ratio": True}, "it.ratio is True, expected float"),
-        ({"ratio": "0.5"}, "it.ratio is '0.5', expected float"),
-        ({"ratio": None}, "it.ratio is None, expected float"),
-        ({"inner": 3}, "it.inner is int, expected an object"),
-        ({"inner": {"size": True}}, "it.inner.size is True, expected int"),
-        ({"inner": {"size": 3.0}}, "it.inner.size is 3.0, expected int"),
-        ({"inner": {}}, "it.inner lacks size"),
-        ({"inner": {"size": 1, "colour": 2}}, "it.inner has unknown fields colour"),
-        ({"inner": {"size": -1}}, "size is -1, expected not negative"),
-        ({"words": "ab"}, "it.words is 'ab', expected a list"),
-        ({"words": ["a", 1]}, "it.words[1] is 1, expected str"),
-        ({"inners": [{"size": 1}, {}]}, "it.inners[1] lacks size"),
-        ({"table": [1]}, "it.table is [1], expected an object"),
-        ({"table": {"a": "b"}}, "it.table.a is 'b', expected float"),
+        ({"flag": 1}, ["it.flag", "1", "bool"]),
+        ({"flag": "true"}, ["it.flag", "'true'", "bool"]),
+        ({"ratio": True}, ["it.ratio", "True", "float"]),
+        ({"ratio": "0.5"}, ["it.ratio", "'0.5'", "float"]),
+        ({"ratio": None}, ["it.ratio", "None", "float"]),
+        ({"inner": 3}, ["it.inner", "int", "object"]),
+        ({"inner": {"size": True}}, ["it.inner.size", "True", "int"]),
+        ({"inner": {"size": 3.0}}, ["it.inner.size", "3.0", "int"]),
+        ({"inner": {}}, ["it.inner", "size"]),
+        ({"inner": {"size": 1, "colour": 2}}, ["it.inner", "unknown", "colour"]),
+        ({"inner": {"size": -1}}, ["size", "-1", "not negative"]),
+        ({"words": "ab"}, ["it.words", "'ab'", "list"]),
+        ({"words": ["a", 1]}, ["it.words[1]", "1", "str"]),
+        ({"inners": [{"size": 1}, {}]}, ["it.inners[1]", "size"]),
+        ({"table": [1]}, ["it.table", "[1]", "object"]),
+        ({"table": {"a": "b"}}, ["it.table.a", "'b'", "float"]),
     ],
 )
-def test_the_field_is_named(changes, message):
+def test_the_place_is_named(changes, values):
     with pytest.raises(ConfigError) as raised:
         build(Outer, {**GOOD, **changes}, "it")
     assert absent(raised.value, *values) == []
 
 
 def test_a_whole_number_beyond_any_float():
-    with pytest.raises(ConfigError, match=r"^it\.ratio is .*expected float"):
+    with pytest.raises(ConfigError) as raised:
         build(Outer, {**GOOD, "ratio": 10**400}, "it")
     assert absent(raised.value, "it.ratio", "float") == []
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_a_number_that_is_not_finite(bad):
-    with pytest.raises(ConfigError, match=r"^it\.table\.a is (nan|inf), expected a finite number$"):
+    with pytest.raises(ConfigError) as raised:
         build(Outer, {**GOOD, "table": {"a": bad}}, "it")
     assert absent(raised.value, "it.table.a", str(bad), "finite") == []

@@ -68,7 +68,10 @@ def test_shared_clips_of_the_paper_are_printed(cli, corpus):
         (("--system", "majority", *LOSO, "--config", "none.json"), b"none.json cannot be read"),
         (("--system", "majority", *LOSO, "--config", "list.json"), b"list.json is no object"),
         (("--system", "majority", *LOSO, "--config", "other.json"), b"settings of compact"),
-        (("--system", "majority", *LOSO, "--config", "flat.json"), b"majority is int, expected an object"),
+        (
+            ("--system", "majority", *LOSO, "--config", "flat.json"),
+            b"majority is int, expected an object",
+        ),
         (("--system", "majority", *LOSO, "--results", "flat.json/x"), b"cannot be written"),
         (("--system", "majority", *LOSO, "--noise", "own"), b"--system compact"),
     ],

@@ -256,7 +256,7 @@ def test_answers_of_other_labels_are_compared_among_the_common_ones(first, tmp_p
 def test_models_without_common_labels_are_refused(first, tmp_path, labels, n_common):
     other = write_conv_model(tmp_path / "other.onnx", make_card(labels=labels))
     with pytest.raises(ConfigError) as raised:
-        open_contenders([first, other])
+        open_models([first, other])
     assert absent(raised.value, n_common, "low, middle, high", ", ".join(labels)) == []
 
 
@@ -412,7 +412,7 @@ def test_only_silence_is_refused(first, tmp_path):
 
 def test_one_model_is_refused(first):
     with pytest.raises(ConfigError, match=r"\b1 model\b"):
-        open_contenders([first])
+        open_models([first])
 
 
 def test_a_file_that_is_no_model_is_refused(first, tmp_path):

@@ -19,7 +19,7 @@ from edge_ser.evaluation.evaluate import evaluate
 from edge_ser.evaluation.noise import open_noise
 from edge_ser.evaluation.report import TRAINED_CAVEAT, Evaluation
 from edge_ser.evaluation.resampling import OVER_BOTH
-from edge_ser.evaluation.selection import select
+from edge_ser.evaluation.selection import noise_clips, select, select_all
 from edge_ser.recognition.recognizer import Recognizer
 from edge_ser.splits import data_digest
 

@@ -10,7 +10,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from support import ROOT, absent, make_card
+from support import ROOT, make_card
 
 from edge_ser.card import FrontendConfig
 from edge_ser.errors import CalibrationError, ConfigError

@@ -15,7 +15,7 @@ import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support import ROOT, absent
+from support import ROOT
 
 from edge_ser.errors import EventError
 from edge_ser.recognition import events
@@ -111,18 +111,17 @@ def test_how_a_line_looks():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"v": 2}, "events of version 1 are read, version 2 came"),
-        ({"v": True}, "version True came"),
-        ({"event": "laughter"}, "the event 'laughter' is unknown; there are start, window"),
-        ({"event": ["start"]}, "is unknown"),
-        ({"latency_ms": "soon"}, "speech_start.latency_ms is 'soon', expected float"),
-        ({"mood": 1}, "speech_start has unknown fields mood"),
+        ({"v": 2}, r"\bversion 1, got 2;"),
+        ({"v": True}, "got True;"),
+        ({"event": "laughter"}, "start, window, .*'laughter'"),
+        ({"event": ["start"]}, r"\['start'\]"),
+        ({"latency_ms": "soon"}, r"\bspeech_start\.latency_ms\b"),
+        ({"mood": 1}, r"\bspeech_start\b.*\bmood\b"),
     ],
 )
 def test_invalid_lines(change, message):
     with pytest.raises(EventError, match=message):
         from_json(json.dumps(json.loads(to_json(START)) | change))
-    assert absent(raised.value, *values) == []
 
 
 @pytest.mark.parametrize("line", ["", "{", "[]", "3", "[" * 100_000, '{"v": 1}', "\x00"])

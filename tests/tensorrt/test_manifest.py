@@ -49,13 +49,13 @@ def test_any_edit_shows(data):
     if not changed:
         return
 
-    with pytest.raises(EngineError, match="was edited: expected SHA-256"):
+    with pytest.raises(EngineError, match=r"\bedited\b.*\bSHA-256\b"):
         EngineManifest.from_json(json.dumps(parsed))
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", "[" * 100_000, '{"format": 1}'])
 def test_what_is_no_manifest_is_refused(text):
-    with pytest.raises(EngineError, match=r"\bthe manifest\b.*\bnot\b"):
+    with pytest.raises(EngineError, match=r"\bmanifest\b.*\b(JSON|digest)\b"):
         EngineManifest.from_json(text)
 
 
@@ -63,12 +63,12 @@ def test_a_manifest_of_another_format_is_refused():
     other = make_manifest()
     object.__setattr__(other, "format", 2)
 
-    with pytest.raises(EngineError, match=r"\bformat\b.*\b2\b.*\b1\b"):
+    with pytest.raises(EngineError, match=r"\bformat\b(?=.*\b2\b).*\b1\b"):
         EngineManifest.from_json(other.to_json())
 
 
 def test_what_was_asked_is_what_the_file_is():
-    with pytest.raises(ConfigError, match=r"\bprecision\b.*'int8'.*\bfp16\b"):
+    with pytest.raises(ConfigError) as raised:
         make_manifest(options=EngineConfig("fp16"))
     assert absent(raised.value, "precision", "'int8'", "fp16") == []
 
