@@ -220,11 +220,11 @@ def bad_files(folder: Path) -> None:
         ("folder", [" folder ", ".wav"]),
         ("text.wav", ["text.wav ", "convert"]),
         ("nothing.wav", ["nothing.wav ", "convert"]),
-        ("truncated.wav", ["promises 1.50 s", "holds 0.62 s", "again"]),
+        ("truncated.wav", ["1.50 s", "holds 0.62 s", "again"]),
         ("empty.wav", ["empty.wav ", "no samples"]),
         ("one.wav", ["6.25e-05 s", "at least 0.5 s"]),
-        ("nan.wav", ["3 sample(s) are NaN"]),
-        ("slow.wav", ["2000 Hz came", "4000 to"]),
+        ("nan.wav", ["3 sample(s)"]),
+        ("slow.wav", ["2000 Hz", "4000 to"]),
     ],
 )
 def test_bad_audio_is_named_with_exit_code_1(cli, tmp_path, name, values):
@@ -306,7 +306,7 @@ def test_clipped_audio_is_recognised_with_a_warning(cli, tmp_path):
         (["run", "--wav", "a.wav", "--window", "0.01"], (" window ", " 0.01 s")),
         (["run", "--wav", "a.wav", "--window", "nan"], (" window ", " nan s")),
         (["run", "--wav", "a.wav", "--hop", "0"], ("hop ", " 0 s")),
-        (["run", "--stdin", "--rate", "16000", "--channels", "0"], ("0 channels",)),
+        (["run", "--stdin", "--rate", "16000", "--channels", "0"], ("got 0",)),
         (["walk"], ("'walk'",)),
         (["run", "--wavv"], ("--wavv",)),
     ],
@@ -332,7 +332,7 @@ def foreign_models(folder: Path) -> None:
     ("name", "values"),
     [
         ("missing.onnx", (" missing.onnx",)),
-        ("model.txt", ("model.txt ", ".onnx", ".engine", ".plan")),
+        ("model.txt", ("model.txt", ".onnx", ".engine", ".plan")),
         ("text.onnx", ("text.onnx ", "ONNX")),
         ("empty.onnx", ("empty.onnx ", "ONNX")),
         ("cut.onnx", ("cut.onnx ", "ONNX")),
