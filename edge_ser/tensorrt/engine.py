@@ -57,7 +57,7 @@ def read_engine(path: Path) -> tuple[EngineManifest, bytes]:
     if len(plan) != manifest.engine_bytes:
         raise EngineError(
             f"{path} was truncated or replaced: expected {manifest.engine_bytes:,} bytes, got "
-            f"{len(plan):,}; build it again: {again}"
+            f"{len(plan):,} bytes; build it again: {again}"
         )
     _same_digest(f"{path}", plan, manifest.engine_sha256, again)
     onnx = path.parent / manifest.onnx
