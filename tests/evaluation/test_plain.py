@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from edge_ser.evaluation.plain import noise_clips, plain_corpora, select_all
 from support import absent, clips_of, make_card
 
 from edge_ser.card import CorpusUse
 from edge_ser.corpora import Half, load_corpora
 from edge_ser.corpora.crowd import half_of
 from edge_ser.errors import AudioError, ConfigError
+from edge_ser.evaluation.selection import noise_clips, plain_corpora, select_all
 
 CARD = make_card(labels=("neutral", "sad", "happy"))
 

@@ -11,7 +11,7 @@ import pytest
 from edge_ser.evaluation.answers import ClipAnswer, LiveFacts, LiveFigures
 from edge_ser.evaluation.distribution import distribution
 from edge_ser.evaluation.report import Block
-from edge_ser.evaluation.scope import NEW_SPEAKERS, TITLES, UNSEEN
+from edge_ser.evaluation.selection import NEW_SPEAKERS, TITLES, UNSEEN
 from edge_ser.reports import format as text
 from edge_ser.reports.evaluation_page import page
 from edge_ser.reports.html import document, node

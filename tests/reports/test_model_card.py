@@ -6,7 +6,6 @@ import dataclasses
 import re
 
 import pytest
-from edge_ser.evaluation.scope import MEANINGS, NEW_SPEAKERS, TITLES, UNSEEN
 from made_runs import make_fold, make_run
 from support import absent
 
@@ -15,6 +14,7 @@ from edge_ser.corpora import CORPORA
 from edge_ser.errors import ConfigError
 from edge_ser.evaluation.figures import SpeakerAccuracy
 from edge_ser.evaluation.report import TRAINED_CAVEAT, Block, NoisyFigures
+from edge_ser.evaluation.selection import MEANINGS, NEW_SPEAKERS, TITLES, UNSEEN
 from edge_ser.reports import format as text
 from edge_ser.reports.model_card import RECIPE_TITLE, model_card_markdown
 
