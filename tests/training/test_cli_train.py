@@ -210,7 +210,7 @@ def test_options_that_cannot_be(refused, tmp_path, options, values):
     [
         (("--corpus", "RAVDES=x"), ("'RAVDES'", "RAVDESS, ")),
         (("--corpus", "RAVDESS"), ("'RAVDESS'", " RAVDESS=DIR")),
-        (("--learning-rate", "3"), ("learning_rate is 3.0",)),
+        (("--learning-rate", "3"), ("learning_rate", "3.0")),
         (("--labels", "sad,joyful"), (" joyful", "neutral, happy, sad, angry")),
         (("--test-speakers", "s9"), ("test speaker 's9'", "synth/s1")),
         (("--config", "missing.json"), ("missing.json ", "No such file")),
