@@ -278,7 +278,7 @@ def test_commercial_weights_of_corpora_that_forbid_it(refused, official_root, tm
 def test_export_needs_an_onnx_name_and_a_run(refused, tmp_path):
     code, message = refused("export", tmp_path, "--out", tmp_path / "model.pt")
     assert code == 2
-    assert "/model.pt " in message
+    assert "/model.pt" in message
     assert ".onnx" in message
 
     code, message = refused("export", tmp_path, "--out", tmp_path / "model.onnx")

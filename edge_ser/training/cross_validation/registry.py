@@ -48,7 +48,7 @@ def make_system(
         MissingDependency: its packages are not installed.
     """
     if name not in _MAKERS:
-        raise ConfigError(f"expected a system among {', '.join(SYSTEMS)}, got {name!r}")
+        raise ConfigError(f"there is no system {name!r}; expected one of {', '.join(SYSTEMS)}")
     try:
         return _MAKERS[name](
             settings, SystemResources(cache, checkpoints, sounds or Sounds(), gates or {})
