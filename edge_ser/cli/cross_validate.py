@@ -234,7 +234,7 @@ def _systems(
     gates: Mapping[str, tuple[Clip, ...]],
 ) -> dict[str, System]:
     from edge_ser._util.files import read_json
-    from edge_ser.training.cross_validation.systems import make_system
+    from edge_ser.training.cross_validation.registry import make_system
 
     settings: Mapping[str, Mapping[str, object]] = {}
     if config_file is not None:

@@ -239,12 +239,12 @@ def test_a_model_that_differs_is_not_written(trained, tmp_path, monkeypatch, kin
         monkeypatch.setitem(TOLERANCE, kind, 1e-12)
     out = tmp_path / "models" / "x.onnx"
 
-    with pytest.raises(TrainingError, match=rf"differs from PyTorch by .*{out} "):
+    with pytest.raises(TrainingError, match=rf"of PyTorch .*{out} "):
         export(trained, out, waveform=kind == "waveform", gate_clips=4)
     assert list(out.parent.iterdir()) == []
 
     out.write_bytes(b"what was there before")
-    with pytest.raises(TrainingError, match="differs from PyTorch"):
+    with pytest.raises(TrainingError, match="PyTorch"):
         export(trained, out, waveform=kind == "waveform", gate_clips=4)
     assert list(out.parent.iterdir()) == [out]
     assert out.read_bytes() == b"what was there before"
@@ -256,7 +256,7 @@ def test_logits_that_are_not_numbers_do_not_pass(run_copy, tmp_path):
     tensors["head.2.bias"] = torch.full_like(tensors["head.2.bias"], torch.nan)
     save_checkpoint(path, tensors, header)
 
-    with pytest.raises(Exception, match=r"not finite|differs"):
+    with pytest.raises(Exception, match=r"not finite|PyTorch"):
         export(run_copy, tmp_path / "x.onnx", gate_clips=2)
     assert not (tmp_path / "x.onnx").exists()
 

@@ -240,9 +240,13 @@ def test_scenes_that_cannot_be(changes):
     [
         (SceneConfig(scenes=1), Sounds(microphones=("m",)), "--noise DIR"),
         (SceneConfig(scenes=1), Sounds(noise=("n",)), "--microphones DIR"),
-        (SceneConfig(), Sounds(noise=("n",)), "--noise came"),
-        (SceneConfig(scenes=1, noise_share=0.0), Sounds(("n",), ("m",)), "--noise came"),
-        (SceneConfig(scenes=1, microphone_share=0.0), Sounds(("n",), ("m",)), "--microphones came"),
+        (SceneConfig(), Sounds(noise=("n",)), "expected no --noise"),
+        (SceneConfig(scenes=1, noise_share=0.0), Sounds(("n",), ("m",)), "expected no --noise"),
+        (
+            SceneConfig(scenes=1, microphone_share=0.0),
+            Sounds(("n",), ("m",)),
+            "expected no --microphones",
+        ),
     ],
 )
 def test_recordings_that_lack_or_are_given_in_vain(config, sounds_given, option):

@@ -273,6 +273,6 @@ def test_baselines_work_without_torch():
     code = (
         "import sys\nsys.modules['torch'] = None\n"
         "from edge_ser.training.baselines import FeatureSet, Functionals, FunctionalsSvm\n"
-        "from edge_ser.training.cross_validation import crossval, systems\n"
+        "from edge_ser.training.cross_validation import crossval, registry\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

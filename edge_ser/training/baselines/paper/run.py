@@ -82,8 +82,8 @@ def plan(
     requested = split.validation_speakers
     if requested.strip().lower() not in ("", NONE):
         raise ConfigError(
-            f"expected no --validation-speakers, got {requested}: the paper's recipe trains for a "
-            "fixed number of epochs; leave the option out"
+            f"--validation-speakers {requested} is not used: the paper's recipe trains for a fixed "
+            "number of epochs; leave the option out"
         )
     split = dataclasses.replace(split, validation_speakers=NONE)
     data_split = split_corpora(corpora, config.seed, labels, split, terms)

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from edge_ser.errors import ConfigError, MissingDependency
-from edge_ser.training.cross_validation.systems import make_system
+from edge_ser.training.cross_validation.registry import make_system
 
 
 @pytest.mark.parametrize("name", ["majority", "svm-egemaps", "svm-compare", "paper", "compact"])
