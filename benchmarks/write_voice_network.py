@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edge_ser._util.files import replacing
-from edge_ser.vad.silero import HIDDEN, SPECTRUM, VERSION, network_file
+from edge_ser.vad.detectors import HIDDEN, SPECTRUM, VERSION, network_file
 
 Float32 = NDArray[np.float32]
 

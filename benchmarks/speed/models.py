@@ -17,7 +17,7 @@ from speech import ROOT
 from edge_ser.inference.loader import bundled_model
 from edge_ser.inference.onnxruntime import OnnxRunner
 from edge_ser.quantization.frontend_graph import IR_VERSION, OPSET
-from edge_ser.training.baselines.paper.network import PaperNetwork
+from edge_ser.training.baselines.paper.trainer import PaperNetwork
 from edge_ser.training.distillation.teacher import WIDTH
 from edge_ser.training.model import CompactAttentionCnn, ModelConfig, count_parameters
 

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from edge_ser._util.callbacks import OnItem
 from edge_ser.adapt.embed import SiteClips
-from edge_ser.adapt.fit import Windows, fit_head
-from edge_ser.adapt.folds import MOST_FOLDS, Grouping, group_clips
+from edge_ser.adapt.fitting import MOST_FOLDS, Grouping, Windows, fit_head, group_clips
 from edge_ser.adapt.head import Head
 from edge_ser.card import HeldOut
 from edge_ser.errors import ConfigError

@@ -10,7 +10,7 @@ from adaptable import site_clips
 
 from edge_ser.adapt.adaptation import STRENGTHS, AdaptConfig, fit_site, n_steps
 from edge_ser.adapt.embed import SiteClips
-from edge_ser.adapt.folds import group_clips
+from edge_ser.adapt.fitting import group_clips
 from edge_ser.adapt.head import Head
 from edge_ser.errors import ConfigError
 from edge_ser.scores import Scores

@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
 
-from edge_ser.adapt.fit import Windows, fit_head
+from edge_ser.adapt.fitting import Windows, fit_head
 from edge_ser.adapt.head import Head
 from edge_ser.errors import TrainingError
 

@@ -9,10 +9,16 @@ from machine_trees import Commands, write
 
 from edge_ser.audio.sources.devices import InputDevice
 from edge_ser.doctor import microphone
-from edge_ser.doctor.check import MISSING, OK, WARNING
+from edge_ser.doctor.check import (
+    MISSING,
+    OK,
+    WARNING,
+    parse_asound_cards,
+    parse_pactl_info,
+    read_audio,
+)
 from edge_ser.doctor.quiet import quiet
 from edge_ser.errors import AudioError, MissingDependency
-from edge_ser.machine.audio import parse_asound_cards, parse_pactl_info, read_audio
 from edge_ser.vad.detectors import open_detector
 
 PIPEWIRE = """\
@@ -163,7 +169,7 @@ def test_the_voice_detector_that_live_sources_take(make_here):
 
 
 def test_no_voice_detector_and_what_to_do(make_here, monkeypatch):
-    monkeypatch.setattr("edge_ser.vad.silero.NETWORK", "gone.onnx")
+    monkeypatch.setattr("edge_ser.vad.detectors.NETWORK", "gone.onnx")
     check = microphone.voice_detector(make_here())
     assert (check.state, "gone.onnx" in check.found) == (MISSING, True)
     assert "pip install --force-reinstall" in check.remedy

@@ -7,7 +7,7 @@ import pytest
 
 from edge_ser.audio.io import load
 from edge_ser.errors import ModelError
-from edge_ser.vad.silero import CONTEXT, MIRRORED, STEP, Silero, network_file
+from edge_ser.vad.detectors import CONTEXT, MIRRORED, STEP, Silero, network_file
 
 RATE = 16_000
 

@@ -24,9 +24,9 @@ def open_output(form: str, live: bool, *, utterances: bool = False) -> Output:
     if not console.is_terminal or console.is_dumb_terminal or console.options.ascii_only:
         return PlainLines(live, utterances=utterances)
     if live:
-        from edge_ser.cli.view.live_view import LiveView
+        from edge_ser.cli.view.terminal import LiveView
 
         return LiveView(console)
-    from edge_ser.cli.view.clip_view import ClipView
+    from edge_ser.cli.view.terminal import ClipView
 
     return ClipView(console, utterances=utterances)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from numpy.lib.stride_tricks import sliding_window_view
 
-from edge_ser.training.baselines.paper.network import PaperNetwork
+from edge_ser.training.baselines.paper.trainer import PaperNetwork
 from edge_ser.training.model import count_parameters
 
 

@@ -27,10 +27,9 @@ from edge_ser.errors import ConfigError, TrainingError
 from edge_ser.metrics import confusion, unweighted_average_recall
 from edge_ser.splits import PROTOCOLS, SplitConfig
 from edge_ser.training.baselines.paper.features import FeatureRows, Standardizer, prepare
-from edge_ser.training.baselines.paper.network import PaperNetwork
 from edge_ser.training.baselines.paper.run import PaperRecord, plan, replan
 from edge_ser.training.baselines.paper.settings import PaperConfig
-from edge_ser.training.baselines.paper.trainer import PaperTrainer
+from edge_ser.training.baselines.paper.trainer import PaperNetwork, PaperTrainer
 from edge_ser.training.config import RunRecord
 from edge_ser.training.job import replan as replan_compact
 from edge_ser.training.run_record import recipe_of

@@ -12,9 +12,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from edge_ser.errors import ConfigError, TrainingError
-from edge_ser.training.baselines.paper.network import PaperNetwork
 from edge_ser.training.baselines.paper.settings import PaperConfig
-from edge_ser.training.baselines.paper.trainer import PaperTrainer
+from edge_ser.training.baselines.paper.trainer import PaperNetwork, PaperTrainer
 
 CPU = torch.device("cpu")
 

@@ -6,7 +6,7 @@ import pytest
 from support import absent, make_card
 
 from edge_ser.frontend import kernel_for
-from edge_ser.profiling.assemble import _front_end
+from edge_ser.profiling.session import _front_end
 from edge_ser.reports import profile_format as words
 
 

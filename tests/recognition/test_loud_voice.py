@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge_ser.vad.loud_voice import find_loud_voice
+from edge_ser.recognition.clip_speech import find_loud_voice
 
 RATE = 16_000
 

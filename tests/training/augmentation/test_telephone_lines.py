@@ -7,8 +7,8 @@ import pytest
 import soundfile
 
 from edge_ser.errors import MissingDependency
-from edge_ser.training.augmentation import lines
-from edge_ser.training.augmentation.lines import CODECS, LINES, NARROW, transmit
+from edge_ser.training.augmentation import scenes
+from edge_ser.training.augmentation.scenes import CODECS, LINES, NARROW, transmit
 
 RATE = 16_000
 
@@ -104,7 +104,7 @@ def test_short_and_silent_clips_pass(line, n_samples):
 
 def test_a_codec_that_libsndfile_lacks_is_named(monkeypatch):
     monkeypatch.setattr(soundfile, "check_format", lambda *_: False)
-    lines._delay.cache_clear()
+    scenes._delay.cache_clear()
 
     with pytest.raises(MissingDependency, match="opus"):
         transmit(bursts(), RATE, "opus", np.random.default_rng(0))
