@@ -78,7 +78,7 @@ def score(detector: VoiceDetector, scene: Scene, settings: SegmenterConfig) -> S
     found = list(zip(times[::2], times[1::2], strict=True))
     middles = (np.arange(len(scene.active)) + 0.5) * STEP_S * RATE
     places = np.minimum(middles // recorder.frame_samples, len(recorder.heard) - 1).astype(int)
-    speech = (np.array(recorder.heard) >= settings.threshold)[places]
+    speech = (np.array(recorder.heard) >= settings.on_threshold)[places]
     pairs, counts = match(scene.spans_s, found)
     starts = np.array([1e3 * (f[0] - t[0]) for t, f in pairs])
     ends = np.array([1e3 * (f[1] - t[1]) for t, f in pairs])

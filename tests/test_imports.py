@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import graphlib
+import importlib
 import importlib.metadata
 import re
 import subprocess
@@ -36,6 +37,7 @@ RANKS = {
     "tensorrt": 5,
     "inference.loader": 6,
     "recognition": 7,
+    "runtime": 8,
     "sinks": 8,
     "evaluation": 8,
     "quantization": 9,
@@ -67,6 +69,7 @@ THIRD_PARTY = {
     # CUDA's packages are imported where they are chosen.
     "tensorrt": {"cuda", "numpy", "pycuda"},
     "recognition": {"numpy"},
+    "runtime": set(),
     "sinks": {"numpy"},
     "evaluation": {*DEVICE, "onnx"},
     "quantization": {*DEVICE, "onnx"},
@@ -179,6 +182,19 @@ def test_the_public_names_resolve():
         assert getattr(edge_ser, name) is not None
     with pytest.raises(AttributeError, match="Recogniser"):
         _ = edge_ser.Recogniser
+
+
+def test_former_public_names_warn_and_are_the_new_ones():
+    import edge_ser
+    from edge_ser.recognition.events import Clip
+
+    with pytest.warns(DeprecationWarning, match="AudioChunk"):
+        assert edge_ser.Chunk is edge_ser.AudioChunk
+    with pytest.warns(DeprecationWarning, match="StreamingFeatures"):
+        assert edge_ser.StreamingMfcc is edge_ser.StreamingFeatures
+    sys.modules.pop("edge_ser.runtime.events", None)
+    with pytest.warns(DeprecationWarning, match=r"edge_ser\.recognition\.events"):
+        assert importlib.import_module("edge_ser.runtime.events").Clip is Clip
 
 
 def test_run_works_without_torch(example_clips):

@@ -29,11 +29,11 @@ def test_it_comes_back_from_json():
 @pytest.mark.parametrize(
     ("changes", "values"),
     [
-        ({"kind": "int4"}, "kind is 'int4', expected one of fp32, fp16, int8"),
-        ({"method": "guess"}, "method is 'guess'"),
-        ({"format": 2}, "format is 2"),
-        ({"per_channel": "yes"}, "per_channel is 'yes', expected bool"),
-        ({"extra": 1}, "unknown fields extra"),
+        ({"kind": "int4"}, ["kind", "'int4'", "fp32, fp16, int8"]),
+        ({"method": "guess"}, ["method", "'guess'"]),
+        ({"format": 2}, ["format", "2"]),
+        ({"per_channel": "yes"}, ["record.per_channel", "'yes'", "bool"]),
+        ({"extra": 1}, ["unknown", "extra"]),
     ],
 )
 def test_what_does_not_fit_is_refused(changes, values):

@@ -44,7 +44,7 @@ from edge_ser.splits.digest import data_digest
 from edge_ser.splits.fold import speakers
 
 if TYPE_CHECKING:
-    from edge_ser.evaluation.comparison import LayerMeter
+    from edge_ser.evaluation.layer_differences import LayerMeter
 
 Float32 = NDArray[np.float32]
 
@@ -231,7 +231,7 @@ def _layer_meter(
     if _timing(first.card) != _timing(other.card):
         return _other_timing(first.card, other.card)
     try:
-        from edge_ser.evaluation.comparison import LayerMeter
+        from edge_ser.evaluation.layer_differences import LayerMeter
     except ImportError:
         return "the package onnx is needed, run: pip install 'edge-ser[build]'"
     meter = LayerMeter(first.path, other.path, threads)

@@ -66,8 +66,8 @@ def test_shared_clips_of_the_paper_are_printed(cli, corpus):
         (("--system", "majority", "--protocol", "emobox"), b"EmoBox has no folds of own"),
         (("--system", "majority", *LOSO, "--fold", "z"), b"there is no fold 'z'"),
         (("--system", "majority", *LOSO, "--config", "none.json"), b"none.json cannot be read"),
-        (("--system", "majority", *LOSO, "--config", "list.json"), b"list.json is no object"),
-        (("--system", "majority", *LOSO, "--config", "other.json"), b"settings of compact"),
+        (("--system", "majority", *LOSO, "--config", "list.json"), b"list.json"),
+        (("--system", "majority", *LOSO, "--config", "other.json"), b"other.json"),
         (
             ("--system", "majority", *LOSO, "--config", "flat.json"),
             b"majority is int, expected an object",

@@ -124,7 +124,8 @@ def test_a_portaudio_that_falls_over_is_no_microphone(monkeypatch):
     report = examine(with_self_test=False)
     assert report.asked == ("wav",)
     unknown = [check.found for check in report.groups[2].checks if check.state == UNKNOWN]
-    assert unknown == [f"{FAILED} RuntimeError: Error initializing PortAudio"]
+    assert len(unknown) == 1
+    assert unknown[0].endswith("RuntimeError: Error initializing PortAudio")
 
 
 def test_the_self_test_can_be_left_out(monkeypatch):

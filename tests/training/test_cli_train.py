@@ -218,7 +218,7 @@ def test_options_that_cannot_be(refused, tmp_path, options, values):
         (("--folds", "leave-one-speaker-out", "--fold", "s9"), ("fold 's9'", "synth/s1, ")),
         (("--protocol", "clip-grouped", "--folds", "few"), ("--folds ", "'few'")),
         (("--protocol", "emobox"), ("EmoBox", " synth ", "RAVDESS, SAVEE, EMOVO")),
-        (("--protocol", "cross-corpus"), ("1 corpus ", "(synth)")),
+        (("--protocol", "cross-corpus"), ("got 1 ", "(synth)")),
         (("--corpus-licence", "synth"), ("NAME=TERMS", "'synth'")),
         (("--corpus-licence", "lab=MIT"), ("'lab'", "(synth)")),
     ],

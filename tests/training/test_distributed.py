@@ -254,7 +254,7 @@ def test_more_processes_than_gpus_are_refused(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
 
     assert choose_device("auto", 1, ProcessGroup(1, 2, 1, 2)) == torch.device("cuda", 1)
-    with pytest.raises(ConfigError, match="started 3 processes here, torch sees 2 CUDA"):
+    with pytest.raises(ConfigError, match=r"\b3 processes\b.*\b2 CUDA\b"):
         choose_device("cuda", 1, ProcessGroup(0, 3, 0, 3))
 
 

@@ -139,7 +139,7 @@ def test_training_reports_its_steps(name, request):
     _, stderr = request.getfixturevalue(name)
 
     lines = [line.strip() for line in stderr.splitlines()]
-    notes = [line for line in lines if line.startswith("not as ")]
+    notes = [line for line in lines if line.startswith("differs from the paper")]
     assert [re.findall(r"\d[\d.e-]*", note) for note in notes] == [
         ["8", "256", "2", "1"],
         ["3", "100"],
@@ -171,7 +171,7 @@ def test_the_run_directory(name, protocol, n_test, small, folder, request):
     assert record.validation_speakers == ()
     assert record.leaks.overlaps
     assert [stderr.count(f": {note}\n") for note in record.notes] == [1] * 4
-    assert f"of {record.length} numbers" in stderr
+    assert f"{record.length} values" in stderr
     assert f"{record.n_parameters:,} parameters" in stderr
     (figure,) = json.loads((run / "metrics.json").read_text())
     assert (figure["protocol"], figure["split"], figure["n_clips"]) == (protocol, "test", n_test)
@@ -418,7 +418,7 @@ def test_several_processes_are_refused(arguments, tmp_path, monkeypatch):
     code, stderr = shell(*arguments, "--out", tmp_path / "run")
 
     assert code == 2
-    assert "2 processes " in stderr
+    assert "got 2" in stderr
     assert "torchrun" in stderr
 
 

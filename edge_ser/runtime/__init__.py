@@ -1,0 +1,1 @@
+"""Former places of modules; they go with the next version."""
