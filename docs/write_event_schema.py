@@ -1,4 +1,4 @@
-"""Write the JSON Schema of events, and their page, from the dataclasses in runtime/events.py.
+"""Write the JSON Schema of events, and their page, from the dataclasses in recognition/events.py.
 
 `make event-schema` runs it; a test fails while what it writes is stale.
 """
