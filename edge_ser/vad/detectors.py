@@ -1,4 +1,4 @@
-"""Voice detectors by name; docs/voice.md compares them."""
+"""Voice detectors, Silero and WebRTC, by name; docs/voice.md compares them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Live view of a stream: current state and last minute, redrawn in place."""
+"""Live views on a terminal: one of a stream, one of files."""
 
 from __future__ import annotations
 

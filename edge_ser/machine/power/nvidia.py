@@ -1,4 +1,4 @@
-"""Graphics cards through NVML, by NVIDIA's own package nvidia-ml-py (`pynvml`)."""
+"""Graphics cards through NVML (`pynvml` of nvidia-ml-py) or `nvidia-smi`."""
 
 from __future__ import annotations
 
