@@ -196,7 +196,9 @@ class ChunkTrace:
             return
         path = Path(code.co_filename)
         if PACKAGE in path.parents:
-            self.functions[str(path.relative_to(ROOT)), getattr(code, "co_qualname", code.co_name)] += 1
+            self.functions[
+                str(path.relative_to(ROOT)), getattr(code, "co_qualname", code.co_name)
+            ] += 1
 
 
 class _Lines(io.StringIO):

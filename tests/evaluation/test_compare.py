@@ -19,8 +19,8 @@ from edge_ser.card import CARD_KEY, CorpusUse, FrontendConfig, ModelCard, Normal
 from edge_ser.errors import AudioError, ConfigError, ModelError
 from edge_ser.evaluation import compare as module
 from edge_ser.evaluation.compare import compare, joint_card, open_models, unlabelled
-from edge_ser.evaluation.comparison import LayerMeter, common_tensors
 from edge_ser.evaluation.evaluate import evaluate
+from edge_ser.evaluation.layer_differences import LayerMeter, common_tensors
 from edge_ser.evaluation.selection import select
 from edge_ser.frontend import mfcc
 from edge_ser.inference.base import Runner
