@@ -38,7 +38,7 @@ from edge_ser.cli._shared.training_session import (
     show_start,
 )
 from edge_ser.corpora import Terms, parse_licences
-from edge_ser.errors import ConfigError, TrainingError
+from edge_ser.errors import ConfigError
 from edge_ser.splits import PROTOCOLS, SplitConfig
 from edge_ser.training.run_record import (
     COMPACT,
@@ -329,13 +329,8 @@ def _train_paper(
     for note in job.notes:
         console.print(f"differs from the paper: {note}", markup=False)
     started = _start_paper(console, job, out, device, resume)
-    try:
+    with resumable("train", out, lambda: started.trainer.history):
         _train_paper_epochs(console, started.trainer)
-    except KeyboardInterrupt:
-        raise TrainingError(
-            f"stopped after {len(started.trainer.history)} complete epoch(s); "
-            f"continue with: edge-ser train --resume --out {out}"
-        ) from None
     show_result(console, PAPER, job, finish(started), out)
 
 

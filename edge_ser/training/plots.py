@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,35 +14,50 @@ from edge_ser._util.files import replacing
 from edge_ser.metrics import recalls, unweighted_average_recall, weighted_accuracy
 from edge_ser.training.trainer import Epoch
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
-def draw_curves(path: Path, history: Sequence[Epoch]) -> None:
-    """Write losses and validation accuracies by epoch as a PNG."""
+
+@contextmanager
+def _curves(path: Path) -> Iterator[tuple[Axes, Axes]]:
+    """Give the axes for the loss and for the accuracy, and write the PNG at the end."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 3.6), dpi=120, layout="constrained")
     left, right = figure.subplots(1, 2)
-    epochs = [e.epoch + 1 for e in history]
-    left.plot(epochs, [e.train_loss for e in history], label="training (augmented)")
-    validated = [e for e in history if e.validation_loss is not None]
-    validated_epochs = [e.epoch + 1 for e in validated]
-    left.set(xlabel="epoch", ylabel="cross-entropy, nats", title="loss")
-    if validated:
-        left.plot(
-            validated_epochs, [e.validation_loss for e in validated], label="validation speakers"
-        )
-        right.plot(validated_epochs, [_percent(e.uar) for e in validated], label="UAR")
-        right.plot(validated_epochs, [_percent(e.wa) for e in validated], label="WA", alpha=0.6)
-    best = [e for e in history if e.best][-1]
-    right.axvline(
-        best.epoch + 1, color="gray", linestyle=":", label=f"kept: epoch {best.epoch + 1}"
-    )
-    title = "validation speakers" if validated else "no validation speakers: the last epoch is kept"
-    right.set(xlabel="epoch", ylabel="%", title=title, xlim=left.get_xlim())
+    yield left, right
     for axes in (left, right):
         axes.grid(alpha=0.3)
         axes.legend(frameon=False)
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png")
+
+
+def draw_curves(path: Path, history: Sequence[Epoch]) -> None:
+    """Write losses and validation accuracies by epoch as a PNG."""
+    with _curves(path) as (left, right):
+        epochs = [e.epoch + 1 for e in history]
+        left.plot(epochs, [e.train_loss for e in history], label="training (augmented)")
+        validated = [e for e in history if e.validation_loss is not None]
+        validated_epochs = [e.epoch + 1 for e in validated]
+        left.set(xlabel="epoch", ylabel="cross-entropy, nats", title="loss")
+        if validated:
+            losses = [e.validation_loss for e in validated if e.validation_loss is not None]
+            left.plot(
+                validated_epochs,
+                losses,
+                label="validation speakers",
+            )
+            right.plot(validated_epochs, [_percent(e.uar) for e in validated], label="UAR")
+            right.plot(validated_epochs, [_percent(e.wa) for e in validated], label="WA", alpha=0.6)
+        best = [e for e in history if e.best][-1]
+        right.axvline(
+            best.epoch + 1, color="gray", linestyle=":", label=f"kept: epoch {best.epoch + 1}"
+        )
+        title = (
+            "validation speakers" if validated else "no validation speakers: the last epoch is kept"
+        )
+        right.set(xlabel="epoch", ylabel="%", title=title, xlim=left.get_xlim())
 
 
 def _percent(share: float | None) -> float:
@@ -58,25 +75,19 @@ def draw_paper_curves(
         accuracies: accuracy of each epoch, in [0, 1].
         test_wa: accuracy on the test rows after the last epoch, in [0, 1].
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 3.6), dpi=120, layout="constrained")
-    left, right = figure.subplots(1, 2)
-    epochs = range(1, len(losses) + 1)
-    left.plot(epochs, losses, label="training rows, under dropout")
-    left.set(xlabel="epoch", ylabel="cross-entropy, nats", title="loss")
-    right.plot(
-        epochs, [100 * accuracy for accuracy in accuracies], label="training rows, under dropout"
-    )
-    right.axhline(
-        100 * test_wa, color="gray", linestyle=":", label="test rows, after the last epoch"
-    )
-    right.set(xlabel="epoch", ylabel="%", title="accuracy", ylim=(0, 102))
-    for axes in (left, right):
-        axes.grid(alpha=0.3)
-        axes.legend(frameon=False)
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format="png")
+    with _curves(path) as (left, right):
+        epochs = range(1, len(losses) + 1)
+        left.plot(epochs, losses, label="training rows, under dropout")
+        left.set(xlabel="epoch", ylabel="cross-entropy, nats", title="loss")
+        right.plot(
+            epochs,
+            [100 * accuracy for accuracy in accuracies],
+            label="training rows, under dropout",
+        )
+        right.axhline(
+            100 * test_wa, color="gray", linestyle=":", label="test rows, after the last epoch"
+        )
+        right.set(xlabel="epoch", ylabel="%", title="accuracy", ylim=(0, 102))
 
 
 def draw_confusion(

@@ -20,6 +20,9 @@ from edge_ser.cli.view.view_state import ViewState
 from edge_ser.recognition.events import Clip, DeviceBack, DeviceLost, Event, Started, Window
 from edge_ser.recognition.prediction import likeliest
 
+_INTERVAL_S = 0.1
+"""Minimum seconds between redraws; a redraw takes some milliseconds."""
+
 
 class ClipView(Output):
     """Output for files. The bars of windows are replaced, those of a clip stay.
@@ -97,10 +100,6 @@ def clip_bars(event: Clip | Window, labels: tuple[str, ...], width: int) -> Grou
     if event.clipped > 0:
         level.append(f"  clipped {event.clipped:.1%}", style=palette.BAD)
     return Group(head, *bars, level)
-
-
-_INTERVAL_S = 0.1
-"""Minimum seconds between redraws; a redraw takes some milliseconds."""
 
 
 class LiveView(Output):

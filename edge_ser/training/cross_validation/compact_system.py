@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -11,13 +10,12 @@ from pathlib import Path
 import torch
 
 from edge_ser._util.callbacks import OnProgress
-from edge_ser._util.hashing import json_digest
 from edge_ser.corpora import Clip
 from edge_ser.splits import Fold, SplitConfig, data_digest, refuse_leaks
 from edge_ser.splits.digest import fold_digest
 from edge_ser.training.augmentation.sounds import Sounds
 from edge_ser.training.config import TrainConfig
-from edge_ser.training.cross_validation.systems import SystemResult
+from edge_ser.training.cross_validation.systems import SystemResult, checkpoint_name
 from edge_ser.training.distillation.encoder_record import encoder_use
 from edge_ser.training.job import Job, start
 from edge_ser.training.model import count_parameters
@@ -112,6 +110,5 @@ class CompactSystem:
         )
 
     def _run_name(self, fold: Fold, labels: tuple[str, ...]) -> str:
-        # Other settings or clips get a run directory of their own.
-        digest = json_digest([self.settings, labels, fold_digest(fold)])[:12]
-        return re.sub(r"[^\w.+-]+", "_", f"compact-{fold.protocol}-{fold.name}") + f"-{digest}"
+        identity = [self.settings, labels, fold_digest(fold)]
+        return checkpoint_name(f"compact-{fold.protocol}-{fold.name}", identity)

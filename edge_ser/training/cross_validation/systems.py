@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_ser._util.callbacks import OnProgress
+from edge_ser._util.hashing import json_digest
 from edge_ser.scores import Scores, predictions
 from edge_ser.splits.fold import Fold
 
@@ -37,6 +39,17 @@ class SystemResult:
     def predicted(self) -> NDArray[np.int64]:
         """Predicted class of each test clip, int64 [n_test]; `n_classes` if there is no prediction."""
         return predictions(self.probs)
+
+
+def checkpoint_name(name: str, identity: object) -> str:
+    """Return a name for the files of a fold's training.
+
+    Args:
+        name: name of the system and the fold; characters unfit for file names are replaced.
+        identity: settings, labels and clips as JSON values; other ones give another name, so that
+            their training starts anew.
+    """
+    return re.sub(r"[^\w.+-]+", "_", name) + f"-{json_digest(identity)[:12]}"
 
 
 class System(Protocol):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -13,13 +12,12 @@ import torch
 from numpy.typing import NDArray
 
 from edge_ser._util.callbacks import OnProgress
-from edge_ser._util.hashing import json_digest
 from edge_ser.splits.digest import fold_digest
 from edge_ser.splits.fold import Fold
 from edge_ser.training.baselines.paper.features import FeatureRows, Float32, prepare
 from edge_ser.training.baselines.paper.settings import PaperConfig, deviations
 from edge_ser.training.baselines.paper.trainer import PaperTrainer
-from edge_ser.training.cross_validation.systems import SystemResult
+from edge_ser.training.cross_validation.systems import SystemResult, checkpoint_name
 from edge_ser.training.model import count_parameters
 
 
@@ -66,7 +64,8 @@ class PaperSystem:
         # a shorter one. Without the rows: their last bits depend on the number of threads.
         settings = {name: value for name, value in self.settings.items() if name != "epochs"}
         identity = {"settings": settings, "labels": labels, "fold": fold_digest(fold)}
-        checkpoint = self._checkpoints and self._checkpoints / _file_name(fold, identity)
+        name = checkpoint_name(f"{fold.protocol}-{fold.name}", identity)
+        checkpoint = self._checkpoints and self._checkpoints / f"{name}.safetensors"
         trainer = PaperTrainer(
             self.config, rows.train, rows.targets, len(labels), self._device, checkpoint, identity
         )
@@ -92,10 +91,3 @@ def _train(trainer: PaperTrainer, test: Float32, progress: OnProgress) -> NDArra
         # Weights and moments of 37 million parameters take 450 MB per fold.
         trainer.checkpoint.unlink(missing_ok=True)
     return probs
-
-
-def _file_name(fold: Fold, identity: Mapping[str, object]) -> str:
-    # Other settings or clips get a checkpoint of their own.
-    digest = json_digest(identity)[:12]
-    name = re.sub(r"[^\w.+-]+", "_", f"{fold.protocol}-{fold.name}")
-    return f"{name}-{digest}.safetensors"
